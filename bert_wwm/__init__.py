@@ -1,0 +1,1 @@
+"""Whole-word-masking pretraining of Chinese BERT."""

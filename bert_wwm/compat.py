@@ -1,0 +1,14 @@
+"""TensorFlow as the toolkit uses it: the 1.x interface of TensorFlow 2.15.
+
+This is the only file that names TensorFlow versions. 2.15 is the last line that has Estimator.
+Importing it changes nothing: eager execution and the like stay as the program set them.
+"""
+
+import os
+
+# TensorFlow's C++ start-up notes about absent GPU libraries say nothing a CPU or TPU user can use.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow.compat.v1 as tf
+
+__all__ = ["tf"]
