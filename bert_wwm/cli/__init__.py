@@ -1,0 +1,1 @@
+"""Flags and program frame; only programs import it."""

@@ -1,0 +1,33 @@
+"""The frame of every program: flags in, one sentence and a non-zero status out where it fails."""
+
+import os
+import sys
+from typing import Callable, List
+
+from absl import app
+from absl import logging as absl_logging
+
+from bert_wwm.core.errors import ToolkitError
+
+
+def run(main: Callable[[List[str]], None]) -> None:
+    """Parses the flags and runs ``main``.
+
+    A ToolkitError ends the program with its one sentence on standard error and status 1, an
+    interrupt (Ctrl-C) with status 130; anything else is a bug and shows its traceback.
+    """
+
+    def guarded(argv: List[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"unexpected argument {argv[1]!r}; flags start with --")
+        absl_logging.set_verbosity(absl_logging.WARNING)
+        program = os.path.basename(argv[0])
+        try:
+            main(argv)
+        except ToolkitError as error:
+            sys.exit(f"{program}: error: {error}")
+        except KeyboardInterrupt:
+            print(f"{program}: interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded)

@@ -1,0 +1,211 @@
+"""Text to wordpieces: what google-research/bert's ``FullTokenizer`` gives, and where it stood.
+
+A text is cut into words (``basic_words``), words into pieces (``WordPieces``), in one pass that
+carries for each character the position it came from. So every piece knows its half-open span of
+the original string, whatever lower-casing, accent stripping and cleaning did on the way.
+"""
+
+from typing import Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+
+from bert_wwm.text import characters, unicode11
+from bert_wwm.text.characters import ALONE, DROP, WORD, CharacterTable
+from bert_wwm.text.vocabulary import UNK, Vocabulary
+
+MAX_CHARS_PER_WORD = 200  # FullTokenizer's: a longer word becomes [UNK]
+_CACHED_WORDS = 200_000  # about 30 MB; then the cache starts anew
+
+
+class Word(NamedTuple):
+    """A word of the basic tokenizer.
+
+    Attributes:
+        text: the word, lower-cased and without accents where the tokenizer is uncased.
+        origins: for each character of ``text`` the position of its original in the string.
+    """
+
+    text: str
+    origins: Sequence[int]
+
+
+class Piece(NamedTuple):
+    """A wordpiece and its half-open span of characters in the original string."""
+
+    text: str
+    id: int
+    start: int
+    end: int
+
+
+class Tokenizer:
+    """Google's uncased or cased tokenizer, or HFL's variant, with offsets.
+
+    Args:
+        vocabulary: the model's pieces; needs ``[UNK]``.
+        do_lower_case: lower-case and strip accents, as uncased models want.
+        drop_category_c: HFL's variant, which drops every character of Unicode's category C.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, do_lower_case: bool = True, drop_category_c: bool = False
+    ):
+        self.vocabulary = vocabulary
+        self.do_lower_case = do_lower_case
+        self.drop_category_c = drop_category_c
+        self._table = CharacterTable(do_lower_case, drop_category_c)
+        self._wordpieces = WordPieces(vocabulary.ids)
+
+    def tokenize(self, text: str) -> List[Piece]:
+        """Returns the pieces of a text.
+
+        Example:
+            Tokenizer(vocabulary).tokenize("使用BERT")
+            -> [("使", 0, 1), ("用", 1, 2), ("be", 2, 4), ("##rt", 4, 6)]  (ids left out)
+        """
+        pieces: List[Piece] = []
+        for word, origins in basic_words(text, self._table, self.do_lower_case):
+            for piece, piece_id, start, end in self._wordpieces[word]:
+                pieces.append(Piece(piece, piece_id, origins[start], origins[end - 1] + 1))
+        return pieces
+
+
+class WordPieces(dict):
+    """Greedy longest-match-first pieces of a word: ``wordpieces[word]``, remembered.
+
+    Each is ``(piece, id, start, end)``, a half-open span of the word's characters. A word that
+    has no cut into pieces of the vocabulary, or is longer than ``max_chars`` characters, is one
+    ``unknown``.
+
+    Args:
+        ids: the vocabulary: pieces and their ids.
+        unknown: what a word without pieces becomes; has to be in the vocabulary.
+        max_chars: length of the longest word that is cut, in characters.
+    """
+
+    def __init__(
+        self,
+        ids: Mapping[str, int],
+        unknown: str = UNK,
+        max_chars: int = MAX_CHARS_PER_WORD,
+    ):
+        super().__init__()
+        self._ids = ids
+        self._unknown = unknown
+        self._max_chars = max_chars
+        self._longest = max(map(len, ids), default=0)
+
+    def __missing__(self, word: str) -> List[Tuple[str, int, int, int]]:
+        if len(self) >= _CACHED_WORDS:
+            self.clear()
+        pieces = self[word] = self._cut(word)
+        return pieces
+
+    def _cut(self, word: str) -> List[Tuple[str, int, int, int]]:
+        if len(word) > self._max_chars:
+            return self._unknown_word(word)
+        pieces = []
+        start = 0
+        while start < len(word):
+            prefix = "##" if start else ""
+            for end in range(min(len(word), start + self._longest), start, -1):
+                piece = prefix + word[start:end]
+                if piece in self._ids:
+                    break
+            else:
+                return self._unknown_word(word)
+            pieces.append((piece, self._ids[piece], start, end))
+            start = end
+        return pieces
+
+    def _unknown_word(self, word: str) -> List[Tuple[str, int, int, int]]:
+        return [(self._unknown, self._ids[self._unknown], 0, len(word))]
+
+
+def basic_words(text: str, table: CharacterTable, do_lower_case: bool) -> Iterator[Word]:
+    """Yields what ``BasicTokenizer`` makes of a text: words, punctuation marks, CJK characters."""
+    start = -1  # of the run of WORD characters that is under way
+    for position, char in enumerate(text):
+        kind, becomes = table[char]
+        if kind == WORD:
+            if start < 0:
+                start = position
+        elif kind != DROP:
+            if start >= 0:
+                yield from _split_run(text, start, position, table, do_lower_case)
+                start = -1
+            if kind == ALONE:
+                # A compatibility ideograph may decompose, never to more than one character.
+                yield Word(becomes, (position,))
+    if start >= 0:
+        yield from _split_run(text, start, len(text), table, do_lower_case)
+
+
+def _split_run(
+    text: str, start: int, end: int, table: CharacterTable, do_lower_case: bool
+) -> Iterator[Word]:
+    """Cuts a run between blanks and ideographs at its punctuation marks."""
+    run = text[start:end]
+    if run.isascii() and run.isalnum():
+        yield Word(run.lower() if do_lower_case else run, range(start, end))
+        return
+    chars, origins = _normalise(text, start, end, table, do_lower_case)
+    first = 0
+    for index, char in enumerate(chars):
+        if characters.is_punctuation(char):
+            if index > first:
+                yield Word("".join(chars[first:index]), origins[first:index])
+            yield Word(char, origins[index : index + 1])
+            first = index + 1
+    if first < len(chars):
+        yield Word("".join(chars[first:]), origins[first:])
+
+
+def _normalise(
+    text: str, start: int, end: int, table: CharacterTable, do_lower_case: bool
+) -> Tuple[List[str], List[int]]:
+    """Returns the characters that a run becomes, and where each came from."""
+    chars: List[str] = []
+    origins: List[int] = []
+    for position in range(start, end):
+        for char in table[text[position]].text:
+            chars.append(char)
+            origins.append(position)
+    if not do_lower_case:
+        return chars, origins
+    _place_final_sigmas(text, start, end, table, chars, origins)
+    _order_marks(chars, origins)
+    kept = [i for i, char in enumerate(chars) if unicode11.category(char) != "Mn"]
+    return [chars[i] for i in kept], [origins[i] for i in kept]
+
+
+def _place_final_sigmas(
+    text: str,
+    start: int,
+    end: int,
+    table: CharacterTable,
+    chars: List[str],
+    origins: List[int],
+) -> None:
+    """Turns the sigmas at the ends of words into ς: the one case in which lower() looks around."""
+    if "Σ" not in text[start:end]:
+        return
+    kept = [p for p in range(start, end) if table[text[p]].kind != DROP]
+    lowered = iter("".join(text[p] for p in kept).lower())
+    for position in kept:
+        lower = [next(lowered) for _ in text[position].lower()]
+        if text[position] == "Σ":
+            chars[origins.index(position)] = lower[0]
+
+
+def _order_marks(chars: List[str], origins: List[int]) -> None:
+    """Puts runs of combining marks into Unicode's canonical order, as NFD of the whole does."""
+    classes = [unicode11.combining(char) for char in chars]
+    index = 0
+    while index < len(chars):
+        stop = index
+        while stop < len(chars) and classes[stop]:
+            stop += 1
+        if stop - index > 1:
+            order = sorted(range(index, stop), key=classes.__getitem__)
+            chars[index:stop] = [chars[i] for i in order]
+            origins[index:stop] = [origins[i] for i in order]
+        index = stop + 1

@@ -1,0 +1,67 @@
+"""vocab.txt: pieces and their ids."""
+
+import hashlib
+from typing import Dict, Iterable, List, Sequence
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+
+PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
+
+
+class Vocabulary:
+    """The pieces of a model, numbered by their line in ``vocab.txt``, from 0.
+
+    Attributes:
+        pieces: all pieces, by id.
+        ids: the id of each piece.
+        path: where it was read, for error messages.
+    """
+
+    def __init__(self, pieces: Sequence[str], path: str = "<vocabulary>"):
+        self.pieces: List[str] = list(pieces)
+        self.path = path
+        self.ids: Dict[str, int] = {}
+        for index, piece in enumerate(self.pieces):
+            if self.ids.setdefault(piece, index) != index:
+                raise DataError(
+                    f"{path}:{index + 1}: {piece!r} is already on line {self.ids[piece] + 1}; "
+                    "expected every piece once"
+                )
+
+    @classmethod
+    def from_file(cls, path: str, required: Iterable[str] = SPECIAL_TOKENS) -> "Vocabulary":
+        """Reads a file of one piece a line.
+
+        Args:
+            path: the file; blanks around a piece are not part of it.
+            required: pieces that have to be there.
+
+        Raises:
+            DataError: the file is missing, empty or not UTF-8, a piece stands there twice, or a
+                required one doesn't.
+        """
+        pieces = [line.strip() for line in files.read_lines(path)]
+        while pieces and not pieces[-1]:
+            pieces.pop()
+        if not pieces:
+            raise DataError(f"{path}: is empty; expected a vocabulary of one piece a line")
+        vocabulary = cls(pieces, path)
+        missing = [piece for piece in required if piece not in vocabulary.ids]
+        if missing:
+            raise DataError(
+                f"{path}: lacks {', '.join(missing)}; expected a BERT vocabulary with "
+                f"{', '.join(required)}"
+            )
+        return vocabulary
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __contains__(self, piece: str) -> bool:
+        return piece in self.ids
+
+    def sha256(self) -> str:
+        """The SHA-256 of the pieces, one a line: the same for files that differ in line ends."""
+        return hashlib.sha256("".join(f"{p}\n" for p in self.pieces).encode("utf-8")).hexdigest()

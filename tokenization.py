@@ -1,0 +1,39 @@
+"""google-research/bert's ``tokenization``, name for name.
+
+The code lives in ``bert_wwm/text``: ``google.py`` holds these names, ``tokenizer.py`` the tokenizer
+behind them, which knows the offsets of its pieces besides.
+"""
+
+from bert_wwm.text.characters import is_control as _is_control
+from bert_wwm.text.characters import is_punctuation as _is_punctuation
+from bert_wwm.text.characters import is_whitespace as _is_whitespace
+from bert_wwm.text.google import (
+    BasicTokenizer,
+    FullTokenizer,
+    WordpieceTokenizer,
+    convert_by_vocab,
+    convert_ids_to_tokens,
+    convert_to_unicode,
+    convert_tokens_to_ids,
+    load_vocab,
+    printable_text,
+    validate_case_matches_checkpoint,
+    whitespace_tokenize,
+)
+
+__all__ = [
+    "BasicTokenizer",
+    "FullTokenizer",
+    "WordpieceTokenizer",
+    "_is_control",
+    "_is_punctuation",
+    "_is_whitespace",
+    "convert_by_vocab",
+    "convert_ids_to_tokens",
+    "convert_to_unicode",
+    "convert_tokens_to_ids",
+    "load_vocab",
+    "printable_text",
+    "validate_case_matches_checkpoint",
+    "whitespace_tokenize",
+]
