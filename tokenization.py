@@ -4,9 +4,7 @@ The code lives in ``bert_wwm/text``: ``google.py`` holds these names, ``tokenize
 behind them, which knows the offsets of its pieces besides.
 """
 
-from bert_wwm.text.characters import is_control as _is_control
-from bert_wwm.text.characters import is_punctuation as _is_punctuation
-from bert_wwm.text.characters import is_whitespace as _is_whitespace
+from bert_wwm.text import characters
 from bert_wwm.text.google import (
     BasicTokenizer,
     FullTokenizer,
@@ -25,9 +23,6 @@ __all__ = [
     "BasicTokenizer",
     "FullTokenizer",
     "WordpieceTokenizer",
-    "_is_control",
-    "_is_punctuation",
-    "_is_whitespace",
     "convert_by_vocab",
     "convert_ids_to_tokens",
     "convert_to_unicode",
@@ -37,3 +32,8 @@ __all__ = [
     "validate_case_matches_checkpoint",
     "whitespace_tokenize",
 ]
+
+# Not public, but google-research/bert's tests and those who copied from it call them.
+_is_control = characters.is_control
+_is_punctuation = characters.is_punctuation
+_is_whitespace = characters.is_whitespace

@@ -6,8 +6,8 @@ Importing it changes nothing: eager execution and the like stay as the program s
 
 import os
 
-# TensorFlow's C++ start-up notes about absent GPU libraries say nothing a CPU or TPU user can use.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow logs absent GPU libraries as errors at start-up; what goes wrong later is raised.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow.compat.v1 as tf
 

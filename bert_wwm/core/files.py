@@ -15,6 +15,8 @@ from typing import IO, Iterator, List, Sequence
 
 from bert_wwm.core.errors import DataError
 
+_GZIP_RATIO = 3  # of Chinese text, about
+
 
 def is_remote(path: str) -> bool:
     """True where the path names a scheme, as in ``gs://bucket/file``."""
@@ -34,6 +36,11 @@ def exists(path: str) -> bool:
 def size(path: str) -> int:
     """The size of a file in bytes."""
     return int(_gfile().stat(path).length) if is_remote(path) else os.path.getsize(path)
+
+
+def text_size(path: str) -> int:
+    """The size of a text file in bytes; of a ``.gz``, an estimate of it decompressed."""
+    return size(path) * (_GZIP_RATIO if path.endswith(".gz") else 1)
 
 
 def make_folder(path: str) -> None:

@@ -1,29 +1,29 @@
 """Random numbers that hang on what is worked on, never on the order of the work."""
 
 import hashlib
+from typing import List
 
 import numpy as np
 
 
-def rng_for(seed: int, block: int, document: int, duplicate: int) -> np.random.Generator:
-    """Returns the random numbers of one pass over one document.
+def rng_for(seed: int, *place: int) -> np.random.Generator:
+    """Returns the random numbers of one piece of work.
 
     Callers draw with ``random()`` only: the doubles of a PCG64 stream stay the same from one
     version of NumPy to the next, which its other distributions don't promise. So the same seed
-    gives the same bytes wherever and in whatever order documents are worked on.
+    gives the same bytes wherever and in whatever order the work is done.
 
     Args:
         seed: the run's seed (``--random_seed``).
-        block: number of the block within the corpus.
-        document: number of the document within its block.
-        duplicate: which of the ``--dupe_factor`` passes.
+        place: what is worked on: (block, document, duplicate) for one pass over a document, counted
+            within its block, or (block,) for what concerns a whole block.
     """
-    key = f"{seed}/{block}/{document}/{duplicate}".encode("ascii")
+    key = "/".join(map(str, (seed, *place))).encode("ascii")
     digest = hashlib.blake2b(key, digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
 
 
-def permutation(rng: np.random.Generator, n: int) -> list:
+def permutation(rng: np.random.Generator, n: int) -> List[int]:
     """Returns the numbers 0 to n - 1 in random order."""
     return rng.random(n).argsort(kind="stable").tolist()
 

@@ -172,7 +172,7 @@ def _normalise(
     if not do_lower_case:
         return chars, origins
     _place_final_sigmas(text, start, end, table, chars, origins)
-    _order_marks(chars, origins)
+    _order_marks(chars)
     kept = [i for i, char in enumerate(chars) if unicode11.category(char) != "Mn"]
     return [chars[i] for i in kept], [origins[i] for i in kept]
 
@@ -196,8 +196,11 @@ def _place_final_sigmas(
             chars[origins.index(position)] = lower[0]
 
 
-def _order_marks(chars: List[str], origins: List[int]) -> None:
-    """Puts runs of combining marks into Unicode's canonical order, as NFD of the whole does."""
+def _order_marks(chars: List[str]) -> None:
+    """Puts runs of combining marks into Unicode's canonical order, as NFD of the whole does.
+
+    Their origins stay in order, so that a piece's span does too.
+    """
     classes = [unicode11.combining(char) for char in chars]
     index = 0
     while index < len(chars):
@@ -207,5 +210,4 @@ def _order_marks(chars: List[str], origins: List[int]) -> None:
         if stop - index > 1:
             order = sorted(range(index, stop), key=classes.__getitem__)
             chars[index:stop] = [chars[i] for i in order]
-            origins[index:stop] = [origins[i] for i in order]
         index = stop + 1

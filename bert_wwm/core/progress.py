@@ -1,0 +1,57 @@
+"""Progress of long work on standard error: what is done, how fast, and the time left."""
+
+import sys
+import time
+from typing import IO, Optional
+
+_SECONDS_ON_TERMINAL, _SECONDS_IN_LOG = 0.5, 10.0
+
+
+class Progress:
+    """A line that is rewritten on a terminal, and added now and then to a log.
+
+    Args:
+        what: the name of the work.
+        total: its size, in any unit.
+        stream: where to write; standard error by default.
+
+    Example:
+        with Progress("records", total=len(blocks)) as progress:
+            progress.update(3, "12,000 instances")
+        -> records:  30 %, 12,000 instances, 0:07 left
+    """
+
+    def __init__(self, what: str, total: float, stream: Optional[IO[str]] = None):
+        self._what = what
+        self._total = total
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._begun = self._shown = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._terminal:
+            self._stream.write("\r\033[K")
+            self._stream.flush()
+
+    def update(self, done: float, note: str = "") -> None:
+        """Says how much is done, in the unit of ``total``."""
+        now = time.monotonic()
+        if now - self._shown < (_SECONDS_ON_TERMINAL if self._terminal else _SECONDS_IN_LOG):
+            return
+        self._shown = now
+        share = min(1.0, done / self._total) if self._total else 1.0
+        left = duration((now - self._begun) * (1 - share) / share) if share else "?"
+        note = f", {note}" if note else ""
+        line = f"{self._what}: {100 * share:3.0f} %{note}, {left} left"
+        self._stream.write(f"\r{line}\033[K" if self._terminal else line + "\n")
+        self._stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Returns hours, minutes and seconds, such as ``1:02:03`` or ``0:07``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,38 @@
+"""Installs one package, ``bert_wwm``; the programs at the root run from a checkout."""
+
+from setuptools import find_packages, setup
+
+TORCH = "torch==2.13.0; python_version >= '3.10'"  # a plain torch fetches gigabytes of CUDA
+LTP_NEURAL = ["ltp==4.2.14", "transformers>=4.40,<5", "huggingface_hub<1", TORCH]
+RJIEBA = ["rjieba==0.2.2"]
+DEMO = ["snownlp==0.12.3", "matplotlib>=3.8,<4"]
+
+setup(
+    name="bert-wwm",
+    version="0.1.0",
+    description="Whole-word-masking pretraining of Chinese BERT: the open implementation of HFL's",
+    license="Apache-2.0",
+    python_requires=">=3.9,<3.12",
+    packages=find_packages(include=["bert_wwm", "bert_wwm.*"]),
+    install_requires=[
+        "tensorflow==2.15.1",  # the last line with Estimator
+        "numpy>=1.23,<2",
+        "absl-py>=1.4",
+        "ltp-extension==0.1.13",
+        "setuptools<81",  # TensorBoard 2.15 imports pkg_resources
+    ],
+    extras_require={
+        "ltp-neural": LTP_NEURAL,
+        "rjieba": RJIEBA,
+        "demo": DEMO,
+        "dev": [
+            *LTP_NEURAL,
+            *RJIEBA,
+            *DEMO,
+            "hypothesis>=6.100",
+            "mypy==1.19.1",
+            "pytest>=8,<9",
+            "ruff==0.14.10",
+        ],
+    },
+)

@@ -1,0 +1,45 @@
+"""Where tests find real data and reference values, which are not part of the project."""
+
+import os
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def _data_folder() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("BERT_WWM_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def test_data() -> pathlib.Path:
+    """Real texts and vocabularies; data/README.md says what and how to provide them."""
+    folder = _data_folder()
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}; set BERT_WWM_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> pathlib.Path:
+    """What the reference implementations compute, beside the test data."""
+    folder = _data_folder().parent / "golden"
+    if not folder.is_dir():
+        pytest.skip(f"no golden values at {folder}; set BERT_WWM_TEST_DATA")
+    return folder
+
+
+PIECES = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] 使 用 语 言 模 型 来 预 测 下 一 个 词 的 概 率 。 ， "
+    "我 们 在 学 习 be ##rt pro ##ba ##bility 2019 年 1 ##2 a b c ##a ##b ##c "
+    "中 国 人 民 大 家 好 今 天 气 很 不 错 ！"
+).split()
+
+
+@pytest.fixture(scope="session")
+def vocab_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small vocabulary."""
+    path = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    path.write_text("".join(f"{piece}\n" for piece in PIECES), encoding="utf-8")
+    return str(path)

@@ -1,0 +1,42 @@
+import io
+
+import pytest
+
+from bert_wwm.core.progress import Progress, duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    times = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: times[0])
+    return times
+
+
+def test_a_log_gets_a_line_now_and_then(clock):
+    stream = io.StringIO()
+    with Progress("records", 100, stream) as progress:
+        clock[0] = 1
+        progress.update(10)
+        clock[0] = 30
+        progress.update(25, "5 instances")
+    assert stream.getvalue() == "records:  25 %, 5 instances, 1:30 left\n"
+
+
+def test_a_terminal_gets_one_line_that_goes_away(clock):
+    stream = Terminal()
+    with Progress("records", 100, stream) as progress:
+        clock[0] = 1
+        progress.update(50)
+    assert stream.getvalue() == "\rrecords:  50 %, 0:01 left\033[K\r\033[K"
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0, "0:00"), (7.4, "0:07"), (61, "1:01"), (3723, "1:02:03")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

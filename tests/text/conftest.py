@@ -1,0 +1,93 @@
+"""Models of LTP made on the spot: a perceptron trained on a few sentences, a random neural one."""
+
+import json
+from typing import Dict
+
+import pytest
+
+from bert_wwm.text import ltp_training
+
+_SUBJECTS = (
+    "我/r",
+    "他们/r",
+    "江/nr 泽民/nr",
+    "中国/ns 人民/n",
+    "新华社/nt 记者/n",
+    "[中央/n 电视台/n]nt",
+)
+_VERBS = ("爱/v", "参观/v", "离开/v 了/u", "来到/v", "研究/v")
+_OBJECTS = ("北京/ns", "天安门/ns", "语言/n 模型/n", "１９９８年/t 的/u 春天/t", "北京/ns 大学/n")
+
+
+@pytest.fixture(scope="session")
+def tagged_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """150 sentences of word/tag tokens."""
+    path = tmp_path_factory.mktemp("tagged") / "tagged.txt"
+    lines = [
+        f"{subject}  {verb}  {thing}  。/w"
+        for subject in _SUBJECTS
+        for verb in _VERBS
+        for thing in _OBJECTS
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def perceptron_folder(tagged_file: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A perceptron model for all three tasks."""
+    folder = str(tmp_path_factory.mktemp("perceptron"))
+    ltp_training.train([tagged_file], folder, num_epochs=3, report=lambda line: None)
+    return folder
+
+
+_PIECES = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] ， 。 ！ 我 爱 北 京 天 安 门 他 们 的 一 是 a b c d e 0 1 2 "
+    "##a ##b ##c ##d ##e ##0 ##1 ##2"
+).split()
+
+
+def _neural_config() -> Dict[str, object]:
+    """The config.json of a tiny neural model, written as those of LTP's released ones."""
+    models = "ltp_core.models"
+    backbone = {
+        "model_type": "bert",
+        "vocab_size": len(_PIECES),
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 512,
+    }
+    return {
+        "nerual": True,
+        "model": {
+            "_ltp_target_": f"{models}.ltp_model.LTPModule",
+            "backbone": {"_ltp_target_": f"{models}.utils.load_transformers", "config": backbone},
+            "processor": {"cws": {"_ltp_target_": f"{models}.processor.TokenOnly"}},
+            "heads": {
+                "cws": {
+                    "_ltp_target_": f"{models}.components.token.MLPTokenClassifier",
+                    "input_size": 16,
+                    "num_labels": 2,
+                }
+            },
+        },
+        "vocabs": {"cws": ["I-W", "B-W"]},
+    }
+
+
+@pytest.fixture(scope="session")
+def neural_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A neural model with random weights; its words are random, but the same every time."""
+    torch = pytest.importorskip("torch", reason="neural LTP models need torch")
+    nerual = pytest.importorskip("ltp.nerual", reason="neural LTP models need ltp")
+    folder = tmp_path_factory.mktemp("neural")
+    config = _neural_config()
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "vocab.txt").write_text("\n".join(_PIECES) + "\n", encoding="utf-8")
+    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    torch.manual_seed(0)
+    torch.save(nerual.LTP(config=config).model.state_dict(), folder / "pytorch_model.bin")
+    return str(folder)
