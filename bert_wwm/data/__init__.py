@@ -1,0 +1,1 @@
+"""From documents to training examples; pure, what every runner calls."""
