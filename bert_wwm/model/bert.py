@@ -1,0 +1,222 @@
+"""BERT: its configuration and the model (Devlin et al. 2018, arXiv 1810.04805)."""
+
+import copy
+import json
+from typing import Any, Dict, List, Optional
+
+from bert_wwm.compat import tf
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
+from bert_wwm.model.layers import assert_rank, dense, get_activation, get_shape_list
+from bert_wwm.model.transformer import transformer_model
+
+# B batch, S sequence, H hidden, V vocabulary
+
+# The two forms of GELU that checkpoints which say "gelu" were trained with.
+GELU_FORMS = ("tanh", "erf")
+
+
+class BertConfig:
+    """The size and make of a model, as in ``bert_config.json``.
+
+    Args:
+        vocab_size: V, rows of the word embeddings.
+        hidden_size: H.
+        num_hidden_layers: number of encoder layers.
+        num_attention_heads: heads of each layer, a divisor of H.
+        intermediate_size: width of the feed-forward layers.
+        hidden_act: activation of the feed-forward layers and the masked LM head, a name that
+            ``get_activation`` knows or a function.
+        hidden_dropout_prob: fraction of the hidden states that dropout drops in training.
+        attention_probs_dropout_prob: the same of the attention weights.
+        max_position_embeddings: longest sequence, in tokens.
+        type_vocab_size: number of segments.
+        initializer_range: standard deviation of the truncated normal that weights start from.
+    """
+
+    def __init__(
+        self,
+        vocab_size: Optional[int],
+        hidden_size: int = 768,
+        num_hidden_layers: int = 12,
+        num_attention_heads: int = 12,
+        intermediate_size: int = 3072,
+        hidden_act: Any = "gelu",
+        hidden_dropout_prob: float = 0.1,
+        attention_probs_dropout_prob: float = 0.1,
+        max_position_embeddings: int = 512,
+        type_vocab_size: int = 16,
+        initializer_range: float = 0.02,
+    ):
+        self.vocab_size: Any = vocab_size
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.hidden_act = hidden_act
+        self.intermediate_size = intermediate_size
+        self.hidden_dropout_prob = hidden_dropout_prob
+        self.attention_probs_dropout_prob = attention_probs_dropout_prob
+        self.max_position_embeddings = max_position_embeddings
+        self.type_vocab_size = type_vocab_size
+        self.initializer_range = initializer_range
+
+    @classmethod
+    def from_dict(cls, json_object: Dict[str, Any]) -> "BertConfig":
+        """Returns the configuration with these values; keys it doesn't know become attributes."""
+        config = cls(vocab_size=None)
+        config.__dict__.update(json_object)
+        return config
+
+    @classmethod
+    def from_json_file(cls, json_file: str) -> "BertConfig":
+        """Reads a ``bert_config.json``, local or in a bucket.
+
+        Raises:
+            ConfigError: the file is missing, isn't a JSON object, or lacks ``vocab_size``.
+        """
+        try:
+            values = json.loads(files.read_bytes(json_file))
+        except DataError as error:
+            raise ConfigError(f"BERT configuration {error}") from None
+        except ValueError as error:  # broken JSON, or bytes that are no Unicode
+            raise ConfigError(f"{json_file}: not a BERT configuration in JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f"{json_file}: a JSON {type(values).__name__}; expected the object of a BERT "
+                "configuration"
+            )
+        if values.get("vocab_size") is None:
+            raise ConfigError(f"{json_file}: vocab_size is missing from this BERT configuration")
+        return cls.from_dict(values)
+
+    def with_gelu(self, form: str) -> "BertConfig":
+        """Returns a copy in which "gelu" means one form of the function.
+
+        Configuration files say ``gelu`` for both: google-research/bert computes the tanh form,
+        Hugging Face and some of HFL's models the exact one. Other activations stay.
+
+        Args:
+            form: ``tanh`` or ``erf``.
+
+        Raises:
+            ConfigError: there is no such form.
+        """
+        if form not in GELU_FORMS:
+            raise ConfigError(f"unknown form of GELU {form!r}; known: {', '.join(GELU_FORMS)}")
+        config = copy.deepcopy(self)
+        if isinstance(config.hidden_act, str) and config.hidden_act.lower() == "gelu":
+            config.hidden_act = f"gelu_{form}"
+        return config
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Returns all values, those of unknown keys too."""
+        return copy.deepcopy(self.__dict__)
+
+    def to_json_string(self) -> str:
+        """Returns the text of a ``bert_config.json``."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+class BertModel:
+    """The encoder over a batch of token ids, with its embeddings below and its pooler above.
+
+    Args:
+        config: the model's configuration; it isn't changed.
+        is_training: whether dropout is at work.
+        input_ids: int32 Tensor of shape [B, S].
+        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding; all 1 by default.
+        token_type_ids: int32 Tensor of shape [B, S], the segments; all 0 by default.
+        use_one_hot_embeddings: look words up by a product, for TPUs.
+        scope: variable scope; by default ``bert``, made unique.
+
+    Raises:
+        ValueError: a shape or the configuration doesn't fit.
+
+    Example:
+        model = BertModel(config, is_training=True, input_ids=input_ids, input_mask=input_mask)
+        logits = tf.matmul(model.get_pooled_output(), weights)
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        is_training: bool,
+        input_ids: tf.Tensor,
+        input_mask: Optional[tf.Tensor] = None,
+        token_type_ids: Optional[tf.Tensor] = None,
+        use_one_hot_embeddings: bool = False,
+        scope: Any = None,
+    ):
+        hidden_dropout = config.hidden_dropout_prob if is_training else 0.0
+        attention_dropout = config.attention_probs_dropout_prob if is_training else 0.0
+        batch_size, sequence_length = get_shape_list(input_ids, expected_rank=2)
+        if token_type_ids is None:
+            token_type_ids = tf.zeros([batch_size, sequence_length], tf.int32)
+
+        with tf.variable_scope(scope, default_name="bert"):
+            with tf.variable_scope("embeddings"):
+                words, self.embedding_table = embedding_lookup(
+                    input_ids,
+                    vocab_size=config.vocab_size,
+                    embedding_size=config.hidden_size,
+                    initializer_range=config.initializer_range,
+                    use_one_hot_embeddings=use_one_hot_embeddings,
+                )
+                self.embedding_output = embedding_postprocessor(
+                    words,
+                    use_token_type=True,
+                    token_type_ids=token_type_ids,
+                    token_type_vocab_size=config.type_vocab_size,
+                    initializer_range=config.initializer_range,
+                    max_position_embeddings=config.max_position_embeddings,
+                    dropout_prob=hidden_dropout,
+                )
+            with tf.variable_scope("encoder"):
+                attention_mask = None
+                if input_mask is not None:
+                    assert_rank(input_mask, 2, "input_mask")
+                    # [B, 1, S]: every position sees the same tokens, and broadcasting over the
+                    # scores costs less than a mask [B, S, S].
+                    attention_mask = tf.expand_dims(input_mask, 1)
+                self.all_encoder_layers = transformer_model(
+                    self.embedding_output,
+                    attention_mask=attention_mask,
+                    hidden_size=config.hidden_size,
+                    num_hidden_layers=config.num_hidden_layers,
+                    num_attention_heads=config.num_attention_heads,
+                    intermediate_size=config.intermediate_size,
+                    intermediate_act_fn=get_activation(config.hidden_act),
+                    hidden_dropout_prob=hidden_dropout,
+                    attention_probs_dropout_prob=attention_dropout,
+                    initializer_range=config.initializer_range,
+                    do_return_all_layers=True,
+                )
+            self.sequence_output = self.all_encoder_layers[-1]
+            with tf.variable_scope("pooler"):
+                self.pooled_output = dense(
+                    self.sequence_output[:, 0, :],
+                    config.hidden_size,
+                    config.initializer_range,
+                    activation=tf.tanh,
+                )
+
+    def get_pooled_output(self) -> tf.Tensor:
+        """The [CLS] state after one more dense layer and tanh: float Tensor of shape [B, H]."""
+        return self.pooled_output
+
+    def get_sequence_output(self) -> tf.Tensor:
+        """The last layer's output: float Tensor of shape [B, S, H]."""
+        return self.sequence_output
+
+    def get_all_encoder_layers(self) -> List[tf.Tensor]:
+        """Every layer's output, the lowest first: float Tensors of shape [B, S, H]."""
+        return self.all_encoder_layers
+
+    def get_embedding_output(self) -> tf.Tensor:
+        """The encoder's input: float Tensor of shape [B, S, H]."""
+        return self.embedding_output
+
+    def get_embedding_table(self) -> tf.Variable:
+        """The word embeddings: float variable of shape [V, H]."""
+        return self.embedding_table

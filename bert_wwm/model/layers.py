@@ -1,0 +1,228 @@
+"""The small parts of the network: shapes, activations, dense, layer norm, dropout.
+
+Variables come from ``tf.get_variable`` alone, under the names google-research/bert gives them, so
+checkpoints fit. A layer's weights take the dtype of its input; what is delicate in half precision
+(layer norm, softmax) is worked out in float32.
+"""
+
+import math
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+
+from bert_wwm.compat import tf
+
+# A dimension of a shape: an int where it is known with the graph, else a scalar int32 Tensor.
+Dimension = Union[int, tf.Tensor]
+Activation = Callable[[tf.Tensor], tf.Tensor]
+
+_LAYER_NORM_EPSILON = 1e-12
+
+
+def get_shape_list(
+    tensor: tf.Tensor,
+    expected_rank: Union[int, Sequence[int], None] = None,
+    name: Optional[str] = None,
+) -> List[Dimension]:
+    """Returns the shape of a tensor, each dimension as an int wherever the graph knows it.
+
+    Args:
+        tensor: of any shape and dtype; its rank is known.
+        expected_rank: the rank, or the ranks, that the tensor may have.
+        name: what an error calls the tensor.
+
+    Returns:
+        One entry a dimension: an int, or a scalar int32 Tensor where only a run can tell.
+
+    Raises:
+        ValueError: the rank is not an expected one.
+    """
+    if expected_rank is not None:
+        assert_rank(tensor, expected_rank, name)
+    shape = tensor.shape.as_list()
+    if None not in shape:
+        return shape
+    dynamic = tf.shape(tensor)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(shape)]
+
+
+def assert_rank(
+    tensor: tf.Tensor, expected_rank: Union[int, Sequence[int]], name: Optional[str] = None
+) -> None:
+    """Checks the number of a tensor's dimensions.
+
+    Args:
+        tensor: of any shape and dtype.
+        expected_rank: the rank, or the ranks, that the tensor may have.
+        name: what an error calls the tensor.
+
+    Raises:
+        ValueError: the rank is not an expected one.
+    """
+    allowed = [expected_rank] if isinstance(expected_rank, int) else list(expected_rank)
+    rank = tensor.shape.ndims
+    if rank not in allowed:
+        raise ValueError(
+            f"tensor {name or tensor.name!r} in scope {tf.get_variable_scope().name!r} has rank "
+            f"{rank} (shape {tensor.shape}); expected rank {' or '.join(map(str, allowed))}"
+        )
+
+
+def reshape_to_matrix(input_tensor: tf.Tensor) -> tf.Tensor:
+    """Folds all dimensions but the last into one: [..., H] -> [rows, H].
+
+    Raises:
+        ValueError: the tensor has fewer than two dimensions.
+    """
+    rank = input_tensor.shape.ndims
+    if rank < 2:
+        raise ValueError(f"a tensor of shape {input_tensor.shape} has no rows; expected rank >= 2")
+    if rank == 2:
+        return input_tensor
+    return tf.reshape(input_tensor, [-1, get_shape_list(input_tensor)[-1]])
+
+
+def reshape_from_matrix(output_tensor: tf.Tensor, orig_shape_list: List[Dimension]) -> tf.Tensor:
+    """Undoes ``reshape_to_matrix``: [rows, W] -> the original leading dimensions, then W.
+
+    Args:
+        output_tensor: of shape [rows, W], where W may differ from the original width.
+        orig_shape_list: ``get_shape_list`` of the tensor before it was folded.
+    """
+    if len(orig_shape_list) == 2:
+        return output_tensor
+    width = get_shape_list(output_tensor)[-1]
+    return tf.reshape(output_tensor, [*orig_shape_list[:-1], width])
+
+
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """GELU in its tanh form, elementwise (Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2).
+
+    What google-research/bert computes for ``hidden_act: gelu``.
+    """
+    inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))
+    return x * (0.5 * (1.0 + tf.tanh(inner)))
+
+
+def gelu_erf(x: tf.Tensor) -> tf.Tensor:
+    """GELU exactly, x times the normal distribution function, elementwise (arXiv 1606.08415)."""
+    return x * (0.5 * (1.0 + tf.math.erf(x * math.sqrt(0.5))))
+
+
+_ACTIVATIONS: Dict[str, Optional[Activation]] = {
+    "": None,
+    "linear": None,
+    "relu": tf.nn.relu,
+    "tanh": tf.tanh,
+    "gelu": gelu,
+    "gelu_tanh": gelu,
+    "gelu_erf": gelu_erf,
+}
+
+
+def get_activation(activation_string: Any) -> Optional[Activation]:
+    """Returns the function an activation's name stands for, whatever its case.
+
+    Args:
+        activation_string: ``gelu`` (tanh form), ``gelu_tanh``, ``gelu_erf``, ``relu``, ``tanh``,
+            or ``linear``. What isn't a string is taken for the function itself.
+
+    Returns:
+        The function; None for ``linear``, the empty string, and None.
+
+    Raises:
+        ValueError: no activation has this name.
+    """
+    if not isinstance(activation_string, str):
+        return activation_string
+    try:
+        return _ACTIVATIONS[activation_string.lower()]
+    except KeyError:
+        known = ", ".join(filter(None, _ACTIVATIONS))
+        raise ValueError(f"unknown activation {activation_string!r}; known: {known}") from None
+
+
+def create_initializer(initializer_range: float = 0.02) -> Any:
+    """Returns the initialiser of weight matrices: a normal cut off at two standard deviations.
+
+    Args:
+        initializer_range: the standard deviation before the cut.
+    """
+    return tf.truncated_normal_initializer(stddev=initializer_range)
+
+
+def dense(
+    x: tf.Tensor,
+    units: int,
+    initializer_range: float = 0.02,
+    activation: Optional[Activation] = None,
+    name: Optional[str] = None,
+) -> tf.Tensor:
+    """A fully connected layer, ``activation(x @ kernel + bias)``.
+
+    Makes the variables ``kernel`` [W, units] and ``bias`` [units] in the scope ``name``.
+
+    Args:
+        x: float, of shape [rows, W].
+        units: width of the output.
+        initializer_range: standard deviation of the kernel's initialiser; biases start at 0.
+        activation: applied to the sum; None for none.
+        name: scope of the variables; by default ``dense``, made unique.
+
+    Returns:
+        float of shape [rows, units].
+    """
+    with tf.variable_scope(name, default_name="dense"):
+        kernel = tf.get_variable(
+            "kernel",
+            shape=[x.shape.as_list()[-1], units],
+            dtype=x.dtype,
+            initializer=create_initializer(initializer_range),
+        )
+        bias = tf.get_variable(
+            "bias", shape=[units], dtype=x.dtype, initializer=tf.zeros_initializer()
+        )
+        y = tf.nn.bias_add(tf.matmul(x, kernel), bias)
+        return y if activation is None else activation(y)
+
+
+def dropout(input_tensor: tf.Tensor, dropout_prob: Optional[float]) -> tf.Tensor:
+    """Sets elements to 0 at random and scales the others so that the expectation stays.
+
+    Args:
+        input_tensor: float, of any shape.
+        dropout_prob: fraction of 1 that is dropped (not kept); None or 0 changes nothing.
+    """
+    if not dropout_prob:
+        return input_tensor
+    return tf.nn.dropout(input_tensor, rate=dropout_prob)
+
+
+def layer_norm(input_tensor: tf.Tensor, name: Optional[str] = None) -> tf.Tensor:
+    """Normalises the last dimension (Ba et al. 2016, arXiv 1607.06450).
+
+    As TensorFlow 1's ``tf.contrib.layers.layer_norm``, whose epsilon is 1e-12. Makes the variables
+    ``beta`` (0 at first) and ``gamma`` (1 at first), float32 of shape [H].
+
+    Args:
+        input_tensor: float, of shape [..., H].
+        name: scope of the variables; by default ``LayerNorm``, made unique.
+
+    Returns:
+        The shape and dtype of ``input_tensor``.
+    """
+    with tf.variable_scope(name, default_name="LayerNorm"):
+        x = tf.cast(input_tensor, tf.float32)
+        width = x.shape.as_list()[-1:]
+        beta = tf.get_variable("beta", shape=width, initializer=tf.zeros_initializer())
+        gamma = tf.get_variable("gamma", shape=width, initializer=tf.ones_initializer())
+        mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+        normalised = tf.nn.batch_normalization(
+            x, mean, variance, offset=beta, scale=gamma, variance_epsilon=_LAYER_NORM_EPSILON
+        )
+        return tf.cast(normalised, input_tensor.dtype)
+
+
+def layer_norm_and_dropout(
+    input_tensor: tf.Tensor, dropout_prob: Optional[float], name: Optional[str] = None
+) -> tf.Tensor:
+    """``layer_norm``, then ``dropout``."""
+    return dropout(layer_norm(input_tensor, name), dropout_prob)

@@ -1,0 +1,211 @@
+"""The encoder: multi-headed attention and the stack of layers around it.
+
+Vaswani et al. 2017, arXiv 1706.03762, with the layer norm after each residual sum.
+"""
+
+import math
+from typing import List, Optional, Union
+
+from bert_wwm.compat import tf
+from bert_wwm.model.layers import (
+    Activation,
+    Dimension,
+    dense,
+    dropout,
+    gelu,
+    get_shape_list,
+    layer_norm,
+    reshape_from_matrix,
+    reshape_to_matrix,
+)
+
+# B batch, S sequence, F sequence attended from, T sequence attended to, H hidden, N heads,
+# D size per head, I intermediate
+
+# Added to the scores of positions that may not be attended to: after the softmax they are 0.
+_MASKED_SCORE = -10000.0
+
+
+def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Tensor) -> tf.Tensor:
+    """Spreads a mask over the positions that attend.
+
+    Args:
+        from_tensor: Tensor of shape [B, F] or [B, F, ...]; only its shape counts.
+        to_mask: int32 Tensor of shape [B, T], 1 where a position may be attended to.
+
+    Returns:
+        float32 Tensor of shape [B, F, T].
+
+    Raises:
+        ValueError: a tensor has another rank.
+    """
+    batch_size, from_length = get_shape_list(from_tensor, expected_rank=[2, 3])[:2]
+    to_length = get_shape_list(to_mask, expected_rank=2)[1]
+    row = tf.cast(tf.reshape(to_mask, [batch_size, 1, to_length]), tf.float32)
+    return tf.ones([batch_size, from_length, 1], tf.float32) * row
+
+
+def attention_layer(
+    from_tensor: tf.Tensor,
+    to_tensor: tf.Tensor,
+    attention_mask: Optional[tf.Tensor] = None,
+    num_attention_heads: int = 1,
+    size_per_head: int = 512,
+    query_act: Optional[Activation] = None,
+    key_act: Optional[Activation] = None,
+    value_act: Optional[Activation] = None,
+    attention_probs_dropout_prob: float = 0.0,
+    initializer_range: float = 0.02,
+    do_return_2d_tensor: bool = False,
+    batch_size: Optional[Dimension] = None,
+    from_seq_length: Optional[Dimension] = None,
+    to_seq_length: Optional[Dimension] = None,
+) -> tf.Tensor:
+    """Multi-headed scaled dot-product attention (arXiv 1706.03762, section 3.2).
+
+    Makes the dense layers ``query``, ``key`` and ``value``.
+
+    Args:
+        from_tensor: float Tensor of shape [B, F, W] or [B * F, W], what attends.
+        to_tensor: float Tensor of shape [B, T, W] or [B * T, W], what is attended to.
+        attention_mask: Tensor of shape [B, F, T], 1 where attending is allowed and 0 where not;
+            [B, 1, T] where it is the same for all F.
+        num_attention_heads: N.
+        size_per_head: D.
+        query_act: activation of the queries.
+        key_act: activation of the keys.
+        value_act: activation of the values.
+        attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
+        initializer_range: standard deviation of the kernels' initialiser.
+        do_return_2d_tensor: return a matrix.
+        batch_size: B; needed where the tensors are matrices.
+        from_seq_length: F; needed where the tensors are matrices.
+        to_seq_length: T; needed where the tensors are matrices.
+
+    Returns:
+        float Tensor of shape [B, F, N * D], or [B * F, N * D] with ``do_return_2d_tensor``.
+
+    Raises:
+        ValueError: the tensors have different or other ranks, or a length is missing.
+    """
+    from_shape = get_shape_list(from_tensor, expected_rank=[2, 3])
+    to_shape = get_shape_list(to_tensor, expected_rank=[2, 3])
+    if len(from_shape) != len(to_shape):
+        raise ValueError(
+            f"from_tensor has rank {len(from_shape)}, to_tensor {len(to_shape)}; expected the same"
+        )
+    if len(from_shape) == 3:
+        batch_size, from_seq_length, to_seq_length = *from_shape[:2], to_shape[1]
+    elif batch_size is None or from_seq_length is None or to_seq_length is None:
+        raise ValueError("matrices need batch_size, from_seq_length and to_seq_length")
+    from_matrix, to_matrix = reshape_to_matrix(from_tensor), reshape_to_matrix(to_tensor)
+
+    def project(
+        x: tf.Tensor, length: Dimension, activation: Optional[Activation], name: str, scale: float
+    ) -> tf.Tensor:
+        """[B * length, W] -> [B, N, length, D]"""
+        y = dense(x, num_attention_heads * size_per_head, initializer_range, activation, name)
+        if scale != 1.0:
+            y *= scale
+        y = tf.reshape(y, [batch_size, length, num_attention_heads, size_per_head])
+        return tf.transpose(y, [0, 2, 1, 3])
+
+    # Scaling the queries costs B * F * N * D products, scaling the scores B * N * F * T.
+    scale = 1.0 / math.sqrt(size_per_head)
+    query = project(from_matrix, from_seq_length, query_act, "query", scale)
+    key = project(to_matrix, to_seq_length, key_act, "key", 1.0)
+    value = project(to_matrix, to_seq_length, value_act, "value", 1.0)
+
+    scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)  # [B, N, F, T]
+    if attention_mask is not None:
+        allowed = tf.cast(tf.expand_dims(attention_mask, 1), tf.float32)  # [B, 1, F or 1, T]
+        scores += (1.0 - allowed) * _MASKED_SCORE
+    weights = tf.cast(tf.nn.softmax(scores), value.dtype)
+    weights = dropout(weights, attention_probs_dropout_prob)
+
+    context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, F, N, D]
+    leading = (
+        [batch_size * from_seq_length] if do_return_2d_tensor else [batch_size, from_seq_length]
+    )
+    return tf.reshape(context, [*leading, num_attention_heads * size_per_head])
+
+
+def transformer_model(
+    input_tensor: tf.Tensor,
+    attention_mask: Optional[tf.Tensor] = None,
+    hidden_size: int = 768,
+    num_hidden_layers: int = 12,
+    num_attention_heads: int = 12,
+    intermediate_size: int = 3072,
+    intermediate_act_fn: Optional[Activation] = gelu,
+    hidden_dropout_prob: float = 0.1,
+    attention_probs_dropout_prob: float = 0.1,
+    initializer_range: float = 0.02,
+    do_return_all_layers: bool = False,
+) -> Union[tf.Tensor, List[tf.Tensor]]:
+    """A stack of encoder layers, in the scopes ``layer_0``, ``layer_1``, ...
+
+    Args:
+        input_tensor: float Tensor of shape [B, S, H].
+        attention_mask: Tensor of shape [B, S, S] or [B, 1, S], 1 where attending is allowed and 0
+            where not.
+        hidden_size: H.
+        num_hidden_layers: number of layers.
+        num_attention_heads: N, a divisor of H.
+        intermediate_size: I, width of the feed-forward layer.
+        intermediate_act_fn: activation of the feed-forward layer.
+        hidden_dropout_prob: fraction of the hidden states that dropout drops.
+        attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
+        initializer_range: standard deviation of the kernels' initialiser.
+        do_return_all_layers: return the output of every layer.
+
+    Returns:
+        float Tensor of shape [B, S, H], or with ``do_return_all_layers`` a list of them, one a
+        layer, the lowest first.
+
+    Raises:
+        ValueError: H is not a multiple of N, or the input is not of shape [B, S, H].
+    """
+    if hidden_size % num_attention_heads:
+        raise ValueError(
+            f"hidden_size {hidden_size} is not a multiple of the number of attention heads, "
+            f"{num_attention_heads}"
+        )
+    input_shape = get_shape_list(input_tensor, expected_rank=3)
+    batch_size, sequence_length, width = input_shape
+    if width != hidden_size:
+        raise ValueError(f"the input is {width} wide; the residual sums expect {hidden_size}")
+
+    # The states stay a matrix [B * S, H] from layer to layer: on a TPU each reshape is a copy.
+    states = reshape_to_matrix(input_tensor)
+    outputs = []
+    for index in range(num_hidden_layers):
+        with tf.variable_scope(f"layer_{index}"):
+            with tf.variable_scope("attention"):
+                with tf.variable_scope("self"):
+                    context = attention_layer(
+                        states,
+                        states,
+                        attention_mask=attention_mask,
+                        num_attention_heads=num_attention_heads,
+                        size_per_head=hidden_size // num_attention_heads,
+                        attention_probs_dropout_prob=attention_probs_dropout_prob,
+                        initializer_range=initializer_range,
+                        do_return_2d_tensor=True,
+                        batch_size=batch_size,
+                        from_seq_length=sequence_length,
+                        to_seq_length=sequence_length,
+                    )
+                with tf.variable_scope("output"):
+                    context = dense(context, hidden_size, initializer_range)
+                    attended = layer_norm(dropout(context, hidden_dropout_prob) + states)
+            with tf.variable_scope("intermediate"):
+                inner = dense(attended, intermediate_size, initializer_range, intermediate_act_fn)
+            with tf.variable_scope("output"):
+                outer = dense(inner, hidden_size, initializer_range)
+                states = layer_norm(dropout(outer, hidden_dropout_prob) + attended)
+        outputs.append(states)
+
+    if do_return_all_layers:
+        return [reshape_from_matrix(output, input_shape) for output in outputs]
+    return reshape_from_matrix(states, input_shape)

@@ -1,0 +1,1 @@
+"""Training: learning rates, optimizers, the loop around them."""

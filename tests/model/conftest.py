@@ -1,0 +1,49 @@
+"""What the tests of the model share: small models, both kinds of variables, golden values."""
+
+import os
+import pathlib
+
+import pytest
+
+from bert_wwm.compat import tf
+from bert_wwm.model.bert import BertConfig
+
+
+@pytest.fixture(params=[True, False], ids=["resource", "ref"])
+def graph(request):
+    """A fresh graph whose variables are of the newer or of the older kind."""
+    with tf.Graph().as_default() as graph:
+        tf.set_random_seed(1)
+        with tf.variable_scope(tf.get_variable_scope(), use_resource=request.param):
+            yield graph
+
+
+@pytest.fixture
+def config():
+    """A model of two layers, without dropout."""
+    return BertConfig(
+        vocab_size=50,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=40,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        max_position_embeddings=16,
+        type_vocab_size=2,
+        initializer_range=0.1,
+    )
+
+
+@pytest.fixture(scope="session")
+def golden_folder():
+    """The recorded outputs of the reference implementations; skips where there are none."""
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    candidates = [checkout.parent / "shared" / "golden"]
+    if os.environ.get("BERT_WWM_TEST_DATA"):
+        beside = pathlib.Path(os.environ["BERT_WWM_TEST_DATA"]).parent
+        candidates = [beside / "golden", beside / "shared" / "golden", *candidates]
+    for folder in candidates:
+        if (folder / "google_bert").is_dir():
+            return folder
+    pytest.skip(f"no golden values in {' or '.join(map(str, candidates))}")
