@@ -1,0 +1,1 @@
+"""TFRecords: what stands in them, how they are written, described and read."""

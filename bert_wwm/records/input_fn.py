@@ -1,0 +1,95 @@
+"""TFRecords to batches: the input functions of an Estimator."""
+
+from typing import Any, Callable, Dict, Sequence
+
+from bert_wwm.compat import tf
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.records.io import decode_features, read_records
+from bert_wwm.records.schema import FLOAT, Schema
+
+_SHUFFLE_RECORDS = 10_000  # 15 MB at length 128
+_PARALLEL_FILES = 8
+
+InputFn = Callable[[Dict[str, Any]], "tf.data.Dataset"]
+
+
+def train_input_fn(paths: Sequence[str], schema: Schema, seed: int) -> InputFn:
+    """Returns an endless input of shuffled records.
+
+    Files are read in random order, several at a time, and their records shuffled in a buffer; both
+    differ from one pass over the data to the next. The same seed gives the same order.
+
+    Args:
+        paths: files of records.
+        schema: their fields.
+        seed: of the order.
+    """
+
+    def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
+        dataset = tf.data.Dataset.from_tensor_slices(list(paths))
+        dataset = dataset.shuffle(len(paths), seed=seed).repeat()
+        dataset = dataset.interleave(
+            tf.data.TFRecordDataset, cycle_length=min(_PARALLEL_FILES, len(paths))
+        )
+        dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
+        return _batches(dataset, schema, params["batch_size"], drop_remainder=True)
+
+    return input_fn
+
+
+def eval_input_fn(paths: Sequence[str], schema: Schema, drop_remainder: bool) -> InputFn:
+    """Returns an input of all records once, in order.
+
+    Args:
+        paths: files of records.
+        schema: their fields.
+        drop_remainder: leave out the last, smaller batch; a TPU needs it so.
+    """
+
+    def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
+        dataset = tf.data.TFRecordDataset(list(paths))
+        return _batches(dataset, schema, params["batch_size"], drop_remainder)
+
+    return input_fn
+
+
+def _batches(
+    dataset: "tf.data.Dataset", schema: Schema, batch_size: int, drop_remainder: bool
+) -> "tf.data.Dataset":
+    parsers = {
+        field.name: tf.io.FixedLenFeature(
+            [field.length], tf.float32 if field.dtype == FLOAT else tf.int64
+        )
+        for field in schema
+    }
+
+    def parse(records: tf.Tensor) -> Dict[str, tf.Tensor]:
+        features = tf.io.parse_example(records, parsers)
+        # A TPU has no int64.
+        return {
+            name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value
+            for name, value in features.items()
+        }
+
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    return dataset.map(parse, num_parallel_calls=2).prefetch(4)
+
+
+def check_first_record(path: str, schema: Schema) -> None:
+    """Compares the first record of a file with a schema: for records without a manifest.
+
+    Raises:
+        ConfigError: a field is missing or has another length.
+        DataError: the file is empty or broken.
+    """
+    for record in read_records(path):
+        features = decode_features(record, path)
+        for field in schema:
+            found = len(features.get(field.name, ()))
+            if found != field.length:
+                raise ConfigError(
+                    f"{path}: the first record has {found} values of {field.name}, but the flags "
+                    f"ask for {field.length}; train with what the records were made with"
+                )
+        return
+    raise DataError(f"{path}: holds no record")

@@ -1,0 +1,1 @@
+"""What people look at: examples in the terminal, curves."""

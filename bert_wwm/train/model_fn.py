@@ -1,0 +1,189 @@
+"""The model function of pretraining: features in, loss, training step and metrics out."""
+
+import dataclasses
+from typing import Any, Callable, Dict, List, Optional
+
+from bert_wwm.compat import tf
+from bert_wwm.model.bert import BertConfig, BertModel
+from bert_wwm.model.checkpoint import plan_restore
+from bert_wwm.model.heads import HeadOutput, masked_lm_output, next_sentence_output
+from bert_wwm.train.hooks import ProgressHook
+from bert_wwm.train.optimizers import build_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingSettings:
+    """How to train; google-research/bert's flags of the same names.
+
+    Attributes:
+        learning_rate: the peak.
+        num_train_steps: steps of the whole training.
+        num_warmup_steps: of these, steps of the warmup.
+        optimizer: a name in ``OPTIMIZERS``.
+        use_tpu: whether the steps run on TPU cores.
+        init_checkpoint: where the weights start from; None for random ones.
+        resume_checkpoint: the checkpoint of this very training that it goes on from.
+        log_every_steps: steps between two lines of progress.
+    """
+
+    learning_rate: float
+    num_train_steps: int
+    num_warmup_steps: int
+    optimizer: str = "adamw"
+    use_tpu: bool = False
+    init_checkpoint: Optional[str] = None
+    resume_checkpoint: Optional[str] = None
+    log_every_steps: int = 100
+
+
+def pretraining_model_fn(
+    config: BertConfig,
+    settings: PretrainingSettings,
+    log: Callable[[str], None],
+) -> Callable[..., "tf.estimator.tpu.TPUEstimatorSpec"]:
+    """Returns the ``model_fn`` of masked LM and next sentence prediction.
+
+    Args:
+        config: the encoder.
+        settings: how to train.
+        log: takes what the user should see: what was restored, and a line now and then.
+    """
+
+    def model_fn(
+        features: Dict[str, tf.Tensor], labels: None, mode: str, params: Dict[str, Any]
+    ) -> "tf.estimator.tpu.TPUEstimatorSpec":
+        training = mode == tf.estimator.ModeKeys.TRAIN
+        model = BertModel(
+            config=config,
+            is_training=training,
+            input_ids=features["input_ids"],
+            input_mask=features["input_mask"],
+            token_type_ids=features["segment_ids"],
+            use_one_hot_embeddings=settings.use_tpu,
+        )
+        mlm = masked_lm_output(
+            config,
+            model.get_sequence_output(),
+            model.get_embedding_table(),
+            features["masked_lm_positions"],
+            features["masked_lm_ids"],
+            features["masked_lm_weights"],
+        )
+        nsp = next_sentence_output(
+            config, model.get_pooled_output(), features["next_sentence_labels"]
+        )
+        loss = mlm.loss + nsp.loss
+        scaffold_fn = _initialise(settings, log if training else lambda text: None)
+        if not training:
+            metrics = (eval_metrics, _metric_inputs(mlm, nsp, features))
+            return tf.estimator.tpu.TPUEstimatorSpec(
+                mode=mode, loss=loss, eval_metrics=metrics, scaffold_fn=scaffold_fn
+            )
+        step = build_train_step(
+            loss,
+            settings.learning_rate,
+            settings.num_train_steps,
+            settings.num_warmup_steps,
+            settings.use_tpu,
+            settings.optimizer,
+        )
+        hooks: List[tf.train.SessionRunHook] = []
+        if not settings.use_tpu:  # hooks can't see into a TPU's loop
+            scalars = {
+                "loss": loss,
+                "masked_lm_loss": mlm.loss,
+                "masked_lm_accuracy": _masked_lm_accuracy(mlm, features),
+                "next_sentence_loss": nsp.loss,
+                "learning_rate": step.learning_rate,
+            }
+            hooks.append(
+                ProgressHook(
+                    scalars,
+                    params["batch_size"],
+                    settings.num_train_steps,
+                    settings.log_every_steps,
+                    params["model_dir"],
+                    log,
+                )
+            )
+        return tf.estimator.tpu.TPUEstimatorSpec(
+            mode=mode,
+            loss=loss,
+            train_op=step.train_op,
+            training_hooks=hooks,
+            scaffold_fn=scaffold_fn,
+        )
+
+    return model_fn
+
+
+def _initialise(
+    settings: PretrainingSettings, log: Callable[[str], None]
+) -> Optional[Callable[[], "tf.train.Scaffold"]]:
+    """Gives the variables their first values; on TPU by the function it returns."""
+    variables = tf.trainable_variables()
+    if settings.resume_checkpoint:
+        # The Estimator restores it; this says by name what does not fit.
+        plan_restore(variables, settings.resume_checkpoint)
+        return None
+    if not settings.init_checkpoint:
+        return None
+    plan = plan_restore(variables, settings.init_checkpoint)
+    log(plan.report())
+    if not settings.use_tpu:
+        plan.apply()
+        return None
+
+    def scaffold_fn() -> "tf.train.Scaffold":
+        plan.apply()
+        return tf.train.Scaffold()
+
+    return scaffold_fn
+
+
+def _masked_lm_accuracy(mlm: HeadOutput, features: Dict[str, tf.Tensor]) -> tf.Tensor:
+    """Share of the predictions of a batch that are right; float32 scalar."""
+    predictions = tf.argmax(mlm.log_probs, axis=-1, output_type=tf.int32)
+    right = tf.equal(predictions, tf.reshape(features["masked_lm_ids"], [-1]))
+    weights = tf.reshape(features["masked_lm_weights"], [-1])
+    return tf.reduce_sum(tf.cast(right, tf.float32) * weights) / tf.reduce_sum(weights)
+
+
+def _metric_inputs(
+    mlm: HeadOutput, nsp: HeadOutput, features: Dict[str, tf.Tensor]
+) -> Dict[str, tf.Tensor]:
+    """What the metrics need; on TPU it travels to the host, so the predictions go, not [V] rows."""
+    return {
+        "masked_lm_example_loss": mlm.per_example_loss,
+        "masked_lm_predictions": tf.argmax(mlm.log_probs, axis=-1, output_type=tf.int32),
+        "masked_lm_ids": tf.reshape(features["masked_lm_ids"], [-1]),
+        "masked_lm_weights": tf.reshape(features["masked_lm_weights"], [-1]),
+        "next_sentence_example_loss": nsp.per_example_loss,
+        "next_sentence_predictions": tf.argmax(nsp.log_probs, axis=-1, output_type=tf.int32),
+        "next_sentence_labels": tf.reshape(features["next_sentence_labels"], [-1]),
+    }
+
+
+def eval_metrics(
+    masked_lm_example_loss: tf.Tensor,
+    masked_lm_predictions: tf.Tensor,
+    masked_lm_ids: tf.Tensor,
+    masked_lm_weights: tf.Tensor,
+    next_sentence_example_loss: tf.Tensor,
+    next_sentence_predictions: tf.Tensor,
+    next_sentence_labels: tf.Tensor,
+) -> Dict[str, Any]:
+    """google-research/bert's four metrics, as means over the predictions of the whole set.
+
+    All arguments are of shape [predictions] (B * P or B); losses are in nats.
+    """
+    return {
+        "masked_lm_accuracy": tf.metrics.accuracy(
+            labels=masked_lm_ids, predictions=masked_lm_predictions, weights=masked_lm_weights
+        ),
+        "masked_lm_loss": tf.metrics.mean(masked_lm_example_loss, weights=masked_lm_weights),
+        "next_sentence_accuracy": tf.metrics.accuracy(
+            labels=next_sentence_labels, predictions=next_sentence_predictions
+        ),
+        "next_sentence_loss": tf.metrics.mean(next_sentence_example_loss),
+    }

