@@ -64,6 +64,7 @@ def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
     tokenizer = make_tokenizer_from_flags()
     segmenter = make_segmenter_from_flags()
+    description = segmenter.describe()  # loads the model: if it can't be had, that shows here
     schema = pretraining_schema(settings.max_seq_length, settings.max_predictions_per_seq)
     maker = BlockMaker(
         tokenizer,
@@ -84,7 +85,7 @@ def main(_) -> None:
         vocab_sha256=tokenizer.vocabulary.sha256(),
         do_lower_case=FLAGS.do_lower_case,
         tokenizer=FLAGS.tokenizer,
-        segmenter=segmenter.describe(),
+        segmenter=description,
         flags={flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
         counts=counts.to_json(),
         files=written,

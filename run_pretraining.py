@@ -81,7 +81,8 @@ def main(_) -> None:
     from bert_wwm.train.estimator import make_estimator
     from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
 
-    tf.logging.set_verbosity(tf.logging.INFO if FLAGS.use_tpu else tf.logging.ERROR)
+    if FLAGS.use_tpu:  # there the Estimator says how the training goes
+        tf.logging.set_verbosity(tf.logging.INFO)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     schema = pretraining_schema(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq)
     check_records(inputs, schema, config)

@@ -39,11 +39,9 @@ def main(_) -> None:
             raise ConfigError(f"--text={text}: no blank; expected {MASK} where to fill in")
     words = read_words(tokenizer) if FLAGS.words_file else None
 
-    from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.model.fill_mask import MaskFiller, best_pieces, best_words
 
-    tf.logging.set_verbosity(tf.logging.ERROR)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     filler = MaskFiller(config, FLAGS.init_checkpoint)
     for text in FLAGS.text:
