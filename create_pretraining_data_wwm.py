@@ -17,7 +17,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.cli.text_flags import make_segmenter_from_flags, make_tokenizer_from_flags
 from bert_wwm.core import files
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
@@ -62,6 +62,10 @@ def main(_) -> None:
         seed=FLAGS.random_seed,
     )
     inputs = files.find(FLAGS.input_file)
+    if len(set(FLAGS.output_file)) < max(1, len(FLAGS.output_file)):
+        raise ConfigError(
+            f"--output_file={','.join(FLAGS.output_file)}: expected different files to write"
+        )
     tokenizer = make_tokenizer_from_flags()
     segmenter = make_segmenter_from_flags()
     description = segmenter.describe()  # loads the model: if it can't be had, that shows here
@@ -107,8 +111,9 @@ def write_records(inputs, maker, outputs):
         for number, block in enumerate(corpus.blocks(corpus.read_documents(inputs))):
             size = sum(document.size for document in block)
 
-            def show(fraction, done=done, size=size):
-                progress.update(done + fraction * size, f"{counts.instances:,} instances")
+            def show(fraction, instances, done=done, size=size):
+                made = counts.instances + instances
+                progress.update(done + fraction * size, f"{made:,} instances")
 
             records, block_counts = maker.records(number, block, show)
             for record in records:

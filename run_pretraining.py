@@ -117,6 +117,11 @@ def main(_) -> None:
             train(estimator, inputs, schema, settings)
         if FLAGS.do_eval:
             evaluate(estimator, inputs, schema)
+    except tf.estimator.NanLossDuringTrainingError:
+        raise ConfigError(
+            f"the loss is not a number any more; --learning_rate={FLAGS.learning_rate} may be too "
+            "high"
+        ) from None
     except tf.errors.DataLossError:
         check_files(inputs)  # says which file, and where
         raise
@@ -138,13 +143,17 @@ def check_records(inputs, schema, config) -> None:
     )
     for path in manifest.check(inputs, expected):
         log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
-        check_first_record(path, schema)
+        check_first_record(path, schema, config.vocab_size)
 
 
 def train(estimator, inputs, schema, settings) -> None:
     from bert_wwm.records.input_fn import train_input_fn
 
     if settings.resume_checkpoint:
+        step = load_step(settings.resume_checkpoint)
+        if step >= settings.num_train_steps:
+            log(f"Nothing to train: {settings.resume_checkpoint} has had {step:,} steps already")
+            return
         log(f"Going on from {settings.resume_checkpoint}")
     log(
         f"Training to step {settings.num_train_steps:,} on {len(inputs)} file(s), "
@@ -155,9 +164,20 @@ def train(estimator, inputs, schema, settings) -> None:
     )
 
 
+def load_step(checkpoint) -> int:
+    from bert_wwm.compat import tf
+
+    return int(tf.train.load_variable(checkpoint, "global_step"))
+
+
 def evaluate(estimator, inputs, schema) -> None:
     from bert_wwm.records.input_fn import eval_input_fn
 
+    if not (estimator.latest_checkpoint() or FLAGS.init_checkpoint):
+        raise ConfigError(
+            f"{FLAGS.output_dir}: holds no checkpoint to evaluate; expected a trained model there, "
+            "or --init_checkpoint"
+        )
     log(f"Evaluating on at most {FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples")
     result = estimator.evaluate(
         eval_input_fn(inputs, schema, drop_remainder=FLAGS.use_tpu), steps=FLAGS.max_eval_steps

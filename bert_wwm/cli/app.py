@@ -13,8 +13,9 @@ from bert_wwm.core.errors import ToolkitError
 def run(main: Callable[[List[str]], None]) -> None:
     """Parses the flags and runs ``main``.
 
-    A ToolkitError ends the program with its one sentence on standard error and status 1, an
-    interrupt (Ctrl-C) with status 130; anything else is a bug and shows its traceback.
+    A ToolkitError, and what the operating system refuses (a full disk, a file that may not be
+    written), end the program with one sentence on standard error and status 1, an interrupt
+    (Ctrl-C) with status 130; anything else is a bug and shows its traceback.
     """
 
     def guarded(argv: List[str]) -> None:
@@ -25,7 +26,7 @@ def run(main: Callable[[List[str]], None]) -> None:
         program = os.path.basename(argv[0])
         try:
             main(argv)
-        except ToolkitError as error:
+        except (ToolkitError, OSError) as error:
             sys.exit(f"{program}: error: {error}")
         except KeyboardInterrupt:
             print(f"{program}: interrupted", file=sys.stderr)

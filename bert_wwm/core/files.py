@@ -57,8 +57,10 @@ def find(patterns: Sequence[str]) -> List[str]:
     """Returns the files that patterns name, sorted within each pattern, each file once.
 
     Raises:
-        DataError: a pattern names no file.
+        DataError: there is no pattern, or a pattern names no file.
     """
+    if not patterns:
+        raise DataError("no input file is named; expected paths or globs")
     found: List[str] = []
     for pattern in patterns:
         matches = _gfile().glob(pattern) if is_remote(pattern) else local_glob.glob(pattern)
@@ -131,10 +133,15 @@ def atomic_path(path: str) -> Iterator[str]:
 
     Where the block raises, or the process is killed, ``path`` is as it was before. Objects in a
     bucket appear only when they are complete, so a remote path is given as it is.
+
+    Raises:
+        DataError: there is a folder of that name.
     """
     if is_remote(path):
         yield path
         return
+    if os.path.isdir(path):
+        raise DataError(f"{path}: is a folder; expected the name of a file to write")
     folder = os.path.dirname(path) or "."
     make_folder(folder)
     handle, temporary = tempfile.mkstemp(

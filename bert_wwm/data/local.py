@@ -41,14 +41,15 @@ class BlockMaker:
         self,
         number: int,
         documents: Sequence[Document],
-        progress: Callable[[float], None] = lambda fraction: None,
+        progress: Callable[[float, int], None] = lambda fraction, instances: None,
     ) -> Tuple[List[bytes], Counts]:
         """Returns the records of a block in random order, and what was counted.
 
         Args:
             number: the block's number within the corpus.
             documents: the block's documents.
-            progress: is told now and then what fraction of the block is done.
+            progress: is told now and then what fraction of the block is done, and how many
+                instances were made of it.
 
         Raises:
             DataError: there are fewer than two documents with text, so that no random next
@@ -66,12 +67,12 @@ class BlockMaker:
                 "prediction needs at least two: put a blank line between documents"
             )
         passes = 1 + self._dupe_factor  # the first is the tokenizing
-        progress(1 / passes)
         records: List[bytes] = []
+        progress(1 / passes, 0)
         for duplicate in range(self._dupe_factor):
             for index in range(len(block)):
                 examples = self._maker.examples(block, number, index, duplicate, counts)
                 records.extend(map(self._encode, examples))
-            progress((2 + duplicate) / passes)
+            progress((2 + duplicate) / passes, len(records))
         order = permutation(rng_for(settings.seed, number), len(records))
         return [records[index] for index in order], counts

@@ -1,6 +1,6 @@
 """A trained model fills blanks, with pieces or with whole words."""
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from bert_wwm.model.heads import masked_lm_output
 
 
 class Candidate(NamedTuple):
-    """What may stand in a blank, and its log probability in nats, summed over its pieces."""
+    """What may stand in a blank, and its log probability in nats."""
 
     text: str
     log_prob: float
@@ -65,25 +65,52 @@ class MaskFiller:
         return self._session.run(self._log_probs, feed)
 
 
-def best_words(
-    log_probs: np.ndarray, words: Dict[str, Sequence[int]], num_candidates: int
-) -> List[Candidate]:
-    """Returns the words that fit a blank best, the best first.
+class Lexicon:
+    """Words that may fill a blank, and how often each occurs.
 
-    The pieces of a word are predicted independently, as they are in pretraining.
+    The model predicts the pieces of a word independently of each other, as it was trained to; so
+    by its probabilities alone, frequent pieces make up words that are none, or rare ones. What is
+    known of words is put in by Bayes' rule: with pieces c_i that are independent given the context,
+
+        p(word | context) ~ p(word) * prod_i p(c_i | context) / p(c_i)
+
+    A context that tells the model nothing leaves the words in the order of their frequency.
 
     Args:
-        log_probs: of shape [pieces of the blank, V].
-        words: ids of the pieces of each word; those of another length don't fit.
-        num_candidates: how many to return.
+        words: for each word the ids of its pieces, and how often it occurs.
+        vocab_size: V.
     """
-    fitting = [(word, ids) for word, ids in words.items() if len(ids) == len(log_probs)]
-    if not fitting:
-        return []
-    ids = np.array([ids for _, ids in fitting])  # [words, pieces]
-    scores = log_probs[np.arange(len(log_probs)), ids].sum(axis=1)
-    order = np.argsort(-scores, kind="stable")[:num_candidates]
-    return [Candidate(fitting[index][0], float(scores[index])) for index in order]
+
+    def __init__(self, words: Mapping[str, Tuple[Sequence[int], float]], vocab_size: int):
+        self._by_length: Dict[int, List[str]] = {}
+        self._words = words
+        pieces = np.zeros(vocab_size)
+        for word, (ids, count) in words.items():
+            self._by_length.setdefault(len(ids), []).append(word)
+            np.add.at(pieces, np.asarray(ids), count)
+        # Pieces that are in no word are never looked up; 1 keeps their logarithm finite.
+        self._log_pieces = np.log(np.maximum(pieces, 1.0) / max(1.0, pieces.sum()))
+
+    def best(self, log_probs: np.ndarray, num_candidates: int) -> List[Candidate]:
+        """Returns the words that fit a blank best, the best first.
+
+        Args:
+            log_probs: of shape [pieces of the blank, V].
+            num_candidates: how many to return.
+
+        Returns:
+            Words of as many pieces as the blank; probabilities are among all words of that length.
+        """
+        fitting = self._by_length.get(len(log_probs), [])
+        if not fitting:
+            return []
+        ids = np.array([self._words[word][0] for word in fitting])  # [words, pieces]
+        priors = np.log([self._words[word][1] for word in fitting])
+        lift = log_probs - self._log_pieces
+        scores = priors + lift[np.arange(len(log_probs)), ids].sum(axis=1)
+        scores -= scores.max() + np.log(np.exp(scores - scores.max()).sum())
+        order = np.argsort(-scores, kind="stable")[:num_candidates]
+        return [Candidate(fitting[index], float(scores[index])) for index in order]
 
 
 def best_pieces(

@@ -75,11 +75,11 @@ def _batches(
     return dataset.map(parse, num_parallel_calls=2).prefetch(4)
 
 
-def check_first_record(path: str, schema: Schema) -> None:
-    """Compares the first record of a file with a schema: for records without a manifest.
+def check_first_record(path: str, schema: Schema, vocab_size: int) -> None:
+    """Compares the first record of a file with what is expected: for records without a manifest.
 
     Raises:
-        ConfigError: a field is missing or has another length.
+        ConfigError: a field is missing or has another length, or an id is out of the vocabulary.
         DataError: the file is empty or broken.
     """
     for record in read_records(path):
@@ -91,5 +91,10 @@ def check_first_record(path: str, schema: Schema) -> None:
                     f"{path}: the first record has {found} values of {field.name}, but the flags "
                     f"ask for {field.length}; train with what the records were made with"
                 )
+        if max(features["input_ids"]) >= vocab_size:
+            raise ConfigError(
+                f"{path}: the first record has id {max(features['input_ids'])}, but the model's "
+                f"vocab_size is {vocab_size}; they belong to different vocabularies"
+            )
         return
     raise DataError(f"{path}: holds no record")

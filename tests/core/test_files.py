@@ -70,6 +70,11 @@ def test_atomic_path_keeps_the_old_file_where_writing_fails(tmp_path):
     assert files.read_bytes(path) == b"old"
 
 
+def test_a_folder_is_not_written_over(tmp_path):
+    with pytest.raises(DataError, match="is a folder; expected the name of a file to write"):
+        files.write_text(str(tmp_path), "text")
+
+
 def test_write_text_makes_folders_and_replaces(tmp_path):
     path = str(tmp_path / "deep" / "a.txt")
     files.write_text(path, "一")

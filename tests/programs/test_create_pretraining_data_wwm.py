@@ -118,6 +118,9 @@ def test_bad_text_is_named_and_leaves_nothing(make, tmp_path, content, message):
         ("--masked_lm_prob=15", "--masked_lm_prob=15.0: out of range; expected 0 to 1"),
         ("--max_seq_length=3", "--max_seq_length=3: out of range"),
         ("--max_seq_len=3", "Unknown command line flag 'max_seq_len'"),
+        ("--input_file=", "no input file is named"),
+        ("--output_file=a,a", "--output_file=a,a: expected different files to write"),
+        ("--output_file=/proc/nothing/a", "/proc/nothing"),
         ("corpus2.txt", "unexpected argument 'corpus2.txt'"),
     ],
 )

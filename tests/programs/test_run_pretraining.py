@@ -111,6 +111,26 @@ def test_a_second_run_with_the_same_seed_is_the_same(trained, pretrain, tmp_path
 
 
 @pytest.mark.slow
+def test_what_is_trained_already_is_left_alone(trained, pretrain):
+    folder, _ = trained
+    files = sorted(path.name for path in folder.iterdir())
+    output = pretrain(folder, "--do_train").stdout
+    assert f"Nothing to train: {folder}/model.ckpt-40 has had 40 steps already" in output
+    assert sorted(path.name for path in folder.iterdir()) == files
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_is_told(pretrain, tmp_path):
+    error = pretrain(tmp_path / "m", "--do_train", "--learning_rate=1e30", status=1).stderr
+    assert "the loss is not a number any more; --learning_rate=1e+30 may be too high" in error
+
+
+@pytest.mark.slow
+def test_nothing_to_evaluate_is_told(pretrain, tmp_path):
+    assert "holds no checkpoint" in pretrain(tmp_path / "m", "--do_eval", status=1).stderr
+
+
+@pytest.mark.slow
 def test_it_goes_on_from_where_it_was(trained, pretrain, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(trained[0], folder)
@@ -201,11 +221,18 @@ def test_broken_records_are_named_with_the_place(pretrain, records, tmp_path):
 
 
 @pytest.mark.slow
-def test_googles_records_are_taken_on_trust_but_for_their_shapes(pretrain, records, tmp_path):
+def test_googles_records_are_taken_on_trust_but_for_their_shapes(
+    trained, pretrain, records, tmp_path
+):
     copy = tmp_path / "a.tfrecord"
     shutil.copy(records, copy)
-    output = pretrain(tmp_path / "m", "--do_eval", f"--input_file={copy}").stdout
+    checkpoint = f"--init_checkpoint={trained[0]}"
+    output = pretrain(tmp_path / "m", "--do_eval", f"--input_file={copy}", checkpoint).stdout
     assert "has no manifest" in output
+    evaluated = (tmp_path / "m" / "eval_results.txt").read_text()
+    assert (
+        evaluated.splitlines()[1:] == (trained[0] / "eval_results.txt").read_text().splitlines()[1:]
+    )
     flags = (f"--input_file={copy}", "--max_seq_length=64")
     error = pretrain(tmp_path / "m", "--do_eval", *flags, status=1).stderr
     assert "the first record has 32 values of input_ids, but the flags ask for 64" in error
@@ -254,7 +281,7 @@ def test_fill_mask_uses_the_model(run, trained, vocab_file, vocab_size, tmp_path
     config = tmp_path / "bert_config.json"
     config.write_text(json.dumps({**CONFIG, "vocab_size": vocab_size}))
     words = tmp_path / "words.txt"
-    words.write_text("语言\n模型\n中\n鿿\n", encoding="utf-8")
+    words.write_text("语言\t7\n模型\t3\n中\n鿿\n", encoding="utf-8")
     flags = (
         f"--bert_config_file={config}",
         f"--init_checkpoint={trained[0]}",

