@@ -28,7 +28,7 @@ from bert_wwm.text.sentences import split_sentences
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("output_dir", "demo_output", "Where everything goes; emptied first.")
-flags.DEFINE_integer("num_train_steps", 2400, "Training steps.", lower_bound=1)
+flags.DEFINE_integer("num_train_steps", 2000, "Training steps.", lower_bound=1)
 
 MAX_SEQ_LENGTH, MAX_PREDICTIONS = 32, 5
 BATCH_SIZE = 64

@@ -309,7 +309,7 @@ def _train_tasks(
             except concurrent.futures.process.BrokenProcessPool:
                 raise DataError(
                     "LTP's trainer crashed, as it does when it gets no word, tag or name right; "
-                    f"expected more text than {len(training)} sentences, or more memory"
+                    f"expected more text than this ({len(training)} to train on), or more memory"
                 ) from None
             report(f"{task}: trained in {seconds[task]:.1f} s")
     return seconds

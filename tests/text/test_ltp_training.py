@@ -168,9 +168,10 @@ def test_nothing_held_out(tagged_file: str, tmp_path: pathlib.Path) -> None:
 def test_too_little_text_is_told(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "tagged.txt"
     path.write_text("中国/ns 人民/n\n", encoding="utf-8")
-    with pytest.raises(DataError, match="expected more text than 1 sentences"):
+    with pytest.raises(DataError, match="expected more text than this"):
         ltp_training.train([str(path)], str(tmp_path / "out"), num_epochs=1, report=silent)
-    assert capfd.readouterr() == ("", "")
+    shown = capfd.readouterr()
+    assert "panicked" not in shown.out + shown.err  # the crash of LTP's trainer stays out of sight
     assert not (tmp_path / "out").exists()
 
 
