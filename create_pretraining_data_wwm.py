@@ -9,13 +9,15 @@ Example:
       --output_file=records/wiki.tfrecord --segmenter=ltp --ltp_model=models/ltp
 """
 
+import dataclasses
 import functools
 import sys
 
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.cli.text_flags import make_segmenter_from_flags, make_tokenizer_from_flags
+from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
+from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
@@ -31,8 +33,14 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list(
     "input_file", None, "Text files: paths or globs, parted by commas; .gz is decompressed."
 )
-flags.DEFINE_list("output_file", None, "TFRecord files to write, parted by commas.")
-flags.adopt_module_key_flags(sys.modules["bert_wwm.cli.text_flags"])
+flags.DEFINE_list(
+    "output_file",
+    None,
+    "TFRecord files to write, parted by commas. Records are in random order within about 4 MB of "
+    "text; put the documents of a larger corpus in random order.",
+)
+for _name in ("tokenizer_flags", "segmenter_flags"):
+    flags.adopt_module_key_flags(sys.modules[f"bert_wwm.cli.{_name}"])
 flags.DEFINE_bool(
     "do_whole_word_mask",
     True,
@@ -62,10 +70,7 @@ def main(_) -> None:
         seed=FLAGS.random_seed,
     )
     inputs = files.find(FLAGS.input_file)
-    if len(set(FLAGS.output_file)) < max(1, len(FLAGS.output_file)):
-        raise ConfigError(
-            f"--output_file={','.join(FLAGS.output_file)}: expected different files to write"
-        )
+    check_outputs(FLAGS.output_file, [*inputs, FLAGS.vocab_file])
     tokenizer = make_tokenizer_from_flags()
     segmenter = make_segmenter_from_flags()
     description = segmenter.describe()  # loads the model: if it can't be had, that shows here
@@ -79,7 +84,7 @@ def main(_) -> None:
     )
     counts, written = write_records(inputs, maker, FLAGS.output_file)
 
-    from bert_wwm.records.manifest import Manifest, manifest_path
+    from bert_wwm.records.manifest import Manifest, base_name, manifest_path
 
     manifest = Manifest(
         strategy=settings.strategy,
@@ -92,17 +97,36 @@ def main(_) -> None:
         segmenter=description,
         flags={flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
         counts=counts.to_json(),
-        files=written,
+        files={},
     )
-    for path in FLAGS.output_file:
-        manifest.save(manifest_path(path))
+    places = {manifest_path(path) for path in FLAGS.output_file}
+    for place in places:
+        described = {base_name(p): w for p, w in written.items() if manifest_path(p) == place}
+        dataclasses.replace(manifest, files=described).save(place)
     print(f"Wrote {', '.join(FLAGS.output_file)}")
     print(counts.summary())
+    if counts.masked < 0.5 * settings.masked_lm_prob * counts.tokens:
+        print(
+            "Few pieces are masked: many words are longer than --max_predictions_per_seq. Is this "
+            f"text that --segmenter={FLAGS.segmenter} can cut?"
+        )
+
+
+def check_outputs(outputs, inputs) -> None:
+    """Refuses outputs that would be written over each other, or over an input."""
+    for number, path in enumerate(outputs):
+        if any(files.same(path, other) for other in outputs[:number]):
+            raise ConfigError(f"--output_file: {path} is named twice; expected different files")
+        if any(files.same(path, other) for other in inputs):
+            raise ConfigError(f"--output_file: {path} is an input; expected a file to write")
+    if not all(outputs) or not outputs:
+        raise ConfigError(f"--output_file={','.join(outputs)}: expected names of files to write")
 
 
 def write_records(inputs, maker, outputs):
     """Writes the records of all blocks; returns what was counted, and the files' sizes."""
     from bert_wwm.records.io import ShardedWriter
+    from bert_wwm.records.manifest import manifest_path
 
     counts = Counts()
     total = sum(files.text_size(path) for path in inputs)
@@ -122,8 +146,11 @@ def write_records(inputs, maker, outputs):
             done += size
         if not counts.documents:
             raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+        # From here on the old records are replaced, and their manifest holds no more.
+        for path in outputs:
+            files.remove(manifest_path(path))
     return counts, {
-        path.rsplit("/", 1)[-1]: {"records": records, "bytes": files.size(path)}
+        path: {"records": records, "bytes": files.size(path)}
         for path, records in zip(writer.paths, writer.records)
     }
 

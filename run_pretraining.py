@@ -15,6 +15,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.masking.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS
 
@@ -32,7 +33,7 @@ flags.DEFINE_string(
 flags.DEFINE_enum(
     "masking_strategy",
     None,
-    ["piece", "whole_word"],
+    STRATEGIES.names(),
     "If given, records made with another masking strategy are refused.",
 )
 flags.DEFINE_bool("do_train", False, "Train.")
@@ -40,7 +41,7 @@ flags.DEFINE_bool("do_eval", False, "Evaluate on --input_file.")
 flags.DEFINE_integer("train_batch_size", 32, "Examples of a training step.", lower_bound=1)
 flags.DEFINE_integer("eval_batch_size", 8, "Examples of an evaluation step.", lower_bound=1)
 flags.DEFINE_enum("optimizer", "adamw", ["adamw", "lamb"], "What updates the weights.")
-flags.DEFINE_float("learning_rate", 5e-5, "Peak learning rate.")
+flags.DEFINE_float("learning_rate", 5e-5, "Peak learning rate.", lower_bound=0.0)
 flags.DEFINE_integer("num_train_steps", 100000, "Training steps.", lower_bound=1)
 flags.DEFINE_integer("num_warmup_steps", 10000, "Of these, warmup steps.", lower_bound=0)
 flags.DEFINE_enum(
@@ -54,29 +55,41 @@ flags.DEFINE_integer("random_seed", 12345, "Seed of weights, dropout and order o
 flags.DEFINE_integer(
     "save_checkpoints_steps", 1000, "Steps between two checkpoints.", lower_bound=1
 )
-flags.DEFINE_integer("log_every_steps", 100, "Steps between two lines of progress.", lower_bound=1)
+flags.DEFINE_integer(
+    "log_every_steps",
+    100,
+    "Steps between two lines of progress. On a TPU the lines are the Estimator's: loss and speed.",
+    lower_bound=1,
+)
 flags.DEFINE_integer("max_eval_steps", 100, "Most evaluation steps.", lower_bound=1)
 flags.DEFINE_bool("use_tpu", False, "Run on a TPU.")
 flags.DEFINE_integer(
-    "iterations_per_loop", 1000, "Steps that a TPU takes between two returns to the host."
+    "iterations_per_loop",
+    1000,
+    "Steps that a TPU takes between two returns to the host.",
+    lower_bound=1,
 )
 flags.DEFINE_string("tpu_name", None, "Name of the Cloud TPU, or grpc://ADDRESS:8470.")
 flags.DEFINE_string("tpu_zone", None, "Its zone, if it is not that of the metadata.")
 flags.DEFINE_string("gcp_project", None, "Its project, if it is not that of the metadata.")
 flags.DEFINE_string("master", None, "Address of TensorFlow's master.")
-flags.DEFINE_integer("num_tpu_cores", 8, "Cores of the TPU.")
+flags.DEFINE_integer("num_tpu_cores", 8, "Cores of the TPU.", lower_bound=1)
 flags.mark_flags_as_required(["bert_config_file", "input_file", "output_dir"])
 
 
 def main(_) -> None:
     if not FLAGS.do_train and not FLAGS.do_eval:
         raise ConfigError("nothing to do; expected --do_train, --do_eval or both")
-    inputs = files.find(FLAGS.input_file)
+    if FLAGS.use_tpu and not (FLAGS.tpu_name or FLAGS.master):
+        raise ConfigError("--use_tpu: which TPU? expected --tpu_name or --master")
+    if not FLAGS.output_dir:
+        raise ConfigError("--output_dir=: expected a folder")
 
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
-    from bert_wwm.records.io import check_files
+    from bert_wwm.records.checks import check_records
+    from bert_wwm.records.manifest import find_records
     from bert_wwm.records.schema import pretraining_schema
     from bert_wwm.train.estimator import make_estimator
     from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
@@ -84,8 +97,14 @@ def main(_) -> None:
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
+    if FLAGS.max_seq_length > config.max_position_embeddings:
+        raise ConfigError(
+            f"--max_seq_length={FLAGS.max_seq_length} is more than max_position_embeddings of "
+            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
+        )
     schema = pretraining_schema(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq)
-    check_records(inputs, schema, config)
+    inputs = find_records(FLAGS.input_file)
+    compare_with_flags(inputs, schema, config)
     files.make_folder(FLAGS.output_dir)
     settings = PretrainingSettings(
         learning_rate=FLAGS.learning_rate,
@@ -94,7 +113,6 @@ def main(_) -> None:
         optimizer=FLAGS.optimizer,
         use_tpu=FLAGS.use_tpu,
         init_checkpoint=FLAGS.init_checkpoint,
-        resume_checkpoint=tf.train.latest_checkpoint(FLAGS.output_dir),
         log_every_steps=FLAGS.log_every_steps,
     )
     estimator = make_estimator(
@@ -104,6 +122,7 @@ def main(_) -> None:
         FLAGS.eval_batch_size,
         FLAGS.save_checkpoints_steps,
         FLAGS.random_seed,
+        FLAGS.log_every_steps,
         FLAGS.use_tpu,
         FLAGS.iterations_per_loop,
         FLAGS.tpu_name,
@@ -122,15 +141,15 @@ def main(_) -> None:
             f"the loss is not a number any more; --learning_rate={FLAGS.learning_rate} may be too "
             "high"
         ) from None
-    except tf.errors.DataLossError:
-        check_files(inputs)  # says which file, and where
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        check_records(inputs, schema, config.vocab_size)  # says which file, and where
         raise
 
 
-def check_records(inputs, schema, config) -> None:
+def compare_with_flags(inputs, schema, config) -> None:
     """Refuses records that were made for another run."""
     from bert_wwm.records import manifest
-    from bert_wwm.records.input_fn import check_first_record
+    from bert_wwm.records.checks import check_not_empty, check_records
     from bert_wwm.text.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
@@ -143,25 +162,28 @@ def check_records(inputs, schema, config) -> None:
     )
     for path in manifest.check(inputs, expected):
         log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
-        check_first_record(path, schema, config.vocab_size)
+        check_records([path], schema, config.vocab_size, first_only=True)
+    check_not_empty(inputs)
 
 
 def train(estimator, inputs, schema, settings) -> None:
     from bert_wwm.records.input_fn import train_input_fn
 
-    if settings.resume_checkpoint:
-        step = load_step(settings.resume_checkpoint)
+    step = 0
+    checkpoint = estimator.latest_checkpoint()
+    if checkpoint:
+        step = load_step(checkpoint)
         if step >= settings.num_train_steps:
-            log(f"Nothing to train: {settings.resume_checkpoint} has had {step:,} steps already")
+            log(f"Nothing to train: {checkpoint} has had {step:,} steps already")
             return
-        log(f"Going on from {settings.resume_checkpoint}")
+        log(f"Going on from {checkpoint}")
     log(
         f"Training to step {settings.num_train_steps:,} on {len(inputs)} file(s), "
         f"{FLAGS.train_batch_size} examples a step"
     )
-    estimator.train(
-        train_input_fn(inputs, schema, FLAGS.random_seed), max_steps=settings.num_train_steps
-    )
+    # A training that goes on meets the records in another order than from the start.
+    input_fn = train_input_fn(inputs, schema, seed=FLAGS.random_seed + step)
+    estimator.train(input_fn, max_steps=settings.num_train_steps)
 
 
 def load_step(checkpoint) -> int:

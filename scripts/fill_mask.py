@@ -11,11 +11,12 @@ Example:
 
 import math
 import re
+import sys
 
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.cli.text_flags import make_tokenizer_from_flags
+from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK
@@ -30,8 +31,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("num_candidates", 5, "How many to print for a blank.", lower_bound=1)
 flags.DEFINE_enum("gelu", "erf", ["erf", "tanh"], "As in run_pretraining.py.")
-for _name in ("vocab_file", "do_lower_case", "tokenizer"):
-    flags.declare_key_flag(_name)
+flags.adopt_module_key_flags(sys.modules["bert_wwm.cli.tokenizer_flags"])
 flags.mark_flags_as_required(["bert_config_file", "vocab_file", "init_checkpoint", "text"])
 
 
@@ -46,6 +46,11 @@ def main(_) -> None:
     from bert_wwm.model.fill_mask import Lexicon, MaskFiller, best_pieces
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
+    if config.vocab_size != len(tokenizer.vocabulary):
+        raise ConfigError(
+            f"{FLAGS.vocab_file} has {len(tokenizer.vocabulary)} pieces, but vocab_size of "
+            f"{FLAGS.bert_config_file} is {config.vocab_size}; expected those of one model"
+        )
     filler = MaskFiller(config, FLAGS.init_checkpoint)
     lexicon = None if words is None else Lexicon(words, config.vocab_size)
     for text in FLAGS.text:

@@ -37,16 +37,17 @@ flags.mark_flags_as_required(["input_file", "vocab_file"])
 
 
 def main(_) -> None:
-    inputs = files.find(FLAGS.input_file)
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file)
 
+    from bert_wwm.records.checks import check_features
     from bert_wwm.records.io import decode_features, read_records
-    from bert_wwm.records.manifest import Manifest, manifest_path
+    from bert_wwm.records.manifest import Manifest, find_records, manifest_path
+    from bert_wwm.records.schema import pretraining_schema
     from bert_wwm.report.examples import legend, render_example
 
     colour = FLAGS.colour == "always" or (FLAGS.colour == "auto" and sys.stdout.isatty())
     print(legend(colour))
-    for path in inputs:
+    for path in find_records(FLAGS.input_file):
         where = manifest_path(path)
         manifest = Manifest.load(where) if files.exists(where) else None
         if manifest:
@@ -55,6 +56,9 @@ def main(_) -> None:
         records = itertools.islice(read_records(path), FLAGS.skip, FLAGS.skip + FLAGS.num_examples)
         for number, record in enumerate(records, FLAGS.skip):
             features = decode_features(record, path)
+            sizes = (len(features.get(f, ())) for f in ("input_ids", "masked_lm_ids"))
+            schema = pretraining_schema(*sizes)
+            check_features(features, schema, len(vocabulary), f"{path}: record {number}")
             used = sum(features["input_mask"])
             next_is = "random" if features["next_sentence_labels"][0] else "actual"
             print(

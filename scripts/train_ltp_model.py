@@ -23,7 +23,10 @@ flags.DEFINE_integer("num_epochs", 5, "Passes over the text.", lower_bound=1)
 flags.DEFINE_float("heldout_fraction", 0.05, "How much of the text to score instead (0 to 1).")
 flags.DEFINE_integer("random_seed", 12345, "Of the held-out choice and the order of the text.")
 flags.DEFINE_integer(
-    "num_processes", 0, "How many tasks to train at the same time; 0: one for each CPU core."
+    "num_processes",
+    0,
+    "How many tasks to train at the same time; 0: one for each CPU core.",
+    lower_bound=0,
 )
 flags.mark_flags_as_required(["input_file", "output_dir"])
 

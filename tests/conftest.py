@@ -14,7 +14,7 @@ def _data_folder() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def test_data() -> pathlib.Path:
-    """Real texts and vocabularies; data/README.md says what and how to provide them."""
+    """A folder of real texts and vocabularies; its README.md says what they are."""
     folder = _data_folder()
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set BERT_WWM_TEST_DATA")

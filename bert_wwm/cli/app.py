@@ -26,6 +26,8 @@ def run(main: Callable[[List[str]], None]) -> None:
         program = os.path.basename(argv[0])
         try:
             main(argv)
+        except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (ToolkitError, OSError) as error:
             sys.exit(f"{program}: error: {error}")
         except KeyboardInterrupt:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import tempfile
+import zlib
 from typing import IO, Iterator, List, Sequence
 
 from bert_wwm.core.errors import DataError
@@ -63,12 +64,27 @@ def find(patterns: Sequence[str]) -> List[str]:
         raise DataError("no input file is named; expected paths or globs")
     found: List[str] = []
     for pattern in patterns:
-        matches = _gfile().glob(pattern) if is_remote(pattern) else local_glob.glob(pattern)
-        files = [path for path in sorted(matches) if is_remote(path) or os.path.isfile(path)]
+        files = _matches(pattern)
         if not files:
-            raise DataError(f"{pattern}: no such file; expected the path or glob of an input file")
+            what = "is a folder" if os.path.isdir(pattern) else "no such file"
+            raise DataError(f"{pattern}: {what}; expected the path or glob of an input file")
         found.extend(files)
     return list(dict.fromkeys(found))
+
+
+def _matches(pattern: str) -> List[str]:
+    if is_remote(pattern):
+        return sorted(_gfile().glob(pattern))
+    if os.path.isfile(pattern):  # a name may hold brackets
+        return [pattern]
+    return sorted(path for path in local_glob.glob(pattern) if os.path.isfile(path))
+
+
+def same(path: str, other: str) -> bool:
+    """True where two paths, written in whatever way, name one file."""
+    if is_remote(path) or is_remote(other):
+        return path == other
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def open_binary(path: str) -> IO[bytes]:
@@ -77,6 +93,8 @@ def open_binary(path: str) -> IO[bytes]:
     Raises:
         DataError: there is no such file, or it is a folder.
     """
+    if is_remote(path) and not exists(path):
+        raise DataError(f"{path}: no such file")
     try:
         raw = _gfile().GFile(path, "rb") if is_remote(path) else open(path, "rb")
     except FileNotFoundError:
@@ -110,7 +128,7 @@ def read_lines(path: str) -> Iterator[str]:
                 f"{path}:{number}: byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; "
                 "expected UTF-8 text"
             ) from None
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DataError(
                 f"{path}:{number + 1}: broken gzip data ({error}); expected a whole .gz file"
             ) from None
@@ -131,17 +149,19 @@ def sha256(path: str) -> str:
 def atomic_path(path: str) -> Iterator[str]:
     """Gives a temporary path beside ``path`` that takes its name when the block ends well.
 
-    Where the block raises, or the process is killed, ``path`` is as it was before. Objects in a
-    bucket appear only when they are complete, so a remote path is given as it is.
+    Where the block raises, or the process is killed, ``path`` is as it was before.
 
     Raises:
-        DataError: there is a folder of that name.
+        DataError: there is something of that name which is no file, or no name.
     """
     if is_remote(path):
-        yield path
+        with _remote_atomic_path(path) as temporary:
+            yield temporary
         return
-    if os.path.isdir(path):
-        raise DataError(f"{path}: is a folder; expected the name of a file to write")
+    if not path or (os.path.exists(path) and not os.path.isfile(path)):
+        what = "is no regular file" if path else "no name"
+        raise DataError(f"{path}: {what}; expected the name of a file to write")
+    path = os.path.realpath(path)  # a link stays a link
     folder = os.path.dirname(path) or "."
     make_folder(folder)
     handle, temporary = tempfile.mkstemp(
@@ -155,6 +175,25 @@ def atomic_path(path: str) -> Iterator[str]:
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def _remote_atomic_path(path: str) -> Iterator[str]:
+    gfile = _gfile()
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        yield temporary
+        gfile.rename(temporary, path, overwrite=True)
+    finally:
+        if gfile.exists(temporary):
+            gfile.remove(temporary)
+
+
+def remove(path: str) -> None:
+    """Removes a file if it is there."""
+    if exists(path):
+        remover = _gfile().remove if is_remote(path) else os.unlink
+        remover(path)
 
 
 def write_text(path: str, text: str) -> None:

@@ -1,6 +1,6 @@
-"""The table of masking strategies: what to select, what to put there, which heads learn from it."""
+"""The table of masking strategies: what to select, and what to put there."""
 
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Sequence
 
 from bert_wwm.core.registry import Registry
 from bert_wwm.masking import corruption, selection
@@ -15,19 +15,17 @@ class Strategy(NamedTuple):
         name: as the manifest of the records has it.
         units: words (spans of token positions) -> the units that are masked as a whole.
         corrupt: (original ids, id of [MASK], size of the vocabulary, rng) -> Corruption.
-        heads: the heads of the model that its records train.
     """
 
     name: str
     units: Callable[[Sequence[Unit]], List[Unit]]
     corrupt: Callable[..., Corruption]
-    heads: Tuple[str, ...]
 
 
 STRATEGIES: Registry[Strategy] = Registry("masking strategy")
 
 for _strategy in (
-    Strategy("piece", selection.pieces, corruption.mask_80_10_10, ("mlm", "nsp")),
-    Strategy("whole_word", selection.whole_words, corruption.mask_80_10_10, ("mlm", "nsp")),
+    Strategy("piece", selection.pieces, corruption.mask_80_10_10),
+    Strategy("whole_word", selection.whole_words, corruption.mask_80_10_10),
 ):
     STRATEGIES.add(_strategy.name, _strategy)

@@ -88,6 +88,7 @@ class BertConfig:
             )
         if values.get("vocab_size") is None:
             raise ConfigError(f"{json_file}: vocab_size is missing from this BERT configuration")
+        _check(values, json_file)
         return cls.from_dict(values)
 
     def with_gelu(self, form: str) -> "BertConfig":
@@ -116,6 +117,35 @@ class BertConfig:
     def to_json_string(self) -> str:
         """Returns the text of a ``bert_config.json``."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+
+
+def _check(values: Dict[str, Any], path: str) -> None:
+    """Raises ConfigError for values that no model can be built with."""
+    config = BertConfig.from_dict(values)
+    for name in _SIZES:
+        size = getattr(config, name)
+        if not isinstance(size, int) or size < 1:
+            raise ConfigError(f"{path}: {name} is {size!r}; expected a positive integer")
+    if config.hidden_size % config.num_attention_heads:
+        raise ConfigError(
+            f"{path}: hidden_size {config.hidden_size} is not a multiple of num_attention_heads "
+            f"{config.num_attention_heads}"
+        )
+    try:
+        get_activation(config.hidden_act)
+    except ValueError as error:
+        raise ConfigError(f"{path}: hidden_act: {error}") from None
 
 
 class BertModel:

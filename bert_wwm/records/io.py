@@ -36,11 +36,19 @@ class ShardedWriter:
         return self
 
     def __exit__(self, *exception) -> None:
-        self._stack.__exit__(*exception)
+        try:
+            self._stack.__exit__(*exception)
+        except tf.errors.OpError as error:  # a full disk may show only now
+            raise DataError(f"{self.paths[0]}: cannot be written: {error.message}") from None
 
     def write(self, record: bytes) -> None:
         """Appends a record to the file whose turn it is."""
-        self._writers[self._turn].write(record)
+        try:
+            self._writers[self._turn].write(record)
+        except tf.errors.OpError as error:
+            raise DataError(
+                f"{self.paths[self._turn]}: cannot be written: {error.message}"
+            ) from None
         self.records[self._turn] += 1
         self._turn = (self._turn + 1) % len(self._writers)
 
@@ -62,31 +70,24 @@ def read_records(path: str) -> Iterator[bytes]:
             except tf.errors.NotFoundError:
                 raise DataError(f"{path}: no such file") from None
             except tf.errors.DataLossError:
-                raise _broken(path, number, offset, "corrupt") from None
+                raise _broken(path, number, offset) from None
             yield record
             number += 1
             offset += _FRAME_BYTES + len(record)
     # TensorFlow takes a record that breaks off for the end of the file.
     if offset != files.size(path):
-        raise _broken(path, number, offset, "truncated")
+        raise _broken(path, number, offset)
 
 
-def _broken(path: str, number: int, offset: int, how: str) -> DataError:
+def _broken(path: str, number: int, offset: int) -> DataError:
     return DataError(
-        f"{path}: record {number} at byte {offset} is {how}; expected a whole TFRecord file: "
-        "make it anew"
+        f"{path}: record {number} at byte {offset} is truncated or corrupt; expected a whole "
+        "TFRecord file: make it anew"
     )
 
 
 def _records(path: str) -> Iterator[bytes]:
     yield from tf.io.tf_record_iterator(path)
-
-
-def check_files(paths: Sequence[str]) -> None:
-    """Reads files from end to end. Raises DataError at the first broken record."""
-    for path in paths:
-        for _ in read_records(path):
-            pass
 
 
 def decode_features(record: bytes, path: str) -> Dict[str, List[float]]:

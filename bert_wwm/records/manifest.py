@@ -13,6 +13,7 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 
 FORMAT = 1
+_SUFFIX = ".manifest.json"
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
@@ -61,6 +62,8 @@ class Manifest:
             manifest = cls(**values)
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: not a manifest of records ({error})") from None
+        if not isinstance(manifest.files, dict) or not isinstance(manifest.flags, dict):
+            raise DataError(f"{path}: not a manifest of records (files or flags are missing)")
         if manifest.format != FORMAT:
             raise DataError(f"{path}: has format {manifest.format}; expected format {FORMAT}")
         return manifest
@@ -76,7 +79,24 @@ class Manifest:
 
 def manifest_path(record_path: str) -> str:
     """Returns where the manifest of a file of records is."""
-    return _SHARD.sub("", record_path) + ".manifest.json"
+    return _SHARD.sub("", record_path) + _SUFFIX
+
+
+def base_name(path: str) -> str:
+    """The last part of a path, local or in a bucket."""
+    return path.rsplit("/", 1)[-1]
+
+
+def find_records(patterns: Sequence[str]) -> List[str]:
+    """Returns the files of records that patterns name; ``wiki.tfrecord*`` leaves manifests out.
+
+    Raises:
+        DataError: a pattern names no file of records.
+    """
+    found = [path for path in files.find(patterns) if not path.endswith(_SUFFIX)]
+    if not found:
+        raise DataError(f"{','.join(patterns)}: names only manifests; expected files of records")
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +142,7 @@ def check(record_paths: Sequence[str], expected: Expectation) -> List[str]:
                 continue
             manifests[where] = Manifest.load(where)
             _compare(where, manifests[where], expected)
-        _check_size(path, manifests[where])
+        _check_size(path, where, manifests[where])
     _check_agreement(manifests)
     return without
 
@@ -146,9 +166,13 @@ def _compare(path: str, manifest: Manifest, expected: Expectation) -> None:
             )
 
 
-def _check_size(path: str, manifest: Manifest) -> None:
-    entry = manifest.files.get(path.rsplit("/", 1)[-1])
-    if entry is not None and files.size(path) != entry["bytes"]:
+def _check_size(path: str, where: str, manifest: Manifest) -> None:
+    entry = manifest.files.get(base_name(path))
+    if entry is None:
+        raise ConfigError(
+            f"{path}: is not among the files that {where} lists; it was left there by another run"
+        )
+    if files.size(path) != entry["bytes"]:
         raise DataError(
             f"{path}: has {files.size(path)} bytes, but its manifest says {entry['bytes']}; "
             "it was truncated or changed after it was written"
@@ -160,7 +184,7 @@ def _check_agreement(manifests: Dict[str, Manifest]) -> None:
     first: Optional[str] = None
     for path, manifest in manifests.items():
         first = first or path
-        for name in ("strategy", "vocab_sha256", "do_lower_case"):
+        for name in ("strategy", "vocab_sha256", "do_lower_case", "tokenizer"):
             mine, other = getattr(manifests[first], name), getattr(manifest, name)
             if mine != other:
                 raise ConfigError(

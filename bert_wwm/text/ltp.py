@@ -116,8 +116,7 @@ def _unavailable(model: str, reason: str) -> str:
         "(1) download the model where the hub can be reached (huggingface.co/LTP), copy its "
         "folder, and give --ltp_model=FOLDER; "
         "(2) train one with scripts/train_ltp_model.py and give --ltp_model=FOLDER; "
-        "(3) pip install bert-wwm[ltp-neural], which also installs what downloads from the hub; "
-        "(4) use --segmenter=rjieba, characters or presegmented"
+        "(3) use --segmenter=rjieba, characters or presegmented"
     )
 
 
@@ -194,7 +193,8 @@ class NeuralModel:
         except ImportError as error:
             raise ConfigError(
                 f"a neural LTP model needs packages that aren't installed ({error.name}): "
-                "pip install bert-wwm[ltp-neural], or use a perceptron model (LTP/legacy)"
+                "pip install -e '.[ltp-neural]' in the checkout, or use a perceptron model "
+                "(LTP/legacy)"
             ) from None
         _check_targets(config, os.path.join(folder, _CONFIG))
         try:

@@ -160,8 +160,7 @@ class RjiebaSegmenter(Segmenter):
             import rjieba
         except ImportError:
             raise ConfigError(
-                "the segmenter 'rjieba' needs a package that isn't installed: "
-                "pip install bert-wwm[rjieba]"
+                "the segmenter 'rjieba' needs a package that isn't installed: pip install rjieba"
             ) from None
         self._cut: Callable[[str], List[str]] = rjieba.cut
 

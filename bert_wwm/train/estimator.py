@@ -12,6 +12,7 @@ def make_estimator(
     eval_batch_size: int,
     save_checkpoints_steps: int,
     seed: int,
+    log_every_steps: int = 100,
     use_tpu: bool = False,
     iterations_per_loop: int = 1000,
     tpu_name: Optional[str] = None,
@@ -29,6 +30,8 @@ def make_estimator(
         eval_batch_size: examples of an evaluation step, over all cores.
         save_checkpoints_steps: steps between two checkpoints.
         seed: of the initial weights and of dropout.
+        log_every_steps: on a TPU, steps between two lines of the Estimator's own; elsewhere
+            ProgressHook reports.
         use_tpu: run on the TPU that ``tpu_name`` or ``master`` names.
         iterations_per_loop: steps that a TPU takes before it comes back to the host.
         tpu_name, tpu_zone, gcp_project, master: where the TPU is.
@@ -47,7 +50,7 @@ def make_estimator(
         tf_random_seed=seed,
         save_checkpoints_steps=save_checkpoints_steps,
         save_summary_steps=0,  # ProgressHook writes what TensorBoard shows
-        log_step_count_steps=None,
+        log_step_count_steps=log_every_steps if use_tpu else None,
         tpu_config=tpu.TPUConfig(
             iterations_per_loop=iterations_per_loop,
             num_shards=num_tpu_cores,

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Callable, Dict, List, Optional
 
 from bert_wwm.compat import tf
+from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.checkpoint import plan_restore
 from bert_wwm.model.heads import HeadOutput, masked_lm_output, next_sentence_output
@@ -22,7 +23,6 @@ class PretrainingSettings:
         optimizer: a name in ``OPTIMIZERS``.
         use_tpu: whether the steps run on TPU cores.
         init_checkpoint: where the weights start from; None for random ones.
-        resume_checkpoint: the checkpoint of this very training that it goes on from.
         log_every_steps: steps between two lines of progress.
     """
 
@@ -32,7 +32,6 @@ class PretrainingSettings:
     optimizer: str = "adamw"
     use_tpu: bool = False
     init_checkpoint: Optional[str] = None
-    resume_checkpoint: Optional[str] = None
     log_every_steps: int = 100
 
 
@@ -73,8 +72,15 @@ def pretraining_model_fn(
             config, model.get_pooled_output(), features["next_sentence_labels"]
         )
         loss = mlm.loss + nsp.loss
-        scaffold_fn = _initialise(settings, log if training else lambda text: None)
+        # The Estimator restores what this training has left in its folder; without such a
+        # checkpoint the weights start from another, or at random.
+        latest = tf.train.latest_checkpoint(params["model_dir"])
+        scaffold_fn = None
+        if settings.init_checkpoint and not latest:
+            scaffold_fn = _initialise(settings, may_stay_random=training, log=log)
         if not training:
+            if latest:
+                _check_own(latest, tf.trainable_variables())
             metrics = (eval_metrics, _metric_inputs(mlm, nsp, features))
             return tf.estimator.tpu.TPUEstimatorSpec(
                 mode=mode, loss=loss, eval_metrics=metrics, scaffold_fn=scaffold_fn
@@ -87,6 +93,8 @@ def pretraining_model_fn(
             settings.use_tpu,
             settings.optimizer,
         )
+        if latest:
+            _check_own(latest, tf.global_variables())
         hooks: List[tf.train.SessionRunHook] = []
         if not settings.use_tpu:  # hooks can't see into a TPU's loop
             scalars = {
@@ -118,18 +126,16 @@ def pretraining_model_fn(
 
 
 def _initialise(
-    settings: PretrainingSettings, log: Callable[[str], None]
+    settings: PretrainingSettings, may_stay_random: bool, log: Callable[[str], None]
 ) -> Optional[Callable[[], "tf.train.Scaffold"]]:
-    """Gives the variables their first values; on TPU by the function it returns."""
-    variables = tf.trainable_variables()
-    if settings.resume_checkpoint:
-        # The Estimator restores it; this says by name what does not fit.
-        plan_restore(variables, settings.resume_checkpoint)
-        return None
-    if not settings.init_checkpoint:
-        return None
-    plan = plan_restore(variables, settings.init_checkpoint)
+    """Lets the variables start from ``init_checkpoint``; on TPU by the function it returns."""
+    plan = plan_restore(tf.trainable_variables(), settings.init_checkpoint)
     log(plan.report())
+    if plan.initialized and not may_stay_random:
+        raise CheckpointError(
+            f"{settings.init_checkpoint}: lacks {', '.join(plan.initialized)}; there is nothing to "
+            "evaluate before these are trained"
+        )
     if not settings.use_tpu:
         plan.apply()
         return None
@@ -141,12 +147,23 @@ def _initialise(
     return scaffold_fn
 
 
+def _check_own(checkpoint: str, variables: List[tf.Variable]) -> None:
+    """Says by name which variables a checkpoint of --output_dir lacks or has in another shape."""
+    missing = plan_restore(variables, checkpoint, encoder_scope="").initialized
+    if missing:
+        raise CheckpointError(
+            f"{checkpoint}: lacks {len(missing)} variables of this run, the first {missing[0]}; go "
+            "on with the same model and optimizer, or start in another --output_dir"
+        )
+
+
 def _masked_lm_accuracy(mlm: HeadOutput, features: Dict[str, tf.Tensor]) -> tf.Tensor:
     """Share of the predictions of a batch that are right; float32 scalar."""
     predictions = tf.argmax(mlm.log_probs, axis=-1, output_type=tf.int32)
     right = tf.equal(predictions, tf.reshape(features["masked_lm_ids"], [-1]))
     weights = tf.reshape(features["masked_lm_weights"], [-1])
-    return tf.reduce_sum(tf.cast(right, tf.float32) * weights) / tf.reduce_sum(weights)
+    num_right = tf.reduce_sum(tf.cast(right, tf.float32) * weights)
+    return tf.math.divide_no_nan(num_right, tf.reduce_sum(weights))
 
 
 def _metric_inputs(

@@ -71,8 +71,42 @@ def test_atomic_path_keeps_the_old_file_where_writing_fails(tmp_path):
 
 
 def test_a_folder_is_not_written_over(tmp_path):
-    with pytest.raises(DataError, match="is a folder; expected the name of a file to write"):
+    with pytest.raises(DataError, match="is no regular file; expected the name of a file to write"):
         files.write_text(str(tmp_path), "text")
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target = tmp_path / "target.txt"
+    target.write_text("old")
+    (tmp_path / "link.txt").symlink_to(target)
+    files.write_text(str(tmp_path / "link.txt"), "new")
+    assert (tmp_path / "link.txt").is_symlink() and target.read_text() == "new"
+
+
+def test_a_bucket_is_written_in_one_step_too(tmp_path):
+    path = f"file://{tmp_path}/a.txt"  # TensorFlow's file system, as gs:// is
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError), files.atomic_path(path) as temporary:
+        files.write_text(temporary, "half")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert list(files.read_lines(path)) == ["old"]
+    assert files.find([f"file://{tmp_path}/*"]) == [path]
+    files.remove(path)
+    with pytest.raises(DataError, match=r"a\.txt: no such file"):
+        files.read_bytes(path)
+
+
+def test_a_name_with_brackets_is_found(tmp_path):
+    path = write(tmp_path / "a[1].txt", b"")
+    assert files.find([path]) == [path]
+    with pytest.raises(DataError, match="is a folder; expected the path or glob"):
+        files.find([str(tmp_path)])
+
+
+def test_one_file_has_many_names(tmp_path):
+    assert files.same(str(tmp_path / "a"), str(tmp_path / "b" / ".." / "a"))
+    assert not files.same(str(tmp_path / "a"), str(tmp_path / "b"))
 
 
 def test_write_text_makes_folders_and_replaces(tmp_path):

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from bert_wwm.core.errors import DataError
@@ -16,16 +18,19 @@ DOCUMENTS = [
 
 
 @pytest.fixture
-def maker(vocab_file):
+def maker_parts(vocab_file):
     vocabulary = Vocabulary.from_file(vocab_file)
     settings = ExampleSettings("whole_word", 24, 4, 0.15, 0.1, seed=1)
-    return BlockMaker(
+    return (
         Tokenizer(vocabulary),
         make_segmenter("characters"),
         ExampleMaker(vocabulary, settings),
-        dupe_factor=3,
-        encode=lambda features: repr(features).encode(),
     )
+
+
+@pytest.fixture
+def maker(maker_parts):
+    return BlockMaker(*maker_parts, dupe_factor=3, encode=lambda f: repr(f).encode())
 
 
 def test_records_hang_on_the_block_alone(maker):
@@ -34,7 +39,16 @@ def test_records_hang_on_the_block_alone(maker):
     assert counts.documents == 3
     maker.records(5, DOCUMENTS)  # other work in between
     assert maker.records(0, DOCUMENTS)[0] == records
-    assert maker.records(1, DOCUMENTS)[0] != records
+    # Another block draws otherwise, not only in another order.
+    assert set(maker.records(1, DOCUMENTS)[0]) != set(records)
+
+
+def test_records_are_in_random_order(maker_parts):
+    numbers = itertools.count()
+    in_order = BlockMaker(*maker_parts, dupe_factor=3, encode=lambda _: next(numbers))
+    records, _ = in_order.records(0, DOCUMENTS)
+    assert sorted(records) == list(range(len(records)))
+    assert records != sorted(records)
 
 
 def test_every_pass_has_masks_of_its_own(maker):

@@ -1,7 +1,4 @@
-"""What the tests of the model share: small models, both kinds of variables, golden values."""
-
-import os
-import pathlib
+"""What the tests of the model share: small models, both kinds of variables."""
 
 import pytest
 
@@ -33,17 +30,3 @@ def config():
         type_vocab_size=2,
         initializer_range=0.1,
     )
-
-
-@pytest.fixture(scope="session")
-def golden_folder():
-    """The recorded outputs of the reference implementations; skips where there are none."""
-    checkout = pathlib.Path(__file__).resolve().parents[2]
-    candidates = [checkout.parent / "shared" / "golden"]
-    if os.environ.get("BERT_WWM_TEST_DATA"):
-        beside = pathlib.Path(os.environ["BERT_WWM_TEST_DATA"]).parent
-        candidates = [beside / "golden", beside / "shared" / "golden", *candidates]
-    for folder in candidates:
-        if (folder / "google_bert").is_dir():
-            return folder
-    pytest.skip(f"no golden values in {' or '.join(map(str, candidates))}")

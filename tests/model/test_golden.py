@@ -83,8 +83,8 @@ class Pretraining:
         return {feed: self.inputs[f"{step}/{name}"] for name, feed in self.feeds.items()}
 
 
-def test_google_outputs_and_gradients(graph, golden_folder):
-    folder = golden_folder / "google_bert"
+def test_google_outputs_and_gradients(graph, golden):
+    folder = golden / "google_bert"
     pretraining = Pretraining(folder, "tanh")
     assert pretraining.plan.initialized == pretraining.plan.unused == ()
     outputs = {
@@ -108,8 +108,8 @@ def test_google_outputs_and_gradients(graph, golden_folder):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
-def test_google_training(graph, golden_folder, optimizer):
-    folder = golden_folder / "google_bert"
+def test_google_training(graph, golden, optimizer):
+    folder = golden / "google_bert"
     pretraining = Pretraining(folder, "tanh")
     train_op = create_optimizer(
         pretraining.loss,
@@ -145,8 +145,8 @@ def test_google_training(graph, golden_folder, optimizer):
         assert max(errors(slots, expected, "slots_after_10/").values()) < 1e-3
 
 
-def test_lert_outputs(graph, golden_folder):
-    folder = golden_folder / "hfl_lert"
+def test_lert_outputs(graph, golden):
+    folder = golden / "hfl_lert"
     pretraining = Pretraining(folder, "erf")
     assert pretraining.plan.initialized == ()
     assert all(name.startswith("cls/predictions/output_") for name in pretraining.plan.unused)

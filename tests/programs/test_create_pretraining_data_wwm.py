@@ -1,4 +1,3 @@
-import json
 import pathlib
 import re
 
@@ -72,7 +71,7 @@ def test_same_seed_same_bytes(make, corpus, records, tmp_path):
         assert row in result.stdout
     make(corpus, "--random_seed=2", f"--output_file={tmp_path / 'a'},{tmp_path / 'b'}")
     assert (tmp_path / "a").stat().st_size and (tmp_path / "b").stat().st_size
-    assert len(json.loads((tmp_path / "a.manifest.json").read_text())["files"]) == 2
+    assert Manifest.load(str(tmp_path / "b.manifest.json")).flags["random_seed"] == 2
 
 
 def test_single_pieces_on_request(make, corpus, tmp_path):
@@ -119,13 +118,35 @@ def test_bad_text_is_named_and_leaves_nothing(make, tmp_path, content, message):
         ("--max_seq_length=3", "--max_seq_length=3: out of range"),
         ("--max_seq_len=3", "Unknown command line flag 'max_seq_len'"),
         ("--input_file=", "no input file is named"),
-        ("--output_file=a,a", "--output_file=a,a: expected different files to write"),
+        ("--output_file=a,./a", "./a is named twice; expected different files"),
+        ("--output_file=a,", "expected names of files to write"),
+        ("--output_file=/dev/null", "/dev/null: is no regular file"),
         ("--output_file=/proc/nothing/a", "/proc/nothing"),
         ("corpus2.txt", "unexpected argument 'corpus2.txt'"),
     ],
 )
 def test_bad_flags_are_named(make, corpus, flag, message):
     assert message in make(corpus, flag, status=1).stderr
+
+
+def test_no_input_is_written_over(make, corpus, vocab_file):
+    for path in corpus, vocab_file:
+        before = pathlib.Path(path).read_bytes()
+        assert "is an input" in make(corpus, f"--output_file={path}", status=1).stderr
+        assert pathlib.Path(path).read_bytes() == before
+
+
+def test_outputs_in_two_folders_are_described_each_by_its_own(make, corpus, tmp_path):
+    paths = [tmp_path / folder / "a" for folder in "xy"]
+    make(corpus, f"--output_file={paths[0]},{paths[1]}")
+    for path in paths:
+        entry = Manifest.load(manifest_path(str(path))).files["a"]
+        assert entry["bytes"] == path.stat().st_size
+
+
+def test_words_that_are_too_long_are_told(make, corpus):
+    result = make(corpus, "--max_predictions_per_seq=1", segmenter="presegmented")
+    assert "Few pieces are masked" in result.stdout
 
 
 def test_bad_vocabularies_are_named(make, corpus, tmp_path):

@@ -134,7 +134,12 @@ def test_nothing_to_evaluate_is_told(pretrain, tmp_path):
 def test_it_goes_on_from_where_it_was(trained, pretrain, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(trained[0], folder)
-    output = pretrain(folder, "--do_train", "--num_train_steps=50").stdout
+    # So many checkpoints that the first, from which it goes on, is deleted on the way.
+    output = pretrain(
+        folder, "--do_train", "--do_eval", "--num_train_steps=50", "--save_checkpoints_steps=1"
+    ).stdout
+    assert "global_step = 50" in output
+    assert not (folder / "model.ckpt-40.index").exists()
     assert f"Going on from {folder}/model.ckpt-40" in output
     assert "step 50/50" in output and "step 40/50" not in output
 
@@ -174,8 +179,10 @@ def test_more_layers_than_the_checkpoint_are_refused(trained, pretrain, tmp_path
 def test_a_folder_with_another_model_is_not_gone_on_with(trained, pretrain, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(trained[0], folder)
-    error = pretrain(folder, "--do_train", "--num_train_steps=50", status=1, hidden_size=64).stderr
-    assert "does not fit the model" in error
+    flags = ("--do_train", "--num_train_steps=50")
+    assert "does not fit the model" in pretrain(folder, *flags, status=1, hidden_size=64).stderr
+    error = pretrain(folder, *flags, "--optimizer=lamb", status=1).stderr
+    assert "/lamb_m; go on with the same model and optimizer" in error
 
 
 @pytest.mark.parametrize(
@@ -211,13 +218,47 @@ def test_broken_records_are_named_with_the_place(pretrain, records, tmp_path):
     copy.write_bytes(bytes(content))
     model = tmp_path / "model"
     error = pretrain(model, "--do_train", f"--input_file={copy}", status=1).stderr
-    assert re.search(r"a\.tfrecord: record \d+ at byte \d+ is corrupt", error)
+    assert re.search(r"a\.tfrecord: record \d+ at byte \d+ is truncated or corrupt", error)
     copy.write_bytes(pathlib.Path(records).read_bytes()[:middle])
     error = pretrain(model, "--do_train", f"--input_file={copy}", status=1).stderr
-    assert re.search(r"a\.tfrecord: record \d+ at byte \d+ is truncated", error)
+    assert re.search(r"a\.tfrecord: record \d+ at byte \d+ is truncated or corrupt", error)
     shutil.copy(records + ".manifest.json", tmp_path)
     error = pretrain(model, "--do_train", f"--input_file={copy}", status=1).stderr
     assert "its manifest says" in error
+
+
+@pytest.mark.slow
+def test_a_later_record_of_another_length_is_named(
+    pretrain, records, tmp_path, run, corpus, vocab_file
+):
+    other = tmp_path / "b.tfrecord"
+    run(
+        "create_pretraining_data_wwm.py",
+        f"--input_file={corpus}",
+        f"--output_file={other}",
+        f"--vocab_file={vocab_file}",
+        "--segmenter=characters",
+    )
+    both = tmp_path / "both"
+    both.write_bytes(pathlib.Path(records).read_bytes() + other.read_bytes())
+    error = pretrain(tmp_path / "m", "--do_train", f"--input_file={both}", status=1).stderr
+    assert "has 128 values of input_ids, but the flags ask for 32" in error
+
+
+@pytest.mark.slow
+def test_heads_that_were_never_trained_are_not_evaluated(trained, pretrain, tmp_path):
+    from bert_wwm.compat import tf
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        reader = tf.train.load_checkpoint(str(trained[0]))
+        for name in reader.get_variable_to_shape_map():
+            if name.startswith("bert/") and "adam" not in name:
+                tf.get_variable(name, initializer=reader.get_tensor(name))
+        session.run(tf.global_variables_initializer())
+        encoder = tf.train.Saver().save(session, str(tmp_path / "encoder"))
+    flags = ("--do_eval", f"--init_checkpoint={encoder}")
+    error = pretrain(tmp_path / "m", *flags, status=1).stderr
+    assert "cls/predictions/output_bias" in error and "nothing to evaluate before" in error
 
 
 @pytest.mark.slow
@@ -235,7 +276,7 @@ def test_googles_records_are_taken_on_trust_but_for_their_shapes(
     )
     flags = (f"--input_file={copy}", "--max_seq_length=64")
     error = pretrain(tmp_path / "m", "--do_eval", *flags, status=1).stderr
-    assert "the first record has 32 values of input_ids, but the flags ask for 64" in error
+    assert "record 0 has 32 values of input_ids, but the flags ask for 64" in error
 
 
 @pytest.mark.parametrize(
@@ -244,6 +285,8 @@ def test_googles_records_are_taken_on_trust_but_for_their_shapes(
         ([], "nothing to do; expected --do_train, --do_eval or both"),
         (["--do_train", "--input_file=nothing"], "nothing: no such file"),
         (["--do_train", "--optimizer=sgd"], "value should be one of <adamw|lamb>"),
+        (["--do_train", "--output_dir="], "--output_dir=: expected a folder"),
+        (["--do_train", "--use_tpu"], "which TPU? expected --tpu_name or --master"),
         (["--do_train", "--gelu=relu"], "value should be one of <erf|tanh>"),
         (["--do_train", "--train_batch_size=0"], "0 is not a positive integer"),
     ],
@@ -262,7 +305,20 @@ def test_the_flags_list_what_the_tables_hold(run):
 
 @pytest.mark.slow
 def test_a_missing_or_broken_configuration_is_named(run, records, tmp_path):
-    for text, message in ((None, "no such file"), ("{", "bert_config.json")):
+    for text, message in (
+        (None, "no such file"),
+        ("{", "bert_config.json: not a BERT configuration in JSON"),
+        (
+            '{"vocab_size": 9, "num_attention_heads": 5}',
+            "is not a multiple of num_attention_heads 5",
+        ),
+        (
+            '{"vocab_size": 9, "max_position_embeddings": 64}',
+            "is more than max_position_embeddings",
+        ),
+        ('{"vocab_size": 9, "hidden_size": "16"}', "hidden_size is '16'; expected a positive int"),
+        ('{"vocab_size": 9, "hidden_act": "swish"}', "hidden_act: "),
+    ):
         path = tmp_path / "bert_config.json"
         if text is not None:
             path.write_text(text)

@@ -1,9 +1,8 @@
 import pytest
 
 from bert_wwm.compat import tf
-from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.records.encoding import encode_example
-from bert_wwm.records.input_fn import check_first_record, eval_input_fn, train_input_fn
+from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
 from bert_wwm.records.io import ShardedWriter
 from bert_wwm.records.schema import pretraining_schema
 
@@ -46,17 +45,3 @@ def test_evaluation_reads_all_once_in_order(paths):
     assert batches == [[0, 2, 4, 6], [8, 1, 3, 5], [7, 9]]
     with pytest.raises(tf.errors.OutOfRangeError):
         labels(eval_input_fn(paths, SCHEMA, drop_remainder=True), 4, 3)
-
-
-def test_a_first_record_of_another_length_is_refused_with_both_values(paths):
-    check_first_record(paths[0], SCHEMA, vocab_size=1)
-    with pytest.raises(ConfigError, match="has id 1, but the model's vocab_size is 1;"):
-        check_first_record(paths[1], SCHEMA, vocab_size=1)
-    with pytest.raises(ConfigError, match="has 6 values of input_ids, but the flags ask for 8"):
-        check_first_record(paths[0], pretraining_schema(8, 2), vocab_size=1)
-
-
-def test_an_empty_file_is_refused(tmp_path):
-    (tmp_path / "empty").write_bytes(b"")
-    with pytest.raises(DataError, match="holds no record"):
-        check_first_record(str(tmp_path / "empty"), SCHEMA, vocab_size=1)

@@ -1,9 +1,16 @@
 import dataclasses
+import json
 
 import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.records.manifest import Expectation, Manifest, check, manifest_path
+from bert_wwm.records.manifest import (
+    Expectation,
+    Manifest,
+    check,
+    find_records,
+    manifest_path,
+)
 
 MANIFEST = Manifest(
     strategy="whole_word",
@@ -74,12 +81,30 @@ def test_a_file_of_another_size_is_refused(record, tmp_path):
 def test_files_of_one_run_are_of_one_kind(record, tmp_path):
     other = tmp_path / "b.tfrecord"
     other.write_bytes(b"")
-    dataclasses.replace(MANIFEST, strategy="piece", files={}).save(manifest_path(str(other)))
+    files = {"b.tfrecord": {"records": 0, "bytes": 0}}
+    dataclasses.replace(MANIFEST, strategy="piece", files=files).save(manifest_path(str(other)))
     with pytest.raises(ConfigError, match=r"strategy = piece, those of .* with whole_word"):
         check([record, str(other)], EXPECTED)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', "{"])
+def test_a_file_that_the_manifest_does_not_list_is_refused(tmp_path):
+    shard = tmp_path / "a.tfrecord-00001-of-00002"
+    shard.write_bytes(b"data")
+    MANIFEST.save(manifest_path(str(shard)))
+    with pytest.raises(ConfigError, match=r"00001-of-00002: is not among the files that .* lists"):
+        check([str(shard)], EXPECTED)
+
+
+def test_globs_leave_manifests_out(record, tmp_path):
+    assert find_records([f"{record}*"]) == [record]
+    with pytest.raises(DataError, match="names only manifests"):
+        find_records([str(tmp_path / "*.json")])
+
+
+NO_FILES = json.dumps({**dataclasses.asdict(MANIFEST), "files": None})
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', "{", NO_FILES])
 def test_a_broken_manifest_is_named(tmp_path, text):
     path = tmp_path / "a.manifest.json"
     path.write_text(text)

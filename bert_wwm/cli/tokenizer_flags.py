@@ -1,8 +1,7 @@
-"""Flags for how text becomes pieces and words."""
+"""Flags for how text becomes pieces."""
 
 from absl import flags
 
-from bert_wwm.text.segmenters import SEGMENTERS, Segmenter, make_segmenter
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -19,21 +18,9 @@ flags.DEFINE_enum(
     "google: google-research/bert's. hfl: HFL's variant (LERT), which also drops private-use and "
     "unassigned characters.",
 )
-flags.DEFINE_enum("segmenter", "ltp", SEGMENTERS.names(), "What cuts sentences into words.")
-flags.DEFINE_string(
-    "ltp_model",
-    "LTP/legacy",
-    "For --segmenter=ltp: a model's folder, or its name on the Hugging Face hub (LTP/legacy, "
-    "LTP/tiny, LTP/small, LTP/base, ...).",
-)
 
 
 def make_tokenizer_from_flags() -> Tokenizer:
     """The tokenizer of --vocab_file, --do_lower_case and --tokenizer."""
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file)
     return Tokenizer(vocabulary, FLAGS.do_lower_case, drop_category_c=FLAGS.tokenizer == "hfl")
-
-
-def make_segmenter_from_flags() -> Segmenter:
-    """The segmenter of --segmenter and --ltp_model."""
-    return make_segmenter(FLAGS.segmenter, ltp_model=FLAGS.ltp_model)
