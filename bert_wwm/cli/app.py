@@ -6,6 +6,7 @@ import sys
 from typing import Callable, List
 
 from absl import app
+from absl import logging as absl_logging
 
 from bert_wwm.core.errors import ToolkitError
 
@@ -21,6 +22,7 @@ def run(main: Callable[[List[str]], None]) -> None:
     def guarded(argv: List[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unexpected argument {argv[1]!r}; flags start with --")
+        absl_logging.set_verbosity(absl_logging.WARNING)
         # TensorFlow warns of deprecations within itself, which a user can do nothing about.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         program = os.path.basename(argv[0])

@@ -103,7 +103,7 @@ def test_rjieba_finds_words(made: Dict[str, Segmenter]) -> None:
 
 def test_missing_rjieba_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rjieba", None)
-    with pytest.raises(ConfigError, match=r"pip install bert-wwm\[rjieba\]"):
+    with pytest.raises(ConfigError, match=r"pip install rjieba"):
         make_segmenter("rjieba")
 
 
