@@ -43,3 +43,14 @@ def vocab_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
     path.write_text("".join(f"{piece}\n" for piece in PIECES), encoding="utf-8")
     return str(path)
+
+
+@pytest.fixture(params=[True, False], ids=["resource", "ref"])
+def graph(request: pytest.FixtureRequest):
+    """A fresh graph whose variables are of the newer or of the older kind."""
+    from bert_wwm.compat import tf  # here, so that tests of the pure layers stay without it
+
+    with tf.Graph().as_default() as graph:
+        tf.set_random_seed(1)
+        with tf.variable_scope(tf.get_variable_scope(), use_resource=request.param):
+            yield graph
