@@ -105,7 +105,7 @@ def main(_) -> None:
         dataclasses.replace(manifest, files=described).save(place)
     print(f"Wrote {', '.join(FLAGS.output_file)}")
     print(counts.summary())
-    if counts.masked < 0.5 * settings.masked_lm_prob * counts.tokens:
+    if counts.masked < 0.5 * counts.budget:
         print(
             "Few pieces are masked: many words are longer than --max_predictions_per_seq. Is this "
             f"text that --segmenter={FLAGS.segmenter} can cut?"

@@ -21,7 +21,8 @@ class Counts:
         random_next: of these, with a second segment from another document.
         tokens: pieces in the examples, special tokens included.
         truncated_pieces: pieces cut off to fit the pairs into their sequences.
-        masked: pieces to predict.
+        budget: pieces that might have been masked.
+        masked: of these, those to predict: no unmasked word fitted into what was left.
         as_mask, as_random, as_kept: of these, turned into ``[MASK]``, a random piece, or kept.
     """
 
@@ -36,6 +37,7 @@ class Counts:
     random_next: int = 0
     tokens: int = 0
     truncated_pieces: int = 0
+    budget: int = 0
     masked: int = 0
     as_mask: int = 0
     as_random: int = 0
@@ -73,7 +75,8 @@ class Counts:
             "instances": f"{self.instances:,}, with a random next segment {random_next}",
             "tokens": f"{self.tokens:,}, {self.tokens / max(1, self.instances):.1f} an instance; "
             f"{self.truncated_pieces:,} pieces truncated",
-            "masked": f"{self.masked:,} pieces, {_percent(self.masked, self.tokens)} of all tokens",
+            "masked": f"{self.masked:,} pieces, {_percent(self.masked, self.tokens)} of all "
+            f"tokens, {_percent(self.masked, self.budget)} of the budget",
             "replaced": f"by [MASK] {_percent(self.as_mask, self.masked)}, "
             f"at random {_percent(self.as_random, self.masked)}, "
             f"kept {_percent(self.as_kept, self.masked)}",

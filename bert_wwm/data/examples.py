@@ -111,6 +111,7 @@ class ExampleMaker:
         counts.instances += 1
         counts.random_next += pair.is_random_next
         counts.tokens += len(ids)
+        counts.budget += num_to_mask
         counts.masked += len(positions)
         counts.as_mask += corrupted.kinds.count(corruption.MASKED)
         counts.as_random += corrupted.kinds.count(corruption.RANDOM)
