@@ -10,14 +10,16 @@ import pytest
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.checkpoint import plan_restore
-from bert_wwm.model.heads import masked_lm_output, next_sentence_output
+from bert_wwm.model.heads import gather_indexes, masked_lm_output, next_sentence_output
+from bert_wwm.model.layers import dense, get_activation, layer_norm
 from bert_wwm.train.optimizers import create_optimizer
 
 STEPS = 10
 
 
 def error(got, expected):
-    return np.linalg.norm(np.subtract(got, expected)) / np.linalg.norm(expected)
+    """The relative error; the absolute one where 0 is expected."""
+    return np.linalg.norm(np.subtract(got, expected)) / (np.linalg.norm(expected) or 1.0)
 
 
 def is_key_bias(name):
@@ -75,9 +77,40 @@ class Pretraining:
                 config, self.model.get_pooled_output(), self.feeds["next_sentence_labels"]
             )
             self.loss = self.masked_lm.loss + self.next_sentence.loss
+        else:
+            self.loss = self.masked_lm.loss + self.linguistic_loss(config)
         self.variables = {v.op.name: v for v in tf.trainable_variables()}
         self.plan = plan_restore(list(self.variables.values()), str(folder / "bert_model.ckpt"))
         self.plan.apply()
+
+    def linguistic_loss(self, config):
+        """LERT's three classifiers: what its recorded losses hold beside the masked LM's.
+
+        Dense layers on the masked LM's transform; their weights rise with the global step.
+        """
+        states = gather_indexes(self.model.get_sequence_output(), self.feeds["masked_lm_positions"])
+        step = tf.cast(tf.train.get_or_create_global_step(), tf.float32)
+        weights = tf.reshape(self.feeds["masked_lm_weights"], [-1])
+        loss = 0.0
+        with tf.variable_scope("cls/predictions"):
+            with tf.variable_scope("transform", reuse=True):
+                act = get_activation(config.hidden_act)
+                states = dense(states, config.hidden_size, config.initializer_range, act)
+                states = layer_norm(states)
+            for task, classes, end_step in (
+                ("pos", 28, 333e3),
+                ("ner", 13, 666e3),
+                ("dep", 14, 1e6),
+            ):
+                logits = dense(
+                    states, classes, config.initializer_range, name=f"output_{task}_layer"
+                )
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    labels=tf.reshape(self.feeds[f"{task}_labels"], [-1]), logits=logits
+                )
+                mean = tf.reduce_sum(weights * losses) / (tf.reduce_sum(weights) + 1e-5)
+                loss += tf.clip_by_value(step / end_step, 0.0, 1.0) * mean
+        return loss
 
     def batch(self, step):
         return {feed: self.inputs[f"{step}/{name}"] for name, feed in self.feeds.items()}
@@ -108,9 +141,10 @@ def test_google_outputs_and_gradients(graph, golden):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
-def test_google_training(graph, golden, optimizer):
-    folder = golden / "google_bert"
-    pretraining = Pretraining(folder, "tanh")
+@pytest.mark.parametrize("reference, gelu", [("google_bert", "tanh"), ("hfl_lert", "erf")])
+def test_training(graph, golden, reference, gelu, optimizer):
+    folder = golden / reference
+    pretraining = Pretraining(folder, gelu)
     train_op = create_optimizer(
         pretraining.loss,
         1e-4,
@@ -145,12 +179,25 @@ def test_google_training(graph, golden, optimizer):
         assert max(errors(slots, expected, "slots_after_10/").values()) < 1e-3
 
 
-def test_lert_outputs(graph, golden):
+def test_lert_outputs_and_gradients(graph, golden):
     folder = golden / "hfl_lert"
     pretraining = Pretraining(folder, "erf")
-    assert pretraining.plan.initialized == ()
-    assert all(name.startswith("cls/predictions/output_") for name in pretraining.plan.unused)
+    assert pretraining.plan.initialized == pretraining.plan.unused == ()
+    names, variables = zip(*pretraining.variables.items())
+    gradients = tf.gradients(pretraining.loss, variables)
+    slopes = {n: tf.convert_to_tensor(g) for n, g in zip(names, gradients) if g is not None}
+    new_step = tf.placeholder(tf.int64, [])
+    set_step = tf.assign(tf.train.get_global_step(), new_step)
     with tf.Session() as session, np.load(folder / "outputs.npz") as expected:
         session.run(tf.global_variables_initializer())
         got = session.run(pretraining.outputs, pretraining.batch(0))
         assert max(errors(got, expected).values()) < 1e-5
+        for step in (0, 100_000, 333_000, 500_000, 1_500_000):
+            session.run(set_step, {new_step: step})
+            prefix = f"global_step_{step}/"
+            loss, got = session.run([pretraining.loss, slopes], pretraining.batch(0))
+            assert error(loss, expected[f"{prefix}total_loss"]) < 1e-5
+            recorded = {n: g for n, g in got.items() if f"{prefix}grad/{n}" in expected}
+            assert len(recorded) == (step in (0, 500_000)) * len(got)
+            if recorded:
+                assert max(errors(recorded, expected, f"{prefix}grad/").values()) < 1e-4
