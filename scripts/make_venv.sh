@@ -18,7 +18,8 @@ for python in python3.11 python3.10 python3.9 python3; do
 done
 if command -v uv >/dev/null 2>&1; then
     echo "Making $folder with uv and Python 3.11"
-    exec uv venv --quiet --seed --clear --python 3.11 "$folder"
+    rm -rf "$folder"
+    exec uv venv --quiet --seed --python 3.11 "$folder"
 fi
 echo "Python 3.9, 3.10 or 3.11 with its venv module is missing (tried python3.11, python3.10," \
     "python3.9, python3 and uv): install one, for example by 'apt-get install python3.11-venv'." >&2
