@@ -3,7 +3,12 @@
 import os
 import pathlib
 
+import hypothesis
 import pytest
+
+# How long a test takes says nothing of the code on a machine that does other things too.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -1,24 +1,35 @@
-"""LTP's word segmentation models: finding, checking, loading and running them.
+"""LTP's models, which find words and tag them: finding, checking, loading and running them.
 
 A model is a folder, or a hub repository that holds the same files:
 
 - config.json: ``nerual`` (LTP's spelling) tells a neural model from a perceptron one;
-- perceptron: the files that ``tasks`` names, here only ``tasks["cws"]`` (cws_model.bin);
+- perceptron: the files that ``tasks`` names, one a task: ``tasks["cws"]`` (cws_model.bin), ...;
 - neural: pytorch_model.bin or model.safetensors, and the tokenizer (vocab.txt and the like).
+
+Tasks go by LTP's names: cws (words), pos (parts of speech), ner (names), dep (relation of a word to
+its head in the dependency tree).
 
 A perceptron model runs on the package ltp-extension alone. A neural one needs ltp and torch.
 """
 
+import functools
 import json
 import os
 import re
 from importlib import metadata
-from typing import Dict, List, Protocol, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
 
 DEFAULT_MODEL = "LTP/legacy"
+# Sentences of a neural batch; they are sorted by length first, so that little is padding.
+DEFAULT_BATCH_SIZE = 32
+
+# What is made use of; neural models do more.
+TASKS = ("cws", "pos", "ner", "dep")
+# The classes of ltp_extension.perceptron.
+_PERCEPTRONS = {"cws": "CWSModel", "pos": "POSModel", "ner": "NERModel"}
 
 _CONFIG = "config.json"
 _SAFE_WEIGHTS = "model.safetensors"
@@ -38,8 +49,6 @@ _HARMLESS_TARGET = re.compile(
     r")"
 )
 
-# Sentences of a neural batch; they are sorted by length first, so that little is padding.
-_BATCH_SIZE = 32
 # The most tokens, [CLS] and [SEP] included, that LTP reads. All that follows becomes part of the
 # last word.
 _MAX_TOKENS = 512
@@ -47,39 +56,87 @@ _MAX_TOKENS = 512
 _CUTS = ("。！？!?\n", "；;：:", "，,、", " \t\u3000")
 
 
+class Tagged(NamedTuple):
+    """The words of a sentence, which may lack white space and control characters, and their tags.
+
+    Attributes:
+        words: the words.
+        tags: for each task a list as long as ``words``, in LTP's labels. pos: n, v, wp, ...; ner:
+            O, S-Ns, B-Ni, ..., the word's place in a name and what it names; dep: SBV, HED, ...
+    """
+
+    words: List[str]
+    tags: Dict[str, List[str]]
+
+
 class Model(Protocol):
-    """A loaded word segmentation model."""
+    """A loaded model."""
+
+    @property
+    def tasks(self) -> Tuple[str, ...]:
+        """Those of ``TASKS`` that the model does; cws is always among them."""
 
     def words(self, sentences: Sequence[str]) -> List[List[str]]:
         """Returns the words of each sentence, which may lack white space and control characters."""
 
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Tagged]:
+        """Returns the words of each sentence, as ``words`` does, with their tags of some tasks.
+
+        Raises:
+            ConfigError: the model doesn't do one of the tasks, or tags nothing in it (cws).
+            CheckpointError: the file of a task is missing or broken.
+        """
+
     def describe(self) -> Dict[str, object]:
-        """Returns what tells this model from others, ready for JSON."""
+        """Returns what tells this model's segmentation from others, ready for JSON."""
+
+    def tag_files(self, tasks: Sequence[str]) -> Dict[str, str]:
+        """Returns name and SHA-256 of the files that tags hang on beside that of ``describe``.
+
+        Raises:
+            ConfigError, CheckpointError: as ``annotate`` does.
+        """
 
 
-def load(model: str, parallelism: bool = True) -> Model:
+def load(
+    model: str,
+    parallelism: bool = True,
+    device: Optional[str] = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+) -> Model:
     """Finds and loads a model; what isn't in the hub's local cache yet is downloaded.
+
+    A perceptron's files for tags are looked for and loaded when they are first needed.
 
     Args:
         model: a folder that holds a config.json, or a hub id such as ``LTP/legacy``.
-        parallelism: whether a perceptron model may use all cores.
+        parallelism: whether the model may use all cores. If not, a neural model restricts
+            PyTorch to one thread, in all of the process.
+        device: where a neural model runs, by PyTorch's name (``cpu``, ``cuda``, ``cuda:1``);
+            None: on the GPU if there is one. Perceptrons don't look at it.
+        batch_size: how many sentences a neural model reads at a time.
 
     Raises:
         ConfigError: the model can't be found or reached, isn't one of LTP's, or needs a package
-            that isn't installed.
+            or a device that isn't there; or the batch size is below 1.
         CheckpointError: its weights are broken or incomplete.
     """
+    if batch_size < 1:
+        raise ConfigError(f"batch size {batch_size} of the LTP model; expected 1 or more")
     folder = os.path.expanduser(model)
+    find_file: Callable[[str], str] = functools.partial(os.path.join, folder)
     if not os.path.isdir(folder):
         folder = _folder_from_hub(model)
+        find_file = functools.partial(_file_from_hub, model, folder)
     config_path = os.path.join(folder, _CONFIG)
     config = _read_config(config_path)
     if config["nerual"]:
-        return NeuralModel(folder, config)
+        return NeuralModel(model, folder, config, parallelism, device, batch_size)
     tasks = config.get("tasks")
     if not isinstance(tasks, dict) or not isinstance(tasks.get("cws"), str):
         raise ConfigError(f"{config_path}: no word segmentation; expected a file name at tasks.cws")
-    return PerceptronModel(os.path.join(folder, tasks["cws"]), parallelism)
+    names = {task: tasks[task] for task in _PERCEPTRONS if isinstance(tasks.get(task), str)}
+    return PerceptronModel(model, names, find_file, parallelism)
 
 
 def _folder_from_hub(model: str) -> str:
@@ -110,6 +167,24 @@ def _folder_from_hub(model: str) -> str:
         raise ConfigError(_unavailable(model, reason)) from None
 
 
+def _file_from_hub(model: str, folder: str, name: str) -> str:
+    """Returns the path of a file in the folder of a hub's model, downloaded if it isn't there yet.
+
+    What was only used to segment came without the files of other tasks.
+    """
+    path = os.path.join(folder, name)
+    if os.path.exists(path):
+        return path
+    import huggingface_hub
+
+    commit = os.path.basename(folder)
+    try:
+        return huggingface_hub.hf_hub_download(model, name, revision=commit)
+    except (OSError, ValueError) as error:
+        reason = f"{name} isn't in the cache, nor can the hub give it ({type(error).__name__})"
+        raise ConfigError(_unavailable(model, reason)) from None
+
+
 def _unavailable(model: str, reason: str) -> str:
     return (
         f"LTP model {model!r}: {reason}. What can be done: "
@@ -134,35 +209,101 @@ def _read_config(path: str) -> dict:
     return config
 
 
-class PerceptronModel:
-    """An averaged perceptron over characters, in Rust."""
-
-    def __init__(self, path: str, parallelism: bool):
-        from ltp_extension.perceptron import CWSModel
-
-        if not _is_whole_avro(path):
-            raise CheckpointError(
-                f"{path}: missing, cut short or of another kind; expected LTP's cws_model.bin"
+def _check_tags(model: str, offered: Sequence[str], asked: Sequence[str]) -> None:
+    """Raises ConfigError where tags are asked for that a model doesn't give."""
+    tagging = [task for task in offered if task != "cws"]
+    for task in asked:
+        if task not in tagging:
+            raise ConfigError(
+                f"LTP model {model!r} has no tags of the task {task!r}; "
+                f"it offers {', '.join(tagging) or 'none'}"
             )
-        try:
-            self._model = CWSModel.load(path)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]  # A backtrace follows.
-            raise CheckpointError(
-                f"{path}: no perceptron segmentation model of LTP ({reason})"
-            ) from None
-        self._path = path
-        self._parallelism = parallelism
+
+
+class PerceptronModel:
+    """Averaged perceptrons, in Rust: over characters for words, over words for tags."""
+
+    def __init__(
+        self, name: str, file_names: Dict[str, str], find_file: Callable[[str], str], parallel: bool
+    ):
+        """Loads the segmentation model.
+
+        Args:
+            name: what the model is called, for errors.
+            file_names: the file of each task.
+            find_file: gives the path of a file.
+            parallel: whether all cores may be used.
+        """
+        self._name = name
+        self._file_names = file_names
+        self._find_file = find_file
+        self._parallel = parallel
+        self._loaded: Dict[str, Any] = {}
+        self._model("cws")
+
+    @property
+    def tasks(self) -> Tuple[str, ...]:
+        return tuple(
+            task for task in self._file_names if set(self._needed([task])) <= set(self._file_names)
+        )
+
+    @staticmethod
+    def _needed(tasks: Sequence[str]) -> List[str]:
+        """Returns the tasks that some tasks take, in order: for names also parts of speech."""
+        return ["pos", "ner"] if "ner" in tasks else list(tasks)
+
+    def _model(self, task: str) -> Any:
+        """Returns the model of a task, loaded when it is first asked for."""
+        if task not in self._loaded:
+            path = self._find_file(self._file_names[task])
+            self._loaded[task] = _load_perceptron(path, _PERCEPTRONS[task])
+        return self._loaded[task]
 
     def words(self, sentences: Sequence[str]) -> List[List[str]]:
-        return self._model.batch_predict(list(sentences), parallelism=self._parallelism)
+        return self._model("cws").batch_predict(list(sentences), parallelism=self._parallel)
+
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Tagged]:
+        _check_tags(self._name, self.tasks, tasks)
+        words = self.words(sentences)
+        found: Dict[str, List[List[str]]] = {}
+        for task in self._needed(tasks):
+            # Names are found by words and parts of speech.
+            inputs = [words, found["pos"]] if task == "ner" else [words]
+            found[task] = self._model(task).batch_predict(*inputs, parallelism=self._parallel)
+        return [
+            Tagged(of_sentence, {task: found[task][number] for task in tasks})
+            for number, of_sentence in enumerate(words)
+        ]
 
     def describe(self) -> Dict[str, object]:
         return {
             "kind": "perceptron",
-            "sha256": files.sha256(self._path),
+            "sha256": files.sha256(self._find_file(self._file_names["cws"])),
             "ltp_extension": metadata.version("ltp-extension"),
         }
+
+    def tag_files(self, tasks: Sequence[str]) -> Dict[str, str]:
+        _check_tags(self._name, self.tasks, tasks)
+        needed = self._needed(tasks)
+        for task in needed:
+            self._model(task)  # Raises where it can't be used.
+        names = [self._file_names[task] for task in needed]
+        return {name: files.sha256(self._find_file(name)) for name in names}
+
+
+def _load_perceptron(path: str, kind: str) -> Any:
+    """Loads a file of LTP's by one of the classes in ``_PERCEPTRONS``."""
+    from ltp_extension import perceptron
+
+    if not _is_whole_avro(path):
+        raise CheckpointError(
+            f"{path}: missing, cut short or of another kind; expected a perceptron file of LTP's"
+        )
+    try:
+        return getattr(perceptron, kind).load(path)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]  # A backtrace follows.
+        raise CheckpointError(f"{path}: not LTP's perceptron {kind} ({reason})") from None
 
 
 def _is_whole_avro(path: str) -> bool:
@@ -178,14 +319,23 @@ def _is_whole_avro(path: str) -> bool:
 
 
 class NeuralModel:
-    """A Transformer encoder with a segmentation head, in PyTorch, on the GPU if there is one.
+    """A Transformer encoder with a head for each task, in PyTorch.
 
     LTP's own loader isn't used: it unpickles the weights, which can run any command on older
     versions of PyTorch; it calls whatever config.json names; and it leaves weights that the file
     lacks random without saying so.
     """
 
-    def __init__(self, folder: str, config: dict):
+    def __init__(
+        self,
+        name: str,
+        folder: str,
+        config: dict,
+        parallelism: bool,
+        device: Optional[str],
+        batch_size: int,
+    ):
+        """Loads the model; ``name`` is what it is called in errors, for the rest see ``load``."""
         try:
             import torch
             from ltp.nerual import LTP
@@ -196,7 +346,13 @@ class NeuralModel:
                 "pip install -e '.[ltp-neural]' in the checkout, or use a perceptron model "
                 "(LTP/legacy)"
             ) from None
-        _check_targets(config, os.path.join(folder, _CONFIG))
+        self._config_path = os.path.join(folder, _CONFIG)
+        _check_targets(config, self._config_path)
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        _check_device(device)
+        if not parallelism:
+            torch.set_num_threads(1)
         try:
             self._ltp = LTP(config=config)
             self._ltp.tokenizer = AutoTokenizer.from_pretrained(
@@ -210,9 +366,20 @@ class NeuralModel:
         if not os.path.exists(self._weights):
             self._weights = os.path.join(folder, _PICKLED_WEIGHTS)
         self._restore(self._weights)
-        if torch.cuda.is_available():
-            self._ltp.to("cuda")
+        self._ltp.to(device)
         self._ltp.eval()
+        network = self._ltp.model
+        self.tasks = tuple(
+            task
+            for task in TASKS
+            if task in network.task_heads
+            and task in network.processor
+            and task in self._ltp.supported_tasks  # Those that have labels.
+        )
+        if "cws" not in self.tasks:
+            raise ConfigError(f"{self._config_path}: no word segmentation; expected a head 'cws'")
+        self._name = name
+        self._batch_size = batch_size
         positions = self._ltp.model.backbone.config.max_position_embeddings
         self._limit = min(_MAX_TOKENS, positions) - 2  # Without [CLS] and [SEP].
 
@@ -247,21 +414,42 @@ class NeuralModel:
             )
 
     def words(self, sentences: Sequence[str]) -> List[List[str]]:
-        words: List[List[str]] = [[] for _ in sentences]
+        return [tagged.words for tagged in self.annotate(sentences, ())]
+
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Tagged]:
+        """Returns words and tags; see ``Model``.
+
+        A sentence too long for LTP is tagged part by part: no name goes from one part to the next,
+        and each part has a dependency tree of its own, so that there is a HED in each.
+        """
+        _check_tags(self._name, self.tasks, tasks)
         parts = [
             (number, part)
             for number, sentence in enumerate(sentences)
             for part in self._parts(sentence)
         ]
-        found: Dict[int, List[str]] = {}
+        found: Dict[int, Tagged] = {}
         order = sorted(range(len(parts)), key=lambda index: len(parts[index][1]))
-        for start in range(0, len(order), _BATCH_SIZE):
-            batch = order[start : start + _BATCH_SIZE]
-            output = self._ltp.pipeline([parts[index][1] for index in batch], tasks=["cws"])
-            found.update(zip(batch, output.cws))
+        for start in range(0, len(order), self._batch_size):
+            batch = order[start : start + self._batch_size]
+            found.update(zip(batch, self._run([parts[index][1] for index in batch], tasks)))
+        result = [Tagged([], {task: [] for task in tasks}) for _ in sentences]
         for index, (number, _) in enumerate(parts):
-            words[number].extend(found[index])
-        return words
+            result[number].words.extend(found[index].words)
+            for task, tags in found[index].tags.items():
+                result[number].tags[task].extend(tags)
+        return result
+
+    def _run(self, batch: List[str], tasks: Sequence[str]) -> List[Tagged]:
+        """Returns words and tags of texts that are short enough and hold a word each."""
+        output = self._ltp.pipeline(batch, tasks=["cws", *tasks], raw_format=True)
+        tags = {task: output[task] for task in tasks}
+        if "dep" in tags:
+            tags["dep"] = [tree["label"] for tree in tags["dep"]]
+        return [
+            Tagged(words, {task: tags[task][number] for task in tasks})
+            for number, words in enumerate(output["cws"])
+        ]
 
     def _parts(self, sentence: str) -> List[str]:
         """Cuts a sentence into parts that LTP reads whole, and leaves out those it sees nothing in.
@@ -302,6 +490,24 @@ class NeuralModel:
             "sha256": files.sha256(self._weights),
             "ltp": metadata.version("ltp"),
         }
+
+    def tag_files(self, tasks: Sequence[str]) -> Dict[str, str]:
+        _check_tags(self._name, self.tasks, tasks)
+        # The heads' weights are in the file of ``describe``, the names of their labels are here.
+        return {_CONFIG: files.sha256(self._config_path)}
+
+
+def _check_device(device: str) -> None:
+    """Raises ConfigError where a tensor can't be put on a device and read back."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (AssertionError, ImportError, RuntimeError) as error:
+        reason = str(error).partition(". ")[0] or type(error).__name__
+        raise ConfigError(
+            f"PyTorch can't use the device {device!r} ({reason}); expected cpu, cuda, cuda:1, ..."
+        ) from None
 
 
 def _best_cut(sentence: str, begin: int, end: int) -> int:

@@ -1,18 +1,20 @@
-"""Words of sentences: LTP (perceptron or neural), jieba, text segmented beforehand, characters.
+"""Words of sentences: LTP (perceptron or neural), jieba, segmented beforehand, or by simple rules.
 
 Importing this module costs milliseconds; what a segmenter needs is imported, and what a hub holds
 is downloaded, when it segments its first sentence.
 """
 
 import abc
+import dataclasses
 import itertools
 import unicodedata
 from importlib import metadata
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
-from bert_wwm.text import ltp
+from bert_wwm.text import characters, ltp
+from bert_wwm.text.characters import CharacterTable
 
 # Characters [start, end) of a sentence, a half-open span.
 Span = Tuple[int, int]
@@ -20,6 +22,19 @@ Span = Tuple[int, int]
 # Owners of characters that belong to no word of a segmenter's output.
 _SPACE = -1
 _DROPPED = -2
+
+
+class Annotated(NamedTuple):
+    """The words of a sentence and their tags.
+
+    Attributes:
+        spans: the words, as ``Segmenter.segment`` gives them.
+        tags: for each task a list as long as ``spans``; None stands for a span that has no tag:
+            white space, or characters that the segmenter left out of its words.
+    """
+
+    spans: List[Span]
+    tags: Dict[str, List[Optional[str]]]
 
 
 class Segmenter(abc.ABC):
@@ -46,22 +61,74 @@ class Segmenter(abc.ABC):
             ConfigError, CheckpointError: as ``segment`` does.
         """
 
+    def tasks(self) -> Tuple[str, ...]:
+        """Returns the tasks that words can be tagged for, by LTP's names; see ``ltp.Tagged``.
 
-# Each entry makes a segmenter, given the value of --ltp_model.
-SEGMENTERS: Registry[Callable[[str], Segmenter]] = Registry("segmenter")
+        Raises:
+            ConfigError, CheckpointError: as ``segment`` does.
+        """
+        return ()
+
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Optional[Annotated]]:
+        """Returns the words of each sentence, as ``segment`` does, with their tags of some tasks.
+
+        Raises:
+            ConfigError: this segmenter doesn't give such tags, or as ``segment`` does.
+            CheckpointError: as ``segment`` does.
+        """
+        raise self._no_tags(tasks)
+
+    def describe_tags(self, tasks: Sequence[str]) -> Dict[str, object]:
+        """Returns what tells the tags of some tasks from others, ready for JSON.
+
+        It goes with ``describe``, which tells words from others.
+
+        Raises:
+            ConfigError, CheckpointError: as ``annotate`` does.
+        """
+        raise self._no_tags(tasks)
+
+    def _no_tags(self, tasks: Sequence[str]) -> ConfigError:
+        return ConfigError(
+            f"the segmenter {self.describe()['name']!r} doesn't tag words "
+            f"({', '.join(tasks)}); expected 'ltp'"
+        )
 
 
-def make_segmenter(name: str, ltp_model: str = ltp.DEFAULT_MODEL) -> Segmenter:
+@dataclasses.dataclass(frozen=True)
+class LtpOptions:
+    """How LTP is loaded and run; see ``ltp.load``."""
+
+    model: str = ltp.DEFAULT_MODEL
+    parallelism: bool = True
+    device: Optional[str] = None
+    batch_size: int = ltp.DEFAULT_BATCH_SIZE
+
+
+# Each entry makes a segmenter; only LTP's looks at the options.
+SEGMENTERS: Registry[Callable[[LtpOptions], Segmenter]] = Registry("segmenter")
+
+
+def make_segmenter(
+    name: str,
+    ltp_model: str = ltp.DEFAULT_MODEL,
+    parallelism: bool = True,
+    ltp_device: Optional[str] = None,
+    ltp_batch_size: int = ltp.DEFAULT_BATCH_SIZE,
+) -> Segmenter:
     """Returns the segmenter of that name.
 
     Args:
         name: one of ``SEGMENTERS.names()``.
-        ltp_model: a model folder or a hub id; only ``ltp`` looks at it.
+        ltp_model: a model folder or a hub id; only ``ltp`` looks at this and what follows.
+        parallelism: whether it may use all cores.
+        ltp_device: where a neural model runs (``cpu``, ``cuda:1``); None: the GPU if there is one.
+        ltp_batch_size: how many sentences a neural model reads at a time.
 
     Raises:
         ConfigError: there is no such segmenter, or a package that it needs isn't installed.
     """
-    return SEGMENTERS[name](ltp_model)
+    return SEGMENTERS[name](LtpOptions(ltp_model, parallelism, ltp_device, ltp_batch_size))
 
 
 def spans_of_words(words: Sequence[str], sentence: str) -> Optional[List[Span]]:
@@ -78,9 +145,20 @@ def spans_of_words(words: Sequence[str], sentence: str) -> Optional[List[Span]]:
     Returns:
         Spans that tile the sentence, or None where the words don't match it.
     """
+    owned = _owned_spans(words, sentence)
+    return None if owned is None else owned[0]
+
+
+def _owned_spans(words: Sequence[str], sentence: str) -> Optional[Tuple[List[Span], List[int]]]:
+    """Returns the spans of ``spans_of_words``, and for each the number of its word.
+
+    A span without a word has the number _SPACE or _DROPPED. White space inside a word makes several
+    spans of it, all of its number.
+    """
     if "".join(words) == sentence and sentence.split() == [sentence]:
-        ends = list(itertools.accumulate(len(word) for word in words if word))
-        return list(zip([0, *ends], ends))
+        numbers = [number for number, word in enumerate(words) if word]
+        ends = list(itertools.accumulate(len(words[number]) for number in numbers))
+        return list(zip([0, *ends], ends)), numbers
     owners = _owners(words, sentence)
     if owners is None:
         return None
@@ -92,12 +170,14 @@ def spans_of_words(words: Sequence[str], sentence: str) -> Optional[List[Span]]:
         if owners[position] == _DROPPED and owners[position + 1] != _SPACE:
             owners[position] = owners[position + 1]
     spans = []
+    numbers = []
     start = 0
-    for _, run in itertools.groupby(owners):
+    for owner, run in itertools.groupby(owners):
         end = start + len(list(run))
         spans.append((start, end))
+        numbers.append(owner)
         start = end
-    return spans
+    return spans, numbers
 
 
 def _owners(words: Sequence[str], sentence: str) -> Optional[List[int]]:
@@ -124,24 +204,30 @@ def _owners(words: Sequence[str], sentence: str) -> Optional[List[int]]:
 
 
 class LtpSegmenter(Segmenter):
-    """LTP, a perceptron or a neural model, from a folder or from the hub; see ``ltp.load``."""
+    """LTP, a perceptron or a neural model, from a folder or from the hub; see ``ltp.load``.
 
-    def __init__(self, model: str = ltp.DEFAULT_MODEL, parallelism: bool = True):
-        """Notes the model; it is looked up and loaded when it is first needed.
+    Pickled, it is as it was made: another process loads the model anew.
+    """
 
-        Args:
-            model: a folder with a config.json, or a hub id.
-            parallelism: whether a perceptron model may use all cores. Its output is the same
-                either way, and in a forked process LTP itself goes back to one core.
+    def __init__(self, options: LtpOptions):
+        """Notes the options; the model is looked up and loaded when it is first needed.
+
+        The output of a perceptron is the same with and without parallelism, and in a forked
+        process LTP itself goes back to one core.
         """
-        self._name = model
-        self._parallelism = parallelism
+        self._options = options
         self._loaded: Optional[ltp.Model] = None
+
+    def __getstate__(self) -> Dict[str, object]:
+        return {**self.__dict__, "_loaded": None}
 
     @property
     def _model(self) -> ltp.Model:
         if self._loaded is None:
-            self._loaded = ltp.load(self._name, self._parallelism)
+            options = self._options
+            self._loaded = ltp.load(
+                options.model, options.parallelism, options.device, options.batch_size
+            )
         return self._loaded
 
     def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
@@ -149,26 +235,56 @@ class LtpSegmenter(Segmenter):
         return [spans_of_words(*pair) for pair in zip(words, sentences)]
 
     def describe(self) -> Dict[str, object]:
-        return {"name": "ltp", "model": self._name, **self._model.describe()}
+        return {"name": "ltp", "model": self._options.model, **self._model.describe()}
+
+    def tasks(self) -> Tuple[str, ...]:
+        return tuple(task for task in self._model.tasks if task != "cws")
+
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Optional[Annotated]]:
+        tagged = self._model.annotate(sentences, tasks)
+        return [_annotated(*pair) for pair in zip(tagged, sentences)]
+
+    def describe_tags(self, tasks: Sequence[str]) -> Dict[str, object]:
+        return {"tasks": list(tasks), "sha256": self._model.tag_files(tasks)}
+
+
+def _annotated(tagged: ltp.Tagged, sentence: str) -> Optional[Annotated]:
+    """Lays words and their tags over a sentence, or returns None where they don't match it."""
+    owned = _owned_spans(tagged.words, sentence)
+    if owned is None:
+        return None
+    spans, numbers = owned
+    return Annotated(
+        spans,
+        {
+            task: [tags[number] if number >= 0 else None for number in numbers]
+            for task, tags in tagged.tags.items()
+        },
+    )
 
 
 class RjiebaSegmenter(Segmenter):
     """jieba's dictionary and hidden Markov model, in its Rust version."""
 
     def __init__(self) -> None:
-        try:
-            import rjieba
-        except ImportError:
-            raise ConfigError(
-                "the segmenter 'rjieba' needs a package that isn't installed: pip install rjieba"
-            ) from None
-        self._cut: Callable[[str], List[str]] = rjieba.cut
+        _rjieba_cut()  # Raises where it is missing. It isn't kept, as it can't be pickled.
 
     def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
-        return [spans_of_words(self._cut(sentence), sentence) for sentence in sentences]
+        cut = _rjieba_cut()
+        return [spans_of_words(cut(sentence), sentence) for sentence in sentences]
 
     def describe(self) -> Dict[str, object]:
         return {"name": "rjieba", "version": metadata.version("rjieba")}
+
+
+def _rjieba_cut() -> Callable[[str], List[str]]:
+    try:
+        import rjieba
+    except ImportError:
+        raise ConfigError(
+            "the segmenter 'rjieba' needs a package that isn't installed: pip install rjieba"
+        ) from None
+    return rjieba.cut
 
 
 class PresegmentedSegmenter(Segmenter):
@@ -191,7 +307,45 @@ class CharacterSegmenter(Segmenter):
         return {"name": "characters"}
 
 
+_CHARACTERS = CharacterTable()
+
+
+class BasicSegmenter(Segmenter):
+    """The words that WordPiece cuts: runs of letters and digits, single marks and ideographs.
+
+    With it whole word masking is that of Google's English BERT, whose words are a piece and the
+    ``##`` pieces behind it.
+    """
+
+    def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
+        return [self._spans(sentence) for sentence in sentences]
+
+    @classmethod
+    def _spans(cls, sentence: str) -> List[Span]:
+        spans = []
+        start = 0
+        for _, run in itertools.groupby(enumerate(sentence), cls._word):
+            end = start + len(list(run))
+            spans.append((start, end))
+            start = end
+        return spans
+
+    @staticmethod
+    def _word(character: Tuple[int, str]) -> int:
+        """Returns what neighbours of one word share: white space, and a run, have a number."""
+        position, char = character
+        if char.isspace():
+            return -1
+        kind, text = _CHARACTERS[char]
+        is_mark = len(text) == 1 and characters.is_punctuation(text)
+        return position if kind == characters.ALONE or is_mark else -2
+
+    def describe(self) -> Dict[str, object]:
+        return {"name": "none"}
+
+
 SEGMENTERS.add("ltp", LtpSegmenter)
 SEGMENTERS.add("rjieba", lambda _: RjiebaSegmenter())
 SEGMENTERS.add("presegmented", lambda _: PresegmentedSegmenter())
 SEGMENTERS.add("characters", lambda _: CharacterSegmenter())
+SEGMENTERS.add("none", lambda _: BasicSegmenter())

@@ -47,6 +47,31 @@ _PIECES = (
 ).split()
 
 
+# The labels that LTP's released models have.
+_LABELS = {
+    "cws": ["I-W", "B-W"],
+    "pos": "a b c d e h i j k m n nd nh ni nl ns nt nz o p q r u v wp ws z".split(),
+    "ner": "O B-Nh B-Ni B-Ns E-Nh E-Ni E-Ns I-Nh I-Ni I-Ns S-Nh S-Ni S-Ns".split(),
+    "dep": "ADV ATT CMP COO DBL FOB HED IOB LAD POB RAD SBV VOB WP".split(),
+}
+_PROCESSORS = {"cws": "TokenOnly", "pos": "WordsOnly", "ner": "WordsOnly", "dep": "WordsWithHead"}
+_HEADS: Dict[str, Dict[str, object]] = {
+    "cws": {"_ltp_target_": "token.MLPTokenClassifier"},
+    "pos": {"_ltp_target_": "token.MLPTokenClassifier"},
+    "ner": {
+        "_ltp_target_": "token.RelTransformerTokenClassifier",
+        "hidden_size": 16,
+        "num_heads": 2,
+        "num_layers": 1,
+    },
+    "dep": {
+        "_ltp_target_": "graph.BiaffineClassifier",
+        "arc_hidden_size": 16,
+        "rel_hidden_size": 16,
+    },
+}
+
+
 def _neural_config() -> Dict[str, object]:
     """The config.json of a tiny neural model, written as those of LTP's released ones."""
     models = "ltp_core.models"
@@ -59,27 +84,33 @@ def _neural_config() -> Dict[str, object]:
         "intermediate_size": 32,
         "max_position_embeddings": 512,
     }
+    heads = {
+        task: {
+            **head,
+            "_ltp_target_": f"{models}.components.{head['_ltp_target_']}",
+            "input_size": 16,
+            "num_labels": len(_LABELS[task]),
+        }
+        for task, head in _HEADS.items()
+    }
     return {
         "nerual": True,
         "model": {
             "_ltp_target_": f"{models}.ltp_model.LTPModule",
             "backbone": {"_ltp_target_": f"{models}.utils.load_transformers", "config": backbone},
-            "processor": {"cws": {"_ltp_target_": f"{models}.processor.TokenOnly"}},
-            "heads": {
-                "cws": {
-                    "_ltp_target_": f"{models}.components.token.MLPTokenClassifier",
-                    "input_size": 16,
-                    "num_labels": 2,
-                }
+            "processor": {
+                task: {"_ltp_target_": f"{models}.processor.{name}"}
+                for task, name in _PROCESSORS.items()
             },
+            "heads": heads,
         },
-        "vocabs": {"cws": ["I-W", "B-W"]},
+        "vocabs": _LABELS,
     }
 
 
 @pytest.fixture(scope="session")
 def neural_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A neural model with random weights; its words are random, but the same every time."""
+    """A neural model with random weights: words and tags are random, the same every time."""
     torch = pytest.importorskip("torch", reason="neural LTP models need torch")
     nerual = pytest.importorskip("ltp.nerual", reason="neural LTP models need ltp")
     folder = tmp_path_factory.mktemp("neural")

@@ -1,4 +1,7 @@
-"""LTP models are found, loaded and run: nothing is cut off, nothing foreign is executed."""
+"""LTP models are found, loaded and run: nothing is cut off, nothing foreign is executed.
+
+Words and tags are those of LTP's own pipeline.
+"""
 
 import json
 import os
@@ -7,10 +10,11 @@ import pickle
 import shutil
 import subprocess
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import pytest
 
+from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
 from bert_wwm.text import ltp
 
@@ -48,6 +52,87 @@ def test_perceptron_agrees_with_ltp(perceptron_folder: str) -> None:
     sentences = ["新华社记者来到北京大学。", "他们研究 语言模型。"]
     expected = library.LTP(perceptron_folder).pipeline(sentences, tasks=["cws"]).cws
     assert ltp.load(perceptron_folder).words(sentences) == expected
+
+
+def test_perceptron_tags_the_words_it_learned(perceptron_folder: str) -> None:
+    model = ltp.load(perceptron_folder)
+    assert model.tasks == ("cws", "pos", "ner")
+    (tagged, nothing) = model.annotate(["江泽民参观天安门。", ""], ("ner", "pos"))
+    assert tagged.words == ["江", "泽民", "参观", "天安门", "。"]
+    assert tagged.tags == {
+        "pos": ["nh", "nh", "v", "ns", "wp"],
+        "ner": ["B-Nh", "E-Nh", "O", "S-Ns", "O"],
+    }
+    assert nothing == ltp.Tagged([], {"pos": [], "ner": []})
+    assert model.annotate([], ("pos",)) == []
+
+
+@pytest.mark.parametrize("tasks", [(), ("pos",), ("ner",), ("pos", "ner")])
+def test_perceptron_tags_agree_with_ltp(perceptron_folder: str, tasks: List[str]) -> None:
+    library = pytest.importorskip("ltp", reason="compares with the package ltp")
+    sentences = ["新华社记者来到北京大学。", "他们研究 语言模型。", "１９９８年的 春天", "a b\x00"]
+    expected = library.LTP(perceptron_folder).pipeline(
+        sentences, tasks=["cws", "pos", "ner"], raw_format=True
+    )
+    for parallelism in (True, False):
+        model = ltp.load(perceptron_folder, parallelism=parallelism)
+        tagged = model.annotate(sentences, tasks)
+        assert [one.words for one in tagged] == expected.cws == model.words(sentences)
+        assert [one.tags for one in tagged] == [
+            {task: expected[task][number] for task in tasks} for number in range(len(sentences))
+        ]
+
+
+def test_perceptron_files_of_tags_are_loaded_when_needed(
+    perceptron_folder: str, tmp_path: pathlib.Path
+) -> None:
+    copy = pathlib.Path(shutil.copytree(perceptron_folder, tmp_path / "copy"))
+    (copy / "ner_model.bin").unlink()
+    content = (copy / "pos_model.bin").read_bytes()
+    (copy / "pos_model.bin").write_bytes(content[: len(content) // 2])
+    model = ltp.load(str(copy))
+    assert model.words(["他们爱北京。"]) == [["他们", "爱", "北京", "。"]]
+    with pytest.raises(CheckpointError, match=r"pos_model\.bin: missing, cut short"):
+        model.annotate(["他们爱北京。"], ("pos",))
+    with pytest.raises(CheckpointError, match=r"pos_model\.bin: missing, cut short"):
+        model.tag_files(("pos",))
+    (copy / "pos_model.bin").write_bytes(content)
+    assert model.annotate(["他们爱北京。"], ("pos",))[0].tags == {"pos": ["r", "v", "ns", "wp"]}
+    with pytest.raises(CheckpointError, match=r"ner_model\.bin: missing"):
+        model.annotate(["他们爱北京。"], ("ner",))
+
+
+def test_perceptron_names_its_files(perceptron_folder: str) -> None:
+    model = ltp.load(perceptron_folder)
+    assert set(model.describe()) == {"kind", "sha256", "ltp_extension"}
+    hashes = {
+        name: files.sha256(os.path.join(perceptron_folder, name))
+        for name in ("pos_model.bin", "ner_model.bin")
+    }
+    assert model.tag_files(()) == {}
+    assert model.tag_files(("pos",)) == {"pos_model.bin": hashes["pos_model.bin"]}
+    assert model.tag_files(("ner",)) == hashes
+
+
+@pytest.mark.parametrize(
+    ("tasks", "asked", "message"),
+    [
+        ({}, "dep", "'dep'; it offers pos, ner"),
+        ({}, "cws", "'cws'; it offers pos, ner"),
+        ({"ner": None}, "ner", "'ner'; it offers pos"),
+        ({"pos": None}, "ner", "'ner'; it offers none"),  # Names are found by parts of speech.
+    ],
+)
+def test_tags_that_a_perceptron_lacks_are_told(
+    perceptron_folder: str, tmp_path: pathlib.Path, tasks: Any, asked: str, message: str
+) -> None:
+    copy = pathlib.Path(shutil.copytree(perceptron_folder, tmp_path / "copy"))
+    _change_config(copy, lambda config: config["tasks"].update(tasks))
+    model = ltp.load(str(copy))
+    for method in (lambda: model.annotate(["我"], (asked,)), lambda: model.tag_files((asked,))):
+        with pytest.raises(ConfigError, match=message) as caught:
+            method()
+        assert str(copy) in str(caught.value)
 
 
 def test_neural_agrees_with_ltp(neural_folder: str) -> None:
@@ -102,6 +187,103 @@ def test_neural_batch_does_not_matter(neural_folder: str) -> None:
     model = ltp.load(neural_folder)
     sentences = ["我爱北京，" * count for count in (0, 1, 7, 90, 150)]
     assert model.words(sentences) == [model.words([sentence])[0] for sentence in sentences]
+
+
+@pytest.mark.parametrize("tasks", [(), ("pos",), ("ner",), ("dep",), ("dep", "ner", "pos")])
+def test_neural_tags_agree_with_ltp(neural_folder: str, tasks: List[str]) -> None:
+    library = pytest.importorskip("ltp")
+    sentences = ["我爱北京天安门。", "他们 abc 的\x00一", "我", "天安门，我爱北京" * 20]
+    expected = library.LTP(neural_folder).pipeline(
+        sentences, tasks=["cws", "pos", "ner", "dep"], raw_format=True
+    )
+    expected["dep"] = [tree["label"] for tree in expected.dep]
+    model = ltp.load(neural_folder)
+    assert model.tasks == ("cws", "pos", "ner", "dep")
+    tagged = model.annotate(sentences, tasks)
+    assert [one.words for one in tagged] == expected.cws == model.words(sentences)
+    assert [one.tags for one in tagged] == [
+        {task: expected[task][number] for task in tasks} for number in range(len(sentences))
+    ]
+
+
+def test_neural_tags_nothing_where_it_sees_nothing(neural_folder: str) -> None:
+    model = ltp.load(neural_folder)
+    tasks = ("pos", "ner", "dep")
+    nothing = ltp.Tagged([], {task: [] for task in tasks})
+    assert model.annotate([], tasks) == []
+    assert model.annotate(["", " ", "\x00\u200b"], tasks) == [nothing] * 3
+    between = model.annotate(["", "我爱北京", "\x00"], tasks)
+    assert between == [nothing, *model.annotate(["我爱北京"], tasks), nothing]
+
+
+def test_neural_tags_long_sentences_part_by_part(neural_folder: str) -> None:
+    model = ltp.load(neural_folder)
+    tasks = ("pos", "ner", "dep")
+    sentence = "我爱北京，" * 30 + "我爱北京。"
+    (whole,) = model.annotate([sentence], tasks)
+    (three,) = model.annotate([sentence * 3], tasks)
+    (seven,) = model.annotate([sentence * 7], tasks)
+    assert seven.words == three.words * 2 + whole.words
+    for task in tasks:
+        assert seven.tags[task] == three.tags[task] * 2 + whole.tags[task]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_neural_batch_size_does_not_matter(neural_folder: str, batch_size: int) -> None:
+    tasks = ("pos", "ner", "dep")
+    sentences = ["我爱北京，" * count for count in (9, 0, 1, 150, 2, 30)]
+    tagged = ltp.load(neural_folder, batch_size=batch_size).annotate(sentences, tasks)
+    assert tagged == ltp.load(neural_folder, device="cpu").annotate(sentences, tasks)
+    for one in tagged:
+        assert all(len(one.tags[task]) == len(one.words) for task in tasks)
+
+
+def test_neural_names_its_files(neural_folder: str) -> None:
+    model = ltp.load(neural_folder)
+    assert set(model.describe()) == {"kind", "sha256", "ltp"}
+    config = os.path.join(neural_folder, "config.json")
+    assert model.tag_files(("pos", "dep")) == {"config.json": files.sha256(config)}
+
+
+@pytest.mark.parametrize("part", ["heads", "processor", "vocabs"])
+def test_tags_that_a_neural_model_lacks_are_told(neural_copy: pathlib.Path, part: str) -> None:
+    def change(config: Any) -> None:
+        (config if part == "vocabs" else config["model"])[part].pop("dep")
+
+    _change_config(neural_copy, change)
+    model = ltp.load(str(neural_copy))
+    assert model.tasks == ("cws", "pos", "ner")
+    with pytest.raises(ConfigError, match="'dep'; it offers pos, ner"):
+        model.annotate(["我"], ("pos", "dep"))
+
+
+def test_neural_without_segmentation_is_told(neural_copy: pathlib.Path) -> None:
+    _change_config(neural_copy, lambda config: config["model"]["heads"].pop("cws"))
+    with pytest.raises(ConfigError, match="no word segmentation"):
+        ltp.load(str(neural_copy))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "graphics card", ""])
+def test_devices_that_are_not_there_are_told(neural_folder: str, device: str) -> None:
+    with pytest.raises(ConfigError, match=f"can't use the device '{device}'"):
+        ltp.load(neural_folder, device=device)
+
+
+def test_neural_can_be_held_to_one_core(
+    neural_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    calls: List[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", calls.append)
+    ltp.load(neural_folder)
+    assert calls == []
+    ltp.load(neural_folder, parallelism=False)
+    assert calls == [1]
+
+
+def test_empty_batches_are_told(perceptron_folder: str) -> None:
+    with pytest.raises(ConfigError, match="batch size 0"):
+        ltp.load(perceptron_folder, batch_size=0)
 
 
 def _change_config(folder: pathlib.Path, change: Callable[[Any], None]) -> None:
@@ -270,3 +452,33 @@ def test_cached_hub_models_need_no_hub(perceptron_folder: str, tmp_path: pathlib
     (repository / "refs" / "main").write_text(commit, encoding="utf-8")
     found = _load_offline("LTP/legacy", tmp_path).stdout
     assert found.strip() == "[[(0, 2), (2, 3), (3, 5), (5, 6)]]"
+
+
+def test_files_of_tags_come_from_the_hub_when_needed(
+    perceptron_folder: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    snapshot = tmp_path / "snapshots" / "0123456789012345678901234567890123456789"
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "cws_model.bin"):
+        shutil.copy(os.path.join(perceptron_folder, name), snapshot)
+    downloads: List[str] = []
+
+    def download(model: str, name: str, revision: str = "", **_: Any) -> str:
+        if not (snapshot / name).exists():
+            assert (model, revision) == ("LTP/legacy", snapshot.name)
+            if len(downloads) == 1:
+                raise OSError("unreachable")
+            downloads.append(name)
+            shutil.copy(os.path.join(perceptron_folder, name), snapshot)
+        return str(snapshot / name)
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    model = ltp.load("LTP/legacy")
+    assert model.words(["他们爱北京。"]) == [["他们", "爱", "北京", "。"]]
+    assert downloads == []
+    model.annotate(["他们爱北京。"], ("pos",))
+    assert downloads == ["pos_model.bin"]
+    with pytest.raises(ConfigError, match=r"ner_model\.bin isn't in the cache") as caught:
+        model.annotate(["他们爱北京。"], ("ner",))
+    _assert_all_advice(str(caught.value))

@@ -1,17 +1,21 @@
-"""Every segmenter tiles any text; words are laid over sentences as they are."""
+"""Every segmenter tiles any text; words and their tags are laid over sentences as they are."""
 
 import json
+import pickle
 import subprocess
 import sys
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.text import segmenters
+from bert_wwm.text import ltp, segmenters
+from bert_wwm.text.alignment import word_lengths
 from bert_wwm.text.segmenters import SEGMENTERS, Segmenter, Span, make_segmenter, spans_of_words
+from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.text.vocabulary import Vocabulary
 
 # Text as it comes, with more than its share of what trips tokenizers: white space of all kinds,
 # control and format characters, combining marks, characters beyond the basic plane.
@@ -157,6 +161,126 @@ def test_spans_of_words_on_any_words(found: List[str], data: st.DataObject) -> N
     check_tiling(sentence, spans_of_words(kept, sentence))
 
 
+def check_tags(segmenter: Segmenter, sentences: Sequence[str]) -> None:
+    tasks = segmenter.tasks()
+    annotated = segmenter.annotate(sentences, tasks)
+    assert [one and one.spans for one in annotated] == segmenter.segment(sentences)
+    for sentence, one in zip(sentences, annotated):
+        assert one is not None
+        assert tuple(one.tags) == tasks
+        for tags in one.tags.values():
+            assert len(tags) == len(one.spans)
+            for (start, end), tag in zip(one.spans, tags):
+                if sentence[start:end].isspace():
+                    assert tag is None
+
+
+@settings(deadline=None)
+@given(sentences=st.lists(_ANY_TEXT, max_size=4))
+def test_tags_any_text(made: Dict[str, Segmenter], sentences: List[str]) -> None:
+    assert made["ltp"].tasks() == ("pos", "ner")
+    check_tags(made["ltp"], sentences)
+
+
+@settings(deadline=None, max_examples=50)
+@given(sentences=st.lists(_ANY_TEXT, max_size=4))
+def test_neural_tags_any_text(neural: Segmenter, sentences: List[str]) -> None:
+    assert neural.tasks() == ("pos", "ner", "dep")
+    check_tags(neural, sentences)
+
+
+class _FixedModel:
+    """Finds the given words, whatever it is asked, and tags each with its number."""
+
+    def __init__(self, words: List[str]):
+        self._words = words
+
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[ltp.Tagged]:
+        numbers = [str(number) for number in range(len(self._words))]
+        return [ltp.Tagged(self._words, dict.fromkeys(tasks, numbers)) for _ in sentences]
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence", "expected"),
+    [
+        pytest.param([], "", [], id="nothing"),
+        pytest.param(["我", "", "爱"], "我爱", ["0", "2"], id="empty word"),
+        pytest.param(["我 ", "", "爱"], "我 爱", ["0", None, "2"], id="trailing space"),
+        pytest.param(["我", " ", "爱"], "我 爱", ["0", None, "2"], id="word of space"),
+        pytest.param(["a b", "c"], " a  bc", [None, "0", None, "0", "1"], id="space inside"),
+        pytest.param(["中国", "人"], "中\x00国\u200b人", ["0", "1"], id="dropped"),
+        pytest.param(["中国"], "\ufeff中国", ["0"], id="dropped at the start"),
+        pytest.param(["a", "b"], "a \x01b", ["0", None, "1"], id="dropped after a space"),
+        pytest.param(["a"], "\x00 a", [None, None, "0"], id="dropped between spaces"),
+        pytest.param(["我爱"], "我", None, id="other text"),
+    ],
+)
+def test_tags_stay_with_their_words(
+    monkeypatch: pytest.MonkeyPatch,
+    found: List[str],
+    sentence: str,
+    expected: Optional[List[Optional[str]]],
+) -> None:
+    monkeypatch.setattr(ltp, "load", lambda *_: _FixedModel(found))
+    (annotated,) = make_segmenter("ltp").annotate([sentence], ("pos", "dep"))
+    if expected is None:
+        assert annotated is None
+    else:
+        assert annotated is not None
+        assert annotated.spans == spans_of_words(found, sentence)
+        assert annotated.tags == {"pos": expected, "dep": expected}
+
+
+def test_tags_are_described(made: Dict[str, Segmenter]) -> None:
+    described = made["ltp"].describe_tags(("ner",))
+    assert json.loads(json.dumps(described)) == described
+    assert described["tasks"] == ["ner"]
+    assert "sha256" in described
+    with pytest.raises(ConfigError, match="no tags of the task 'dep'"):
+        made["ltp"].describe_tags(("pos", "dep"))
+
+
+@pytest.mark.parametrize("name", ["rjieba", "characters"])
+def test_missing_tags_are_told(made: Dict[str, Segmenter], name: str) -> None:
+    assert made[name].tasks() == ()
+    message = rf"the segmenter '{name}' doesn't tag words \(pos, dep\)"
+    with pytest.raises(ConfigError, match=message):
+        made[name].annotate(["我"], ("pos", "dep"))
+    with pytest.raises(ConfigError, match=message):
+        made[name].describe_tags(("pos", "dep"))
+
+
+@pytest.mark.parametrize("name", SEGMENTERS.names())
+def test_goes_to_other_processes(name: str, perceptron_folder: str) -> None:
+    segmenter = make_segmenter(name, perceptron_folder, parallelism=False)
+    before = pickle.dumps(segmenter)
+    spans = segmenter.segment(["他们爱北京。"])
+    assert pickle.dumps(segmenter) == before
+    assert pickle.loads(before).segment(["他们爱北京。"]) == spans
+
+
+def test_neural_goes_to_other_processes(neural_folder: str) -> None:
+    segmenter = make_segmenter("ltp", neural_folder, ltp_device="cpu", ltp_batch_size=2)
+    sentences = ["我爱北京天安门。", "他们", "我"]
+    annotated = segmenter.annotate(sentences, ("dep",))
+    copy = pickle.loads(pickle.dumps(segmenter))
+    assert copy.annotate(sentences, ("dep",)) == annotated
+
+
+def test_options_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: List[tuple] = []
+
+    def load(*options: object) -> _FixedModel:
+        calls.append(options)
+        return _FixedModel([])
+
+    monkeypatch.setattr(ltp, "load", load)
+    segmenter = make_segmenter("ltp", "folder", False, ltp_device="cuda:1", ltp_batch_size=7)
+    assert calls == []
+    segmenter.annotate([""], ())
+    assert calls == [("folder", False, "cuda:1", 7)]
+
+
 def test_import_is_light() -> None:
     code = f"import sys, {segmenters.__name__}; print(*sys.modules)"
     listed = subprocess.run(
@@ -165,3 +289,26 @@ def test_import_is_light() -> None:
     heavy = {"tensorflow", "torch", "transformers", "ltp", "ltp_extension", "rjieba"}
     assert not heavy & set(listed)
     assert "huggingface_hub" not in listed
+
+
+ENGLISH = Vocabulary(
+    "[PAD] [UNK] [CLS] [SEP] [MASK] the pro ##ba ##bility of n ##t don ' , . 中 国 ##s 2 ##0 un "
+    "##a ##ff".split()
+)
+
+
+@given(
+    st.lists(st.sampled_from("the probability of don't unaff 2020 中国 , . x the\u00e9 s".split()))
+)
+def test_none_groups_what_wordpiece_cut(words: List[str]) -> None:
+    """As Google's English models do it: a piece, and the pieces with ## behind it."""
+    sentence = " ".join(words)
+    pieces = Tokenizer(ENGLISH).tokenize(sentence)
+    [spans] = make_segmenter("none").segment([sentence])
+    glued: List[int] = []
+    for piece in pieces:
+        if piece.text.startswith("##"):
+            glued[-1] += 1
+        else:
+            glued.append(1)
+    assert word_lengths(pieces, spans) == glued
