@@ -1,51 +1,108 @@
-"""Makes masked-LM and next-sentence TFRecords from Chinese text, masking whole words.
+"""Makes pretraining TFRecords from Chinese text, masking whole words.
 
 Reads google-research/bert's input format, one sentence a line and a blank line between documents,
 and writes records that its run_pretraining.py reads. A manifest beside the records says what they
 were made with; run_pretraining.py compares it with its own flags.
 
+The same input, flags and seed give the same bytes, whatever the runner and the number of workers. A
+local run that was interrupted, in whatever way, goes on where it was when it is started again with
+the same command.
+
 Example:
   python create_pretraining_data_wwm.py --input_file=corpus/*.txt --vocab_file=vocab.txt \\
-      --output_file=records/wiki.tfrecord --segmenter=ltp --ltp_model=models/ltp
+      --output_file=records/wiki.tfrecord --num_output_shards=64 --segmenter=ltp
 """
 
-import dataclasses
 import functools
 import sys
 
 from absl import flags
 
-from bert_wwm.cli import app
+from bert_wwm.cli import app, worker_flags
 from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
-from bert_wwm.data.counts import Counts
+from bert_wwm.core.shards import Shards, find_shards
+from bert_wwm.data import beam, local
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
-from bert_wwm.data.local import BlockMaker
-from bert_wwm.records.encoding import encode_example
+from bert_wwm.data.instances import PAIRINGS
+from bert_wwm.data.maker import RecordMaker, ShardWork
+from bert_wwm.data.sources import SegmentedSource, TextSource, read_all
+from bert_wwm.masking.labels import INVENTORIES, labels_of
+from bert_wwm.masking.strategies import STRATEGIES
+from bert_wwm.records.encoding import encode_examples
+from bert_wwm.records.framing import frame
+from bert_wwm.records.manifest import FORMAT
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.text import corpus
+from bert_wwm.text import segmented
+from bert_wwm.text.similar_words import SimilarWords
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_list(
-    "input_file", None, "Text files: paths or globs, parted by commas; .gz is decompressed."
-)
-flags.DEFINE_list(
-    "output_file",
+    "input_file",
     None,
-    "TFRecord files to write, parted by commas. Records are in random order within about 4 MB of "
-    "text; put the documents of a larger corpus in random order.",
+    "Text files, or what scripts/segment_corpus.py wrote: paths or globs, parted by commas; .gz "
+    "is decompressed.",
 )
-for _name in ("tokenizer_flags", "segmenter_flags"):
+for _name in ("tokenizer_flags", "segmenter_flags", "worker_flags"):
     flags.adopt_module_key_flags(sys.modules[f"bert_wwm.cli.{_name}"])
+flags.DEFINE_enum(
+    "runner",
+    "local",
+    ["local", *beam.RUNNERS],
+    "What the work is done by. local: this machine. dataflow, flink, spark: Apache Beam on many, "
+    "with all files where they can reach them (gs://...). direct: Beam on this machine, to try it; "
+    "it keeps all in memory.",
+)
+flags.DEFINE_string(
+    "beam_options",
+    "",
+    "Beam's own options, as on a command line: --beam_options='--project=... --region=... "
+    "--temp_location=gs://... --setup_file=./setup.py'.",
+)
+flags.DEFINE_enum("compression", "", ["", "GZIP"], "Compression of the records.")
+flags.DEFINE_enum(
+    "masking_strategy",
+    None,
+    STRATEGIES.names(),
+    "What is masked, and what stands there then; by default wwm. "
+    + "; ".join(f"{name}: {STRATEGIES[name].summary}" for name in STRATEGIES.names()),
+)
 flags.DEFINE_bool(
     "do_whole_word_mask",
     True,
-    "Mask all pieces of a word or none. False masks single pieces, as the original BERT does; "
+    "Mask all pieces of a word or none. False is --masking_strategy=piece, as the original BERT; "
     "that is google-research/bert's default, and not the one here.",
+)
+flags.DEFINE_enum(
+    "pairing",
+    None,
+    PAIRINGS.names(),
+    "How sequences are made of documents; by default what goes with the masking strategy ("
+    + ", ".join(f"{name}: {STRATEGIES[name].pairing}" for name in STRATEGIES.names())
+    + "). "
+    + "; ".join(f"{name}: {PAIRINGS[name].summary}" for name in PAIRINGS.names()),
+)
+flags.DEFINE_string(
+    "similar_words_file",
+    None,
+    "For --masking_strategy=macbert: lines of a word, a tab, and words similar to it parted by "
+    "blanks; scripts/make_similar_words.py makes it from word vectors.",
+)
+flags.DEFINE_list(
+    "lert_labels",
+    list(INVENTORIES),
+    "For --masking_strategy=lert: the labels that are wanted. LTP's perceptron models have no dep.",
+)
+flags.DEFINE_enum(
+    "pert_target",
+    STRATEGIES["pert"].targets[0],
+    STRATEGIES["pert"].targets,
+    "For --masking_strategy=pert: predict where the original piece stands now (pointers), or "
+    "where the piece that stands there now came from (origins).",
 )
 flags.DEFINE_integer("max_seq_length", 128, "Tokens of a sequence.")
 flags.DEFINE_integer("max_predictions_per_seq", 20, "Most pieces to predict in a sequence.")
@@ -61,98 +118,180 @@ flags.mark_flags_as_required(["input_file", "output_file", "vocab_file"])
 
 
 def main(_) -> None:
-    settings = ExampleSettings(
-        strategy="whole_word" if FLAGS.do_whole_word_mask else "piece",
+    settings = settings_from_flags()
+    inputs = find_shards(FLAGS.input_file)
+    extra = [path for path in (FLAGS.vocab_file, FLAGS.similar_words_file) if path]
+    outputs = worker_flags.outputs_from_flags([*inputs, *extra])
+    tokenizer = make_tokenizer_from_flags()
+    similar_words = similar_words_from_flags(settings, tokenizer)
+    source = source_from_flags(inputs, settings)
+    description = source.describe(inputs)  # loads the model: if it can't be had, that shows here
+    maker = RecordMaker(
+        source,
+        tokenizer,
+        ExampleMaker(tokenizer.vocabulary, settings, similar_words),
+        FLAGS.dupe_factor,
+        functools.partial(encode_examples, schema=schema_of(settings)),
+    )
+    work = ShardWork(maker, len(outputs), frame, files.compress if FLAGS.compression else bytes)
+    if FLAGS.dry_run:
+        worker_flags.estimate(work, source, inputs, len(outputs))
+        return
+    run = {
+        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "input": worker_flags.describe_inputs(inputs),
+        "vocabulary": {"sha256": tokenizer.vocabulary.sha256()},
+        "segmenter": description,
+        "similar words": {"sha256": similar_words and similar_words.sha256},
+        "records": {"format": FORMAT},
+    }
+    manifest = {
+        "strategy": settings.strategy,
+        "pairing": settings.pairing,
+        "labels": labels_recorded(settings),
+        "max_seq_length": settings.max_seq_length,
+        "max_predictions_per_seq": settings.max_predictions_per_seq,
+        "vocab_size": len(tokenizer.vocabulary),
+        "vocab_sha256": tokenizer.vocabulary.sha256(),
+        "do_lower_case": FLAGS.do_lower_case,
+        "tokenizer": FLAGS.tokenizer,
+        "segmenter": description,
+        "flags": worker_flags.key_flags(sys.argv[0]),
+        "format": FORMAT,
+    }
+    if FLAGS.runner == "local":
+        with Shards(outputs, run, FLAGS.overwrite) as shards:
+            if shards.finished:
+                print(f"{', '.join(outputs)}: finished already")
+                return
+            written = write_records(work, source, inputs, shards, len(outputs))
+            finish(shards, manifest, written)
+    else:
+        output = beam.Output(outputs, run, FLAGS.overwrite)
+        pipeline = beam.make_pipeline(FLAGS.runner, FLAGS.num_workers, FLAGS.beam_options)
+        written = beam.write_blocks(work, source, inputs, output, pipeline)
+        check_written(written, inputs)
+        finish(output, manifest, written)
+    report(settings, written.counts, outputs)
+
+
+def settings_from_flags() -> ExampleSettings:
+    strategy = FLAGS.masking_strategy or ("wwm" if FLAGS.do_whole_word_mask else "piece")
+    if strategy != "piece" and not FLAGS.do_whole_word_mask:
+        raise ConfigError(
+            f"--masking_strategy={strategy} contradicts --do_whole_word_mask=False; expected one "
+            "of the two"
+        )
+    row = STRATEGIES[strategy]
+    return ExampleSettings(
+        strategy=strategy,
+        pairing=FLAGS.pairing or row.pairing,
         max_seq_length=FLAGS.max_seq_length,
         max_predictions_per_seq=FLAGS.max_predictions_per_seq,
         masked_lm_prob=FLAGS.masked_lm_prob,
         short_seq_prob=FLAGS.short_seq_prob,
         seed=FLAGS.random_seed,
+        lert_labels=labels_of(FLAGS.lert_labels) if row.has_linguistic_labels else (),
+        pert_target=FLAGS.pert_target if row.targets else "",
     )
-    inputs = files.find(FLAGS.input_file)
-    check_outputs(FLAGS.output_file, [*inputs, FLAGS.vocab_file])
-    tokenizer = make_tokenizer_from_flags()
-    segmenter = make_segmenter_from_flags()
-    description = segmenter.describe()  # loads the model: if it can't be had, that shows here
-    schema = pretraining_schema(settings.max_seq_length, settings.max_predictions_per_seq)
-    maker = BlockMaker(
-        tokenizer,
-        segmenter,
-        ExampleMaker(tokenizer.vocabulary, settings),
-        FLAGS.dupe_factor,
-        functools.partial(encode_example, schema=schema),
-    )
-    counts, written = write_records(inputs, maker, FLAGS.output_file)
 
-    from bert_wwm.records.manifest import Manifest, base_name, manifest_path
 
-    manifest = Manifest(
-        strategy=settings.strategy,
-        max_seq_length=settings.max_seq_length,
-        max_predictions_per_seq=settings.max_predictions_per_seq,
-        vocab_size=len(tokenizer.vocabulary),
-        vocab_sha256=tokenizer.vocabulary.sha256(),
-        do_lower_case=FLAGS.do_lower_case,
-        tokenizer=FLAGS.tokenizer,
-        segmenter=description,
-        flags={flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
-        counts=counts.to_json(),
-        files={},
+def similar_words_from_flags(settings, tokenizer):
+    if not STRATEGIES[settings.strategy].needs_similar_words:
+        if FLAGS.similar_words_file:
+            raise ConfigError(
+                f"--similar_words_file: --masking_strategy={settings.strategy} has no use for it"
+            )
+        return None
+    if not FLAGS.similar_words_file:
+        raise ConfigError(
+            f"--masking_strategy={settings.strategy} needs --similar_words_file; "
+            "scripts/make_similar_words.py makes it from word vectors"
+        )
+    similar_words = SimilarWords.from_file(FLAGS.similar_words_file, tokenizer)
+    if not similar_words.counts()["candidates"]:
+        raise DataError(
+            f"{FLAGS.similar_words_file}: no word is similar to one of as many pieces by "
+            f"{FLAGS.vocab_file}; expected words of that vocabulary's language"
+        )
+    return similar_words
+
+
+def source_from_flags(inputs, settings):
+    if FLAGS.segmenter == "presegmented" and segmented.is_segmented(inputs[0]):
+        return SegmentedSource(settings.lert_labels)
+    segmenter = make_segmenter_from_flags(parallelism=False)
+    lacking = [label for label in settings.lert_labels if label not in segmenter.tasks()]
+    if lacking:
+        offered = ",".join(task for task in settings.lert_labels if task not in lacking)
+        advice = f"; --lert_labels={offered} does without" if offered else ""
+        raise ConfigError(
+            f"--segmenter={FLAGS.segmenter} can't tag words for {', '.join(lacking)}{advice}"
+        )
+    return TextSource(segmenter, settings.lert_labels)
+
+
+def labels_recorded(settings):
+    linguistic = [INVENTORIES[task].feature for task in settings.lert_labels]
+    return linguistic + (["target_positions"] if settings.pert_target else [])
+
+
+def schema_of(settings):
+    return pretraining_schema(
+        settings.max_seq_length,
+        settings.max_predictions_per_seq,
+        PAIRINGS[settings.pairing].has_loss,
+        labels_recorded(settings),
     )
-    places = {manifest_path(path) for path in FLAGS.output_file}
-    for place in places:
-        described = {base_name(p): w for p, w in written.items() if manifest_path(p) == place}
-        dataclasses.replace(manifest, files=described).save(place)
-    print(f"Wrote {', '.join(FLAGS.output_file)}")
-    print(counts.summary())
-    if counts.masked < 0.5 * counts.budget:
-        print(
-            "Few pieces are masked: many words are longer than --max_predictions_per_seq. Is this "
-            f"text that --segmenter={FLAGS.segmenter} can cut?"
+
+
+def write_records(work, source, inputs, shards, num_shards):
+    """Writes the records of all blocks that aren't written yet; returns what is written then."""
+    before = local.written(shards, num_shards)
+    if before.blocks:
+        print(f"Going on behind {before.bytes / 1e6:.1f} MB of text", flush=True)
+    with Progress("records", worker_flags.text_size(inputs), done=before.bytes) as progress:
+        after = local.write_blocks(
+            work, read_all(source, inputs), shards, before, FLAGS.num_workers, progress
+        )
+    if not after.counts.instances:
+        shards.discard()
+    check_written(after, inputs)
+    return after
+
+
+def check_written(written, inputs):
+    if not written.counts.documents:
+        raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+    if not written.counts.instances:
+        raise DataError(
+            f"{', '.join(inputs)}: no instance could be made of {written.counts.documents:,} "
+            "document(s); next sentence prediction needs at least two: put a blank line between "
+            "documents"
         )
 
 
-def check_outputs(outputs, inputs) -> None:
-    """Refuses outputs that would be written over each other, or over an input."""
-    for number, path in enumerate(outputs):
-        if any(files.same(path, other) for other in outputs[:number]):
-            raise ConfigError(f"--output_file: {path} is named twice; expected different files")
-        if any(files.same(path, other) for other in inputs):
-            raise ConfigError(f"--output_file: {path} is an input; expected a file to write")
-    if not all(outputs) or not outputs:
-        raise ConfigError(f"--output_file={','.join(outputs)}: expected names of files to write")
+def finish(output, manifest, written):
+    of_files = [{"records": records} for records in written.records]
+    output.finish({**manifest, "counts": written.counts.to_manifest()}, of_files)
 
 
-def write_records(inputs, maker, outputs):
-    """Writes the records of all blocks; returns what was counted, and the files' sizes."""
-    from bert_wwm.records.io import ShardedWriter
-    from bert_wwm.records.manifest import manifest_path
-
-    counts = Counts()
-    total = sum(files.text_size(path) for path in inputs)
-    done = 0
-    with Progress("records", total) as progress, ShardedWriter(outputs) as writer:
-        for number, block in enumerate(corpus.blocks(corpus.read_documents(inputs))):
-            size = sum(document.size for document in block)
-
-            def show(fraction, instances, done=done, size=size):
-                made = counts.instances + instances
-                progress.update(done + fraction * size, f"{made:,} instances")
-
-            records, block_counts = maker.records(number, block, show)
-            for record in records:
-                writer.write(record)
-            counts.add(block_counts)
-            done += size
-        if not counts.documents:
-            raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
-        # From here on the old records are replaced, and their manifest holds no more.
-        for path in outputs:
-            files.remove(manifest_path(path))
-    return counts, {
-        path: {"records": records, "bytes": files.size(path)}
-        for path, records in zip(writer.paths, writer.records)
-    }
+def report(settings, counts, outputs) -> None:
+    label_1 = {"nsp": "with a random next segment", "sop": "swapped"}.get(settings.pairing, "")
+    shown = outputs[0] if len(outputs) == 1 else f"{outputs[0]} ... {outputs[-1]}"
+    print(f"Wrote {shown}")
+    print(counts.summary(label_1))
+    left_out = [task for task in INVENTORIES if task not in settings.lert_labels]
+    if settings.lert_labels and left_out:
+        print(
+            f"Without labels for {', '.join(left_out)}: HFL's program needs all of "
+            f"{', '.join(INVENTORIES)}."
+        )
+    if counts.predicted < 0.5 * counts.budget:
+        print(
+            "Few pieces are selected: many words are longer than --max_predictions_per_seq, or "
+            f"have no similar words. Is this text that --segmenter={FLAGS.segmenter} can cut?"
+        )
 
 
 if __name__ == "__main__":

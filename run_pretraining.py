@@ -1,4 +1,4 @@
-"""Pretrains BERT from TFRecords by masked LM and next sentence prediction, on CPU, GPU or TPU.
+"""Pretrains BERT from TFRecords by masked LM and pairs of segments, on CPU, GPU or TPU.
 
 Reads what create_pretraining_data_wwm.py writes (or google-research/bert's program) and leaves
 checkpoints, TensorBoard's events and eval_results.txt in --output_dir. Started again with the same
@@ -15,6 +15,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.shards import find_shards
 from bert_wwm.masking.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS
@@ -88,8 +89,7 @@ def main(_) -> None:
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
-    from bert_wwm.records.checks import check_records
-    from bert_wwm.records.manifest import find_records
+    from bert_wwm.records.checks import check_records, fields_of
     from bert_wwm.records.schema import pretraining_schema
     from bert_wwm.train.estimator import make_estimator
     from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
@@ -102,8 +102,16 @@ def main(_) -> None:
             f"--max_seq_length={FLAGS.max_seq_length} is more than max_position_embeddings of "
             f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
         )
-    schema = pretraining_schema(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq)
-    inputs = find_records(FLAGS.input_file)
+    inputs = find_shards(FLAGS.input_file)
+    fields = fields_of(inputs)
+    unused = sorted(set(fields) & {"pos_labels", "ner_labels", "dep_labels", "target_positions"})
+    if unused:
+        raise ConfigError(
+            f"{inputs[0]}: the records hold {', '.join(unused)}, which this program can't train on"
+        )
+    schema = pretraining_schema(
+        FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, "next_sentence_labels" in fields
+    )
     compare_with_flags(inputs, schema, config)
     files.make_folder(FLAGS.output_dir)
     settings = PretrainingSettings(
@@ -149,7 +157,7 @@ def main(_) -> None:
 def compare_with_flags(inputs, schema, config) -> None:
     """Refuses records that were made for another run."""
     from bert_wwm.records import manifest
-    from bert_wwm.records.checks import check_not_empty, check_records
+    from bert_wwm.records.checks import check_records
     from bert_wwm.text.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
@@ -163,7 +171,6 @@ def compare_with_flags(inputs, schema, config) -> None:
     for path in manifest.check(inputs, expected):
         log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
         check_records([path], schema, config.vocab_size, first_only=True)
-    check_not_empty(inputs)
 
 
 def train(estimator, inputs, schema, settings) -> None:

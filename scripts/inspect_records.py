@@ -1,12 +1,20 @@
-"""Prints examples from pretraining TFRecords: words parted by blanks, masks in colour.
+"""Shows what pretraining TFRecords hold: is whole-word masking on, what is masked, how and where.
 
-Reads what create_pretraining_data_wwm.py or google-research/bert's program wrote. Records hold no
-words; they are found anew by the segmenter of the manifest, or by --segmenter.
+Reads what create_pretraining_data_wwm.py or google-research/bert's program wrote, and prints an
+answer, statistics, and examples with their words parted by blanks; with --html it also writes them
+as a page, in one file, to look at and to hand on.
+
+Records hold no words; they are found anew by the segmenter of the manifest, or by --segmenter. The
+numbers of the manifest are those of all records. All others are of a sample: the first records of
+each file, about as many of each. Records are in random order within blocks of the corpus, but the
+blocks are in the corpus's order: of a corpus of several parts, sample several shards, or --skip.
 
 Example:
-  python scripts/inspect_records.py --input_file=records/wiki.tfrecord --vocab_file=vocab.txt
+  python scripts/inspect_records.py --input_file=records/wiki.tfrecord --vocab_file=vocab.txt \\
+      --html=wiki.html
 """
 
+import functools
 import itertools
 import sys
 
@@ -14,6 +22,8 @@ from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.shards import find_shards
 from bert_wwm.text.segmenters import SEGMENTERS, make_segmenter
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -21,8 +31,12 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, parted by commas.")
 flags.DEFINE_string("vocab_file", None, "The vocabulary that the records were made with.")
-flags.DEFINE_integer("num_examples", 5, "How many to print.", lower_bound=1)
-flags.DEFINE_integer("skip", 0, "How many to pass over first.", lower_bound=0)
+flags.DEFINE_integer("num_examples", 5, "How many examples to show.", lower_bound=0)
+flags.DEFINE_integer(
+    "num_sampled", 2000, "How many records to take the statistics from.", lower_bound=1
+)
+flags.DEFINE_integer("skip", 0, "How many records of each file to pass over first.", lower_bound=0)
+flags.DEFINE_string("html", None, "A page to write; it needs nothing but a browser.")
 flags.DEFINE_enum(
     "segmenter",
     None,
@@ -39,40 +53,95 @@ flags.mark_flags_as_required(["input_file", "vocab_file"])
 def main(_) -> None:
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file)
 
-    from bert_wwm.records.checks import check_features
-    from bert_wwm.records.io import decode_features, read_records
-    from bert_wwm.records.manifest import Manifest, find_records, manifest_path
-    from bert_wwm.records.schema import pretraining_schema
-    from bert_wwm.report.examples import legend, render_example
+    from bert_wwm.report import charts, statistics, terminal
+    from bert_wwm.report.page import make_page
+    from bert_wwm.report.provenance import Provenance
+    from bert_wwm.report.verdict import judge
+
+    paths = find_shards(FLAGS.input_file)
+    if FLAGS.html is not None:
+        check_output(FLAGS.html, [*paths, FLAGS.vocab_file])
+    provenance = Provenance.of(paths)
+    for where, manifest in provenance.manifests.items():
+        manifest.check_vocabulary(where, vocabulary.sha256())
+    examples = sample(provenance, vocabulary)
+
+    numbers = statistics.gather(examples)
+    verdict = judge(numbers.wholeness, provenance.values("strategy"), provenance.segmenters)
+    drawn = charts.charts(provenance, numbers)
+    shown = examples[: FLAGS.num_examples]
+    pairings = provenance.values("pairing")
+    pairing = pairings[0] if len(pairings) == 1 else ""
 
     colour = FLAGS.colour == "always" or (FLAGS.colour == "auto" and sys.stdout.isatty())
-    print(legend(colour))
-    for path in find_records(FLAGS.input_file):
-        where = manifest_path(path)
-        manifest = Manifest.load(where) if files.exists(where) else None
-        if manifest:
-            manifest.check_vocabulary(where, vocabulary.sha256())
-        segmenter = choose_segmenter(manifest)
-        records = itertools.islice(read_records(path), FLAGS.skip, FLAGS.skip + FLAGS.num_examples)
-        for number, record in enumerate(records, FLAGS.skip):
-            features = decode_features(record, path)
-            sizes = (len(features.get(f, ())) for f in ("input_ids", "masked_lm_ids"))
-            schema = pretraining_schema(*sizes)
-            check_features(features, schema, len(vocabulary), f"{path}: record {number}")
-            used = sum(features["input_mask"])
-            next_is = "random" if features["next_sentence_labels"][0] else "actual"
-            print(
-                f"\n{path} record {number}: {used} tokens, "
-                f"{int(sum(features['masked_lm_weights']))} to predict, {next_is} next segment"
+    print(terminal.render_verdict(verdict, colour))
+    print(f"\n{terminal.render_facts(provenance.facts())}\n\n{terminal.render_charts(drawn)}")
+    if shown:
+        print(f"\n{terminal.legend(shown, colour)}")
+    for example in shown:
+        print(f"\n{terminal.render_example(example, pairing, colour)}")
+    if FLAGS.html is not None:
+        page = make_page(verdict, provenance.facts(), drawn, shown, pairing)
+        files.write_text(FLAGS.html, page)
+        print(f"\nWrote {FLAGS.html}")
+
+
+def check_output(path, inputs) -> None:
+    files.check_writable(path)
+    if any(files.same(path, other) for other in inputs):
+        raise ConfigError(f"--html: {path} is an input; expected a file to write")
+
+
+def sample(provenance, vocabulary):
+    """Returns the sampled examples of all files, one of each in turn."""
+    from bert_wwm.report.examples import parse_examples
+    from bert_wwm.report.provenance import segmenter_of
+
+    segmenters = functools.cache(make_segmenter)  # a model is loaded once
+    of_each = -(-FLAGS.num_sampled // len(provenance.paths))
+    of_files = []
+    for path in provenance.paths:
+        records, where = read(path, of_each, len(vocabulary))
+        manifest = provenance.manifest_of(path)
+        name, model = segmenter_of(manifest)
+        name, model = FLAGS.segmenter or name, FLAGS.ltp_model or model
+        if name not in provenance.segmenters:
+            provenance.segmenters.append(name)
+        strategy = manifest.strategy if manifest else None
+        of_files.append(
+            parse_examples(records, where, vocabulary, segmenters(name, model), strategy)
+        )
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*of_files))
+    examples = [example for example in in_turn if example is not None][: FLAGS.num_sampled]
+    if not examples:
+        raise DataError(f"{', '.join(provenance.paths)}: no record behind --skip={FLAGS.skip}")
+    return examples
+
+
+def read(path, count, vocab_size):
+    """Returns the fields of the first records of a file, checked, and where each stands."""
+    from bert_wwm.records.checks import check_features
+    from bert_wwm.records.decoding import decode_features
+    from bert_wwm.records.framing import read_records
+    from bert_wwm.records.schema import pretraining_schema
+    from bert_wwm.report.examples import LABELS, PAIR_LABEL
+
+    records, places = [], []
+    serialised = itertools.islice(read_records(path), FLAGS.skip, FLAGS.skip + count)
+    for number, record in enumerate(serialised, FLAGS.skip):
+        features = decode_features(record, path)
+        sizes = [len(features.get(name, ())) for name in ("input_ids", "masked_lm_ids")]
+        if not all(sizes):
+            raise DataError(
+                f"{path}: record {number} has no input_ids or masked_lm_ids; expected records for "
+                "pretraining"
             )
-            print(render_example(features, vocabulary, segmenter, colour))
-
-
-def choose_segmenter(manifest):
-    """The segmenter of the flags, else that which the records were made with."""
-    flags_of_run = manifest.flags if manifest else {}
-    name = FLAGS.segmenter or flags_of_run.get("segmenter", "characters")
-    return make_segmenter(name, FLAGS.ltp_model or flags_of_run.get("ltp_model", "LTP/legacy"))
+        labels = [name for name in LABELS if name in features]
+        schema = pretraining_schema(*sizes, PAIR_LABEL in features, labels)
+        check_features(features, schema, vocab_size, f"{path}: record {number}")
+        records.append(features)
+        places.append(f"{path} record {number}")
+    return records, places
 
 
 if __name__ == "__main__":

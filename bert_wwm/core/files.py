@@ -5,18 +5,25 @@ Local paths need nothing but Python. A path with a scheme (``gs://...``) goes th
 """
 
 import contextlib
+import errno
 import glob as local_glob
 import gzip
 import hashlib
 import io
 import os
+import shutil
 import tempfile
+import uuid
 import zlib
 from typing import IO, Iterator, List, Sequence
 
 from bert_wwm.core.errors import DataError
 
 _GZIP_RATIO = 3  # of Chinese text, about
+_GZIP_LEVEL = 6
+# The third byte is the method. No text in UTF-8 begins so; of a TFRecord file, it would be a first
+# record of 560,000 bytes.
+_GZIP_MAGIC = b"\x1f\x8b\x08"
 
 
 def is_remote(path: str) -> bool:
@@ -39,9 +46,14 @@ def size(path: str) -> int:
     return int(_gfile().stat(path).length) if is_remote(path) else os.path.getsize(path)
 
 
+def modified(path: str) -> int:
+    """When a file was last changed, in nanoseconds."""
+    return int(_gfile().stat(path).mtime_nsec) if is_remote(path) else os.stat(path).st_mtime_ns
+
+
 def text_size(path: str) -> int:
-    """The size of a text file in bytes; of a ``.gz``, an estimate of it decompressed."""
-    return size(path) * (_GZIP_RATIO if path.endswith(".gz") else 1)
+    """The size of a text file in bytes; of a compressed one, an estimate of it decompressed."""
+    return size(path) * (_GZIP_RATIO if is_gzip(path) else 1)
 
 
 def make_folder(path: str) -> None:
@@ -87,8 +99,8 @@ def same(path: str, other: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(other)
 
 
-def open_binary(path: str) -> IO[bytes]:
-    """Opens a file to read bytes; a name that ends in ``.gz`` is decompressed.
+def open_raw(path: str) -> IO[bytes]:
+    """Opens a file to read its bytes as they are.
 
     Raises:
         DataError: there is no such file, or it is a folder.
@@ -96,14 +108,39 @@ def open_binary(path: str) -> IO[bytes]:
     if is_remote(path) and not exists(path):
         raise DataError(f"{path}: no such file")
     try:
-        raw = _gfile().GFile(path, "rb") if is_remote(path) else open(path, "rb")
+        return _gfile().GFile(path, "rb") if is_remote(path) else open(path, "rb")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise DataError(f"{path}: is a folder; expected a file") from None
     except PermissionError:
         raise DataError(f"{path}: may not be read by this user") from None
-    return gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw  # type: ignore[return-value]
+
+
+def is_gzip(path: str) -> bool:
+    """True for a file that is compressed by gzip, whatever its name."""
+    with open_raw(path) as stream:
+        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
+def open_binary(path: str) -> IO[bytes]:
+    """Opens a file to read bytes; one that is compressed by gzip is decompressed.
+
+    Raises:
+        DataError: there is no such file, or it is a folder.
+    """
+    raw = open_raw(path)
+    magic = raw.read(len(_GZIP_MAGIC))
+    raw.seek(0)
+    return gzip.GzipFile(fileobj=raw) if magic == _GZIP_MAGIC else raw  # type: ignore[return-value]
+
+
+def compress(data: bytes) -> bytes:
+    """Returns data as a gzip file of its own, the same bytes every time.
+
+    Several of them, one after the other, are a gzip file too.
+    """
+    return gzip.compress(data, _GZIP_LEVEL, mtime=0)
 
 
 def read_lines(path: str) -> Iterator[str]:
@@ -134,6 +171,25 @@ def read_lines(path: str) -> Iterator[str]:
             ) from None
 
 
+def read_chunks(path: str, chunk_bytes: int) -> Iterator[bytes]:
+    """Yields a file, decompressed if it is a ``.gz``, in chunks of that size; the last is shorter.
+
+    Raises:
+        DataError: the file is missing, or a broken ``.gz``.
+    """
+    with open_binary(path) as stream:
+        while True:
+            try:
+                chunk = stream.read(chunk_bytes)
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise DataError(
+                    f"{path}: broken gzip data ({error}); expected a whole .gz file"
+                ) from None
+            if not chunk:
+                return
+            yield chunk
+
+
 def read_bytes(path: str) -> bytes:
     """Returns a whole file."""
     with open_binary(path) as stream:
@@ -143,6 +199,15 @@ def read_bytes(path: str) -> bytes:
 def sha256(path: str) -> str:
     """Returns the hexadecimal SHA-256 of a file's bytes."""
     return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def check_writable(path: str) -> None:
+    """Raises DataError where something of that name is no file, or there is no name."""
+    if is_remote(path):
+        return
+    if not path or (os.path.exists(path) and not os.path.isfile(path)):
+        what = "is no regular file" if path else "no name"
+        raise DataError(f"{path}: {what}; expected the name of a file to write")
 
 
 @contextlib.contextmanager
@@ -158,9 +223,7 @@ def atomic_path(path: str) -> Iterator[str]:
         with _remote_atomic_path(path) as temporary:
             yield temporary
         return
-    if not path or (os.path.exists(path) and not os.path.isfile(path)):
-        what = "is no regular file" if path else "no name"
-        raise DataError(f"{path}: {what}; expected the name of a file to write")
+    check_writable(path)
     path = os.path.realpath(path)  # a link stays a link
     folder = os.path.dirname(path) or "."
     make_folder(folder)
@@ -180,7 +243,7 @@ def atomic_path(path: str) -> Iterator[str]:
 @contextlib.contextmanager
 def _remote_atomic_path(path: str) -> Iterator[str]:
     gfile = _gfile()
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
     try:
         yield temporary
         gfile.rename(temporary, path, overwrite=True)
@@ -196,12 +259,32 @@ def remove(path: str) -> None:
         remover(path)
 
 
+def move(path: str, to: str) -> None:
+    """Gives a local file another name, in one step, or puts it into a bucket."""
+    if is_remote(to):
+        with _remote_atomic_path(to) as temporary:
+            _gfile().copy(path, temporary, overwrite=True)
+        os.unlink(path)
+        return
+    make_folder(os.path.dirname(to))
+    try:
+        os.replace(path, os.path.realpath(to))  # a link stays a link
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # another file system
+            raise
+        with atomic_path(to) as temporary:
+            shutil.copyfile(path, temporary)
+        os.unlink(path)
+
+
 def write_text(path: str, text: str) -> None:
     """Writes a UTF-8 file in one step: whole, or not at all."""
     with atomic_path(path) as temporary:
         opener = _gfile().GFile if is_remote(temporary) else io.FileIO
         with opener(temporary, "wb") as stream:
             stream.write(text.encode("utf-8"))
+            if not is_remote(temporary):
+                os.fsync(stream.fileno())
 
 
 def _umask() -> int:

@@ -13,6 +13,7 @@ class Progress:
     Args:
         what: the name of the work.
         total: its size, in any unit.
+        done: what was done before, in the same unit.
         stream: where to write; standard error by default.
 
     Example:
@@ -21,9 +22,10 @@ class Progress:
         -> records:  30 %, 12,000 instances, 0:07 left
     """
 
-    def __init__(self, what: str, total: float, stream: Optional[IO[str]] = None):
+    def __init__(self, what: str, total: float, done: float = 0, stream: Optional[IO[str]] = None):
         self._what = what
         self._total = total
+        self._before = done
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._begun = self._shown = time.monotonic()
@@ -43,7 +45,8 @@ class Progress:
             return
         self._shown = now
         share = min(1.0, done / self._total) if self._total else 1.0
-        left = duration((now - self._begun) * (1 - share) / share) if share else "?"
+        worked = share - self._before / self._total if self._total else share
+        left = duration((now - self._begun) * (1 - share) / worked) if worked > 0 else "?"
         note = f", {note}" if note else ""
         line = f"{self._what}: {100 * share:3.0f} %{note}, {left} left"
         self._stream.write(f"\r{line}\033[K" if self._terminal else line + "\n")

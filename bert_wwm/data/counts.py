@@ -2,86 +2,180 @@
 
 import collections
 import dataclasses
-from typing import Counter, Dict
+from typing import Counter, Dict, List
+
+import numpy as np
+
+from bert_wwm.masking.corruption import Kind, Predictions
+from bert_wwm.masking.selection import Units
+
+# Of the many kinds of [UNK], those that matter are kept.
+_MOST_UNKNOWN, _SHOWN_UNKNOWN = 2000, 50
+
+_KIND_NAMES = {
+    Kind.MASK: "by [MASK]",
+    Kind.SIMILAR: "by similar words",
+    Kind.MOVED: "permuted",
+    Kind.RANDOM: "at random",
+    Kind.FALLBACK: "at random for want of a similar word",
+    Kind.KEPT: "kept",
+}
 
 
 @dataclasses.dataclass
 class Counts:
-    """Counts of one run.
+    """Counts of one run, or of a part of it.
 
     Attributes:
         documents: documents with text.
+        documents_split: of these, rests of documents that were too long and taken apart.
+        documents_alone: passes over documents without another one to draw a next segment from.
         sentences: sentences read, before they are duplicated.
         sentences_fallen_back: of these, masked by single pieces since the words did not fit.
+        sentences_untagged: of these, left out since tags were wanted and there were none.
         sentences_split: of these, too long for a sequence and cut at the end of a word.
+        sentences_of_one_word: passes over sentences that could not be parted into a pair.
         pieces: pieces read.
         unknown_pieces: of these, ``[UNK]``.
+        unknown: how often which characters were ``[UNK]``.
         words_by_length: number of words read, by their length in pieces.
         instances: examples made.
-        random_next: of these, with a second segment from another document.
+        pairs_labelled_1: of these, with a random second segment (NSP) or swapped ones (SOP).
         tokens: pieces in the examples, special tokens included.
         truncated_pieces: pieces cut off to fit the pairs into their sequences.
-        budget: pieces that might have been masked.
-        masked: of these, those to predict: no unmasked word fitted into what was left.
-        as_mask, as_random, as_kept: of these, turned into ``[MASK]``, a random piece, or kept.
+        budget: pieces that might have been selected.
+        predicted: of these, to be predicted: no other unit fitted into what was left.
+        kinds: of these, what became of them.
+        ngrams_drawn: units that the words were put together to, by the number of words drawn.
+        ngrams: units selected, by their number of words; more of them are short, since a long one
+            is more often passed over.
     """
 
     documents: int = 0
+    documents_split: int = 0
+    documents_alone: int = 0
     sentences: int = 0
     sentences_fallen_back: int = 0
+    sentences_untagged: int = 0
     sentences_split: int = 0
+    sentences_of_one_word: int = 0
     pieces: int = 0
     unknown_pieces: int = 0
-    words_by_length: Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    unknown: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    words_by_length: Counter[str] = dataclasses.field(default_factory=collections.Counter)
     instances: int = 0
-    random_next: int = 0
+    pairs_labelled_1: int = 0
     tokens: int = 0
     truncated_pieces: int = 0
     budget: int = 0
-    masked: int = 0
-    as_mask: int = 0
-    as_random: int = 0
-    as_kept: int = 0
+    predicted: int = 0
+    kinds: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    ngrams_drawn: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    ngrams: Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     def add(self, other: "Counts") -> None:
         """Adds what another part of the run has counted."""
         for field in dataclasses.fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            setattr(self, field.name, mine + theirs)
+            if isinstance(mine, collections.Counter):
+                mine.update(theirs)
+            else:
+                setattr(self, field.name, mine + theirs)
+        if len(self.unknown) > 2 * _MOST_UNKNOWN:
+            self.unknown = collections.Counter(dict(self.unknown.most_common(_MOST_UNKNOWN)))
+
+    def add_words(self, lengths: np.ndarray) -> None:
+        """Counts words by their length in pieces."""
+        _add_histogram(self.words_by_length, np.bincount(lengths))
+
+    def add_predictions(self, units: Units, predictions: Predictions) -> None:
+        """Counts what might be selected, what was, and what became of it."""
+        _add_histogram(self.ngrams_drawn, np.bincount(units.drawn))
+        self.predicted += len(predictions.kinds)
+        for kind, count in enumerate(np.bincount(predictions.kinds).tolist()):
+            if count:
+                self.kinds[Kind(kind).name.lower()] += count
+        _add_histogram(self.ngrams, predictions.ngrams)
 
     def to_json(self) -> Dict[str, object]:
-        """Returns a dictionary for the manifest."""
-        values = dataclasses.asdict(self)
-        values["words_by_length"] = {
-            str(length): count for length, count in sorted(self.words_by_length.items())
-        }
+        """Returns a dictionary that ``from_json`` reads."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {k: dict(v) if isinstance(v, collections.Counter) else v for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Dict) -> "Counts":
+        """Returns what ``to_json`` was made of."""
+        fields = {name: type(getattr(cls(), name)) for name in values}
+        return cls(**{name: fields[name](value) for name, value in values.items()})
+
+    def to_manifest(self) -> Dict[str, object]:
+        """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
+        values = self.to_json()
+        for name in ("words_by_length", "ngrams_drawn", "ngrams"):
+            histogram = getattr(self, name)
+            values[name] = {length: histogram[length] for length in sorted(histogram, key=int)}
+        values["kinds"] = dict(sorted(self.kinds.items()))
+        by_frequency = sorted(self.unknown.items(), key=lambda item: (-item[1], item[0]))
+        values["unknown"] = dict(by_frequency[:_SHOWN_UNKNOWN])
         return values
 
-    def summary(self) -> str:
-        """Returns a few lines for the terminal."""
-        words = sum(self.words_by_length.values())
-        by_length = [(str(n), self.words_by_length[n]) for n in range(1, 5)]
-        by_length.append(("5+", words - sum(count for _, count in by_length)))
-        lengths = ", ".join(f"{name}: {_percent(count, words)}" for name, count in by_length)
-        fallen_back = _percent(self.sentences_fallen_back, self.sentences)
-        random_next = _percent(self.random_next, self.instances)
+    def summary(self, label_1: str = "") -> str:
+        """Returns a few lines for the terminal.
+
+        Args:
+            label_1: what pairs with label 1 are; nothing where pairs have no label.
+        """
         rows = {
             "documents": f"{self.documents:,}",
+            "  too long": self.documents_split
+            and f"{self.documents_split:,}, taken apart: is there a blank line between documents?",
+            "  alone": self.documents_alone
+            and f"{self.documents_alone:,} times without another "
+            "document for a random next segment, left out",
             "sentences": f"{self.sentences:,}",
-            "  fell back": f"{self.sentences_fallen_back:,} ({fallen_back}) to single pieces",
-            "  too long": f"{self.sentences_split:,}, cut at ends of words",
+            "  fell back": f"{self.sentences_fallen_back:,} "
+            f"({_percent(self.sentences_fallen_back, self.sentences)}) to single pieces",
+            "  no tags": self.sentences_untagged and f"{self.sentences_untagged:,}, left out",
+            "  too long ": f"{self.sentences_split:,}, cut at ends of words",
+            "  one word": self.sentences_of_one_word
+            and f"{self.sentences_of_one_word:,} times, not to be parted into a pair, left out",
             "pieces": f"{self.pieces:,}, [UNK] {_percent(self.unknown_pieces, self.pieces)}",
-            "words": f"{words:,}, by length in pieces {lengths}",
-            "instances": f"{self.instances:,}, with a random next segment {random_next}",
+            "words": _histogram(self.words_by_length, "by length in pieces", 4),
+            "instances": f"{self.instances:,}"
+            + (label_1 and f", {label_1} {_percent(self.pairs_labelled_1, self.instances)}"),
             "tokens": f"{self.tokens:,}, {self.tokens / max(1, self.instances):.1f} an instance; "
             f"{self.truncated_pieces:,} pieces truncated",
-            "masked": f"{self.masked:,} pieces, {_percent(self.masked, self.tokens)} of all "
-            f"tokens, {_percent(self.masked, self.budget)} of the budget",
-            "replaced": f"by [MASK] {_percent(self.as_mask, self.masked)}, "
-            f"at random {_percent(self.as_random, self.masked)}, "
-            f"kept {_percent(self.as_kept, self.masked)}",
+            "selected": f"{self.predicted:,} pieces, {_percent(self.predicted, self.tokens)} of "
+            f"all tokens, {_percent(self.predicted, self.budget)} of the budget",
+            "  in n-grams": len(self.ngrams) > 1 and _histogram(self.ngrams, "of words", 4),
+            "  drawn": len(self.ngrams) > 1 and _histogram(self.ngrams_drawn, "of words", 4),
+            "replaced": ", ".join(self._shares()),
         }
-        return "\n".join(f"  {name:<12}  {value}" for name, value in rows.items())
+        return "\n".join(f"  {name:<12}  {value}" for name, value in rows.items() if value)
+
+    def _shares(self) -> List[str]:
+        return [
+            f"{name} {_percent(self.kinds[kind.name.lower()], self.predicted)}"
+            for kind, name in _KIND_NAMES.items()
+            if kind.name.lower() in self.kinds
+        ]
+
+
+def _add_histogram(counter: Counter[str], histogram: np.ndarray) -> None:
+    for value, count in enumerate(histogram.tolist()):
+        if count:
+            counter[str(value)] += count
+
+
+def _histogram(counter: Counter[str], what: str, longest: int) -> str:
+    """Writes shares out; what is longer than ``longest`` goes together."""
+    total = sum(counter.values())
+    shares = [(str(n), counter[str(n)]) for n in range(1, longest + 1)]
+    rest = total - sum(count for _, count in shares)
+    if rest:
+        shares.append((f"{longest + 1}+", rest))
+    listed = ", ".join(f"{name}: {_percent(count, total)}" for name, count in shares)
+    return f"{total:,}, {what} {listed}"
 
 
 def _percent(part: int, whole: int) -> str:

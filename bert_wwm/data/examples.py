@@ -1,26 +1,32 @@
-"""Document in, features out: what one training example holds.
+"""Instances to features: what the training examples of a block hold.
 
-Pure: the examples of a document depend on its block, its place there, the settings and the seed,
-on nothing else.
+Pure: the examples of a block depend on its text, its place in the corpus, the settings and the
+seed, on nothing else. B sequences, S tokens of a sequence, P predictions of a sequence.
 """
 
 import dataclasses
 import math
-from typing import Dict, Iterator, List, Sequence, Union
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.seeding import rng_for
 from bert_wwm.data.counts import Counts
-from bert_wwm.data.instances import MIN_SEQ_LENGTH, NUM_SPECIAL_TOKENS, Pair, next_sentence_pairs
-from bert_wwm.data.tokenized import TokenizedDocument
+from bert_wwm.data.instances import PAIRINGS, Instances, Pairing, make_instances
+from bert_wwm.data.tokenized import TokenizedBlock
 from bert_wwm.masking import corruption, selection
-from bert_wwm.masking.selection import Unit
+from bert_wwm.masking.corruption import Predictions
+from bert_wwm.masking.labels import INVENTORIES
+from bert_wwm.masking.sequences import Sequences
 from bert_wwm.masking.strategies import STRATEGIES, Strategy
+from bert_wwm.text.blocks import Place
+from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
 
-Features = Dict[str, Union[List[int], List[float]]]
+Features = Dict[str, np.ndarray]  # [examples, length of the field]
+
+_INSTANCES, _MASKS = range(2)  # streams of random numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,23 +35,30 @@ class ExampleSettings:
 
     Attributes:
         strategy: name of the masking strategy.
+        pairing: name of the way in which sequences are made of documents.
         max_seq_length: tokens of a sequence, special tokens included.
         max_predictions_per_seq: most pieces to predict in a sequence.
         masked_lm_prob: share of the tokens to predict, as a fraction of 1.
         short_seq_prob: share of the passes over a document that aim at shorter sequences.
         seed: the run's seed.
+        lert_labels: for ``lert``, the linguistic labels that are wanted.
+        pert_target: for ``pert``, which reading of its targets.
     """
 
     strategy: str
+    pairing: str
     max_seq_length: int
     max_predictions_per_seq: int
     masked_lm_prob: float
     short_seq_prob: float
     seed: int
+    lert_labels: Tuple[str, ...] = ()
+    pert_target: str = ""
 
     def __post_init__(self) -> None:
+        shortest = PAIRINGS[self.pairing].num_special_tokens + 2
         for name, low, high in (
-            ("max_seq_length", MIN_SEQ_LENGTH, math.inf),
+            ("max_seq_length", shortest, math.inf),
             ("max_predictions_per_seq", 1, math.inf),
             ("masked_lm_prob", 0, 1),
             ("short_seq_prob", 0, 1),
@@ -57,87 +70,139 @@ class ExampleSettings:
     @property
     def max_pieces(self) -> int:
         """What fits into a sequence beside the special tokens, in pieces."""
-        return self.max_seq_length - NUM_SPECIAL_TOKENS
+        return self.max_seq_length - PAIRINGS[self.pairing].num_special_tokens
 
 
 class ExampleMaker:
-    """Makes the examples of documents with one vocabulary and one set of settings."""
+    """Makes the examples of blocks with one vocabulary and one set of settings; can be pickled.
 
-    def __init__(self, vocabulary: Vocabulary, settings: ExampleSettings):
+    Args:
+        vocabulary: the pieces.
+        settings: what examples are made of.
+        similar_words: for strategies that put similar words in place of words.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        settings: ExampleSettings,
+        similar_words: Optional[SimilarWords] = None,
+    ):
         self.settings = settings
-        self._strategy: Strategy = STRATEGIES[settings.strategy]
-        self._vocab_size = len(vocabulary)
-        self._pad, self._cls, self._sep, self._mask = (
+        self._pad, self._cls, self._sep, mask = (
             vocabulary.ids[token] for token in (PAD, CLS, SEP, MASK)
         )
+        self._vocabulary = corruption.Vocabulary(mask, len(vocabulary), similar_words)
 
-    def examples(
-        self,
-        block: Sequence[TokenizedDocument],
-        block_number: int,
-        index: int,
-        duplicate: int,
-        counts: Counts,
-    ) -> Iterator[Features]:
-        """Yields the examples of one pass over one document.
+    @property
+    def _strategy(self) -> Strategy:
+        return STRATEGIES[self.settings.strategy]
+
+    @property
+    def _pairing(self) -> Pairing:
+        return PAIRINGS[self.settings.pairing]
+
+    def features(
+        self, block: TokenizedBlock, place: Place, duplicate: int, counts: Counts
+    ) -> Features:
+        """Returns the examples of one pass over a block.
 
         Args:
-            block: the documents of the block.
-            block_number: the block's number within the corpus.
-            index: the document's number within the block.
+            block: its documents.
+            place: of the block in the corpus.
             duplicate: which of the passes.
             counts: takes what is counted on the way.
         """
-        rng = rng_for(self.settings.seed, block_number, index, duplicate)
-        pairs = next_sentence_pairs(
-            block, index, self.settings.max_seq_length, self.settings.short_seq_prob, rng, counts
+        settings = self.settings
+        rng = rng_for(settings.seed, *place, duplicate, _INSTANCES)
+        instances = make_instances(
+            block, self._pairing, settings.max_seq_length, settings.short_seq_prob, rng, counts
         )
-        for pair in pairs:
-            yield self._features(pair, rng, counts)
-
-    def _features(self, pair: Pair, rng: np.random.Generator, counts: Counts) -> Features:
-        first, second = pair.first, pair.second
-        ids = [self._cls, *first.ids, self._sep, *second.ids, self._sep]
-        words = _spans(first.words, 1) + _spans(second.words, len(first.ids) + 2)
-        num_to_mask = selection.budget(
-            len(ids), self.settings.masked_lm_prob, self.settings.max_predictions_per_seq
+        sequences, source = self._sequences(block, instances)
+        rng = rng_for(settings.seed, *place, duplicate, _MASKS)
+        budget = selection.budgets(
+            sequences.lengths, settings.masked_lm_prob, settings.max_predictions_per_seq
         )
-        positions = selection.draw(self._strategy.units(words), num_to_mask, rng)
-        labels = [ids[position] for position in positions]
-        corrupted = self._strategy.corrupt(labels, self._mask, self._vocab_size, rng)
-        for position, new_id in zip(positions, corrupted.ids):
-            ids[position] = new_id
+        units = self._strategy.units(sequences.words(), rng)
+        predictions = self._strategy.corrupt(sequences, units, budget, self._vocabulary, rng)
 
-        counts.instances += 1
-        counts.random_next += pair.is_random_next
-        counts.tokens += len(ids)
-        counts.budget += num_to_mask
-        counts.masked += len(positions)
-        counts.as_mask += corrupted.kinds.count(corruption.MASKED)
-        counts.as_random += corrupted.kinds.count(corruption.RANDOM)
-        counts.as_kept += corrupted.kinds.count(corruption.KEPT)
+        counts.instances += len(sequences.ids)
+        counts.pairs_labelled_1 += int(instances.labels.sum())
+        counts.tokens += int(sequences.lengths.sum())
+        counts.budget += int(budget.sum())
+        counts.add_predictions(units, predictions)
+        features = {
+            **self._inputs(sequences, instances, predictions),
+            **self._predictions(predictions, len(sequences.ids)),
+        }
+        for task in settings.lert_labels:
+            tags = block.tags[task][source[predictions.rows, predictions.columns]]
+            features[INVENTORIES[task].feature] = self._padded(predictions, tags, len(source))
+        if settings.pert_target:
+            target = predictions.targets[settings.pert_target]
+            features["target_positions"] = self._padded(predictions, target, len(source))
+        if self._pairing.has_loss:
+            features["next_sentence_labels"] = instances.labels[:, None]
+        return features
 
-        length = self.settings.max_seq_length
-        predictions = self.settings.max_predictions_per_seq
-        segment_ids = [0] * (len(first.ids) + 2) + [1] * (len(second.ids) + 1)
+    def _sequences(
+        self, block: TokenizedBlock, instances: Instances
+    ) -> Tuple[Sequences, np.ndarray]:
+        """Returns the sequences, and for each of their tokens which piece of the block it is.
+
+        int64 [B, S]; special tokens and padding have -1.
+        """
+        count, segments = instances.lengths.shape
+        columns = np.arange(self.settings.max_seq_length)
+        source = np.full((count, len(columns)), -1)
+        is_separator = np.zeros(source.shape, bool)
+        rows = np.arange(count)
+        begin = np.ones(count, np.int64)  # behind [CLS]
+        firsts = []
+        for segment in range(segments):
+            end = begin + instances.lengths[:, segment]
+            within = (columns >= begin[:, None]) & (columns < end[:, None])
+            shift = instances.starts[:, segment] - begin
+            np.copyto(source, columns + shift[:, None], where=within)
+            is_separator[rows, end] = True
+            firsts.append(begin)
+            begin = end + 1
+        is_piece = source >= 0
+        ids = np.where(is_piece, block.ids[source], np.int32(self._pad))
+        ids[:, 0] = self._cls
+        ids[is_separator] = self._sep
+        word_starts = block.word_starts[source] & is_piece
+        for first in firsts:
+            word_starts[rows, first] = True
+        return Sequences(ids, begin, word_starts, is_separator), source
+
+    def _inputs(
+        self, sequences: Sequences, instances: Instances, predictions: Predictions
+    ) -> Features:
+        ids = sequences.ids.copy()
+        ids[predictions.rows, predictions.columns] = predictions.ids
+        columns = np.arange(ids.shape[1])
+        used = columns < sequences.lengths[:, None]
+        is_second = columns >= instances.lengths[:, :1] + 2
         return {
-            "input_ids": _pad(ids, length, self._pad),
-            "input_mask": _pad([1] * len(ids), length, 0),
-            "segment_ids": _pad(segment_ids, length, 0),
-            "masked_lm_positions": _pad(positions, predictions, 0),
-            "masked_lm_ids": _pad(labels, predictions, 0),
-            "masked_lm_weights": _pad([1.0] * len(positions), predictions, 0.0),
-            "next_sentence_labels": [int(pair.is_random_next)],
+            "input_ids": ids,
+            "input_mask": used.astype(np.uint8),
+            "segment_ids": (used & is_second).astype(np.uint8),
         }
 
+    def _predictions(self, predictions: Predictions, count: int) -> Features:
+        return {
+            "masked_lm_positions": self._padded(predictions, predictions.columns, count),
+            "masked_lm_ids": self._padded(predictions, predictions.labels, count),
+            "masked_lm_weights": self._padded(
+                predictions, np.ones(len(predictions.rows), np.float32), count
+            ),
+        }
 
-def _spans(lengths: Sequence[int], start: int) -> List[Unit]:
-    spans = []
-    for length in lengths:
-        spans.append((start, start + length))
-        start += length
-    return spans
-
-
-def _pad(values: List, length: int, padding: float) -> List:
-    return values + [padding] * (length - len(values))
+    def _padded(self, predictions: Predictions, values: np.ndarray, count: int) -> np.ndarray:
+        """[B, P]: values of the predictions, 0 behind those of each sequence."""
+        sizes = np.bincount(predictions.rows, minlength=count)
+        index = np.arange(len(predictions.rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        result = np.zeros((count, self.settings.max_predictions_per_seq), values.dtype)
+        result[predictions.rows, index] = values
+        return result

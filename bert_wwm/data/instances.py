@@ -1,117 +1,234 @@
-"""Documents to pairs of segments for next sentence prediction.
+"""Documents to instances: the segments of each sequence, as spans of a block's pieces.
 
 The procedure is that of google-research/bert's ``create_instances_from_document``, except that the
 random second segment is never from the same document.
 """
 
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+import bisect
+from typing import Callable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
+from bert_wwm.core.registry import Registry
 from bert_wwm.core.seeding import integer
 from bert_wwm.data.counts import Counts
-from bert_wwm.data.tokenized import TokenizedDocument, Tokens, cut, join
+from bert_wwm.data.tokenized import TokenizedBlock
 
-NUM_SPECIAL_TOKENS = 3  # [CLS] A [SEP] B [SEP]
-MIN_SEQ_LENGTH = NUM_SPECIAL_TOKENS + 2
-
-
-class Pair(NamedTuple):
-    """Two segments, and whether the second is from another document."""
-
-    first: Tokens
-    second: Tokens
-    is_random_next: bool
+# Pieces [a, b) and [c, d) of the block, and the label of the pair; c = d = 0 without a second.
+Instance = Tuple[int, int, int, int, int]
 
 
-def next_sentence_pairs(
-    block: Sequence[TokenizedDocument],
-    index: int,
+class Instances(NamedTuple):
+    """The instances of one pass over a block; N of them.
+
+    Attributes:
+        starts: int64 [N, segments], where in the block's pieces each segment begins.
+        lengths: int64 [N, segments], pieces of each; none is 0.
+        labels: int64 [N], 1 where the second segment is random (NSP) or was first (SOP).
+    """
+
+    starts: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+
+
+class Pairing(NamedTuple):
+    """A way to make sequences of documents.
+
+    Attributes:
+        name: as the flag and the manifest of the records have it.
+        summary: one line for the help.
+        segments: of a sequence, 1 or 2.
+        has_loss: whether the label of the pair is to be predicted.
+        instances: yields the instances of a document: (block, document, limit of a sequence in
+            pieces, target in pieces, rng, counts).
+    """
+
+    name: str
+    summary: str
+    segments: int
+    has_loss: bool
+    instances: Callable[
+        [TokenizedBlock, int, int, int, np.random.Generator, Counts], Iterator[Instance]
+    ]
+
+    @property
+    def num_special_tokens(self) -> int:
+        """``[CLS]``, and a ``[SEP]`` behind each segment."""
+        return 1 + self.segments
+
+
+def make_instances(
+    block: TokenizedBlock,
+    pairing: Pairing,
     max_seq_length: int,
     short_seq_prob: float,
     rng: np.random.Generator,
     counts: Counts,
-) -> Iterator[Pair]:
-    """Yields the pairs of one pass over one document.
+) -> Instances:
+    """Returns the instances of one pass over a block.
 
     Args:
-        block: the documents of a block, at least two; a random next segment is from another one.
-        index: the document.
+        block: the documents; where a random next segment is wanted and there is but one, it gives
+            no instance and is counted.
+        pairing: how sequences are made of documents.
         max_seq_length: length of a sequence in tokens, special tokens included.
-        short_seq_prob: share of the passes that aim at a shorter, random length; fraction of 1.
+        short_seq_prob: share of the passes over a document that aim at a shorter, random length;
+            a fraction of 1.
         rng: source of randomness; only ``random()`` is drawn from.
-        counts: takes what is cut off.
+        counts: takes what is counted on the way.
     """
-    limit = max_seq_length - NUM_SPECIAL_TOKENS
-    document = block[index]
-    target = limit
-    if rng.random() < short_seq_prob:
-        target = 2 + integer(rng, limit - 1)
-    chunk: List[Tokens] = []
-    length = 0
-    position = 0
-    while position < len(document):
-        chunk.append(document[position])
-        length += len(document[position].ids)
-        position += 1
-        if position < len(document) and length < target:
-            continue
-        num_first = 1 + integer(rng, len(chunk) - 1) if len(chunk) > 1 else 1
-        first = join(chunk[:num_first])
-        is_random_next = len(chunk) == 1 or rng.random() < 0.5
-        if is_random_next:
-            second = _random_segment(block, index, target - len(first.ids), rng)
-            position -= len(chunk) - num_first  # the sentences that were not used come again
+    limit = max_seq_length - pairing.num_special_tokens
+    rows: List[Instance] = []
+    for document in range(len(block.documents) - 1):
+        target = limit
+        if rng.random() < short_seq_prob:
+            target = 2 + integer(rng, limit - 1)
+        rows.extend(pairing.instances(block, document, limit, target, rng, counts))
+    table = np.asarray(rows, np.int64).reshape(-1, 5)
+    spans = table[:, :4].reshape(-1, 2, 2)[:, : pairing.segments]
+    starts, lengths = _truncate(spans[:, :, 0], spans[:, :, 1], limit, rng, counts)
+    return Instances(starts, lengths, table[:, 4])
+
+
+def next_sentence_pairs(
+    block: TokenizedBlock,
+    document: int,
+    limit: int,
+    target: int,
+    rng: np.random.Generator,
+    counts: Counts,
+) -> Iterator[Instance]:
+    """Pairs whose second segment follows, or is from another document of the block (label 1)."""
+    ends, (first, last) = block.sentences, block.documents[document : document + 2]
+    if len(block.documents) < 3:
+        counts.documents_alone += 1
+        return
+    while first < last:
+        end = _fill(ends, first, last, target)
+        middle = first + (1 + integer(rng, end - first - 1) if end - first > 1 else 1)
+        is_random = end - first == 1 or rng.random() < 0.5
+        if is_random:
+            length = target - (ends[middle] - ends[first])
+            second = _random_segment(block, document, length, rng)
+            following = middle  # the sentences that were not used come again
         else:
-            second = join(chunk[num_first:])
-        first, second = _truncate(first, second, limit, rng, counts)
-        yield Pair(first, second, is_random_next)
-        chunk, length = [], 0
+            second = (ends[middle], ends[end])
+            following = end
+        yield (ends[first], ends[middle], *second, int(is_random))
+        first = following
 
 
 def _random_segment(
-    block: Sequence[TokenizedDocument], index: int, length: int, rng: np.random.Generator
-) -> Tokens:
+    block: TokenizedBlock, document: int, length: int, rng: np.random.Generator
+) -> Tuple[int, int]:
     """Takes sentences from a random place of another document until ``length`` is reached."""
-    other = integer(rng, len(block) - 1)
-    document = block[other + (other >= index)]
-    start = integer(rng, len(document))
-    taken = []
-    total = 0
-    for sentence in document[start:]:
-        taken.append(sentence)
-        total += len(sentence.ids)
-        if total >= length:
-            break
-    return join(taken)
+    other = integer(rng, len(block.documents) - 2)
+    first, last = block.documents[other + (other >= document) :][:2]
+    start = first + integer(rng, last - first)
+    return block.sentences[start], block.sentences[_fill(block.sentences, start, last, length)]
+
+
+def consecutive_pairs(
+    block: TokenizedBlock,
+    document: int,
+    limit: int,
+    target: int,
+    rng: np.random.Generator,
+    counts: Counts,
+) -> Iterator[Instance]:
+    """Pairs of segments that follow each other, parted at a random end of a sentence.
+
+    A sentence that is alone is parted at a random end of a word.
+    """
+    ends, (first, last) = block.sentences, block.documents[document : document + 2]
+    while first < last:
+        end = _fill(ends, first, last, target)
+        if end - first > 1:
+            middle = ends[first + 1 + integer(rng, end - first - 1)]
+        else:
+            inner = np.flatnonzero(block.word_starts[ends[first] + 1 : ends[end]])
+            middle = ends[first] + 1 + int(inner[integer(rng, len(inner))]) if len(inner) else 0
+        if middle:
+            yield ends[first], middle, middle, ends[end], 0
+        else:
+            counts.sentences_of_one_word += 1
+        first = end
+
+
+def sentence_order_pairs(
+    block: TokenizedBlock,
+    document: int,
+    limit: int,
+    target: int,
+    rng: np.random.Generator,
+    counts: Counts,
+) -> Iterator[Instance]:
+    """Consecutive pairs, half of them with their segments in the wrong order (label 1)."""
+    for a, b, c, d, _ in consecutive_pairs(block, document, limit, target, rng, counts):
+        yield (a, b, c, d, 0) if rng.random() < 0.5 else (c, d, a, b, 1)
+
+
+def single_segments(
+    block: TokenizedBlock,
+    document: int,
+    limit: int,
+    target: int,
+    rng: np.random.Generator,
+    counts: Counts,
+) -> Iterator[Instance]:
+    """As many whole sentences as fit."""
+    ends, (first, last) = block.sentences, block.documents[document : document + 2]
+    while first < last:
+        end = max(first + 1, bisect.bisect_right(ends, ends[first] + target, first, last + 1) - 1)
+        yield ends[first], ends[end], 0, 0, 0
+        first = end
+
+
+PAIRINGS: Registry[Pairing] = Registry("pairing")
+
+for _pairing in (
+    Pairing("nsp", "the next sentence, or one of another document", 2, True, next_sentence_pairs),
+    Pairing("sop", "two segments in order, or swapped", 2, True, sentence_order_pairs),
+    Pairing("contiguous", "two segments in order, nothing to predict", 2, False, consecutive_pairs),
+    Pairing("single", "one segment", 1, False, single_segments),
+):
+    PAIRINGS.add(_pairing.name, _pairing)
+
+
+def _fill(ends: List[int], first: int, last: int, target: int) -> int:
+    """Returns the sentence behind those that reach ``target`` pieces; at least one is taken."""
+    return min(last, bisect.bisect_left(ends, ends[first] + target, first + 1, last + 1))
 
 
 def _truncate(
-    first: Tokens, second: Tokens, limit: int, rng: np.random.Generator, counts: Counts
-) -> Tuple[Tokens, Tokens]:
-    """Fits a pair into ``limit`` pieces: the longer loses pieces, each from a random end."""
-    kept_first, kept_second = truncated_lengths(len(first.ids), len(second.ids), limit)
-    counts.truncated_pieces += len(first.ids) + len(second.ids) - kept_first - kept_second
-    return _trim(first, kept_first, rng), _trim(second, kept_second, rng)
+    starts: np.ndarray,
+    ends: np.ndarray,
+    limit: int,
+    rng: np.random.Generator,
+    counts: Counts,
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Fits segments into ``limit`` pieces: the longer loses pieces, each from a random end."""
+    lengths = ends - starts
+    if lengths.shape[1] == 1:
+        return starts, lengths
+    kept = np.stack(truncated_lengths(lengths[:, 0], lengths[:, 1], limit), axis=1)
+    surplus = (lengths - kept).ravel()
+    from_front = rng.random(int(surplus.sum())) < 0.5
+    before = np.append(0, np.cumsum(from_front))
+    edges = np.append(0, np.cumsum(surplus))
+    counts.truncated_pieces += int(edges[-1])
+    return starts + np.diff(before[edges]).reshape(starts.shape), kept
 
 
-def truncated_lengths(first: int, second: int, limit: int) -> Tuple[int, int]:
+def truncated_lengths(
+    first: np.ndarray, second: np.ndarray, limit: int
+) -> Tuple[np.ndarray, np.ndarray]:
     """What is left when the longer of two loses one piece at a time until they fit.
 
     At a draw it is the second that loses (``truncate_seq_pair``).
     """
-    if first + second <= limit:
-        return first, second
-    if first <= limit // 2:
-        return first, limit - first
-    if second <= limit // 2:
-        return limit - second, second
-    return limit - limit // 2, limit // 2
-
-
-def _trim(run: Tokens, length: int, rng: np.random.Generator) -> Tokens:
-    surplus = len(run.ids) - length
-    if not surplus:
-        return run
-    start = int((rng.random(surplus) < 0.5).sum())
-    return cut(run, start, start + length)
+    half = limit // 2
+    kept = np.where(first <= half, first, np.where(second <= half, limit - second, limit - half))
+    kept = np.where(first + second <= limit, first, kept)
+    return kept, np.minimum(second, limit - kept)

@@ -1,78 +1,105 @@
-"""Blocks of documents to records, in this process."""
+"""Blocks to shards on this machine: what each worker does, and how their results are put down."""
 
-from typing import Callable, List, Sequence, Tuple
+import itertools
+import os
+import time
+from typing import Callable, Dict, Iterable, List, NamedTuple
 
-from bert_wwm.core.errors import DataError
-from bert_wwm.core.seeding import permutation, rng_for
+from bert_wwm.core.progress import Progress
+from bert_wwm.core.shards import Shards
 from bert_wwm.data.counts import Counts
-from bert_wwm.data.examples import ExampleMaker, Features
-from bert_wwm.data.tokenized import tokenize_documents
-from bert_wwm.text.corpus import Document
-from bert_wwm.text.segmenters import Segmenter
-from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.data.workers import map_blocks
+from bert_wwm.text.blocks import Block
 
 
-class BlockMaker:
-    """Turns blocks of documents into encoded examples.
+class BlockOutput(NamedTuple):
+    """What became of a block.
 
-    Args:
-        tokenizer: sentences to pieces.
-        segmenter: sentences to words.
-        maker: documents to examples.
-        dupe_factor: number of passes over each document, each with other masks.
-        encode: features to the bytes of a record.
+    Attributes:
+        payloads: the bytes to append to each shard.
+        records: the number of records (sentences, where the output is text) in each.
+        counts: what was counted.
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        segmenter: Segmenter,
-        maker: ExampleMaker,
-        dupe_factor: int,
-        encode: Callable[[Features], bytes],
-    ):
-        self._tokenizer = tokenizer
-        self._segmenter = segmenter
-        self._maker = maker
-        self._dupe_factor = dupe_factor
-        self._encode = encode
+    payloads: List[bytes]
+    records: List[int]
+    counts: Counts
 
-    def records(
-        self,
-        number: int,
-        documents: Sequence[Document],
-        progress: Callable[[float, int], None] = lambda fraction, instances: None,
-    ) -> Tuple[List[bytes], Counts]:
-        """Returns the records of a block in random order, and what was counted.
 
-        Args:
-            number: the block's number within the corpus.
-            documents: the block's documents.
-            progress: is told now and then what fraction of the block is done, and how many
-                instances were made of it.
+Work = Callable[[Block], BlockOutput]
 
-        Raises:
-            DataError: there are fewer than two documents with text, so that no random next
-                segment can be drawn.
-        """
-        counts = Counts()
-        settings = self._maker.settings
-        block = tokenize_documents(
-            documents, self._tokenizer, self._segmenter, settings.max_pieces, counts
+
+class Written(NamedTuple):
+    """What is written so far.
+
+    Attributes:
+        blocks: number of blocks.
+        bytes: of their text.
+        records: number of records of each shard.
+        counts: what was counted.
+    """
+
+    blocks: int
+    bytes: int
+    records: List[int]
+    counts: Counts
+
+    def to_json(self) -> Dict[str, object]:
+        """Returns a dictionary that ``written`` reads."""
+        return {**self._asdict(), "counts": self.counts.to_json()}
+
+
+def written(shards: Shards, num_shards: int) -> Written:
+    """Returns what an interrupted run has written."""
+    if shards.state is None:
+        return Written(0, 0, [0] * num_shards, Counts())
+    return Written(**{**shards.state, "counts": Counts.from_json(shards.state["counts"])})
+
+
+def write_blocks(
+    work: Work,
+    blocks: Iterable[Block],
+    shards: Shards,
+    before: Written,
+    num_workers: int,
+    progress: Progress,
+) -> Written:
+    """Appends what becomes of blocks to the shards, in the order of the blocks.
+
+    Args:
+        work: what a worker does with a block; can be pickled.
+        blocks: all blocks; those that are written already are passed over.
+        shards: where to.
+        before: what is written already.
+        num_workers: processes.
+        progress: is told the bytes of text that are done.
+
+    Returns:
+        What is written then.
+    """
+    done, size, records, _ = before
+    counts = Counts()
+    counts.add(before.counts)
+    begun = time.monotonic()
+    for block, output in map_blocks(work, itertools.islice(blocks, done, None), num_workers):
+        done += 1
+        size += block.size
+        records = [old + new for old, new in zip(records, output.records)]
+        counts.add(output.counts)
+        shards.append(output.payloads, Written(done, size, records, counts).to_json())
+        speed = (size - before.bytes) / 1e6 / (time.monotonic() - begun)
+        what = "instances" if counts.instances else "sentences"
+        progress.update(
+            size, f"{counts.documents:,} documents, {sum(records):,} {what}, {speed:.2f} MB/s"
         )
-        if len(block) < 2:
-            where = f"{documents[0].path}:{documents[0].line}"
-            raise DataError(
-                f"{where}: {len(block)} document{'s' * (len(block) != 1)} with text; next sentence "
-                "prediction needs at least two: put a blank line between documents"
-            )
-        passes = 1 + self._dupe_factor  # the first is the tokenizing
-        records: List[bytes] = []
-        progress(1 / passes, 0)
-        for duplicate in range(self._dupe_factor):
-            for index in range(len(block)):
-                examples = self._maker.examples(block, number, index, duplicate, counts)
-                records.extend(map(self._encode, examples))
-            progress((2 + duplicate) / passes, len(records))
-        order = permutation(rng_for(settings.seed, number), len(records))
-        return [records[index] for index in order], counts
+    return Written(done, size, records, counts)
+
+
+def spread(items: List[bytes], num_shards: int, first: int) -> List[List[bytes]]:
+    """Deals items out to shards in turn, beginning with the shard ``first``."""
+    return [items[(shard - first) % num_shards :: num_shards] for shard in range(num_shards)]
+
+
+def default_num_workers() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0))

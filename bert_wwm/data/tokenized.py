@@ -1,136 +1,152 @@
-"""Sentences as pieces grouped into words."""
+"""Blocks as arrays of pieces, with the words that they form.
 
-import itertools
-from typing import Iterable, Iterator, List, NamedTuple, Sequence
+P pieces, S sentences and D documents of a block.
+"""
 
+import dataclasses
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from bert_wwm.core.errors import DataError
 from bert_wwm.data.counts import Counts
-from bert_wwm.text.alignment import word_lengths
-from bert_wwm.text.corpus import Document
-from bert_wwm.text.segmenters import Segmenter
-from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.masking.labels import label_id
+from bert_wwm.text.bulk import BulkTokenizer, Pieces
+from bert_wwm.text.segmented import SegmentedBlock
 from bert_wwm.text.vocabulary import UNK
 
-_BATCH_SENTENCES = 1024  # segmenters work on batches
+_UNTAGGED = -1
 
 
-class Tokens(NamedTuple):
-    """A run of pieces, and the words that they form.
+@dataclasses.dataclass(frozen=True)
+class TokenizedBlock:
+    """The documents of a block, one after the other.
 
     Attributes:
-        ids: ids of the pieces.
-        words: number of pieces of each word; they add up to ``len(ids)``.
+        ids: int32 [P], the pieces.
+        word_starts: bool [P], whether a word begins there; the first piece of a sentence does.
+        tags: int8 [P] for each kind of linguistic label, that of the word.
+        sentences: S + 1 offsets in pieces; no sentence is empty, or longer than a sequence.
+        documents: D + 1 offsets in sentences; no document is empty.
     """
 
-    ids: List[int]
-    words: List[int]
+    ids: np.ndarray
+    word_starts: np.ndarray
+    tags: Dict[str, np.ndarray]
+    sentences: List[int]
+    documents: List[int]
 
 
-TokenizedDocument = List[Tokens]  # a Tokens for each sentence
+def tokenize_block(
+    block: SegmentedBlock, tokenizer: BulkTokenizer, max_pieces: int, counts: Counts
+) -> TokenizedBlock:
+    """Tokenizes a block, and lays its words over the pieces.
 
-
-def join(runs: Iterable[Tokens]) -> Tokens:
-    """Puts runs one after the other; no word goes over from one to the next."""
-    ids: List[int] = []
-    words: List[int] = []
-    for run in runs:
-        ids += run.ids
-        words += run.words
-    return Tokens(ids, words)
-
-
-def cut(run: Tokens, start: int, end: int) -> Tokens:
-    """Returns the pieces from ``start`` to ``end``; a word at the edge keeps what is within."""
-    words = []
-    position = 0
-    for length in run.words:
-        kept = min(position + length, end) - max(position, start)
-        if kept > 0:
-            words.append(kept)
-        position += length
-    return Tokens(run.ids[start:end], words)
-
-
-def split(run: Tokens, limit: int) -> List[Tokens]:
-    """Cuts a run into parts of at most ``limit`` pieces, at ends of words where it can."""
-    if len(run.ids) <= limit:
-        return [run]
-    parts: List[Tokens] = []
-    words: List[int] = []
-    start = end = 0
-    for word in run.words:
-        # A word that is itself too long is cut too.
-        for length in [limit] * (word // limit) + [word % limit] * (word % limit > 0):
-            if end + length - start > limit:
-                parts.append(Tokens(run.ids[start:end], words))
-                start, words = end, []
-            words.append(length)
-            end += length
-    parts.append(Tokens(run.ids[start:], words))
-    return parts
-
-
-def tokenize_documents(
-    documents: Iterable[Document],
-    tokenizer: Tokenizer,
-    segmenter: Segmenter,
-    max_pieces: int,
-    counts: Counts,
-) -> List[TokenizedDocument]:
-    """Tokenizes and segments documents; those without a single piece are left out.
-
-    A sentence whose words can't be aligned with its pieces falls back to single pieces. One that
-    is longer than a whole sequence becomes several, where google-research/bert keeps only as much
-    of it as fits: so nothing of a text without line breaks is lost.
+    A sentence whose words can't be aligned with its pieces falls back to single pieces; where
+    tags are wanted, one without them is left out. One that is longer than a whole sequence becomes
+    several, where google-research/bert keeps only as much of it as fits: so nothing of a text
+    without line breaks is lost.
 
     Args:
-        documents: documents as read.
+        block: sentences and their words.
         tokenizer: sentences to pieces.
-        segmenter: sentences to words.
         max_pieces: what fits into a sequence, in pieces.
         counts: takes what is counted on the way.
     """
-    tokenized: List[TokenizedDocument] = []
-    for batch in _batches(documents):
-        sentences = [sentence for document in batch for sentence in document.sentences]
-        runs = iter(_tokenize_sentences(sentences, tokenizer, segmenter, counts))
-        for document in batch:
-            result: TokenizedDocument = []
-            for run in itertools.islice(runs, len(document.sentences)):
-                parts = split(run, max_pieces) if run.ids else []
-                counts.sentences_split += len(parts) > 1
-                result.extend(parts)
-            if result:
-                tokenized.append(result)
-    counts.documents += len(tokenized)
-    return tokenized
+    pieces = tokenizer.tokenize(block.sentences)
+    word_starts, word_of_piece, fallen_back = _align(block, pieces)
+    tags = {task: _labels(block, task)[word_of_piece] for task in block.tags}
+    lengths = np.diff(pieces.offsets)
+    kept = lengths > 0
+    counts.sentences += int(kept.sum())
+    counts.sentences_fallen_back += int((fallen_back & kept).sum())
+    if tags:
+        untagged = np.any([values == _UNTAGGED for values in tags.values()], axis=0)
+        lacking = np.unique(np.repeat(np.arange(len(lengths)), lengths)[untagged])
+        counts.sentences_untagged += len(lacking)
+        kept[lacking] = False
+    of_kept = np.repeat(kept, lengths)
+    ids, word_starts = pieces.ids[of_kept], word_starts[of_kept]
+    per_sentence = np.where(kept, lengths, 0)
+    sentences, parts = _split(np.cumsum(per_sentence), word_starts, max_pieces)
+    counts.sentences_split += int((parts > 1).sum())
+
+    documents = np.unique(np.append(0, np.cumsum(parts))[block.documents]).tolist()
+    counts.documents += len(documents) - 1
+    counts.documents_split += block.split_documents
+    unknown = np.flatnonzero(pieces.ids == tokenizer.vocabulary.ids[UNK])
+    counts.pieces += len(pieces.ids)
+    counts.unknown_pieces += len(unknown)
+    spans = zip(pieces.starts[unknown].tolist(), pieces.ends[unknown].tolist())
+    counts.unknown.update(pieces.text[start:end] for start, end in spans)
+    counts.add_words(np.diff(np.flatnonzero(word_starts), append=len(ids)))
+    return TokenizedBlock(
+        ids,
+        word_starts,
+        {task: values[of_kept] for task, values in tags.items()},
+        sentences,
+        documents,
+    )
 
 
-def _tokenize_sentences(
-    sentences: Sequence[str], tokenizer: Tokenizer, segmenter: Segmenter, counts: Counts
-) -> Iterator[Tokens]:
-    unknown = tokenizer.vocabulary.ids[UNK]
-    for sentence, words in zip(sentences, segmenter.segment(sentences)):
-        pieces = tokenizer.tokenize(sentence)
-        lengths = word_lengths(pieces, words)
-        if lengths is None:
-            counts.sentences_fallen_back += 1
-            lengths = [1] * len(pieces)
-        ids = [piece.id for piece in pieces]
-        counts.sentences += 1
-        counts.pieces += len(ids)
-        counts.unknown_pieces += ids.count(unknown)
-        counts.words_by_length.update(lengths)
-        yield Tokens(ids, lengths)
+def _align(block: SegmentedBlock, pieces: Pieces) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lays the words over the pieces by their characters.
+
+    Segmentation and WordPiece run independently on the raw sentence
+    (ymcui/Chinese-BERT-wwm#13); words never travel as ``##`` marks.
+
+    Returns:
+        bool [P], where words begin; int [P], the number of each piece's word among all words;
+        bool [S], the sentences in which a piece reaches over the end of a word.
+    """
+    begins = [
+        offset + start
+        for offset, words in zip(pieces.characters.tolist(), block.words)
+        for start, _ in words or ((0, 0),)
+    ]
+    is_begin = np.zeros(int(pieces.ends[-1]) if len(pieces.ids) else 0, bool)
+    # Sentences at the end may have no piece at all.
+    is_begin[[begin for begin in begins if begin < len(is_begin)]] = True
+    word_of_character = np.cumsum(is_begin) - 1
+    word = word_of_character[pieces.starts]
+    sentence = np.repeat(np.arange(len(block.sentences)), np.diff(pieces.offsets))
+    fallen_back = np.fromiter((words is None for words in block.words), bool, len(block.words))
+    fallen_back[sentence[word != word_of_character[pieces.ends - 1]]] = True
+    word_starts = (np.diff(word, prepend=-1) != 0) | fallen_back[sentence]
+    return word_starts, word, fallen_back
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[List[Document]]:
-    batch: List[Document] = []
-    sentences = 0
-    for document in documents:
-        batch.append(document)
-        sentences += len(document.sentences)
-        if sentences >= _BATCH_SENTENCES:
-            yield batch
-            batch, sentences = [], 0
-    if batch:
-        yield batch
+def _labels(block: SegmentedBlock, task: str) -> np.ndarray:
+    """Returns the label of each word, _UNTAGGED where there is none."""
+    labels: List[int] = []
+    for number, tags in enumerate(block.tags[task]):
+        try:
+            labels += [_UNTAGGED if tag is None else label_id(task, tag) for tag in tags or (None,)]
+        except DataError as error:
+            raise DataError(f"{block.place_of(number)}: {error}") from None
+    return np.asarray(labels, np.int8)
+
+
+def _split(ends: np.ndarray, word_starts: np.ndarray, limit: int) -> Tuple[List[int], np.ndarray]:
+    """Cuts sentences that are too long, at ends of words where it can.
+
+    Args:
+        ends: int [S], where each sentence ends, in pieces.
+        word_starts: bool [P]; a word that is itself too long is cut, and changed here.
+        limit: most pieces of a sentence.
+
+    Returns:
+        The offsets of the sentences that are not empty; int [S], how many became of each.
+    """
+    begins = np.append(0, ends)[:-1]
+    parts = np.minimum(ends - begins, 1)
+    cuts: List[int] = []
+    for number in np.flatnonzero(ends - begins > limit).tolist():
+        begin, end = int(begins[number]), int(ends[number])
+        while end - begin > limit:
+            inner = np.flatnonzero(word_starts[begin + 1 : begin + limit + 1])
+            begin += int(inner[-1]) + 1 if len(inner) else limit
+            word_starts[begin] = True
+            cuts.append(begin)
+            parts[number] += 1
+    return np.unique(np.concatenate([[0], ends, cuts])).astype(int).tolist(), parts

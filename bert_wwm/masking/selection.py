@@ -1,53 +1,156 @@
-"""Which pieces to mask: units of one or more pieces, drawn until the budget is spent."""
+"""Which pieces to predict: units of one or more words, drawn until the budget is spent.
 
-from typing import List, Sequence, Tuple
+B sequences of a batch, W words of all of them, U units of all of them.
+"""
+
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from bert_wwm.core.seeding import permutation
+from bert_wwm.masking.sequences import Words, positions
 
-Unit = Tuple[int, int]  # half-open span of token positions
+# MacBERT's, and HFL's since: 1 to 4 words at 40, 30, 20 and 10 % (arXiv 1906.08101, section IV).
+NGRAM_SHARES = (0.4, 0.3, 0.2, 0.1)
+
+_NEVER = 1 << 30  # length of a unit that is not there
 
 
-def budget(num_tokens: int, masked_lm_prob: float, max_predictions: int) -> int:
-    """Returns how many pieces to mask.
+class Units(NamedTuple):
+    """What is selected as a whole or not at all.
+
+    Attributes:
+        words: the words that the units are made of.
+        first: int64 [U], the first word of each; it ends where the next begins.
+        drawn: int64 [U], the number of words that was drawn for each; the last unit of a segment
+            may have fewer.
+    """
+
+    words: Words
+    first: np.ndarray
+    drawn: np.ndarray
+
+    def total(self, amounts: np.ndarray) -> np.ndarray:
+        """Sums up an amount of each word for each unit."""
+        return np.add.reduceat(amounts, self.first) if len(self.first) else amounts[:0]
+
+
+# (words, rng) -> Units
+UnitMaker = Callable[[Words, np.random.Generator], Units]
+
+
+def budgets(lengths: np.ndarray, masked_lm_prob: float, max_predictions: int) -> np.ndarray:
+    """Returns how many pieces of each sequence to predict.
 
     Google's rounding (create_pretraining_data.py), halves to even as Python 3 has it.
 
     Args:
-        num_tokens: length of the sequence in pieces, ``[CLS]`` and ``[SEP]`` included.
-        masked_lm_prob: share to mask, as a fraction of 1.
+        lengths: int [B], pieces of each sequence, ``[CLS]`` and ``[SEP]`` included.
+        masked_lm_prob: share to predict, as a fraction of 1.
         max_predictions: upper bound in pieces.
     """
-    return min(max_predictions, max(1, round(num_tokens * masked_lm_prob)))
+    return np.clip(np.rint(lengths * masked_lm_prob).astype(np.int64), 1, max_predictions)
 
 
-def pieces(words: Sequence[Unit]) -> List[Unit]:
+def pieces(words: Words, rng: np.random.Generator) -> Units:
     """The units of BERT's original masking: each piece by itself."""
-    return [(position, position + 1) for start, end in words for position in range(start, end)]
+    starts = positions(words.starts, words.lengths)
+    rows, segments = (np.repeat(of, words.lengths) for of in (words.rows, words.segments))
+    return whole_words(Words(rows, starts, np.ones_like(starts), segments), rng)
 
 
-def whole_words(words: Sequence[Unit]) -> List[Unit]:
+def whole_words(words: Words, rng: np.random.Generator) -> Units:
     """The units of whole word masking: all pieces of a word or none."""
-    return list(words)
+    return Units(words, np.arange(len(words.rows)), np.ones_like(words.rows))
 
 
-def draw(units: Sequence[Unit], num_to_mask: int, rng: np.random.Generator) -> List[int]:
-    """Draws units at random until the budget is spent; returns their positions in order.
+def ngrams(words: Words, rng: np.random.Generator) -> Units:
+    """Runs of 1 to 4 words, drawn one after the other as ymcui describes it (MacBERT#13).
+
+    A pointer stands at a word, a length is drawn, that many words form a unit, and the pointer
+    goes to the word behind them. No unit goes over from one segment to the next.
+    """
+    count = len(words.rows)
+    # One draw for each word is enough for every segment: its i-th unit begins where the lengths
+    # of the units before it end.
+    drawn = 1 + np.searchsorted(np.cumsum(NGRAM_SHARES[:-1]), rng.random(count), side="right")
+    before = np.cumsum(drawn) - drawn
+    is_first = np.diff(words.segments, prepend=-1) != 0
+    segment_first = np.flatnonzero(is_first)
+    segment = np.cumsum(is_first) - 1
+    first = segment_first[segment] + before - before[segment_first][segment]
+    segment_end = np.append(segment_first[1:], count)
+    is_unit = first < segment_end[segment] if count else np.zeros(0, bool)
+    return Units(words, first[is_unit], drawn[is_unit])
+
+
+class Allowance(NamedTuple):
+    """A second budget that units draw on beside their pieces.
+
+    Attributes:
+        at_most: int64 [U], what a unit may come to need; if that is not left, it is passed over.
+        spent: int64 [U], what it does need.
+        total: int64 [B], what there is for each sequence.
+    """
+
+    at_most: np.ndarray
+    spent: np.ndarray
+    total: np.ndarray
+
+
+def draw(
+    units: Units,
+    budget: np.ndarray,
+    rng: np.random.Generator,
+    allowance: Optional[Allowance] = None,
+) -> np.ndarray:
+    """Draws units of each sequence at random until its budget is spent.
 
     A unit that would overflow the budget is passed over; a smaller one may fit after it
     (create_pretraining_data.py).
 
     Args:
-        units: spans of token positions that don't overlap.
-        num_to_mask: the budget in pieces, never exceeded.
+        units: the units of all sequences.
+        budget: int64 [B], pieces; never exceeded.
         rng: source of randomness; only ``random()`` is drawn from.
+        allowance: a second budget, where there is one.
+
+    Returns:
+        bool [U]: whether a unit is selected.
     """
-    positions: List[int] = []
-    for index in permutation(rng, len(units)):
-        if len(positions) >= num_to_mask:
-            break
-        start, end = units[index]
-        if len(positions) + end - start <= num_to_mask:
-            positions.extend(range(start, end))
-    return sorted(positions)
+    rows = units.words.rows[units.first]
+    if not len(rows):
+        return np.zeros(0, bool)
+    counts = np.bincount(rows, minlength=len(budget))
+    index = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    shape = (len(budget), int(counts.max()))
+
+    def table(values: np.ndarray, padding: float) -> np.ndarray:
+        result = np.full(shape, padding, values.dtype)
+        result[rows, index] = values
+        return result
+
+    order = table(rng.random(len(rows)), 2.0).argsort(axis=1, kind="stable")
+
+    def in_turn(values: np.ndarray, padding: int) -> np.ndarray:
+        """[turn, B]: the values of the units in the order in which they are considered."""
+        return np.ascontiguousarray(np.take_along_axis(table(values, padding), order, axis=1).T)
+
+    # All sequences at once, one unit of each after the other.
+    lengths = in_turn(units.total(units.words.lengths), _NEVER)
+    room = budget.copy()
+    taken = np.empty(lengths.shape, bool)
+    if allowance is None:
+        for turn, length in enumerate(lengths):
+            fits = np.less_equal(length, room, out=taken[turn])
+            room -= length * fits
+    else:
+        left = allowance.total.copy()
+        at_most, spent = in_turn(allowance.at_most, 0), in_turn(allowance.spent, 0)
+        for turn, length in enumerate(lengths):
+            fits = (length <= room) & (at_most[turn] <= left)
+            taken[turn] = fits
+            room -= length * fits
+            left -= spent[turn] * fits
+    selected = np.empty(shape, bool)
+    np.put_along_axis(selected, order, taken.T, axis=1)
+    return selected[rows, index]

@@ -1,31 +1,83 @@
-"""The table of masking strategies: what to select, and what to put there."""
+"""The table of masking strategies: what to select, what to put there, and what else to predict."""
 
-from typing import Callable, List, NamedTuple, Sequence
+from typing import NamedTuple, Tuple
 
 from bert_wwm.core.registry import Registry
 from bert_wwm.masking import corruption, selection
 from bert_wwm.masking.corruption import Corruption
-from bert_wwm.masking.selection import Unit
+from bert_wwm.masking.selection import UnitMaker
 
 
 class Strategy(NamedTuple):
     """A way to turn text into a training signal.
 
     Attributes:
-        name: as the manifest of the records has it.
-        units: words (spans of token positions) -> the units that are masked as a whole.
-        corrupt: (original ids, id of [MASK], size of the vocabulary, rng) -> Corruption.
+        name: as the flag and the manifest of the records have it.
+        summary: one line for the help.
+        units: makes the units that are selected as a whole.
+        corrupt: draws units, and replaces them.
+        pairing: how sequences are made of documents, unless a flag says otherwise.
+        has_linguistic_labels: whether tags of the words are predicted too (LERT).
+        targets: readings of the corruption's further labels, the default first; one is recorded.
     """
 
     name: str
-    units: Callable[[Sequence[Unit]], List[Unit]]
-    corrupt: Callable[..., Corruption]
+    summary: str
+    units: UnitMaker
+    corrupt: Corruption
+    pairing: str = "nsp"
+    has_linguistic_labels: bool = False
+    targets: Tuple[str, ...] = ()
+
+    @property
+    def needs_similar_words(self) -> bool:
+        """Whether words are replaced by similar ones."""
+        return self.corrupt is corruption.similar_words_80_10_10
 
 
 STRATEGIES: Registry[Strategy] = Registry("masking strategy")
 
 for _strategy in (
-    Strategy("piece", selection.pieces, corruption.mask_80_10_10),
-    Strategy("whole_word", selection.whole_words, corruption.mask_80_10_10),
+    Strategy(
+        "piece",
+        "single pieces, 80/10/10: the original BERT",
+        selection.pieces,
+        corruption.mask_80_10_10,
+    ),
+    Strategy(
+        "wwm",
+        "whole words, 80/10/10: BERT-wwm and, with --pairing=contiguous, RoBERTa-wwm",
+        selection.whole_words,
+        corruption.mask_80_10_10,
+    ),
+    Strategy(
+        "ngram",
+        "1 to 4 words, 80/10/10",
+        selection.ngrams,
+        corruption.mask_80_10_10,
+    ),
+    Strategy(
+        "macbert",
+        "1 to 4 words, replaced by similar ones: MacBERT",
+        selection.ngrams,
+        corruption.similar_words_80_10_10,
+        pairing="sop",
+    ),
+    Strategy(
+        "pert",
+        "1 to 4 words, permuted: PERT",
+        selection.ngrams,
+        corruption.permute,
+        pairing="contiguous",
+        targets=("pointers", "origins"),
+    ),
+    Strategy(
+        "lert",
+        "1 to 4 words, 80/10/10, with their part of speech, entity and dependency: LERT",
+        selection.ngrams,
+        corruption.mask_80_10_10,
+        pairing="contiguous",
+        has_linguistic_labels=True,
+    ),
 ):
     STRATEGIES.add(_strategy.name, _strategy)

@@ -1,10 +1,10 @@
 """Records held against what a model expects, before they end up in its graph."""
 
-from typing import Mapping, Sequence
+from typing import List, Mapping, Sequence
 
-from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.records.io import decode_features, read_records
+from bert_wwm.records.decoding import decode_features
+from bert_wwm.records.framing import read_records
 from bert_wwm.records.schema import Schema
 
 
@@ -54,7 +54,9 @@ def check_records(
                 break
 
 
-def check_not_empty(paths: Sequence[str]) -> None:
-    """Raises DataError where files hold no record among them."""
-    if not any(files.size(path) for path in paths):
-        raise DataError(f"{', '.join(paths)}: no record; expected files that hold some")
+def fields_of(paths: Sequence[str]) -> List[str]:
+    """Returns the names of the fields of the first record. Raises DataError if there is none."""
+    for path in paths:
+        for record in read_records(path):
+            return sorted(decode_features(record, path))
+    raise DataError(f"{', '.join(paths)}: no record; expected files that hold some")

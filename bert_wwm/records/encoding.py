@@ -1,4 +1,4 @@
-"""Features to the bytes of a ``tf.train.Example``, without TensorFlow.
+"""Features to the bytes of ``tf.train.Example``s, many at once and without TensorFlow.
 
 The protocol buffer wire format (protobuf.dev/programming-guides/encoding) of
 tensorflow/core/example/{example,feature}.proto: ``Example.features = 1``, ``Features.feature = 1``
@@ -6,63 +6,123 @@ tensorflow/core/example/{example,feature}.proto: ``Example.features = 1``, ``Fea
 ``value = 1``. Keys are in order, so the bytes are those of a deterministic serialisation.
 """
 
-import struct
-from typing import Mapping, Sequence
+from typing import Dict, List, Mapping, Tuple
+
+import numpy as np
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.records.schema import FLOAT, Schema
+from bert_wwm.records.schema import FLOAT, Field, Schema
 
 _FLOAT_LIST, _INT64_LIST = 2, 3
+_SMALL = 1 << 7  # below it an integer is one byte
+_MAX = 1 << 21  # below it, three: ids, positions and labels, nothing that grows without bound
 
 
-class _Varints(dict):
-    """The variable-length encoding of non-negative integers, remembered."""
-
-    def __missing__(self, number: int) -> bytes:
-        if number < 0:
-            raise ValueError(f"{number} is negative")
-        encoded = bytearray()
-        rest = number
-        while rest > 0x7F:
-            encoded.append(rest & 0x7F | 0x80)
-            rest >>= 7
-        encoded.append(rest)
-        result = bytes(encoded)
-        if number < 1 << 17:  # ids, positions and lengths; nothing that grows without bound
-            self[number] = result
-        return result
-
-
-_VARINTS = _Varints()
-
-
-def encode_example(features: Mapping[str, Sequence[float]], schema: Schema) -> bytes:
-    """Returns the serialised Example of a record.
+def encode_examples(features: Mapping[str, np.ndarray], schema: Schema) -> List[bytes]:
+    """Returns the serialised Examples of a number of records.
 
     Args:
-        features: the values of each field; integers are not negative.
+        features: the values of each field, [records, length of the field]; integers are from 0 to
+            2 ** 21 - 1.
         schema: the fields.
 
     Raises:
-        DataError: a field is missing, or has another length than the schema says.
+        DataError: a field is missing, or has another shape or values than the schema says.
     """
-    encoded = b""
+    # Neighbouring fields of which all records take the same space are put together as columns.
+    parts: List[List[bytes]] = []
+    columns: List[np.ndarray] = []
+    count = next((len(features[field.name]) for field in schema if field.name in features), 0)
     for field in sorted(schema):
-        values = features.get(field.name)
-        if values is None or len(values) != field.length:
-            found = "no value" if values is None else f"{len(values)} values"
-            raise DataError(f"{field.name}: {found}; expected {field.length}")
+        values = _checked(features, field, count)
         if field.dtype == FLOAT:
-            packed = struct.pack(f"<{len(values)}f", *values)
-            value_list = _message(_FLOAT_LIST, _message(1, packed))
+            columns.append(_column(field, values.astype("<f4").view(np.uint8)))
+        elif not values.size or values.max() < _SMALL:
+            columns.append(_column(field, values.astype(np.uint8)))
         else:
-            packed = b"".join(map(_VARINTS.__getitem__, values))
-            value_list = _message(_INT64_LIST, _message(1, packed))
-        entry = _message(1, field.name.encode("ascii")) + _message(2, value_list)
-        encoded += _message(1, entry)
-    return _message(1, encoded)
+            parts += [_rows(columns, count), _varying(field, values)]
+            columns = []
+    parts.append(_rows(columns, count))
+    examples = map(b"".join, zip(*(part for part in parts if part)))
+    headers = _Headers(lambda size: _varint(1 << 3 | 2) + _varint(size))
+    return [headers[len(example)] + example for example in examples]
 
 
-def _message(number: int, payload: bytes) -> bytes:
-    """A length-delimited field (wire type 2)."""
-    return _VARINTS[number << 3 | 2] + _VARINTS[len(payload)] + payload
+def _checked(features: Mapping[str, np.ndarray], field: Field, count: int) -> np.ndarray:
+    values = features.get(field.name)
+    if values is None or values.shape != (count, field.length):
+        found = "no value" if values is None else f"values of shape {list(values.shape)}"
+        raise DataError(f"{field.name}: {found}; expected {[count, field.length]}")
+    if field.dtype != FLOAT and values.size and not 0 <= values.min() <= values.max() < _MAX:
+        raise DataError(f"{field.name}: a value is not from 0 to {_MAX - 1}")
+    return values
+
+
+def _column(field: Field, packed: np.ndarray) -> np.ndarray:
+    """uint8 [records, bytes]: a field of the same size in all records."""
+    header = np.frombuffer(_header(field, packed.shape[1]), np.uint8)
+    return np.concatenate([np.broadcast_to(header, (len(packed), len(header))), packed], axis=1)
+
+
+def _rows(columns: List[np.ndarray], count: int) -> List[bytes]:
+    if not columns:
+        return []
+    table = np.concatenate(columns, axis=1)
+    width, data = table.shape[1], table.tobytes()
+    return [data[start : start + width] for start in range(0, count * width, width)]
+
+
+def _varying(field: Field, values: np.ndarray) -> List[bytes]:
+    """A field whose size differs from record to record: varints of 7 bits a byte, lowest first."""
+    sizes = 1 + (values >= _SMALL) + (values >= 1 << 14)
+    spread = np.empty((*values.shape, 3), np.uint8)
+    for place in range(3):
+        goes_on = (sizes > place + 1).astype(np.uint8) << 7
+        spread[..., place] = (values >> 7 * place) & 0x7F | goes_on
+    data = spread[np.arange(3) < sizes[..., None]].tobytes()
+    ends = np.cumsum(sizes.sum(axis=1)).tolist()
+    headers = _Headers(lambda size: _header(field, size))
+    return [headers[end - start] + data[start:end] for start, end in zip([0, *ends[:-1]], ends)]
+
+
+class _Headers(Dict[int, bytes]):
+    """What stands before a payload of a size, remembered."""
+
+    def __init__(self, make) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, size: int) -> bytes:
+        header = self[size] = self._make(size)
+        return header
+
+
+def _header(field: Field, size: int) -> bytes:
+    """What stands before the packed values of a field, ``size`` bytes."""
+    number = _FLOAT_LIST if field.dtype == FLOAT else _INT64_LIST
+    lengths, inside = _nested(size, [1, number, 2])
+    key = _tag(1, len(field.name)) + field.name.encode("ascii")
+    # The entry of the map holds the key as well.
+    return _tag(1, lengths + len(key)) + key + inside
+
+
+def _nested(size: int, numbers: List[int]) -> Tuple[int, bytes]:
+    """Wraps a payload in messages, the innermost first; returns their size and their tags."""
+    tags = b""
+    for number in numbers:
+        tags = _tag(number, size + len(tags)) + tags
+    return size + len(tags), tags
+
+
+def _tag(number: int, size: int) -> bytes:
+    """The beginning of a length-delimited field (wire type 2)."""
+    return _varint(number << 3 | 2) + _varint(size)
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)

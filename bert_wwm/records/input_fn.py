@@ -3,10 +3,13 @@
 from typing import Any, Callable, Dict, Sequence
 
 from bert_wwm.compat import tf
+from bert_wwm.core import files
+from bert_wwm.core.shards import manifest_path
+from bert_wwm.records.framing import compression_of
 from bert_wwm.records.schema import FLOAT, Schema
 
-# Records come mixed within a block of documents; this is about one block with ten duplicates, 80 MB
-# at length 128.
+# Records come mixed within a block of documents; this is two blocks with ten duplicates, 80 MB at
+# length 128.
 _SHUFFLE_RECORDS = 100_000
 _PARALLEL_FILES = 8
 
@@ -26,11 +29,8 @@ def train_input_fn(paths: Sequence[str], schema: Schema, seed: int) -> InputFn:
     """
 
     def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
-        dataset = tf.data.Dataset.from_tensor_slices(list(paths))
-        dataset = dataset.shuffle(len(paths), seed=seed).repeat()
-        dataset = dataset.interleave(
-            tf.data.TFRecordDataset, cycle_length=min(_PARALLEL_FILES, len(paths))
-        )
+        dataset = _files(paths).shuffle(len(paths), seed=seed).repeat()
+        dataset = dataset.interleave(_records, cycle_length=min(_PARALLEL_FILES, len(paths)))
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
         return _batches(dataset, schema, params["batch_size"], drop_remainder=True)
 
@@ -47,10 +47,26 @@ def eval_input_fn(paths: Sequence[str], schema: Schema, drop_remainder: bool) ->
     """
 
     def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
-        dataset = tf.data.TFRecordDataset(list(paths))
+        dataset = _files(paths).flat_map(_records)
         return _batches(dataset, schema, params["batch_size"], drop_remainder)
 
     return input_fn
+
+
+def _files(paths: Sequence[str]) -> "tf.data.Dataset":
+    """Files and their compressions, which the shards of a run share."""
+    compressions: Dict[str, str] = {}
+    for path in paths:
+        run = manifest_path(path)
+        if run not in compressions and files.size(path):  # an empty one doesn't tell
+            compressions[run] = compression_of(path)
+    return tf.data.Dataset.from_tensor_slices(
+        (list(paths), [compressions.get(manifest_path(path), "") for path in paths])
+    )
+
+
+def _records(path: tf.Tensor, compression: tf.Tensor) -> "tf.data.Dataset":
+    return tf.data.TFRecordDataset(path, compression_type=compression)
 
 
 def _batches(

@@ -1,20 +1,14 @@
-"""What records were made with, beside the records; the trainer compares and refuses.
-
-``tf_examples.tfrecord`` is described by ``tf_examples.tfrecord.manifest.json``, the shards
-``wiki.tfrecord-00003-of-00064`` all by ``wiki.tfrecord.manifest.json``.
-"""
+"""What records were made with, beside the records; the trainer compares and refuses."""
 
 import dataclasses
 import json
-import re
 from typing import Dict, List, Optional, Sequence
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.shards import base_name, manifest_path
 
-FORMAT = 1
-_SUFFIX = ".manifest.json"
-_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+FORMAT = 2
 
 
 @dataclasses.dataclass
@@ -23,6 +17,8 @@ class Manifest:
 
     Attributes:
         strategy: name of the masking strategy.
+        pairing: how sequences were made of documents.
+        labels: fields of further labels of each prediction.
         max_seq_length: tokens of a sequence.
         max_predictions_per_seq: pieces to predict in a sequence, at most.
         vocab_size: number of pieces.
@@ -33,10 +29,13 @@ class Manifest:
         flags: all flags of the run.
         counts: what was counted.
         files: records and bytes of each file, by base name.
+        run: what decides the records' bytes, compared when the same run is started again.
         format: version of this format.
     """
 
     strategy: str
+    pairing: str
+    labels: List[str]
     max_seq_length: int
     max_predictions_per_seq: int
     vocab_size: int
@@ -47,25 +46,22 @@ class Manifest:
     flags: Dict[str, object]
     counts: Dict[str, object]
     files: Dict[str, Dict[str, int]]
+    run: Dict[str, Dict[str, object]]
     format: int = FORMAT
-
-    def save(self, path: str) -> None:
-        """Writes the manifest as JSON."""
-        text = json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2)
-        files.write_text(path, text + "\n")
 
     @classmethod
     def load(cls, path: str) -> "Manifest":
         """Reads a manifest. Raises DataError where it can't be understood."""
         try:
             values = json.loads(files.read_bytes(path).decode("utf-8"))
+            found = dict(values).get("format", FORMAT)
+            if found != FORMAT:  # its fields differ too
+                raise DataError(f"{path}: has format {found}; expected format {FORMAT}")
             manifest = cls(**values)
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: not a manifest of records ({error})") from None
         if not isinstance(manifest.files, dict) or not isinstance(manifest.flags, dict):
             raise DataError(f"{path}: not a manifest of records (files or flags are missing)")
-        if manifest.format != FORMAT:
-            raise DataError(f"{path}: has format {manifest.format}; expected format {FORMAT}")
         return manifest
 
     def check_vocabulary(self, path: str, sha256: str) -> None:
@@ -75,28 +71,6 @@ class Manifest:
                 f"{path}: the records were made with a vocabulary of SHA-256 {self.vocab_sha256}, "
                 f"but --vocab_file has {sha256}"
             )
-
-
-def manifest_path(record_path: str) -> str:
-    """Returns where the manifest of a file of records is."""
-    return _SHARD.sub("", record_path) + _SUFFIX
-
-
-def base_name(path: str) -> str:
-    """The last part of a path, local or in a bucket."""
-    return path.rsplit("/", 1)[-1]
-
-
-def find_records(patterns: Sequence[str]) -> List[str]:
-    """Returns the files of records that patterns name; ``wiki.tfrecord*`` leaves manifests out.
-
-    Raises:
-        DataError: a pattern names no file of records.
-    """
-    found = [path for path in files.find(patterns) if not path.endswith(_SUFFIX)]
-    if not found:
-        raise DataError(f"{','.join(patterns)}: names only manifests; expected files of records")
-    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,11 +154,11 @@ def _check_size(path: str, where: str, manifest: Manifest) -> None:
 
 
 def _check_agreement(manifests: Dict[str, Manifest]) -> None:
-    """The files of one run share a vocabulary and a strategy."""
+    """The files of one run share a vocabulary, a strategy and their fields."""
     first: Optional[str] = None
     for path, manifest in manifests.items():
         first = first or path
-        for name in ("strategy", "vocab_sha256", "do_lower_case", "tokenizer"):
+        for name in ("strategy", "pairing", "labels", "vocab_sha256", "do_lower_case", "tokenizer"):
             mine, other = getattr(manifests[first], name), getattr(manifest, name)
             if mine != other:
                 raise ConfigError(

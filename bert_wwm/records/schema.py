@@ -1,9 +1,9 @@
 """One table of the fields of a record; writer and reader are derived from it.
 
-Names and types are google-research/bert's, whose ``run_pretraining.py`` reads these records.
+Names and types are those that google-research/bert's ``run_pretraining.py`` and HFL's of LERT read.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 INT, FLOAT = "int64", "float32"
 
@@ -25,14 +25,30 @@ class Field(NamedTuple):
 Schema = Tuple[Field, ...]
 
 
-def pretraining_schema(max_seq_length: int, max_predictions_per_seq: int) -> Schema:
-    """The fields of records for masked LM and next sentence prediction."""
-    return (
+def pretraining_schema(
+    max_seq_length: int,
+    max_predictions_per_seq: int,
+    has_pair_label: bool = True,
+    labels: Sequence[str] = (),
+) -> Schema:
+    """The fields of records for pretraining.
+
+    Args:
+        max_seq_length: tokens of a sequence.
+        max_predictions_per_seq: most predictions of a sequence.
+        has_pair_label: whether something is to be told of the pair of segments.
+        labels: further labels of each prediction: ``pos_labels``, ``ner_labels`` and
+            ``dep_labels`` for LERT, ``target_positions`` for PERT.
+    """
+    fields = [
         Field("input_ids", INT, max_seq_length),
         Field("input_mask", INT, max_seq_length),
         Field("segment_ids", INT, max_seq_length),
         Field("masked_lm_positions", INT, max_predictions_per_seq),
         Field("masked_lm_ids", INT, max_predictions_per_seq),
         Field("masked_lm_weights", FLOAT, max_predictions_per_seq),
-        Field("next_sentence_labels", INT, 1),
-    )
+    ]
+    fields += [Field(label, INT, max_predictions_per_seq) for label in labels]
+    if has_pair_label:
+        fields.append(Field("next_sentence_labels", INT, 1))
+    return tuple(fields)

@@ -1,1 +1,1 @@
-"""What people look at: examples in the terminal, curves."""
+"""What records hold, in the terminal and as a page; learning curves."""

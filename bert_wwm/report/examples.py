@@ -1,82 +1,148 @@
-"""Training examples as a reader sees them: words parted by blanks, what was masked in colour."""
+"""Training examples as they were before masking: originals put back, words found anew.
 
+A record holds neither: the originals are in the labels, and the words are found by a segmenter in
+the text that the pieces give. That text lacks what the tokenizer dropped (case, white space), so a
+few words differ from those that the records were made with.
+"""
+
+import dataclasses
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from bert_wwm.core.errors import DataError
+from bert_wwm.masking.corruption import Kind
+from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.text.alignment import word_lengths
 from bert_wwm.text.segmenters import Segmenter
 from bert_wwm.text.tokenizer import Piece
-from bert_wwm.text.vocabulary import CLS, MASK, SEP, Vocabulary
+from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK, Vocabulary
 
-_RED, _YELLOW, _GREEN, _RESET = "\033[41m", "\033[43;30m", "\033[42;30m", "\033[0m"
+Features = Dict[str, List[float]]
+# Positions [start, end) of an example.
+Span = Tuple[int, int]
+
+PAIR_LABEL = "next_sentence_labels"
+# Further labels that a prediction may have.
+LABELS = (*(inventory.feature for inventory in INVENTORIES.values()), "target_positions")
+
+_PREDICTION = ("masked_lm_positions", "masked_lm_ids")
+
+# A segmenter takes the sign for a missing glyph for one character, but [UNK] for several.
+_UNKNOWN_CHARACTER = "〓"
 
 
-def legend(colour: bool) -> str:
-    """Says what the marks mean."""
-    if not colour:
-        return "[x] masked   [x>y] replaced by y   [x=] kept, but to be predicted"
-    return (
-        f"{_RED}x{_RESET} masked   {_YELLOW}x>y{_RESET} replaced by y   "
-        f"{_GREEN}x{_RESET} kept, but to be predicted"
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """An example; positions count its tokens from 0, padding is left out.
+
+    Attributes:
+        where: file and number of the record.
+        originals: the pieces before masking, special tokens included.
+        shown: the pieces that the model sees, as many.
+        kinds: what became of each selected position. SIMILAR stands for all words that MacBERT
+            puts in place of another, since a record doesn't tell them apart.
+        segments: the segments, without special tokens.
+        words: the words of all segments.
+        max_seq_length: tokens that the record has room for.
+        pair_label: of the two segments, where they have one.
+        labels: by field, further labels of the selected positions, in the order of ``kinds``.
+    """
+
+    where: str
+    originals: List[str]
+    shown: List[str]
+    kinds: Dict[int, Kind]
+    segments: List[Span]
+    words: List[Span]
+    max_seq_length: int
+    pair_label: Optional[int]
+    labels: Dict[str, List[int]]
+
+    @property
+    def num_pieces(self) -> int:
+        """Number of tokens that might be selected: all but the special ones."""
+        return sum(end - start for start, end in self.segments)
+
+
+def parse_examples(
+    records: Sequence[Features],
+    where: Sequence[str],
+    vocabulary: Vocabulary,
+    segmenter: Segmenter,
+    strategy: Optional[str],
+) -> List[Example]:
+    """Returns the examples of records.
+
+    Args:
+        records: their values, by field; all fields of ``pretraining_schema`` are there.
+        where: file and number of each.
+        vocabulary: the vocabulary that they were made with.
+        segmenter: finds the words; it gets all texts at once.
+        strategy: the masking strategy, if it is known.
+
+    Raises:
+        DataError: a label or a position is out of range.
+    """
+    examples = [_parse(*pair, vocabulary, strategy) for pair in zip(records, where)]
+    segments = [(example, segment) for example in examples for segment in example.segments]
+    written = [_write_out(example.originals[slice(*segment)]) for example, segment in segments]
+    found = segmenter.segment([text for text, _ in written])
+    for (example, (start, end)), (_, pieces), words in zip(segments, written, found):
+        for length in word_lengths(pieces, words) or [1] * (end - start):
+            example.words.append((start, start + length))
+            start += length
+    return examples
+
+
+def _parse(
+    features: Features, where: str, vocabulary: Vocabulary, strategy: Optional[str]
+) -> Example:
+    used = int(sum(features["input_mask"]))
+    shown = [vocabulary.pieces[int(i)] for i in features["input_ids"][:used]]
+    originals = list(shown)
+    kinds = {}
+    replaced = Kind.SIMILAR if strategy == "macbert" else Kind.RANDOM
+    if "target_positions" in features:
+        replaced = Kind.MOVED
+    weights = features["masked_lm_weights"]
+    predictions = [index for index, weight in enumerate(weights) if weight]
+    for index in predictions:
+        position, label = (int(features[f][index]) for f in _PREDICTION)
+        if position >= used or label >= len(vocabulary):
+            raise DataError(
+                f"{where}: predicts piece {label} at position {position}; expected one of "
+                f"{len(vocabulary)} pieces at one of {used} positions"
+            )
+        originals[position] = vocabulary.pieces[label]
+        if shown[position] == MASK:
+            kinds[position] = Kind.MASK
+        else:
+            kinds[position] = Kind.KEPT if shown[position] == originals[position] else replaced
+    pair_label = features.get(PAIR_LABEL)
+    return Example(
+        where,
+        originals,
+        shown,
+        kinds,
+        _segments(originals, kinds),
+        [],
+        len(features["input_ids"]),
+        int(pair_label[0]) if pair_label else None,
+        {
+            name: [int(features[name][index]) for index in predictions]
+            for name in LABELS
+            if name in features
+        },
     )
 
 
-def render_example(
-    features: Dict[str, Sequence[float]],
-    vocabulary: Vocabulary,
-    segmenter: Segmenter,
-    colour: bool,
-) -> str:
-    """Returns an example as text, a line for each segment.
-
-    The originals are put back from the labels, and the words found anew, since records hold none.
-
-    Args:
-        features: the values of a record.
-        vocabulary: the vocabulary that it was made with.
-        segmenter: finds the words.
-        colour: mark by the terminal's colours, not by brackets.
-    """
-    ids = [int(i) for i, used in zip(features["input_ids"], features["input_mask"]) if used]
-    shown = [vocabulary.pieces[i] for i in ids]
-    originals = list(shown)
-    marks: Dict[int, str] = {}
-    for position, label, weight in zip(
-        features["masked_lm_positions"], features["masked_lm_ids"], features["masked_lm_weights"]
-    ):
-        if weight:
-            originals[int(position)] = vocabulary.pieces[int(label)]
-            marks[int(position)] = shown[int(position)]
-    lines = []
-    start = 0
-    for end, piece in enumerate(originals):
-        if piece == SEP and end not in marks:
-            lines.append(_render_segment(originals, marks, start, end, segmenter, colour))
-            start = end + 1
-    return "\n".join(lines)
-
-
-def _render_segment(
-    originals: List[str],
-    marks: Dict[int, str],
-    start: int,
-    end: int,
-    segmenter: Segmenter,
-    colour: bool,
-) -> str:
-    if originals[start] == CLS:
-        start += 1
-    text, pieces = _write_out(originals[start:end])
-    lengths = word_lengths(pieces, segmenter.segment([text])[0]) or [1] * len(pieces)
-    words = []
-    position = start
-    for length in lengths:
-        word = "".join(
-            _mark(originals[p], marks.get(p), p > position, colour)
-            for p in range(position, position + length)
-        )
-        words.append(word)
-        position += length
-    return " ".join(words)
+def _segments(originals: Sequence[str], kinds: Dict[int, Kind]) -> List[Span]:
+    segments = []
+    start = int(originals[:1] == [CLS])
+    for position, piece in enumerate(originals):
+        if piece == SEP and position not in kinds:
+            segments.append((start, position))
+            start = position + 1
+    return segments
 
 
 def _write_out(pieces: Sequence[str]) -> Tuple[str, List[Piece]]:
@@ -84,7 +150,7 @@ def _write_out(pieces: Sequence[str]) -> Tuple[str, List[Piece]]:
     text = ""
     placed = []
     for piece in pieces:
-        surface = piece[2:] if piece.startswith("##") and len(piece) > 2 else piece
+        surface = _UNKNOWN_CHARACTER if piece == UNK else surface_of(piece)
         if text and surface == piece and (text[-1] + surface[0]).isascii():
             text += " "
         placed.append(Piece(piece, 0, len(text), len(text) + len(surface)))
@@ -92,12 +158,6 @@ def _write_out(pieces: Sequence[str]) -> Tuple[str, List[Piece]]:
     return text, placed
 
 
-def _mark(original: str, shown: Optional[str], continues: bool, colour: bool) -> str:
-    surface = original[2:] if continues and original.startswith("##") else original
-    if shown is None:
-        return surface
-    if shown == MASK:
-        return f"{_RED}{surface}{_RESET}" if colour else f"[{surface}]"
-    if shown == original:
-        return f"{_GREEN}{surface}{_RESET}" if colour else f"[{surface}=]"
-    return f"{_YELLOW}{surface}>{shown}{_RESET}" if colour else f"[{surface}>{shown}]"
+def surface_of(piece: str) -> str:
+    """Returns a piece without the mark that it continues a word of the tokenizer."""
+    return piece[2:] if piece.startswith("##") and len(piece) > 2 else piece

@@ -1,14 +1,13 @@
-"""Documents from files in google-research/bert's format, and blocks of documents.
+"""Documents in google-research/bert's format: one sentence a line, a blank line between documents.
 
-One sentence a line, a blank line between documents; ``.gz`` files are decompressed. Unlike
-google-research/bert a document never goes on in the next file.
+Unlike google-research/bert a document never goes on in the next file, and a very long one, such as
+a file without any blank line, is taken apart: so memory stays bounded whatever the corpus.
 """
 
-from typing import Iterable, Iterator, List, NamedTuple, Sequence
+from typing import Iterator, List, NamedTuple, Sequence
 
-from bert_wwm.core import files
-
-BLOCK_BYTES = 4 << 20
+from bert_wwm.core.errors import DataError
+from bert_wwm.text.blocks import DOCUMENT_BYTES, Stretch, read_stretches
 
 
 class Document(NamedTuple):
@@ -18,11 +17,13 @@ class Document(NamedTuple):
         sentences: its lines without surrounding white space; none is empty.
         path: the file.
         line: where it begins, counted from 1.
+        is_rest: it goes on with a document that was too long.
     """
 
     sentences: List[str]
     path: str
     line: int
+    is_rest: bool
 
     @property
     def size(self) -> int:
@@ -30,52 +31,47 @@ class Document(NamedTuple):
         return sum(len(sentence.encode("utf-8")) + 1 for sentence in self.sentences)
 
 
+def parse_documents(stretch: Stretch) -> Iterator[Document]:
+    """Yields the documents of a stretch of a file; those longer than DOCUMENT_BYTES in parts.
+
+    Raises:
+        DataError: a byte is not UTF-8; ``path:line``.
+    """
+    sentences: List[str] = []
+    first = size = 0
+    is_rest = stretch.is_rest
+    for number, line in enumerate(decode(stretch).split("\n"), stretch.line):
+        sentence = line.strip()
+        if sentences and (not sentence or size >= DOCUMENT_BYTES):
+            yield Document(sentences, stretch.path, first, is_rest)
+            is_rest = bool(sentence)
+            sentences, size = [], 0
+        if sentence:
+            if not sentences:
+                first = number
+            sentences.append(sentence)
+            size += 3 * len(sentence)  # about its bytes
+        else:
+            is_rest = False
+    if sentences:
+        yield Document(sentences, stretch.path, first, is_rest)
+
+
+def decode(stretch: Stretch) -> str:
+    """Returns the text of a stretch. Raises DataError where it is not UTF-8."""
+    try:
+        return stretch.text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = stretch.line + stretch.text.count(b"\n", 0, error.start)
+        column = error.start - stretch.text.rfind(b"\n", 0, error.start)
+        raise DataError(
+            f"{stretch.path}:{line}: byte 0x{stretch.text[error.start]:02x} at column {column} is "
+            "not UTF-8; expected UTF-8 text"
+        ) from None
+
+
 def read_documents(paths: Sequence[str]) -> Iterator[Document]:
     """Yields the documents of files in their order. Raises DataError (``path:line``)."""
     for path in paths:
-        sentences: List[str] = []
-        first = 0
-        for number, line in enumerate(files.read_lines(path), 1):
-            sentence = line.strip()
-            if sentence:
-                if not sentences:
-                    first = number
-                sentences.append(sentence)
-            elif sentences:
-                yield Document(sentences, path, first)
-                sentences = []
-        if sentences:
-            yield Document(sentences, path, first)
-
-
-def blocks(
-    documents: Iterable[Document], block_bytes: int = BLOCK_BYTES
-) -> Iterator[List[Document]]:
-    """Cuts a corpus into blocks of whole documents.
-
-    A block is closed by the document that fills it, once it has two (the random sentences of next
-    sentence prediction come from other documents of the block). A rest that is less than half a
-    block, or a single document, joins the block before it. So the blocks depend on the corpus
-    alone.
-
-    Args:
-        documents: the corpus.
-        block_bytes: size of a block in bytes of UTF-8.
-    """
-    closed: List[Document] = []
-    block: List[Document] = []
-    size = 0
-    for document in documents:
-        block.append(document)
-        size += document.size
-        if size >= block_bytes and len(block) > 1:
-            if closed:
-                yield closed
-            closed, block, size = block, [], 0
-    if closed and (len(block) < 2 or size < block_bytes // 2):
-        closed += block
-        block = []
-    if closed:
-        yield closed
-    if block:
-        yield block
+        for stretch in read_stretches(path):
+            yield from parse_documents(stretch)

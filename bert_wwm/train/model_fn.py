@@ -40,7 +40,7 @@ def pretraining_model_fn(
     settings: PretrainingSettings,
     log: Callable[[str], None],
 ) -> Callable[..., "tf.estimator.tpu.TPUEstimatorSpec"]:
-    """Returns the ``model_fn`` of masked LM and next sentence prediction.
+    """Returns the ``model_fn`` of masked LM and, where records label pairs, their prediction.
 
     Args:
         config: the encoder.
@@ -68,10 +68,13 @@ def pretraining_model_fn(
             features["masked_lm_ids"],
             features["masked_lm_weights"],
         )
-        nsp = next_sentence_output(
-            config, model.get_pooled_output(), features["next_sentence_labels"]
-        )
-        loss = mlm.loss + nsp.loss
+        loss = mlm.loss
+        nsp = None
+        if "next_sentence_labels" in features:
+            nsp = next_sentence_output(
+                config, model.get_pooled_output(), features["next_sentence_labels"]
+            )
+            loss += nsp.loss
         # The Estimator restores what this training has left in its folder; without such a
         # checkpoint the weights start from another, or at random.
         latest = tf.train.latest_checkpoint(params["model_dir"])
@@ -101,9 +104,10 @@ def pretraining_model_fn(
                 "loss": loss,
                 "masked_lm_loss": mlm.loss,
                 "masked_lm_accuracy": _masked_lm_accuracy(mlm, features),
-                "next_sentence_loss": nsp.loss,
                 "learning_rate": step.learning_rate,
             }
+            if nsp:
+                scalars["next_sentence_loss"] = nsp.loss
             hooks.append(
                 ProgressHook(
                     scalars,
@@ -167,18 +171,22 @@ def _masked_lm_accuracy(mlm: HeadOutput, features: Dict[str, tf.Tensor]) -> tf.T
 
 
 def _metric_inputs(
-    mlm: HeadOutput, nsp: HeadOutput, features: Dict[str, tf.Tensor]
+    mlm: HeadOutput, nsp: Optional[HeadOutput], features: Dict[str, tf.Tensor]
 ) -> Dict[str, tf.Tensor]:
     """What the metrics need; on TPU it travels to the host, so the predictions go, not [V] rows."""
-    return {
+    inputs = {
         "masked_lm_example_loss": mlm.per_example_loss,
         "masked_lm_predictions": tf.argmax(mlm.log_probs, axis=-1, output_type=tf.int32),
         "masked_lm_ids": tf.reshape(features["masked_lm_ids"], [-1]),
         "masked_lm_weights": tf.reshape(features["masked_lm_weights"], [-1]),
-        "next_sentence_example_loss": nsp.per_example_loss,
-        "next_sentence_predictions": tf.argmax(nsp.log_probs, axis=-1, output_type=tf.int32),
-        "next_sentence_labels": tf.reshape(features["next_sentence_labels"], [-1]),
     }
+    if nsp:
+        inputs["next_sentence_example_loss"] = nsp.per_example_loss
+        inputs["next_sentence_predictions"] = tf.argmax(
+            nsp.log_probs, axis=-1, output_type=tf.int32
+        )
+        inputs["next_sentence_labels"] = tf.reshape(features["next_sentence_labels"], [-1])
+    return inputs
 
 
 def eval_metrics(
@@ -186,21 +194,23 @@ def eval_metrics(
     masked_lm_predictions: tf.Tensor,
     masked_lm_ids: tf.Tensor,
     masked_lm_weights: tf.Tensor,
-    next_sentence_example_loss: tf.Tensor,
-    next_sentence_predictions: tf.Tensor,
-    next_sentence_labels: tf.Tensor,
+    next_sentence_example_loss: Optional[tf.Tensor] = None,
+    next_sentence_predictions: Optional[tf.Tensor] = None,
+    next_sentence_labels: Optional[tf.Tensor] = None,
 ) -> Dict[str, Any]:
-    """google-research/bert's four metrics, as means over the predictions of the whole set.
+    """google-research/bert's metrics, as means over the predictions of the whole set.
 
     All arguments are of shape [predictions] (B * P or B); losses are in nats.
     """
-    return {
+    metrics = {
         "masked_lm_accuracy": tf.metrics.accuracy(
             labels=masked_lm_ids, predictions=masked_lm_predictions, weights=masked_lm_weights
         ),
         "masked_lm_loss": tf.metrics.mean(masked_lm_example_loss, weights=masked_lm_weights),
-        "next_sentence_accuracy": tf.metrics.accuracy(
-            labels=next_sentence_labels, predictions=next_sentence_predictions
-        ),
-        "next_sentence_loss": tf.metrics.mean(next_sentence_example_loss),
     }
+    if next_sentence_labels is not None:
+        metrics["next_sentence_accuracy"] = tf.metrics.accuracy(
+            labels=next_sentence_labels, predictions=next_sentence_predictions
+        )
+        metrics["next_sentence_loss"] = tf.metrics.mean(next_sentence_example_loss)
+    return metrics

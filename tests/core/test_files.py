@@ -1,7 +1,13 @@
+import errno
 import gzip
 import os
+import pathlib
+import shutil
+import tempfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -30,10 +36,43 @@ def test_broken_gzip_is_named(tmp_path, keep):
         list(files.read_lines(path))
 
 
-def test_text_that_only_claims_to_be_gzip_is_named(tmp_path):
-    path = write(tmp_path / "a.gz", b"plain text")
-    with pytest.raises(DataError, match=r"a\.gz:1: broken gzip data"):
-        list(files.read_lines(path))
+def test_compression_is_told_by_the_content_not_by_the_name(tmp_path):
+    plain = write(tmp_path / "a.gz", "一\n".encode())
+    packed = write(tmp_path / "b.txt", gzip.compress("一\n".encode()))
+    for path, expected in ((plain, False), (packed, True)):
+        assert files.is_gzip(path) is expected
+        assert list(files.read_lines(path)) == ["一"]
+        assert files.read_bytes(path) == "一\n".encode()
+    assert files.text_size(plain) == files.size(plain)
+    assert files.text_size(packed) == 3 * files.size(packed)
+    for content in b"", b"\x1f", b"\x1f\x8b":
+        path = write(tmp_path / "c", content)
+        assert not files.is_gzip(path)
+        assert files.read_bytes(path) == content
+
+
+@given(st.lists(st.binary(max_size=50)), st.integers(1, 20))
+def test_chunks_are_those_of_the_whole_of_several_gzip_files(parts, size):
+    whole = b"".join(parts)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = write(pathlib.Path(folder, "a"), b"x" + whole)
+        packed = write(pathlib.Path(folder, "b"), b"".join(map(files.compress, [b"x", *parts])))
+        expected = [(b"x" + whole)[n : n + size] for n in range(0, len(whole) + 1, size)]
+        assert list(files.read_chunks(plain, size)) == expected
+        assert list(files.read_chunks(packed, size)) == expected
+
+
+def test_compression_gives_the_same_bytes_every_time(monkeypatch):
+    first = files.compress(b"text")
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    assert files.compress(b"text") == first
+    assert gzip.decompress(first + files.compress(b" and more")) == b"text and more"
+
+
+def test_broken_gzip_is_named_in_chunks_too(tmp_path):
+    path = write(tmp_path / "a.gz", files.compress(os.urandom(200))[:100])
+    with pytest.raises(DataError, match=r"a\.gz: broken gzip data"):
+        list(files.read_chunks(path, 10))
 
 
 def test_invalid_utf8_is_named_by_line_and_column(tmp_path):
@@ -116,3 +155,60 @@ def test_write_text_makes_folders_and_replaces(tmp_path):
     assert files.read_bytes(path).decode() == "二\n"
     assert files.size(path) == 4
     assert os.stat(path).st_mode & 0o444
+
+
+def test_a_file_is_moved_over_another_in_one_step(tmp_path):
+    path = write(tmp_path / "a", b"new")
+    to = tmp_path / "deep" / "b"
+    files.move(path, str(to))
+    assert to.read_bytes() == b"new" and not os.path.exists(path)
+    files.move(write(tmp_path / "a", b"newer"), str(to))
+    assert to.read_bytes() == b"newer"
+    (tmp_path / "link").symlink_to(to)
+    files.move(write(tmp_path / "a", b"newest"), str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink() and to.read_bytes() == b"newest"
+
+
+def test_a_file_is_moved_to_another_file_system(tmp_path, monkeypatch):
+    rename = os.replace
+
+    def replace(source, target):
+        if os.path.dirname(source) != os.path.dirname(target):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    path = write(tmp_path / "a", b"new")
+    to = tmp_path / "deep" / "b"
+    monkeypatch.setattr(shutil, "copyfile", fails)
+    with pytest.raises(OSError, match="full"):
+        files.move(path, str(to))
+    assert os.listdir(tmp_path / "deep") == [] and os.path.exists(path)
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "replace", replace)
+    files.move(path, str(to))
+    assert to.read_bytes() == b"new" and not os.path.exists(path)
+
+
+def fails(*arguments):
+    raise OSError("full")
+
+
+def test_a_file_is_moved_into_a_bucket(tmp_path):
+    path = write(tmp_path / "a", b"new")
+    (tmp_path / "bucket").mkdir()
+    to = f"file://{tmp_path}/bucket/b"
+    files.write_text(to, "old")
+    files.move(path, to)
+    assert os.listdir(tmp_path / "bucket") == ["b"] and not os.path.exists(path)
+    assert files.read_bytes(to) == b"new"
+    assert files.size(to) == 3
+    assert abs(files.modified(to) - files.modified(str(tmp_path / "bucket" / "b"))) < 1e9
+
+
+def test_what_cannot_be_written_is_told_before(tmp_path):
+    files.check_writable(str(tmp_path / "a"))
+    files.check_writable("gs://bucket/a")
+    for path, message in ((str(tmp_path), "is no regular file"), ("", "no name")):
+        with pytest.raises(DataError, match=f"{message}; expected the name of a file to write"):
+            files.check_writable(path)

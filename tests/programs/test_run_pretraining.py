@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from bert_wwm.core.shards import manifest_path
 from bert_wwm.report.curves import read_scalars
 from bert_wwm.train.optimizers import OPTIMIZERS
 
@@ -189,7 +190,7 @@ def test_a_folder_with_another_model_is_not_gone_on_with(trained, pretrain, tmp_
     "flags, have, want",
     [
         (["--max_seq_length=64"], "max_seq_length = 32", "--max_seq_length is 64"),
-        (["--masking_strategy=piece"], "strategy = whole_word", "--masking_strategy is piece"),
+        (["--masking_strategy=piece"], "strategy = wwm", "--masking_strategy is piece"),
     ],
 )
 def test_records_of_another_kind_are_refused(pretrain, tmp_path, flags, have, want):
@@ -222,7 +223,7 @@ def test_broken_records_are_named_with_the_place(pretrain, records, tmp_path):
     copy.write_bytes(pathlib.Path(records).read_bytes()[:middle])
     error = pretrain(model, "--do_train", f"--input_file={copy}", status=1).stderr
     assert re.search(r"a\.tfrecord: record \d+ at byte \d+ is truncated or corrupt", error)
-    shutil.copy(records + ".manifest.json", tmp_path)
+    shutil.copy(manifest_path(records), tmp_path)
     error = pretrain(model, "--do_train", f"--input_file={copy}", status=1).stderr
     assert "its manifest says" in error
 

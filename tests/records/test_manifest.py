@@ -4,16 +4,13 @@ import json
 import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.records.manifest import (
-    Expectation,
-    Manifest,
-    check,
-    find_records,
-    manifest_path,
-)
+from bert_wwm.core.shards import manifest_path
+from bert_wwm.records.manifest import Expectation, Manifest, check
 
 MANIFEST = Manifest(
-    strategy="whole_word",
+    strategy="wwm",
+    pairing="nsp",
+    labels=[],
     max_seq_length=128,
     max_predictions_per_seq=20,
     vocab_size=21128,
@@ -24,7 +21,16 @@ MANIFEST = Manifest(
     flags={},
     counts={},
     files={"a.tfrecord": {"records": 1, "bytes": 4}},
+    run={"flag": {"random_seed": 1}},
 )
+
+
+def save(manifest, path):
+    """Puts a manifest beside a file of records."""
+    with open(manifest_path(str(path)), "w") as stream:
+        json.dump(dataclasses.asdict(manifest), stream)
+
+
 EXPECTED = Expectation(max_seq_length=128, max_predictions_per_seq=20, vocab_size=21128)
 
 
@@ -32,13 +38,8 @@ EXPECTED = Expectation(max_seq_length=128, max_predictions_per_seq=20, vocab_siz
 def record(tmp_path):
     path = tmp_path / "a.tfrecord"
     path.write_bytes(b"data")
-    MANIFEST.save(manifest_path(str(path)))
+    save(MANIFEST, path)
     return str(path)
-
-
-def test_shards_share_a_manifest():
-    assert manifest_path("x/wiki.tfrecord-00003-of-00064") == "x/wiki.tfrecord.manifest.json"
-    assert manifest_path("x/wiki.tfrecord") == "x/wiki.tfrecord.manifest.json"
 
 
 def test_it_is_read_as_it_was_written(record):
@@ -47,7 +48,7 @@ def test_it_is_read_as_it_was_written(record):
 
 def test_what_fits_passes(record):
     assert check([record], EXPECTED) == []
-    full = dataclasses.replace(EXPECTED, vocab_sha256="aa", strategy="whole_word")
+    full = dataclasses.replace(EXPECTED, vocab_sha256="aa", strategy="wwm")
     assert check([record], full) == []
 
 
@@ -58,7 +59,7 @@ def test_what_fits_passes(record):
         ({"max_predictions_per_seq": 76}, "per_seq = 20", "--max_predictions_per_seq is 76"),
         ({"vocab_size": 100}, "vocab_size = 21128", "vocab_size of --bert_config_file is 100"),
         ({"vocab_sha256": "bb"}, "vocab_sha256 = aa", "the SHA-256 of --vocab_file is bb"),
-        ({"strategy": "piece"}, "strategy = whole_word", "--masking_strategy is piece"),
+        ({"strategy": "piece"}, "strategy = wwm", "--masking_strategy is piece"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_both_values(record, change, have, want):
@@ -78,42 +79,56 @@ def test_a_file_of_another_size_is_refused(record, tmp_path):
         check([record], EXPECTED)
 
 
-def test_files_of_one_run_are_of_one_kind(record, tmp_path):
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"strategy": "piece"}, "strategy = piece, those of .* with wwm"),
+        ({"pairing": "single"}, "pairing = single, those of .* with nsp"),
+        ({"labels": ["pos_labels"]}, r"labels = \['pos_labels'\], those of .* with \[\]"),
+        ({"vocab_sha256": "bb"}, "vocab_sha256 = bb, those of .* with aa"),
+        ({"do_lower_case": False}, "do_lower_case = False, those of .* with True"),
+        ({"tokenizer": "hfl"}, "tokenizer = hfl, those of .* with google"),
+    ],
+)
+def test_files_of_one_run_are_of_one_kind(record, tmp_path, change, message):
     other = tmp_path / "b.tfrecord"
     other.write_bytes(b"")
-    files = {"b.tfrecord": {"records": 0, "bytes": 0}}
-    dataclasses.replace(MANIFEST, strategy="piece", files=files).save(manifest_path(str(other)))
-    with pytest.raises(ConfigError, match=r"strategy = piece, those of .* with whole_word"):
+    same = dataclasses.replace(MANIFEST, files={"b.tfrecord": {"records": 0, "bytes": 0}})
+    save(same, other)
+    assert check([record, str(other)], EXPECTED) == []
+    save(dataclasses.replace(same, **change), other)
+    with pytest.raises(ConfigError, match=message):
         check([record, str(other)], EXPECTED)
+
+
+def test_another_vocabulary_is_refused():
+    MANIFEST.check_vocabulary("a", "aa")
+    with pytest.raises(ConfigError, match="SHA-256 aa, but --vocab_file has bb"):
+        MANIFEST.check_vocabulary("a", "bb")
 
 
 def test_a_file_that_the_manifest_does_not_list_is_refused(tmp_path):
     shard = tmp_path / "a.tfrecord-00001-of-00002"
     shard.write_bytes(b"data")
-    MANIFEST.save(manifest_path(str(shard)))
+    save(MANIFEST, shard)
     with pytest.raises(ConfigError, match=r"00001-of-00002: is not among the files that .* lists"):
         check([str(shard)], EXPECTED)
-
-
-def test_globs_leave_manifests_out(record, tmp_path):
-    assert find_records([f"{record}*"]) == [record]
-    with pytest.raises(DataError, match="names only manifests"):
-        find_records([str(tmp_path / "*.json")])
 
 
 NO_FILES = json.dumps({**dataclasses.asdict(MANIFEST), "files": None})
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', "{", NO_FILES])
+@pytest.mark.parametrize("text", ["", "[]", "1", "null", "{}", '{"format": 2}', "{", NO_FILES])
 def test_a_broken_manifest_is_named(tmp_path, text):
-    path = tmp_path / "a.manifest.json"
+    path = tmp_path / "manifest.a.json"
     path.write_text(text)
-    with pytest.raises(DataError, match=r"a\.manifest\.json: not a manifest"):
+    with pytest.raises(DataError, match=r"manifest\.a\.json: not a manifest"):
         Manifest.load(str(path))
 
 
-def test_a_manifest_of_another_format_is_refused(tmp_path):
-    path = str(tmp_path / "a.manifest.json")
-    dataclasses.replace(MANIFEST, format=2).save(path)
-    with pytest.raises(DataError, match="has format 2; expected format 1"):
-        Manifest.load(path)
+@pytest.mark.parametrize("text", ['{"format": 1}', '{"format": 3, "new": 1}'])
+def test_a_manifest_of_another_format_is_refused(tmp_path, text):
+    path = tmp_path / "manifest.a.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"has format [13]; expected format 2"):
+        Manifest.load(str(path))

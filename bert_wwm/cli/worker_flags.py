@@ -1,0 +1,137 @@
+"""Flags of programs whose workers turn a corpus into shards."""
+
+import datetime
+import resource
+import sys
+import time
+from typing import Dict, List, Sequence
+
+from absl import flags
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.progress import duration
+from bert_wwm.core.shards import shard_paths
+from bert_wwm.data.counts import Counts
+from bert_wwm.data.local import Work, default_num_workers
+from bert_wwm.data.sources import Source
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_list(
+    "output_file",
+    None,
+    "Files to write, parted by commas; or, with --num_output_shards, the name that all begin with.",
+)
+flags.DEFINE_integer(
+    "num_output_shards",
+    None,
+    "Number of files to write, named NAME-00007-of-00064.",
+    lower_bound=1,
+    upper_bound=99999,
+)
+flags.DEFINE_integer(
+    "num_workers", default_num_workers(), "Processes; all cores by default.", lower_bound=1
+)
+flags.DEFINE_bool(
+    "overwrite",
+    False,
+    "Begin anew, and replace what is there. Without it a run that was interrupted goes on, one "
+    "that is finished is left as it is, and other output is never touched.",
+)
+flags.DEFINE_bool(
+    "dry_run", False, "Work on a sample only, and say what the run would take; writes nothing."
+)
+
+# What has no influence on the output, or is compared by content.
+_NOT_OF_RUN = (
+    "input_file output_file vocab_file similar_words_file ltp_model ltp_device ltp_batch_size "
+    "num_workers overwrite dry_run runner beam_options"
+).split()
+_SAMPLED_RUNS, _SAMPLED_BLOCKS = 4, 3
+
+
+def outputs_from_flags(inputs: Sequence[str]) -> List[str]:
+    """The files of --output_file and --num_output_shards.
+
+    Raises:
+        ConfigError: they would be written over each other, or over an input.
+    """
+    outputs = FLAGS.output_file
+    if not outputs or not all(outputs):
+        raise ConfigError(f"--output_file={','.join(outputs)}: expected names of files to write")
+    if FLAGS.num_output_shards is not None:
+        if len(outputs) > 1:
+            raise ConfigError("--num_output_shards: expected a single name in --output_file")
+        outputs = shard_paths(outputs[0], FLAGS.num_output_shards)
+    for number, path in enumerate(outputs):
+        if any(files.same(path, other) for other in outputs[:number]):
+            raise ConfigError(f"--output_file: {path} is named twice; expected different files")
+        if any(files.same(path, other) for other in inputs):
+            raise ConfigError(f"--output_file: {path} is an input; expected a file to write")
+        files.check_writable(path)
+    return outputs
+
+
+def key_flags(program: str) -> Dict[str, object]:
+    """All flags of a program and their values."""
+    return {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(program)}
+
+
+def flags_of_run(program: str) -> Dict[str, object]:
+    """The flags that decide what a program writes."""
+    return {name: value for name, value in key_flags(program).items() if name not in _NOT_OF_RUN}
+
+
+def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
+    """What tells whether input files are still the same."""
+    return {path: f"{files.size(path)} bytes of {_date(files.modified(path))}" for path in paths}
+
+
+def _date(nanoseconds: int) -> str:
+    date = datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.timezone.utc)
+    return date.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def text_size(paths: Sequence[str]) -> int:
+    """The size of text files in bytes, decompressed; in part an estimate."""
+    return sum(files.text_size(path) for path in paths)
+
+
+def estimate(work: Work, source: Source, inputs: Sequence[str], num_shards: int) -> None:
+    """Prints what a run would take, by what a sample of its blocks takes in this process.
+
+    Raises:
+        DataError: there is no text.
+    """
+    runs = list(enumerate(source.runs(inputs)))
+    sampled = runs[:: -(-len(runs) // _SAMPLED_RUNS)]
+    size = written = 0
+    counts = Counts()
+    seconds = 0.0
+    for number, run in sampled:
+        for _, block in zip(range(_SAMPLED_BLOCKS), source.read(number, run)):
+            if not size:
+                work(block)  # the first fills the tables of the tokenizer, once for a whole run
+            begun = time.process_time()
+            output = work(block)
+            seconds += time.process_time() - begun
+            size += block.size
+            written += sum(map(len, output.payloads))
+            counts.add(output.counts)
+    if not size:
+        raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+    total = text_size(inputs)
+    scale = total / size
+    made = counts.instances or counts.sentences
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
+    hours = duration(seconds * scale / FLAGS.num_workers)
+    print(
+        f"By a sample of {size / 1e6:.1f} MB of {total / 1e6:,.1f} MB of text:\n"
+        f"  {'instances' if counts.instances else 'sentences'}   {made * scale:,.0f}\n"
+        f"  output      {written * scale / 1e9:,.2f} GB in {num_shards:,} file(s)\n"
+        f"  time        {hours} with {FLAGS.num_workers} worker(s), "
+        f"{size / 1e6 / seconds:.2f} MB/s of text each\n"
+        f"  memory      {memory:,.0f} MB a worker"
+    )
+    sys.stdout.flush()

@@ -1,0 +1,290 @@
+"""Output in shards that grow by steps, and go on where they were when the run was interrupted.
+
+Until all is done the shards are in a hidden folder, ``.NAME.unfinished``, beside the first output
+(for output in a bucket: in the current folder), so that no pattern takes a half-written shard for a
+whole one. A journal there says how far each of them is. It is written after the shards have reached
+the disk, so that whatever happens in between (kill -9, a full disk, a power cut) is cut off again
+when the run goes on.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import time
+from typing import IO, Any, Dict, List, Optional, Sequence
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+
+_MANIFEST = re.compile(r"manifest\..*\.json$")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_JOURNAL = "journal.json"
+_COMMIT_SHARE = 0.05  # of the time; to wait for the disk costs milliseconds a shard
+
+Json = Dict[str, Any]
+
+
+class Shards:
+    """The shards of a run. Use it as a context; leaving it early keeps what was committed.
+
+    Manifests beside them, which say what they are, are written last.
+
+    Args:
+        paths: the files to write, all different.
+        run: all that decides what the shards hold, ready for JSON; a dictionary of dictionaries,
+            whose keys name the differences in an error message.
+        overwrite: begin anew, and replace what is there.
+
+    Attributes:
+        state: what the last commit kept, None at the beginning.
+        finished: whether shards of this very run are there already.
+
+    Raises:
+        ConfigError: there are shards of another run, or files of another origin, or another
+            process is writing them.
+    """
+
+    def __init__(self, paths: Sequence[str], run: Json, overwrite: bool = False):
+        self._paths = list(paths)
+        self._manifests = {path: manifest_path(path) for path in paths}
+        names = [base_name(path) for path in paths]
+        self._run = json.loads(json.dumps({**run, "output": {"files": names}}))
+        self._overwrite = overwrite
+        self._work = _work_folder(paths[0])
+        self._sizes = [0] * len(paths)
+        self._shards: List[IO[bytes]] = []
+        self._stack = contextlib.ExitStack()
+        self._next_commit = 0.0
+        self.state: Optional[Json] = None
+        self.finished = False
+
+    def __enter__(self) -> "Shards":
+        self.finished = not self._overwrite and self._is_there()
+        if self.finished:
+            return self
+        os.makedirs(self._work, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            self._lock(stack)
+            journal = None if self._overwrite else self._read_journal()
+            if journal is not None:
+                self._compare(journal["run"], f"the unfinished run in {self._work}")
+                self._sizes, self.state = journal["sizes"], journal["state"]
+            if journal is not None and journal["manifest"] is not None:
+                self._publish(journal["manifest"])
+                self.finished = True
+            else:
+                for number in range(len(self._paths)):
+                    self._shards.append(stack.enter_context(self._open(number)))
+                self._commit()
+            self._stack = stack.pop_all()
+        return self
+
+    def discard(self) -> None:
+        """Forgets what was appended: there is nothing to finish."""
+        self.state = None
+
+    def __exit__(self, *exception: object) -> None:
+        with contextlib.suppress(OSError):  # such as a full disk, which has been told already
+            if self.state is not None and not self.finished:
+                self._commit()
+        with contextlib.suppress(OSError):
+            self._stack.close()
+        if self.state is None and not self.finished:
+            shutil.rmtree(self._work, ignore_errors=True)  # nothing to go on from
+
+    def append(self, payloads: Sequence[bytes], state: Json) -> None:
+        """Appends to each shard; after a step that is lost all goes on with the state before it.
+
+        Args:
+            payloads: for each shard the bytes to append.
+            state: what the run needs to go on behind them, ready for JSON.
+        """
+        for shard, payload in zip(self._shards, payloads):
+            shard.write(payload)
+        self._sizes = [size + len(payload) for size, payload in zip(self._sizes, payloads)]
+        self.state = state
+        if time.monotonic() >= self._next_commit:
+            self._commit()
+
+    def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
+        """Gives all shards their names, and writes the manifests.
+
+        Args:
+            manifest: what is to be said of all files.
+            of_files: what is to be said of each; its size is added.
+        """
+        entries = {
+            path: {**entry, "bytes": size}
+            for path, entry, size in zip(self._paths, of_files, self._sizes)
+        }
+        complete = {**manifest, "files": entries, "run": self._run}
+        self._commit(complete)
+        for shard in self._shards:
+            shard.close()
+        self.finished = True  # if it is interrupted from here on, the journal knows all
+        self._publish(complete)
+
+    def _publish(self, complete: Json) -> None:
+        """Also where that was interrupted: what has its name already has left the folder."""
+        entries = complete["files"]
+        for place in dict.fromkeys(self._manifests.values()):
+            if files.exists(place):
+                self._remove_surplus(place)
+        for number, path in enumerate(self._paths):
+            if os.path.exists(self._place(number)):
+                files.move(self._place(number), path)
+        for place in dict.fromkeys(self._manifests.values()):
+            described = {
+                base_name(path): entries[path]
+                for path in self._paths
+                if self._manifests[path] == place
+            }
+            manifest = {**complete, "files": described}
+            files.write_text(place, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        shutil.rmtree(self._work)
+
+    def _remove_surplus(self, manifest: str) -> None:
+        """Removes what an earlier run wrote and this one doesn't, and the manifest of both."""
+        folder = manifest[: len(manifest) - len(base_name(manifest))]
+        kept = {base_name(path) for path in self._paths if self._manifests[path] == manifest}
+        written: Json = {}
+        with contextlib.suppress(DataError):  # a broken manifest is replaced like a whole one
+            written = _load(manifest)
+        for name in set(written.get("files") or ()) - kept:
+            files.remove(folder + name)
+        files.remove(manifest)
+
+    def _is_there(self) -> bool:
+        """Tells whether the run was finished before, and raises where another one was."""
+        if os.path.exists(os.path.join(self._work, _JOURNAL)):
+            return False
+        there = []
+        for path, place in self._manifests.items():
+            if files.exists(place):
+                manifest = _load(place)
+                self._compare(manifest.get("run", {}), place)
+                entry = manifest["files"].get(base_name(path), {})
+                if not files.exists(path) or files.size(path) != entry.get("bytes"):
+                    raise ConfigError(
+                        f"{path}: is not as {place} describes it; --overwrite makes it anew"
+                    )
+                there.append(path)
+            elif files.exists(path):
+                raise ConfigError(
+                    f"{path}: is there already, and no manifest tells what it is; --overwrite "
+                    "replaces it"
+                )
+        for path in self._paths:
+            if there and path not in there:
+                raise ConfigError(
+                    f"{path}: is not there, though {there[0]} of the same run is; --overwrite "
+                    "makes all anew"
+                )
+        return bool(there)
+
+    def _compare(self, other: Json, where: str) -> None:
+        for group in {**self._run, **other}:
+            mine, theirs = self._run.get(group, {}), other.get(group, {})
+            for key in {**mine, **theirs}:
+                if mine.get(key) != theirs.get(key):
+                    raise ConfigError(
+                        f"{where}: was made with {group} {key} = {theirs.get(key)}, this run has "
+                        f"{mine.get(key)}; expected the same, another output, or --overwrite"
+                    )
+
+    def _lock(self, stack: contextlib.ExitStack) -> None:
+        handle = os.open(os.path.join(self._work, "lock"), os.O_RDWR | os.O_CREAT)
+        stack.callback(os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"{self._work}: another process is writing there") from None
+
+    def _place(self, number: int) -> str:
+        return os.path.join(self._work, f"{number:05d}")
+
+    def _open(self, number: int) -> IO[bytes]:
+        path = self._place(number)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+        if os.path.getsize(path) < self._sizes[number]:
+            raise DataError(
+                f"{path}: is shorter than the journal beside it says; --overwrite begins anew"
+            )
+        shard = open(path, "r+b")
+        shard.truncate(self._sizes[number])
+        shard.seek(self._sizes[number])
+        return shard
+
+    def _read_journal(self) -> Optional[Json]:
+        path = os.path.join(self._work, _JOURNAL)
+        return _load(path) if os.path.exists(path) else None
+
+    def _commit(self, manifest: Optional[Json] = None) -> None:
+        begun = time.monotonic()
+        for shard in self._shards:
+            shard.flush()
+            os.fsync(shard.fileno())
+        journal = {
+            "run": self._run,
+            "sizes": self._sizes,
+            "state": self.state,
+            "manifest": manifest,
+        }
+        files.write_text(os.path.join(self._work, _JOURNAL), json.dumps(journal))
+        now = time.monotonic()
+        self._next_commit = now + (now - begun) / _COMMIT_SHARE
+
+
+def _work_folder(path: str) -> str:
+    folder = "" if files.is_remote(path) else os.path.dirname(os.path.realpath(path))
+    return os.path.join(folder, f".{_SHARD.sub('', base_name(path))}.unfinished")
+
+
+def shard_paths(path: str, count: int) -> List[str]:
+    """Returns the names of shards.
+
+    Example:
+        shard_paths("wiki.tfrecord", 64)[7] -> "wiki.tfrecord-00007-of-00064"
+    """
+    return [f"{path}-{number:05d}-of-{count:05d}" for number in range(count)]
+
+
+def manifest_path(path: str) -> str:
+    """Returns where the manifest of a file is.
+
+    ``wiki.tfrecord`` is described by ``manifest.wiki.tfrecord.json``, and the shards
+    ``wiki.tfrecord-00003-of-00064`` all by the same: a name that ``wiki.tfrecord*`` doesn't match,
+    since google-research/bert's program would take it for records.
+    """
+    name = base_name(path)
+    return f"{path[: len(path) - len(name)]}manifest.{_SHARD.sub('', name)}.json"
+
+
+def find_shards(patterns: Sequence[str]) -> List[str]:
+    """Returns the files that patterns name; ``records/*`` leaves manifests out.
+
+    Raises:
+        DataError: a pattern names no file, or all name manifests only.
+    """
+    found = [path for path in files.find(patterns) if not _MANIFEST.match(base_name(path))]
+    if not found:
+        raise DataError(f"{','.join(patterns)}: names only manifests; expected what they describe")
+    return found
+
+
+def base_name(path: str) -> str:
+    """The last part of a path, local or in a bucket."""
+    return path.rsplit("/", 1)[-1]
+
+
+def _load(path: str) -> Json:
+    try:
+        values = json.loads(files.read_bytes(path).decode("utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: is no JSON ({error}); --overwrite begins anew") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: is no manifest; --overwrite begins anew")
+    return values

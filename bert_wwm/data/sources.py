@@ -1,0 +1,128 @@
+"""Where blocks come from, and how their sentences get their words: from text, or segmented text."""
+
+import itertools
+from typing import Dict, Iterator, List, Protocol, Sequence
+
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.text import blocks, segmented
+from bert_wwm.text.blocks import Block
+from bert_wwm.text.corpus import parse_documents
+from bert_wwm.text.segmented import SegmentedBlock
+from bert_wwm.text.segmenters import Segmenter
+
+_BATCH_SENTENCES = 1024  # segmenters work on batches
+
+
+class Source(Protocol):
+    """Gives blocks in the parent process, and their words in the workers; can be pickled."""
+
+    def runs(self, paths: Sequence[str]) -> List[List[str]]:
+        """Groups files so that each group can be read by itself."""
+
+    def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
+        """Yields the blocks of a group of files, of that number."""
+
+    def segment(self, block: Block) -> SegmentedBlock:
+        """Returns the sentences of a block, their words and tags."""
+
+    def describe(self, paths: Sequence[str]) -> Dict[str, object]:
+        """Returns what cut the words, ready for JSON."""
+
+
+def read_all(source: Source, paths: Sequence[str]) -> Iterator[Block]:
+    """Yields all blocks of a corpus in order."""
+    for number, run in enumerate(source.runs(paths)):
+        yield from source.read(number, run)
+
+
+class TextSource:
+    """Text, one sentence a line.
+
+    Args:
+        segmenter: finds the words.
+        tasks: the tags that are wanted of it.
+    """
+
+    def __init__(self, segmenter: Segmenter, tasks: Sequence[str] = ()):
+        self._segmenter = segmenter
+        self._tasks = tuple(tasks)
+
+    def runs(self, paths: Sequence[str]) -> List[List[str]]:
+        return blocks.runs(paths)
+
+    def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
+        for path in paths:
+            if segmented.is_segmented(path):
+                raise DataError(f"{path}: is a segmented corpus; expected --segmenter=presegmented")
+        return blocks.blocks_of_run(run, paths)
+
+    def segment(self, block: Block) -> SegmentedBlock:
+        documents = [
+            document for stretch in block.stretches for document in parse_documents(stretch)
+        ]
+        sentences = [sentence for document in documents for sentence in document.sentences]
+        result = SegmentedBlock(
+            sentences,
+            [],
+            {task: [] for task in self._tasks},
+            [0, *itertools.accumulate(len(document.sentences) for document in documents)],
+            [(document.path, document.line) for document in documents],
+            sum(document.is_rest for document in documents),
+        )
+        for start in range(0, len(sentences), _BATCH_SENTENCES):
+            batch = sentences[start : start + _BATCH_SENTENCES]
+            if not self._tasks:
+                result.words.extend(self._segmenter.segment(batch))
+                continue
+            for annotated in self._segmenter.annotate(batch, self._tasks):
+                result.words.append(annotated and annotated.spans)
+                for task in self._tasks:
+                    result.tags[task].append(annotated and annotated.tags[task])
+        return result
+
+    def describe(self, paths: Sequence[str]) -> Dict[str, object]:
+        described = self._segmenter.describe()
+        if self._tasks:
+            described["tags"] = self._segmenter.describe_tags(self._tasks)
+        return described
+
+
+class SegmentedSource:
+    """What scripts/segment_corpus.py wrote.
+
+    Args:
+        tasks: the tags that are wanted of it.
+    """
+
+    def __init__(self, tasks: Sequence[str] = ()):
+        self._tasks = tuple(tasks)
+
+    def runs(self, paths: Sequence[str]) -> List[List[str]]:
+        return [[path] for path in paths]
+
+    def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
+        del run  # the blocks bring their own
+        for path in paths:
+            yield from segmented.read_blocks(path)
+
+    def segment(self, block: Block) -> SegmentedBlock:
+        return segmented.parse_block(block, self._tasks)
+
+    def describe(self, paths: Sequence[str]) -> Dict[str, object]:
+        """Returns what the corpus was segmented with.
+
+        Raises:
+            ConfigError: files are of different kinds, or lack the tags that are wanted.
+            DataError: a file is no segmented corpus.
+        """
+        headers = [segmented.read_header(path) for path in paths]
+        for path, header in zip(paths, headers):
+            if header != headers[0]:
+                raise ConfigError(f"{path}: was segmented otherwise than {paths[0]}")
+            lacking = [task for task in self._tasks if task not in header["tags"]]
+            if lacking:
+                raise ConfigError(
+                    f"{path}: has no tags of {', '.join(lacking)}; expected a corpus that was "
+                    f"segmented with --annotate={','.join(self._tasks)}"
+                )
+        return {"name": "presegmented", "by": headers[0]["segmenter"]}

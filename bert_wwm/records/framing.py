@@ -1,0 +1,82 @@
+"""The TFRecord format, without TensorFlow: records framed by their length and checksums.
+
+Each record stands between its length (8 bytes, little-endian), a checksum of that (4 bytes), and a
+checksum of the record itself; a checksum is a masked CRC-32C
+(tensorflow.org/tutorials/load_data/tfrecord). A file may be compressed by gzip as a whole, or be
+several such files put together.
+"""
+
+import functools
+import gzip
+import struct
+import zlib
+from typing import IO, Iterator, Tuple
+
+import google_crc32c
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+
+_HEADER = struct.Struct("<QI")
+_CHECKSUM = struct.Struct("<I")
+
+
+def frame(record: bytes) -> bytes:
+    """Returns a record as it stands in a file."""
+    return b"".join((_header(len(record)), record, _CHECKSUM.pack(_masked_crc(record))))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _header(size: int) -> bytes:
+    return _HEADER.pack(size, _masked_crc(struct.pack("<Q", size)))
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def compression_of(path: str) -> str:
+    """Returns the compression of a file as TensorFlow calls it, "" or "GZIP", by its content."""
+    return "GZIP" if files.is_gzip(path) else ""
+
+
+def read_records(path: str) -> Iterator[bytes]:
+    """Yields the records of a file.
+
+    Raises:
+        DataError: the file is missing, or broken: the message names the byte where.
+    """
+    with files.open_binary(path) as stream:
+        offset = number = 0
+        while True:
+            try:
+                size, record = _read_frame(stream)
+            except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):
+                raise DataError(
+                    f"{path}: record {number} at byte {offset} is truncated or corrupt; expected "
+                    "a whole TFRecord file: make it anew"
+                ) from None
+            if not size:
+                return
+            yield record
+            number += 1
+            offset += size
+
+
+def _read_frame(stream: IO[bytes]) -> Tuple[int, bytes]:
+    """Returns a frame's size, 0 at the end of the file, and its record."""
+    header = stream.read(_HEADER.size)
+    if not header:
+        return 0, b""
+    size = struct.unpack_from("<Q", header.ljust(8))[0]
+    if header != _header_unless_absurd(size):
+        raise ValueError
+    record = stream.read(size)
+    if stream.read(_CHECKSUM.size) != _CHECKSUM.pack(_masked_crc(record)) or len(record) != size:
+        raise ValueError
+    return len(header) + size + _CHECKSUM.size, record
+
+
+def _header_unless_absurd(size: int) -> bytes:
+    return _header(size) if size < 1 << 40 else b""

@@ -1,0 +1,88 @@
+"""Where records come from: what their manifests say, as far as they have any."""
+
+import dataclasses
+from typing import Any, Dict, List, Optional, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.shards import base_name, manifest_path
+from bert_wwm.data.counts import Counts
+from bert_wwm.records.manifest import Manifest
+from bert_wwm.text import ltp
+
+
+@dataclasses.dataclass
+class Provenance:
+    """Files of records and their manifests.
+
+    Attributes:
+        paths: the files.
+        manifests: by path of the manifest; files of one run share theirs.
+        segmenters: names of what found the words of the examples.
+    """
+
+    paths: List[str]
+    manifests: Dict[str, Manifest]
+    segmenters: List[str] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def of(cls, paths: List[str]) -> "Provenance":
+        """Reads the manifests of files, where they are.
+
+        Raises:
+            DataError: a manifest can't be understood.
+        """
+        found = dict.fromkeys(map(manifest_path, paths))
+        return cls(paths, {where: Manifest.load(where) for where in found if files.exists(where)})
+
+    def manifest_of(self, path: str) -> Optional[Manifest]:
+        """Returns the manifest of a file."""
+        return self.manifests.get(manifest_path(path))
+
+    def values(self, name: str) -> List[str]:
+        """Returns the different values that an attribute has in the manifests, as text."""
+        return list(dict.fromkeys(str(getattr(m, name)) for m in self.manifests.values()))
+
+    def counts(self) -> Optional[Counts]:
+        """Returns what all runs counted; None where a file has no manifest."""
+        if not all(self.manifest_of(path) for path in self.paths):
+            return None
+        total = Counts()
+        for manifest in self.manifests.values():
+            total.add(Counts.from_json(manifest.counts))
+        return total
+
+    def is_whole_run(self) -> bool:
+        """Whether all files that the manifests list are among these."""
+        named = {base_name(path) for path in self.paths}
+        return all(named.issuperset(manifest.files) for manifest in self.manifests.values())
+
+    def facts(self) -> Dict[str, str]:
+        """Returns what the records were made with, each fact by its name."""
+        counts = self.counts()
+        paths = self.paths
+        known = {
+            "Records": f"{counts.instances:,}" if counts else "",
+            "Files": paths[0] if len(paths) == 1 else f"{len(paths):,}: {paths[0]} ... {paths[-1]}",
+            "Strategy": ", ".join(self.values("strategy")),
+            "Pairing": ", ".join(self.values("pairing")),
+            "Tokens of a sequence": ", ".join(self.values("max_seq_length")),
+            "Predictions, at most": ", ".join(self.values("max_predictions_per_seq")),
+            "Words found anew by": ", ".join(self.segmenters),
+        }
+        bare = sum(self.manifest_of(path) is None for path in paths)
+        if bare:
+            known["Without a manifest"] = f"{bare:,} of {len(paths):,} file(s)"
+        return {name: value for name, value in known.items() if value}
+
+
+def segmenter_of(manifest: Optional[Manifest]) -> Tuple[str, str]:
+    """Returns the name of the segmenter that can find a run's words anew, and LTP's model.
+
+    Single characters where nothing is known of the words, or where blanks parted them: the
+    records have no blanks.
+    """
+    described: Dict[str, Any] = dict(manifest.segmenter) if manifest else {}
+    while described.get("name") == "presegmented":
+        described = described.get("by") or {}  # of a segmented corpus, what segmented it
+    model = described.get("model", ltp.DEFAULT_MODEL)
+    return str(described.get("name", "characters")), str(model)

@@ -1,0 +1,181 @@
+"""Segmented corpora: text whose words, and where wanted their tags, were found once and kept.
+
+A file is UTF-8 text, compressed by gzip, of JSON lines:
+
+- first ``{"format": "segmented corpus 1", "segmenter": {...}, "tags": ["pos", "ner"]}``;
+- ``{"block": [0, 3]}`` begins a block of the corpus, the fourth of its first run of files;
+- ``{"words": ["使用", " ", "BERT"], "pos": ["v", null, "ws"]}`` is a sentence. The words put
+  together are the sentence; each tag belongs to the word at its place, null where that is white
+  space. A sentence that the segmenter's output didn't match is ``{"text": "使用 BERT"}``;
+- a blank line ends a document.
+
+The blocks are those that the text itself is cut into, so records made from a segmented corpus are
+those made from its text.
+"""
+
+import bisect
+import dataclasses
+import itertools
+import json
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+from bert_wwm.text.blocks import Block, Stretch
+from bert_wwm.text.segmenters import Span
+
+FORMAT = "segmented corpus 1"
+
+_HEADER = b'{"format": "segmented corpus'
+_BLOCK = b'{"block": '
+_READ_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentedBlock:
+    """The sentences of a block and their words.
+
+    Attributes:
+        sentences: all sentences.
+        words: for each its words, spans that tile it; None where they don't match it.
+        tags: for each task and sentence the tags of the words; None where there are no words.
+        documents: offsets in sentences, one more than there are documents.
+        places: file and line where each document begins.
+        split_documents: how many documents go on with one that was too long.
+    """
+
+    sentences: List[str]
+    words: List[Optional[List[Span]]]
+    tags: Dict[str, List[Optional[List[Optional[str]]]]]
+    documents: List[int]
+    places: List[Tuple[str, int]]
+    split_documents: int = 0
+
+    def place_of(self, sentence: int) -> str:
+        """Returns ``path:line`` of a sentence's document."""
+        path, line = self.places[bisect.bisect(self.documents, sentence) - 1]
+        return f"{path}:{line}"
+
+
+def is_segmented(path: str) -> bool:
+    """True for a file in the format of this module."""
+    return next(files.read_chunks(path, len(_HEADER)), b"") == _HEADER
+
+
+def read_header(path: str) -> Dict[str, Any]:
+    """Returns the first line of a segmented corpus. Raises DataError where it can't be read."""
+    line = next(files.read_lines(path), "")
+    try:
+        header = json.loads(line)
+        known = header["format"] == FORMAT and {"segmenter", "tags"} <= header.keys()
+    except (ValueError, TypeError, KeyError):
+        known = False
+    if not known:
+        raise DataError(f"{path}:1: no segmented corpus; expected the format {FORMAT!r}")
+    return header
+
+
+def format_header(segmenter: Dict[str, object], tasks: Sequence[str]) -> bytes:
+    """Returns the first line of a file."""
+    header = {"format": FORMAT, "segmenter": segmenter, "tags": list(tasks)}
+    return json.dumps(header, ensure_ascii=False).encode() + b"\n"
+
+
+def format_block(place: Tuple[int, int], block: SegmentedBlock) -> bytes:
+    """Returns the lines of a block."""
+    lines = [json.dumps({"block": place})]
+    begins = set(block.documents)
+    for number, (sentence, spans) in enumerate(zip(block.sentences, block.words)):
+        if number and number in begins:
+            lines.append("")
+        if spans is None:
+            row: Dict[str, object] = {"text": sentence}
+        else:
+            row = {"words": [sentence[start:end] for start, end in spans]}
+            row.update((task, tags[number]) for task, tags in block.tags.items())
+        lines.append(json.dumps(row, ensure_ascii=False))
+    return "\n".join([*lines, "", ""]).encode("utf-8")
+
+
+def read_blocks(path: str) -> Iterator[Block]:
+    """Yields the blocks of a file, unparsed.
+
+    Raises:
+        DataError: the file is missing, broken, or of another format.
+    """
+    read_header(path)
+    text = b""
+    line = 1
+    for chunk in files.read_chunks(path, _READ_BYTES):
+        text += chunk
+        end = text.find(b"\n" + _BLOCK) + 1
+        while end:
+            if line > 1:
+                yield _block(path, line, text[:end])
+            elif text.count(b"\n", 0, end) > 1:
+                break
+            line += text.count(b"\n", 0, end)
+            text = text[end:]
+            end = text.find(b"\n" + _BLOCK) + 1
+    if line > 1:
+        yield _block(path, line, text)
+    elif text.count(b"\n") > 1:
+        raise DataError(f"{path}:2: begins no block; expected {_BLOCK.decode()}...")
+
+
+def _block(path: str, line: int, text: bytes) -> Block:
+    first, _, rest = text.partition(b"\n")
+    try:
+        run, number = json.loads(first)["block"]
+    except (ValueError, TypeError):
+        raise DataError(f"{path}:{line}: {first[:40]!r} begins no block") from None
+    return Block((run, number), [Stretch(path, line + 1, rest)])
+
+
+def parse_block(block: Block, tasks: Sequence[str]) -> SegmentedBlock:
+    """Returns the sentences of a block.
+
+    Args:
+        block: a block of ``read_blocks``.
+        tasks: the tags that are wanted.
+
+    Raises:
+        DataError: a line is none of a segmented corpus, or lacks a tag; ``path:line``.
+    """
+    result = SegmentedBlock([], [], {task: [] for task in tasks}, [0], [])
+    for stretch in block.stretches:
+        for number, line in enumerate(stretch.text.split(b"\n"), stretch.line):
+            if line:
+                if result.documents[-1] == len(result.sentences):
+                    result.places.append((stretch.path, number))
+                try:
+                    _add_sentence(json.loads(line), tasks, result)
+                except (ValueError, TypeError, KeyError) as error:
+                    raise DataError(
+                        f"{stretch.path}:{number}: no sentence of a segmented corpus "
+                        f"({type(error).__name__}: {error})"
+                    ) from None
+            elif result.documents[-1] < len(result.sentences):
+                result.documents.append(len(result.sentences))
+    if result.documents[-1] < len(result.sentences):
+        result.documents.append(len(result.sentences))
+    return result
+
+
+def _add_sentence(row: Dict, tasks: Sequence[str], result: SegmentedBlock) -> None:
+    if "text" in row:
+        words, spans, sentence = None, None, row["text"]
+    else:
+        words = row["words"]
+        ends = list(itertools.accumulate(map(len, words)))
+        spans, sentence = list(zip([0, *ends], ends)), "".join(words)
+        if "" in words:
+            raise ValueError("a word is empty")
+    if "\n" in sentence:
+        raise ValueError("a line ends within the sentence")
+    for task in tasks:
+        if words is not None and len(row[task]) != len(words):
+            raise ValueError(f"{len(row[task])} tags of {task} for {len(words)} words")
+        result.tags[task].append(None if words is None else row[task])
+    result.sentences.append(sentence)
+    result.words.append(spans)

@@ -1,0 +1,108 @@
+"""Finds the words of a corpus once, and keeps them: LTP is the slow part of making records.
+
+Reads text as create_pretraining_data_wwm.py does, and writes what that reads with
+--segmenter=presegmented: the same records, of any length, with any masking and any seed, without
+LTP. With --annotate it keeps the words' tags too, which --masking_strategy=lert needs. The format
+is described in bert_wwm/text/segmented.py: JSON lines, compressed by gzip.
+
+Example:
+  python scripts/segment_corpus.py --input_file=corpus/*.txt --output_file=segmented/wiki.gz \\
+      --num_output_shards=16 --segmenter=ltp --annotate=pos,ner
+  python create_pretraining_data_wwm.py --input_file=segmented/wiki.gz-* \\
+      --segmenter=presegmented --output_file=records/wiki.tfrecord --vocab_file=vocab.txt
+"""
+
+import sys
+
+from absl import flags
+
+from bert_wwm.cli import app, worker_flags
+from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.progress import Progress
+from bert_wwm.core.shards import Shards
+from bert_wwm.data import local
+from bert_wwm.data.segmenting import SegmentWork
+from bert_wwm.data.sources import TextSource, read_all
+from bert_wwm.masking.labels import INVENTORIES
+from bert_wwm.text import segmented
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_list("input_file", None, "Text files: paths or globs, parted by commas.")
+for _name in ("segmenter_flags", "worker_flags"):
+    flags.adopt_module_key_flags(sys.modules[f"bert_wwm.cli.{_name}"])
+flags.DEFINE_list(
+    "annotate",
+    [],
+    f"Tags to keep with the words, some of {','.join(INVENTORIES)}: parts of speech, named "
+    "entities, dependency relations. LTP's perceptron models have no dep.",
+)
+flags.mark_flags_as_required(["input_file", "output_file"])
+
+
+def main(_) -> None:
+    inputs = files.find(FLAGS.input_file)
+    outputs = worker_flags.outputs_from_flags(inputs)
+    segmenter = make_segmenter_from_flags(parallelism=False)
+    tasks = tuple(task for task in INVENTORIES if task in FLAGS.annotate)
+    lacking = sorted(set(FLAGS.annotate) - set(segmenter.tasks() if FLAGS.annotate else ()))
+    if lacking:
+        raise ConfigError(
+            f"--annotate={','.join(FLAGS.annotate)}: --segmenter={FLAGS.segmenter} can't tag words "
+            f"for {', '.join(lacking)}; it offers {', '.join(segmenter.tasks()) or 'no tags'}"
+        )
+    source = TextSource(segmenter, tasks)
+    description = source.describe(inputs)
+    work = SegmentWork(source, len(outputs))
+    if FLAGS.dry_run:
+        worker_flags.estimate(work, source, inputs, len(outputs))
+        return
+    run = {
+        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "input": worker_flags.describe_inputs(inputs),
+        "segmenter": description,
+        "segmented corpus": {"format": segmented.FORMAT},
+    }
+    with Shards(outputs, run, FLAGS.overwrite) as shards:
+        if shards.finished:
+            print(f"{', '.join(outputs)}: finished already")
+            return
+        before = local.written(shards, len(outputs))
+        if before.blocks:
+            print(f"Going on behind {before.bytes / 1e6:.1f} MB of text", flush=True)
+        else:
+            header = files.compress(segmented.format_header(description, tasks))
+            shards.append([header] * len(outputs), before.to_json())
+        with Progress("words", worker_flags.text_size(inputs), done=before.bytes) as progress:
+            after = local.write_blocks(
+                work, read_all(source, inputs), shards, before, FLAGS.num_workers, progress
+            )
+        if not after.counts.documents:
+            shards.discard()
+            raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+        manifest = {
+            "format": segmented.FORMAT,
+            "segmenter": description,
+            "tags": list(tasks),
+            "flags": worker_flags.key_flags(sys.argv[0]),
+            "counts": after.counts.to_manifest(),
+        }
+        shards.finish(manifest, [{"sentences": sentences} for sentences in after.records])
+    shown = outputs[0] if len(outputs) == 1 else f"{outputs[0]} ... {outputs[-1]}"
+    counts = after.counts
+    print(f"Wrote {shown}")
+    print(
+        f"  {counts.documents:,} documents, {counts.sentences:,} sentences, "
+        f"{counts.sentences_fallen_back:,} of them not matched by the words found"
+    )
+    if counts.documents_split:
+        print(
+            f"  {counts.documents_split:,} documents go on with one that was too long: is there a "
+            "blank line between documents?"
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)
