@@ -6,7 +6,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-MODULES := bert_wwm scripts tests $(wildcard *.py)
+MODULES := bert_wwm benchmarks scripts tests $(wildcard *.py)
 
 .PHONY: demo test check lint clean
 

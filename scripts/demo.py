@@ -145,6 +145,7 @@ def main(_) -> None:
         f"--input_file={demo.path('heldout.tfrecord')}",
         vocab_file,
         "--num_examples=3",
+        f"--html={demo.path('records.html')}",
     )
 
     demo.step("Pretraining")
@@ -290,6 +291,7 @@ def summarise(demo: Demo) -> None:
     files.write_text(demo.path("summary.txt"), "\n".join(lines) + "\n")
     print("\n== Summary", *lines, sep="\n")
     print(f"\nLearning curve: {demo.path('learning_curve.png')}")
+    print(f"What the model saw: {demo.path('records.html')}")
     if last > guessing - 2:
         raise ToolkitError("the masked LM loss has not clearly fallen (by 2 nats); see the curve")
 

@@ -25,6 +25,7 @@ def test_the_demo_learns_and_says_so(tmp_path):
     )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "Yes: whole words are masked" in (folder / "records.html").read_text(encoding="utf-8")
     summary = (folder / "summary.txt").read_text(encoding="utf-8")
     guessing, end, held_out = map(
         float,

@@ -100,7 +100,8 @@ def next_sentence_pairs(
     counts: Counts,
 ) -> Iterator[Instance]:
     """Pairs whose second segment follows, or is from another document of the block (label 1)."""
-    ends, (first, last) = block.sentences, block.documents[document : document + 2]
+    ends = block.sentences
+    first, last = block.documents[document], block.documents[document + 1]
     if len(block.documents) < 3:
         counts.documents_alone += 1
         return
@@ -124,7 +125,8 @@ def _random_segment(
 ) -> Tuple[int, int]:
     """Takes sentences from a random place of another document until ``length`` is reached."""
     other = integer(rng, len(block.documents) - 2)
-    first, last = block.documents[other + (other >= document) :][:2]
+    other += other >= document
+    first, last = block.documents[other], block.documents[other + 1]
     start = first + integer(rng, last - first)
     return block.sentences[start], block.sentences[_fill(block.sentences, start, last, length)]
 
@@ -141,7 +143,8 @@ def consecutive_pairs(
 
     A sentence that is alone is parted at a random end of a word.
     """
-    ends, (first, last) = block.sentences, block.documents[document : document + 2]
+    ends = block.sentences
+    first, last = block.documents[document], block.documents[document + 1]
     while first < last:
         end = _fill(ends, first, last, target)
         if end - first > 1:
@@ -178,7 +181,8 @@ def single_segments(
     counts: Counts,
 ) -> Iterator[Instance]:
     """As many whole sentences as fit."""
-    ends, (first, last) = block.sentences, block.documents[document : document + 2]
+    ends = block.sentences
+    first, last = block.documents[document], block.documents[document + 1]
     while first < last:
         end = max(first + 1, bisect.bisect_right(ends, ends[first] + target, first, last + 1) - 1)
         yield ends[first], ends[end], 0, 0, 0

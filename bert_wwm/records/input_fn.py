@@ -8,7 +8,7 @@ from bert_wwm.core.shards import manifest_path
 from bert_wwm.records.framing import compression_of
 from bert_wwm.records.schema import FLOAT, Schema
 
-# Records come mixed within a block of documents; this is two blocks with ten duplicates, 80 MB at
+# Records come mixed within a block of documents; this is four blocks with ten duplicates, 80 MB at
 # length 128.
 _SHUFFLE_RECORDS = 100_000
 _PARALLEL_FILES = 8

@@ -11,7 +11,7 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 19
 # A longer document is taken apart, so that a block has several even of a text without blank lines.
 DOCUMENT_BYTES = BLOCK_BYTES // 4
 

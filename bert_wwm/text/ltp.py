@@ -226,7 +226,7 @@ class PerceptronModel:
     def __init__(
         self, name: str, file_names: Dict[str, str], find_file: Callable[[str], str], parallel: bool
     ):
-        """Loads the segmentation model.
+        """Checks the file of the segmentation model; all are loaded when they are first needed.
 
         Args:
             name: what the model is called, for errors.
@@ -239,7 +239,7 @@ class PerceptronModel:
         self._find_file = find_file
         self._parallel = parallel
         self._loaded: Dict[str, Any] = {}
-        self._model("cws")
+        self._checked("cws")
 
     @property
     def tasks(self) -> Tuple[str, ...]:
@@ -255,9 +255,18 @@ class PerceptronModel:
     def _model(self, task: str) -> Any:
         """Returns the model of a task, loaded when it is first asked for."""
         if task not in self._loaded:
-            path = self._find_file(self._file_names[task])
-            self._loaded[task] = _load_perceptron(path, _PERCEPTRONS[task])
+            self._loaded[task] = _load_perceptron(self._checked(task), _PERCEPTRONS[task])
         return self._loaded[task]
+
+    def _checked(self, task: str) -> str:
+        """Returns the file of a task. Raises CheckpointError where it is not whole."""
+        path = self._find_file(self._file_names[task])
+        if not _is_whole_avro(path):
+            raise CheckpointError(
+                f"{path}: missing, cut short or of another kind; expected a perceptron file of "
+                "LTP's"
+            )
+        return path
 
     def words(self, sentences: Sequence[str]) -> List[List[str]]:
         return self._model("cws").batch_predict(list(sentences), parallelism=self._parallel)
@@ -286,7 +295,7 @@ class PerceptronModel:
         _check_tags(self._name, self.tasks, tasks)
         needed = self._needed(tasks)
         for task in needed:
-            self._model(task)  # Raises where it can't be used.
+            self._checked(task)
         names = [self._file_names[task] for task in needed]
         return {name: files.sha256(self._find_file(name)) for name in names}
 
@@ -295,10 +304,6 @@ def _load_perceptron(path: str, kind: str) -> Any:
     """Loads a file of LTP's by one of the classes in ``_PERCEPTRONS``."""
     from ltp_extension import perceptron
 
-    if not _is_whole_avro(path):
-        raise CheckpointError(
-            f"{path}: missing, cut short or of another kind; expected a perceptron file of LTP's"
-        )
     try:
         return getattr(perceptron, kind).load(path)
     except RuntimeError as error:
