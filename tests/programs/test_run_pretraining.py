@@ -375,3 +375,33 @@ def test_build_vocabulary(run, corpus, tmp_path):
         "scripts/build_vocabulary.py", f"--input_file={empty}", f"--output_file={path}", status=1
     ).stderr
     assert "no text" in error
+
+
+def made(run, corpus, vocab_file, path, *flags):
+    """Records of the small corpus, as the model of these tests takes them."""
+    run(
+        "create_pretraining_data_wwm.py",
+        f"--input_file={corpus}",
+        f"--output_file={path}",
+        f"--vocab_file={vocab_file}",
+        "--segmenter=none",
+        "--max_seq_length=32",
+        "--max_predictions_per_seq=5",
+        "--num_workers=1",
+        *flags,
+    )
+    return f"--input_file={path}*"
+
+
+def test_compressed_records_without_a_pairs_label(run, pretrain, corpus, vocab_file, tmp_path):
+    shards = ("--compression=GZIP", "--num_output_shards=2", "--pairing=contiguous")
+    inputs = made(run, corpus, vocab_file, tmp_path / "a", *shards)
+    output = pretrain(tmp_path / "model", inputs, "--do_train", "--do_eval").stdout
+    assert "step 40/40" in output and "masked_lm_accuracy" in output
+    assert "next_sentence" not in output
+
+
+def test_records_with_labels_it_has_no_head_for(run, pretrain, corpus, vocab_file, tmp_path):
+    inputs = made(run, corpus, vocab_file, tmp_path / "a", "--masking_strategy=pert")
+    errors = pretrain(tmp_path / "model", inputs, "--do_train", status=1).stderr
+    assert "hold target_positions, which this program can't train on" in errors
