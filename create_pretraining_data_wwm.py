@@ -142,6 +142,7 @@ def main(_) -> None:
         "input": worker_flags.describe_inputs(inputs),
         "vocabulary": {"sha256": tokenizer.vocabulary.sha256()},
         "segmenter": description,
+        "blocks": source.blocks(),
         "similar words": {"sha256": similar_words and similar_words.sha256},
         "records": {"format": FORMAT},
     }
@@ -183,6 +184,13 @@ def settings_from_flags() -> ExampleSettings:
             "of the two"
         )
     row = STRATEGIES[strategy]
+    for name, applies in (
+        ("similar_words_file", row.needs_similar_words),
+        ("lert_labels", row.has_linguistic_labels),
+        ("pert_target", bool(row.targets)),
+    ):
+        if FLAGS[name].present and not applies:
+            raise ConfigError(f"--{name}: --masking_strategy={strategy} has no use for it")
     return ExampleSettings(
         strategy=strategy,
         pairing=FLAGS.pairing or row.pairing,
@@ -198,10 +206,6 @@ def settings_from_flags() -> ExampleSettings:
 
 def similar_words_from_flags(settings, tokenizer):
     if not STRATEGIES[settings.strategy].needs_similar_words:
-        if FLAGS.similar_words_file:
-            raise ConfigError(
-                f"--similar_words_file: --masking_strategy={settings.strategy} has no use for it"
-            )
         return None
     if not FLAGS.similar_words_file:
         raise ConfigError(
@@ -286,6 +290,11 @@ def report(settings, counts, outputs) -> None:
         print(
             f"Without labels for {', '.join(left_out)}: HFL's program needs all of "
             f"{', '.join(INVENTORIES)}."
+        )
+    if counts.kinds["fallback"] > 0.1 * counts.predicted:
+        print(
+            "More than a tenth of what is selected became random words for want of similar ones: "
+            "--similar_words_file knows few words of this text."
         )
     if counts.predicted < 0.5 * counts.budget:
         print(

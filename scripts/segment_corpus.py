@@ -63,6 +63,7 @@ def main(_) -> None:
         "flag": worker_flags.flags_of_run(sys.argv[0]),
         "input": worker_flags.describe_inputs(inputs),
         "segmenter": description,
+        "blocks": source.blocks(),
         "segmented corpus": {"format": segmented.FORMAT},
     }
     with Shards(outputs, run, FLAGS.overwrite) as shards:
@@ -72,7 +73,7 @@ def main(_) -> None:
         before = local.written(shards, len(outputs))
         if before.blocks:
             print(f"Going on behind {before.bytes / 1e6:.1f} MB of text", flush=True)
-        else:
+        if shards.state is None:
             header = files.compress(segmented.format_header(description, tasks))
             shards.append([header] * len(outputs), before.to_json())
         with Progress("words", worker_flags.text_size(inputs), done=before.bytes) as progress:

@@ -11,7 +11,7 @@ from absl import flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import duration
-from bert_wwm.core.shards import shard_paths
+from bert_wwm.core.shards import check_shard_names, shard_paths
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import Work, default_num_workers
 from bert_wwm.data.sources import Source
@@ -64,6 +64,7 @@ def outputs_from_flags(inputs: Sequence[str]) -> List[str]:
         if len(outputs) > 1:
             raise ConfigError("--num_output_shards: expected a single name in --output_file")
         outputs = shard_paths(outputs[0], FLAGS.num_output_shards)
+    check_shard_names(outputs)
     for number, path in enumerate(outputs):
         if any(files.same(path, other) for other in outputs[:number]):
             raise ConfigError(f"--output_file: {path} is named twice; expected different files")
@@ -84,8 +85,12 @@ def flags_of_run(program: str) -> Dict[str, object]:
 
 
 def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
-    """What tells whether input files are still the same."""
-    return {path: f"{files.size(path)} bytes of {_date(files.modified(path))}" for path in paths}
+    """What tells whether input files, and their order, are still the same."""
+    return {
+        files.absolute(path): f"file {number}, {files.size(path)} bytes of "
+        f"{_date(files.modified(path))}"
+        for number, path in enumerate(paths, 1)
+    }
 
 
 def _date(nanoseconds: int) -> str:
@@ -120,6 +125,8 @@ def estimate(work: Work, source: Source, inputs: Sequence[str], num_shards: int)
             written += sum(map(len, output.payloads))
             counts.add(output.counts)
     if not size:
+        raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+    if not counts.documents:
         raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
     total = text_size(inputs)
     scale = total / size

@@ -19,8 +19,9 @@ from typing import IO, Iterator, List, Sequence
 
 from bert_wwm.core.errors import DataError
 
-_GZIP_RATIO = 3  # of Chinese text, about
 _GZIP_LEVEL = 6
+_GZIP_WINDOW = 31  # zlib's, with a header of gzip
+_GZIP_SAMPLE_BYTES = 1 << 18
 # The third byte is the method. No text in UTF-8 begins so; of a TFRecord file, it would be a first
 # record of 560,000 bytes.
 _GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -41,6 +42,11 @@ def exists(path: str) -> bool:
     return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
 
 
+def absolute(path: str) -> str:
+    """A path that means the same in any folder."""
+    return path if is_remote(path) else os.path.abspath(path)
+
+
 def size(path: str) -> int:
     """The size of a file in bytes."""
     return int(_gfile().stat(path).length) if is_remote(path) else os.path.getsize(path)
@@ -52,8 +58,18 @@ def modified(path: str) -> int:
 
 
 def text_size(path: str) -> int:
-    """The size of a text file in bytes; of a compressed one, an estimate of it decompressed."""
-    return size(path) * (_GZIP_RATIO if is_gzip(path) else 1)
+    """The size of a text file in bytes; of a compressed one, an estimate by its beginning."""
+    if not is_gzip(path):
+        return size(path)
+    with open_raw(path) as stream:
+        sample = stream.read(_GZIP_SAMPLE_BYTES)
+    rest, decompressed = sample, 0
+    with contextlib.suppress(zlib.error):  # told where the file is read
+        while rest:
+            decompressor = zlib.decompressobj(_GZIP_WINDOW)
+            decompressed += len(decompressor.decompress(rest))
+            rest = decompressor.unused_data
+    return size(path) * decompressed // len(sample)
 
 
 def make_folder(path: str) -> None:
@@ -140,7 +156,9 @@ def compress(data: bytes) -> bytes:
 
     Several of them, one after the other, are a gzip file too.
     """
-    return gzip.compress(data, _GZIP_LEVEL, mtime=0)
+    # Not gzip.compress, whose header depends on the version of Python.
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return compressor.compress(data) + compressor.flush()
 
 
 def read_lines(path: str) -> Iterator[str]:
@@ -205,8 +223,8 @@ def check_writable(path: str) -> None:
     """Raises DataError where something of that name is no file, or there is no name."""
     if is_remote(path):
         return
-    if not path or (os.path.exists(path) and not os.path.isfile(path)):
-        what = "is no regular file" if path else "no name"
+    if not os.path.basename(path) or (os.path.exists(path) and not os.path.isfile(path)):
+        what = "is no regular file" if os.path.basename(path) else "no name of a file"
         raise DataError(f"{path}: {what}; expected the name of a file to write")
 
 

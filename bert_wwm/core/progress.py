@@ -1,5 +1,6 @@
 """Progress of long work on standard error: what is done, how fast, and the time left."""
 
+import contextlib
 import sys
 import time
 from typing import IO, Optional
@@ -27,7 +28,7 @@ class Progress:
         self._total = total
         self._before = done
         self._stream = stream or sys.stderr
-        self._terminal = self._stream.isatty()
+        self._terminal = self._stream is not None and self._stream.isatty()
         self._begun = self._shown = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -35,8 +36,7 @@ class Progress:
 
     def __exit__(self, *exception: object) -> None:
         if self._terminal:
-            self._stream.write("\r\033[K")
-            self._stream.flush()
+            self._write("\r\033[K")
 
     def update(self, done: float, note: str = "") -> None:
         """Says how much is done, in the unit of ``total``."""
@@ -49,8 +49,14 @@ class Progress:
         left = duration((now - self._begun) * (1 - share) / worked) if worked > 0 else "?"
         note = f", {note}" if note else ""
         line = f"{self._what}: {100 * share:3.0f} %{note}, {left} left"
-        self._stream.write(f"\r{line}\033[K" if self._terminal else line + "\n")
-        self._stream.flush()
+        self._write(f"\r{line}\033[K" if self._terminal else line + "\n")
+
+    def _write(self, text: str) -> None:
+        """Whoever read it may be gone; the work is not to end for that."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                self._stream.write(text)
+                self._stream.flush()
 
 
 def duration(seconds: float) -> str:

@@ -14,13 +14,13 @@ import os
 import re
 import shutil
 import time
-from typing import IO, Any, Dict, List, Optional, Sequence
+from typing import IO, Any, Dict, List, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 
 _MANIFEST = re.compile(r"manifest\..*\.json$")
-_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
 _JOURNAL = "journal.json"
 _COMMIT_SHARE = 0.05  # of the time; to wait for the disk costs milliseconds a shard
 
@@ -39,7 +39,6 @@ class Shards:
         overwrite: begin anew, and replace what is there.
 
     Attributes:
-        state: what the last commit kept, None at the beginning.
         finished: whether shards of this very run are there already.
 
     Raises:
@@ -54,12 +53,17 @@ class Shards:
         self._run = json.loads(json.dumps({**run, "output": {"files": names}}))
         self._overwrite = overwrite
         self._work = _work_folder(paths[0])
-        self._sizes = [0] * len(paths)
+        # The sizes of the shards and the state behind them, together: they change in one step.
+        self._done: Tuple[List[int], Optional[Json]] = ([0] * len(paths), None)
         self._shards: List[IO[bytes]] = []
         self._stack = contextlib.ExitStack()
         self._next_commit = 0.0
-        self.state: Optional[Json] = None
         self.finished = False
+
+    @property
+    def state(self) -> Optional[Json]:
+        """What the run needs to go on behind what was appended last; None at the beginning."""
+        return self._done[1]
 
     def __enter__(self) -> "Shards":
         self.finished = not self._overwrite and self._is_there()
@@ -71,7 +75,10 @@ class Shards:
             journal = None if self._overwrite else self._read_journal()
             if journal is not None:
                 self._compare(journal["run"], f"the unfinished run in {self._work}")
-                self._sizes, self.state = journal["sizes"], journal["state"]
+                self._done = (journal["sizes"], journal["state"])
+                self._overwrite = journal["overwrite"]
+                if not self._overwrite and journal["manifest"] is None:
+                    self._refuse_others()
             if journal is not None and journal["manifest"] is not None:
                 self._publish(journal["manifest"])
                 self.finished = True
@@ -84,7 +91,7 @@ class Shards:
 
     def discard(self) -> None:
         """Forgets what was appended: there is nothing to finish."""
-        self.state = None
+        self._done = (self._done[0], None)
 
     def __exit__(self, *exception: object) -> None:
         with contextlib.suppress(OSError):  # such as a full disk, which has been told already
@@ -104,8 +111,8 @@ class Shards:
         """
         for shard, payload in zip(self._shards, payloads):
             shard.write(payload)
-        self._sizes = [size + len(payload) for size, payload in zip(self._sizes, payloads)]
-        self.state = state
+        sizes = [size + len(payload) for size, payload in zip(self._done[0], payloads)]
+        self._done = (sizes, state)
         if time.monotonic() >= self._next_commit:
             self._commit()
 
@@ -118,13 +125,13 @@ class Shards:
         """
         entries = {
             path: {**entry, "bytes": size}
-            for path, entry, size in zip(self._paths, of_files, self._sizes)
+            for path, entry, size in zip(self._paths, of_files, self._done[0])
         }
         complete = {**manifest, "files": entries, "run": self._run}
         self._commit(complete)
+        self.finished = True  # if it is interrupted from here on, the journal knows all
         for shard in self._shards:
             shard.close()
-        self.finished = True  # if it is interrupted from here on, the journal knows all
         self._publish(complete)
 
     def _publish(self, complete: Json) -> None:
@@ -185,6 +192,14 @@ class Shards:
                 )
         return bool(there)
 
+    def _refuse_others(self) -> None:
+        for path in self._paths:
+            if files.exists(path):
+                raise ConfigError(
+                    f"{path}: came to be there while this run was interrupted; expected no file of "
+                    "that name, or --overwrite, which begins anew"
+                )
+
     def _compare(self, other: Json, where: str) -> None:
         for group in {**self._run, **other}:
             mine, theirs = self._run.get(group, {}), other.get(group, {})
@@ -209,13 +224,14 @@ class Shards:
     def _open(self, number: int) -> IO[bytes]:
         path = self._place(number)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
-        if os.path.getsize(path) < self._sizes[number]:
+        size = self._done[0][number]
+        if os.path.getsize(path) < size:
             raise DataError(
                 f"{path}: is shorter than the journal beside it says; --overwrite begins anew"
             )
         shard = open(path, "r+b")
-        shard.truncate(self._sizes[number])
-        shard.seek(self._sizes[number])
+        shard.truncate(size)
+        shard.seek(size)
         return shard
 
     def _read_journal(self) -> Optional[Json]:
@@ -229,8 +245,9 @@ class Shards:
             os.fsync(shard.fileno())
         journal = {
             "run": self._run,
-            "sizes": self._sizes,
-            "state": self.state,
+            "sizes": self._done[0],
+            "state": self._done[1],
+            "overwrite": self._overwrite,
             "manifest": manifest,
         }
         files.write_text(os.path.join(self._work, _JOURNAL), json.dumps(journal))
@@ -250,6 +267,20 @@ def shard_paths(path: str, count: int) -> List[str]:
         shard_paths("wiki.tfrecord", 64)[7] -> "wiki.tfrecord-00007-of-00064"
     """
     return [f"{path}-{number:05d}-of-{count:05d}" for number in range(count)]
+
+
+def check_shard_names(paths: Sequence[str]) -> None:
+    """Raises ConfigError where names are those of some shards of a set, and not of all.
+
+    A set has one manifest, so one run has to write it.
+    """
+    for path in paths:
+        shard = _SHARD.search(path)
+        if shard and set(shard_paths(_SHARD.sub("", path), int(shard.group(1)))) - set(paths):
+            raise ConfigError(
+                f"{path}: is one of {int(shard.group(1)):,} shards by its name; expected all of "
+                f"them in one run, as by --num_output_shards={int(shard.group(1))}"
+            )
 
 
 def manifest_path(path: str) -> str:

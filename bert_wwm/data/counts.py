@@ -40,7 +40,9 @@ class Counts:
         unknown: how often which characters were ``[UNK]``.
         words_by_length: number of words read, by their length in pieces.
         instances: examples made.
-        pairs_labelled_1: of these, with a random second segment (NSP) or swapped ones (SOP).
+        instances_without_prediction: further ones, left out since nothing could be selected.
+        pairs_labelled_1: of the examples made, those with a random second segment (NSP) or with
+            swapped ones (SOP).
         tokens: pieces in the examples, special tokens included.
         truncated_pieces: pieces cut off to fit the pairs into their sequences.
         budget: pieces that might have been selected.
@@ -64,6 +66,7 @@ class Counts:
     unknown: Counter[str] = dataclasses.field(default_factory=collections.Counter)
     words_by_length: Counter[str] = dataclasses.field(default_factory=collections.Counter)
     instances: int = 0
+    instances_without_prediction: int = 0
     pairs_labelled_1: int = 0
     tokens: int = 0
     truncated_pieces: int = 0
@@ -143,6 +146,9 @@ class Counts:
             "words": _histogram(self.words_by_length, "by length in pieces", 4),
             "instances": f"{self.instances:,}"
             + (label_1 and f", {label_1} {_percent(self.pairs_labelled_1, self.instances)}"),
+            "  empty": self.instances_without_prediction
+            and f"{self.instances_without_prediction:,} more, in which no unit fits the budget, "
+            "left out",
             "tokens": f"{self.tokens:,}, {self.tokens / max(1, self.instances):.1f} an instance; "
             f"{self.truncated_pieces:,} pieces truncated",
             "selected": f"{self.predicted:,} pieces, {_percent(self.predicted, self.tokens)} of "

@@ -5,7 +5,6 @@ seed, on nothing else. B sequences, S tokens of a sequence, P predictions of a s
 """
 
 import dataclasses
-import math
 from typing import Dict, Optional, Tuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
 
 Features = Dict[str, np.ndarray]  # [examples, length of the field]
 
+_LONGEST = 1 << 16  # tokens; far more than any model reads
 _INSTANCES, _MASKS = range(2)  # streams of random numbers
 
 
@@ -58,8 +58,8 @@ class ExampleSettings:
     def __post_init__(self) -> None:
         shortest = PAIRINGS[self.pairing].num_special_tokens + 2
         for name, low, high in (
-            ("max_seq_length", shortest, math.inf),
-            ("max_predictions_per_seq", 1, math.inf),
+            ("max_seq_length", shortest, _LONGEST),
+            ("max_predictions_per_seq", 1, _LONGEST),
             ("masked_lm_prob", 0, 1),
             ("short_seq_prob", 0, 1),
         ):
@@ -126,11 +126,6 @@ class ExampleMaker:
         units = self._strategy.units(sequences.words(), rng)
         predictions = self._strategy.corrupt(sequences, units, budget, self._vocabulary, rng)
 
-        counts.instances += len(sequences.ids)
-        counts.pairs_labelled_1 += int(instances.labels.sum())
-        counts.tokens += int(sequences.lengths.sum())
-        counts.budget += int(budget.sum())
-        counts.add_predictions(units, predictions)
         features = {
             **self._inputs(sequences, instances, predictions),
             **self._predictions(predictions, len(sequences.ids)),
@@ -143,7 +138,16 @@ class ExampleMaker:
             features["target_positions"] = self._padded(predictions, target, len(source))
         if self._pairing.has_loss:
             features["next_sentence_labels"] = instances.labels[:, None]
-        return features
+
+        # A sequence may be so short that no unit fits its budget.
+        kept = np.bincount(predictions.rows, minlength=len(source)) > 0
+        counts.instances += int(kept.sum())
+        counts.instances_without_prediction += int((~kept).sum())
+        counts.pairs_labelled_1 += int(instances.labels[kept].sum())
+        counts.tokens += int(sequences.lengths[kept].sum())
+        counts.budget += int(budget[kept].sum())
+        counts.add_predictions(units, predictions)
+        return {name: values[kept] for name, values in features.items()}
 
     def _sequences(
         self, block: TokenizedBlock, instances: Instances

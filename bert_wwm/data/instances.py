@@ -1,7 +1,8 @@
 """Documents to instances: the segments of each sequence, as spans of a block's pieces.
 
 The procedure is that of google-research/bert's ``create_instances_from_document``, except that the
-random second segment is never from the same document.
+random second segment is never from the same document (the parts of one that was too long, and was
+taken apart, count as documents).
 """
 
 import bisect

@@ -26,7 +26,10 @@ class Source(Protocol):
         """Returns the sentences of a block, their words and tags."""
 
     def describe(self, paths: Sequence[str]) -> Dict[str, object]:
-        """Returns what cut the words, ready for JSON."""
+        """Returns what cut the words, ready for JSON. Raises where that can't be had."""
+
+    def blocks(self) -> Dict[str, int]:
+        """Returns what decides where blocks begin and end."""
 
 
 def read_all(source: Source, paths: Sequence[str]) -> Iterator[Block]:
@@ -51,9 +54,6 @@ class TextSource:
         return blocks.runs(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
-        for path in paths:
-            if segmented.is_segmented(path):
-                raise DataError(f"{path}: is a segmented corpus; expected --segmenter=presegmented")
         return blocks.blocks_of_run(run, paths)
 
     def segment(self, block: Block) -> SegmentedBlock:
@@ -81,10 +81,19 @@ class TextSource:
         return result
 
     def describe(self, paths: Sequence[str]) -> Dict[str, object]:
+        for path in paths:
+            if segmented.is_segmented(path):
+                raise DataError(
+                    f"{path}: is a segmented corpus; expected text, or --segmenter=presegmented "
+                    "and nothing but segmented files"
+                )
         described = self._segmenter.describe()
         if self._tasks:
             described["tags"] = self._segmenter.describe_tags(self._tasks)
         return described
+
+    def blocks(self) -> Dict[str, int]:
+        return {"bytes": blocks.BLOCK_BYTES, "document bytes": blocks.DOCUMENT_BYTES}
 
 
 class SegmentedSource:
@@ -126,3 +135,6 @@ class SegmentedSource:
                     f"segmented with --annotate={','.join(self._tasks)}"
                 )
         return {"name": "presegmented", "by": headers[0]["segmenter"]}
+
+    def blocks(self) -> Dict[str, int]:
+        return {}  # they are in the files

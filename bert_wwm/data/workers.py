@@ -2,13 +2,17 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
+import tempfile
 import threading
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Callable, Deque, Iterable, Iterator, Optional, Tuple, TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, Callable, Deque, Iterable, Iterator, Optional, Set, Tuple, TypeVar
 
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.text.blocks import Block
@@ -36,18 +40,34 @@ def map_blocks(
         ToolkitError: what ``work`` raised, or a worker was killed.
     """
     others = set(multiprocessing.active_children())
-    executor = concurrent.futures.ProcessPoolExecutor(
-        num_workers,
-        # Nothing is inherited: neither locks nor threads nor TensorFlow.
-        multiprocessing.get_context("spawn"),
-        _start,
-        (work,),
-    )
+    # By way of a file: what goes through the pipe to a process that dies while it starts would
+    # block this one for ever.
+    with tempfile.TemporaryDirectory() as folder:
+        pickled = os.path.join(folder, "work")
+        with open(pickled, "wb") as stream:
+            pickle.dump(work, stream)
+        executor = concurrent.futures.ProcessPoolExecutor(
+            num_workers,
+            # Nothing is inherited: neither locks nor threads nor TensorFlow.
+            multiprocessing.get_context("spawn"),
+            _start,
+            (pickled,),
+        )
+        yield from _map(executor, blocks, num_workers + _WAITING, others)
+
+
+def _map(
+    executor: concurrent.futures.ProcessPoolExecutor,
+    blocks: Iterable[Block],
+    most_pending: int,
+    others: Set[BaseProcess],
+) -> Iterator[Tuple[Block, Any]]:
     pending: Deque[Tuple[Block, concurrent.futures.Future]] = collections.deque()
     try:
         for block in blocks:
-            pending.append((block, executor.submit(_run, block)))
-            if len(pending) >= num_workers + _WAITING:
+            with _interrupts_held_back():  # workers, which start here, never see any
+                pending.append((block, executor.submit(_run, block)))
+            if len(pending) >= most_pending:
                 first, future = pending.popleft()
                 yield first, future.result()
         while pending:
@@ -57,21 +77,31 @@ def map_blocks(
         # A block may take minutes; what the workers are at is done again by the next run.
         for worker in set(multiprocessing.active_children()) - others:
             worker.terminate()
-        if not isinstance(error, BrokenProcessPool):
+        if not isinstance(error, (BrokenProcessPool, MemoryError)):
             raise
+        what = "ran out of memory" if isinstance(error, MemoryError) else "was killed"
         raise ToolkitError(
-            "a worker process was killed, perhaps for want of memory (then take fewer "
-            "--num_workers); what is finished is kept, and the same command goes on from there"
+            f"a worker process {what}; if memory is short, take fewer --num_workers. What is "
+            "finished is kept, and the same command goes on from there"
         ) from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _start(work: Callable[[Block], Any]) -> None:
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(pickled: str) -> None:
     """Prepares a worker."""
     global _work
-    _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    with open(pickled, "rb") as stream:
+        _work = pickle.load(stream)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

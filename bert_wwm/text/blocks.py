@@ -7,15 +7,19 @@ bytes only, at the speed of the disk; decoding is left to the workers.
 """
 
 import re
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
 
 BLOCK_BYTES = 1 << 19
 # A longer document is taken apart, so that a block has several even of a text without blank lines.
 DOCUMENT_BYTES = BLOCK_BYTES // 4
 
 _READ_BYTES = 1 << 20
+_LINE_END = b"\n"
+# A line has to be in memory as a whole.
+_LONGEST_LINE = 1 << 26
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
 _ENDS_BLANK = re.compile(rb"\n[ \t\r]*\n\Z")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -77,19 +81,6 @@ def runs(paths: Sequence[str]) -> List[List[str]]:
     return result
 
 
-def blocks(paths: Sequence[str], after: Optional[Place] = None) -> Iterator[Block]:
-    """Yields the blocks of a corpus in order; only those that follow ``after``, if it is given.
-
-    Raises:
-        DataError: a file is missing, or a broken ``.gz``.
-    """
-    for number, run in enumerate(runs(paths)):
-        if after is None or number >= after[0]:
-            for block in blocks_of_run(number, run):
-                if after is None or block.place > after:
-                    yield block
-
-
 def blocks_of_run(number: int, paths: Sequence[str]) -> Iterator[Block]:
     """Yields the blocks of one run; a rest of less than half a block joins the one before it."""
     closed: List[Stretch] = []
@@ -132,6 +123,11 @@ def read_stretches(path: str) -> Iterator[Stretch]:
             line += stretch.count(b"\n")
             is_rest = not _ENDS_BLANK.search(stretch)
             end = _cut(text)
+        if len(text) > _LONGEST_LINE:
+            raise DataError(
+                f"{path}:{line + text.count(_LINE_END)}: a line of more than "
+                f"{_LONGEST_LINE >> 20} MB; expected one sentence a line"
+            )
     if text:
         yield Stretch(path, line, text, is_rest)
 

@@ -67,7 +67,11 @@ def read_header(path: str) -> Dict[str, Any]:
     line = next(files.read_lines(path), "")
     try:
         header = json.loads(line)
-        known = header["format"] == FORMAT and {"segmenter", "tags"} <= header.keys()
+        known = (
+            header["format"] == FORMAT
+            and isinstance(header["tags"], list)
+            and {"segmenter", "tags"} <= header.keys()
+        )
     except (ValueError, TypeError, KeyError):
         known = False
     if not known:
@@ -150,7 +154,7 @@ def parse_block(block: Block, tasks: Sequence[str]) -> SegmentedBlock:
                     result.places.append((stretch.path, number))
                 try:
                     _add_sentence(json.loads(line), tasks, result)
-                except (ValueError, TypeError, KeyError) as error:
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
                     raise DataError(
                         f"{stretch.path}:{number}: no sentence of a segmented corpus "
                         f"({type(error).__name__}: {error})"
@@ -171,6 +175,7 @@ def _add_sentence(row: Dict, tasks: Sequence[str], result: SegmentedBlock) -> No
         spans, sentence = list(zip([0, *ends], ends)), "".join(words)
         if "" in words:
             raise ValueError("a word is empty")
+    sentence.encode("utf-8")  # raises where half a pair of surrogates stands alone
     if "\n" in sentence:
         raise ValueError("a line ends within the sentence")
     for task in tasks:

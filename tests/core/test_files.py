@@ -44,7 +44,9 @@ def test_compression_is_told_by_the_content_not_by_the_name(tmp_path):
         assert list(files.read_lines(path)) == ["一"]
         assert files.read_bytes(path) == "一\n".encode()
     assert files.text_size(plain) == files.size(plain)
-    assert files.text_size(packed) == 3 * files.size(packed)
+    assert files.text_size(packed) == len("一\n".encode())
+    members = gzip.compress("一\n".encode() * 500) + gzip.compress(b"abc\n" * 900)
+    assert files.text_size(write(tmp_path / "d", members)) == 500 * 4 + 900 * 4
     for content in b"", b"\x1f", b"\x1f\x8b":
         path = write(tmp_path / "c", content)
         assert not files.is_gzip(path)
@@ -209,6 +211,6 @@ def test_a_file_is_moved_into_a_bucket(tmp_path):
 def test_what_cannot_be_written_is_told_before(tmp_path):
     files.check_writable(str(tmp_path / "a"))
     files.check_writable("gs://bucket/a")
-    for path, message in ((str(tmp_path), "is no regular file"), ("", "no name")):
+    for path, message in ((str(tmp_path), "is no regular file"), ("a/", "no name of a file")):
         with pytest.raises(DataError, match=f"{message}; expected the name of a file to write"):
             files.check_writable(path)

@@ -281,10 +281,10 @@ def test_every_pass_has_masks_of_its_own():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"max_seq_length": 4}, "--max_seq_length=4: out of range; expected 5 to inf"),
+        ({"max_seq_length": 4}, "--max_seq_length=4: out of range; expected 5 to 65536"),
         (
             {"max_seq_length": 3, "pairing": "single"},
-            "--max_seq_length=3: out of range; expected 4 to inf",
+            "--max_seq_length=3: out of range; expected 4 to 65536",
         ),
         ({"max_predictions_per_seq": 0}, "--max_predictions_per_seq=0"),
         ({"masked_lm_prob": 1.5}, "--masked_lm_prob=1.5: out of range; expected 0 to 1"),

@@ -114,7 +114,6 @@ def test_all_blocks_are_those_of_the_text_and_of_each_of_its_runs(tmp_path):
         paths = write_texts(tmp_path, ["0123456789\n\n" * n for n in (3, 20, 1, 5)])
         source = TextSource(Tagger())
         found = list(read_all(source, paths))
-        assert found == list(blocks.blocks(paths))
         runs = source.runs(paths)
         assert runs == [paths[:2], paths[2:]]
         of_runs = (source.read(number, run) for number, run in enumerate(runs))
@@ -134,16 +133,17 @@ def make_segmented(tmp_path):
 
 def test_segmented_corpora_are_told_from_text(make_segmented, tmp_path):
     path = make_segmented("a")
-    with pytest.raises(DataError, match="a: is a segmented corpus; expected --segmenter=presegm"):
-        list(read_all(TextSource(Tagger()), [path]))
+    with pytest.raises(DataError, match="a: is a segmented corpus; expected text, or --segm"):
+        TextSource(Tagger()).describe([path])
     (path,) = write_texts(tmp_path, ["今天\n"])
     with pytest.raises(DataError, match=r"0\.txt:1: no segmented corpus"):
         list(read_all(SegmentedSource(), [path]))
 
 
-def test_what_cut_the_words_is_described(make_segmented):
-    assert TextSource(Tagger()).describe(["f"]) == {"name": "tagger"}
-    assert TextSource(Tagger(), TASKS).describe(["f"]) == {
+def test_what_cut_the_words_is_described(make_segmented, tmp_path):
+    texts = write_texts(tmp_path, ["今天\n"])
+    assert TextSource(Tagger()).describe(texts) == {"name": "tagger"}
+    assert TextSource(Tagger(), TASKS).describe(texts) == {
         "name": "tagger",
         "tags": {"tasks": ["pos", "ner"]},
     }

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -145,7 +146,10 @@ def command_line(pid: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(run, flags, large_corpus, tmp_path):
+@pytest.mark.parametrize("delay", [0, 1])  # while it starts, and at work
+def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(
+    run, flags, large_corpus, tmp_path, delay
+):
     run(PROGRAM, *flags(large_corpus, "whole/out"))
     command = flags(large_corpus, "killed/out", "--num_workers=2")
     process = subprocess.Popen(
@@ -159,13 +163,44 @@ def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(run, flags, larg
         assert process.poll() is None
         time.sleep(0.02)
         workers = [pid for pid in children(process.pid) if "spawn_main" in command_line(pid)]
-    time.sleep(1)
+    time.sleep(delay)
     os.kill(int(workers[1]), signal.SIGKILL)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "a worker process was killed" in errors and "Traceback" not in errors
     run(PROGRAM, *command)
     assert contents(tmp_path / "killed", "out") == contents(tmp_path / "whole", "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [PROGRAM, SEGMENT])
+@pytest.mark.parametrize("delay", [0.0, 0.2, 1.0])
+def test_interrupted_it_ends_at_once_and_goes_on_later(
+    run, flags, large_corpus, tmp_path, program, delay
+):
+    def command(output):
+        every = flags(large_corpus, output)
+        is_text = program == SEGMENT
+        return [f for f in every if not is_text or (f not in SIZES and "vocab_file" not in f)]
+
+    run(program, *command("whole/out"))
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / program), *command("stopped/out")],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "stopped" / ".out.unfinished" / "journal.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert errors.endswith("interrupted\n") and "Traceback" not in errors
+    run(program, *command("stopped/out"))
+    assert contents(tmp_path / "stopped", "out") == contents(tmp_path / "whole", "out")
 
 
 @pytest.mark.slow
@@ -219,6 +254,15 @@ def test_another_input_is_refused(run, flags, corpus, tmp_path):
     assert "was made with input" in run(PROGRAM, *flags(copy), status=1).stderr
 
 
+def test_the_order_of_the_inputs_counts(run, flags, corpus, tmp_path):
+    copies = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
+    for copy in copies:
+        pathlib.Path(copy).write_bytes(pathlib.Path(corpus).read_bytes())
+    run(PROGRAM, *flags(",".join(copies)))
+    errors = run(PROGRAM, *flags(",".join(reversed(copies))), status=1).stderr
+    assert re.search(r"input \S+a\.txt = file 1, .*, this run has file 2, ", errors)
+
+
 def test_a_file_of_other_origin_is_not_replaced(run, flags, corpus, tmp_path):
     (tmp_path / "out").write_text("mine")
     assert "no manifest tells what it is" in run(PROGRAM, *flags(corpus), status=1).stderr
@@ -256,7 +300,7 @@ def test_a_segmented_corpus_is_not_taken_for_text(run, flags, corpus, tmp_path):
     segmented = tmp_path / "segmented.gz"
     run(SEGMENT, f"--input_file={corpus}", f"--output_file={segmented}", "--segmenter=characters")
     errors = run(PROGRAM, *flags(segmented), status=1).stderr
-    assert "is a segmented corpus; expected --segmenter=presegmented" in errors
+    assert "is a segmented corpus; expected text, or --segmenter=presegmented" in errors
     lert = ("--segmenter=presegmented", "--masking_strategy=lert")
     errors = run(PROGRAM, *flags(segmented, "out", *lert), status=1).stderr
     assert "has no tags of pos, ner, dep; expected a corpus that was segmented with" in errors
@@ -275,6 +319,9 @@ def test_a_segmented_corpus_is_not_taken_for_text(run, flags, corpus, tmp_path):
         (["--num_output_shards=0"], "--num_output_shards"),
         (["--num_output_shards=2", "--output_file=a,b"], "expected a single name"),
         (["--num_workers=0"], "--num_workers"),
+        (["--pert_target=origins"], "--masking_strategy=wwm has no use for it"),
+        (["--output_file=new/"], "new/: is no name of a file"),
+        (["--output_file=x-00001-of-00002"], "expected all of them in one run"),
     ],
 )
 def test_flags_that_contradict_are_named(run, flags, corpus, tmp_path, more, message):

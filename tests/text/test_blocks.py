@@ -23,6 +23,12 @@ TEXTS = st.one_of(
 ).map(b"\n".join)
 
 
+def all_blocks(paths):
+    """The blocks of all runs of some files."""
+    runs = enumerate(blocks.runs(paths))
+    return [block for number, run in runs for block in blocks.blocks_of_run(number, run)]
+
+
 @pytest.fixture(autouse=True, scope="module")
 def small_sizes():
     with mock.patch.multiple(blocks, BLOCK_BYTES=BLOCK, DOCUMENT_BYTES=DOCUMENT):
@@ -54,9 +60,9 @@ def test_blocks_are_whole_lines_of_the_files_in_order_however_these_are_read(tex
         paths = [os.path.join(folder, str(number)) for number in range(len(texts))]
         for path, text in zip(paths, texts):
             pathlib.Path(path).write_bytes(text)
-        found = list(blocks.blocks(paths))
+        found = list(all_blocks(paths))
         with mock.patch.object(blocks, "_READ_BYTES", read_bytes):
-            assert list(blocks.blocks(paths)) == found
+            assert list(all_blocks(paths)) == found
         for path, text in zip(paths, texts):
             read = b""
             for stretch in [s for s in stretches_of(found) if s.path == path]:
@@ -82,7 +88,7 @@ def test_blocks_and_stretches_stay_bounded_and_not_too_small(text):
     with tempfile.NamedTemporaryFile() as file:
         file.write(text)
         file.flush()
-        found = list(blocks.blocks([file.name]))
+        found = list(all_blocks([file.name]))
     longest_line = max(map(len, text.split(b"\n"))) + 1
     longest_stretch = 2 * DOCUMENT + longest_line
     for stretch in stretches_of(found):
@@ -167,7 +173,7 @@ def test_runs_hold_all_files_in_order_and_have_the_size_of_a_block(sizes):
 
 def test_many_small_files_share_a_block(write):
     paths = write(*[b"x" * 39 + b"\n"] * 7)
-    found = list(blocks.blocks(paths))
+    found = list(all_blocks(paths))
     assert [block.place for block in found] == [(0, 0), (1, 0)]
     assert [[stretch.path for stretch in block.stretches] for block in found] == [
         paths[:3],
@@ -178,24 +184,23 @@ def test_many_small_files_share_a_block(write):
 def test_a_small_rest_joins_the_block_before_it_and_a_larger_one_does_not(write):
     document = b"x" * 38 + b"\n\n"
     (path,) = write(document * 7)
-    assert [block.size for block in blocks.blocks([path])] == [120, 160]
+    assert [block.size for block in all_blocks([path])] == [120, 160]
     (path,) = write(document * 8)
-    assert [block.size for block in blocks.blocks([path])] == [120, 120, 80]
+    assert [block.size for block in all_blocks([path])] == [120, 120, 80]
     (path,) = write(document)
-    assert list(blocks.blocks([path])) == [Block((0, 0), [Stretch(path, 1, document)])]
+    assert list(all_blocks([path])) == [Block((0, 0), [Stretch(path, 1, document)])]
 
 
 def test_nothing_makes_no_block(write):
-    assert list(blocks.blocks([])) == []
-    assert list(blocks.blocks(write(b"", b""))) == []
+    assert list(all_blocks([])) == []
+    assert list(all_blocks(write(b"", b""))) == []
 
 
-def test_the_blocks_behind_a_place_are_the_others(write):
-    paths = write(b"0123456789\n\n" * 50, b"x\n", b"abc\n" * 100)
-    found = list(blocks.blocks(paths))
-    assert len({block.place[0] for block in found}) == 2 and len(found) > 6
-    for number, block in enumerate(found):
-        assert list(blocks.blocks(paths, after=block.place)) == found[number + 1 :]
+def test_a_line_that_does_not_fit_into_memory_is_named(write):
+    (path,) = write(b"ab\n\n" + b"x" * 5000)
+    small = mock.patch.multiple(blocks, _LONGEST_LINE=1000, _READ_BYTES=100)
+    with small, pytest.raises(DataError, match=r"0\.txt:3: a line of more than 0 MB; expected"):
+        list(blocks.read_stretches(path))
 
 
 def test_what_cannot_be_read_is_named(write, tmp_path):

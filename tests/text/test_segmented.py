@@ -143,7 +143,8 @@ def test_sentences_know_where_their_document_begins(write):
         ('{"words": ["a", ""], "pos": ["n", "n"], "ner": ["O", "O"]}', "ValueError: a word is"),
         ('{"words": ["a\\n"], "pos": ["n"], "ner": ["O"]}', "ValueError: a line ends within"),
         ('{"text": "a\\nb"}', "ValueError: a line ends within the sentence"),
-        ('{"text": 1}', "TypeError"),
+        ('{"text": 1}', "AttributeError"),
+        ('{"text": "\\ud800"}', "UnicodeEncodeError"),
         ('{"words": ["a"], "pos": ["n"], "ner": null}', "TypeError"),
     ],
 )
