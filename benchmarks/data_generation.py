@@ -15,11 +15,12 @@ import importlib.util
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import threading
 import time
-from typing import List
+from typing import List, Sequence
 
 from absl import flags
 
@@ -129,19 +130,14 @@ def main(_) -> None:
         f"{FLAGS.dupe_factor} passes; median of {FLAGS.repeats}\n"
     )
     print(f"{'':<34}{'instances':>10}{'CPU s':>8}{'wall s':>8}{'a CPU s':>9}{'google x':>9}")
-    one = _row("LTP, 1 worker", CREATE, records, *_from(text), *ltp, *recipe, workers=1)
-    two = _row("LTP, 2 workers", CREATE, records, *_from(text), *ltp, *recipe, workers=2)
-    long = _repeated(text, 4)
-    long_one = _row("four times, 1 worker", CREATE, records, *_from(long), *ltp, *recipe, workers=1)
-    long_two = _row(
-        "four times, 2 workers", CREATE, records, *_from(long), *ltp, *recipe, workers=2
-    )
-    _row("segment only, 1 worker", SEGMENT, segmented, *_from(text), *ltp, workers=1)
+    short = _rows("LTP", CREATE, records, *_from(text), *ltp, *recipe)
+    long = _rows("LTP, four times", CREATE, records, *_from(_repeated(text, 4)), *ltp, *recipe)
+    _rows("segment only", SEGMENT, segmented, *_from(text), *ltp, workers=(1,))
     from_words = (*_from(segmented), "--segmenter=presegmented", *recipe)
-    _row("from segmented text, 1 worker", CREATE, records, *from_words, workers=1)
+    _rows("from segmented text", CREATE, records, *from_words, workers=(1,))
     print(
-        f"\n2 workers are {one.wall / two.wall:.2f} times as fast as 1 by the clock, on four times "
-        f"the text {long_one.wall / long_two.wall:.2f} times"
+        f"\n2 workers are {short:.2f} times as fast as 1 by the clock, on four times the text "
+        f"{long:.2f} times"
     )
     if FLAGS.megabytes:
         _measure_memory(text, records, *ltp, *recipe)
@@ -151,19 +147,27 @@ def _from(path: str) -> List[str]:
     return [f"--input_file={path}"]
 
 
-def _row(name: str, program: str, output: str, *arguments: str, workers: int) -> Run:
-    made = (
-        Run(program, output, *arguments, f"--num_workers={workers}") for _ in range(FLAGS.repeats)
-    )
-    runs = sorted(made, key=lambda run: run.cpu)
-    run = runs[len(runs) // 2]
-    run.wall = sorted(run.wall for run in runs)[len(runs) // 2]
-    speed = run.instances / run.cpu
-    rates = f"{run.instances:>10,}{run.cpu:>8.2f}{run.wall:>8.2f}"
-    if run.instances:
-        rates += f"{speed:>9,.0f}{speed / GOOGLE:>9.1f}"
-    print(f"{name:<34}{rates}", flush=True)
-    return run
+def _rows(
+    name: str, program: str, output: str, *arguments: str, workers: Sequence[int] = (1, 2)
+) -> float:
+    """Runs with each number of workers in turn, so that the machine's moods hit all alike.
+
+    Returns:
+        How many times as fast the last is as the first by the clock, the median of all turns.
+    """
+    turns = [
+        [Run(program, output, *arguments, f"--num_workers={number}") for number in workers]
+        for _ in range(FLAGS.repeats)
+    ]
+    for number, runs in zip(workers, zip(*turns)):
+        cpu = statistics.median(run.cpu for run in runs)
+        wall = statistics.median(run.wall for run in runs)
+        instances = runs[0].instances
+        rates = f"{instances:>10,}{cpu:>8.2f}{wall:>8.2f}"
+        if instances:
+            rates += f"{instances / cpu:>9,.0f}{instances / cpu / GOOGLE:>9.1f}"
+        print(f"{f'{name}, {number} worker(s)':<34}{rates}", flush=True)
+    return statistics.median(runs[0].wall / runs[-1].wall for runs in turns)
 
 
 def _measure_memory(text: str, records: str, *arguments: str) -> None:
