@@ -268,10 +268,14 @@ def check_written(written, inputs):
     if not written.counts.documents:
         raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
     if not written.counts.instances:
+        reason = "no unit fits into what is to be selected of it"
+        if written.counts.documents_alone:
+            reason = (
+                "next sentence prediction needs at least two: put a blank line between documents"
+            )
         raise DataError(
             f"{', '.join(inputs)}: no instance could be made of {written.counts.documents:,} "
-            "document(s); next sentence prediction needs at least two: put a blank line between "
-            "documents"
+            f"document(s); {reason}"
         )
 
 
@@ -296,7 +300,8 @@ def report(settings, counts, outputs) -> None:
             "More than a tenth of what is selected became random words for want of similar ones: "
             "--similar_words_file knows few words of this text."
         )
-    if counts.predicted < 0.5 * counts.budget:
+    empty = counts.instances_without_prediction
+    if counts.predicted < 0.5 * counts.budget or empty > counts.instances:
         print(
             "Few pieces are selected: many words are longer than --max_predictions_per_seq, or "
             f"have no similar words. Is this text that --segmenter={FLAGS.segmenter} can cut?"

@@ -32,7 +32,7 @@ def map_blocks(
     """Yields blocks and what became of them, in their order.
 
     Args:
-        work: what is done with a block; it is pickled once for each worker.
+        work: what is done with a block; it is pickled once, for all workers.
         blocks: the blocks; only as many are read ahead as the workers need.
         num_workers: processes.
 

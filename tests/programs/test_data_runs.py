@@ -260,7 +260,7 @@ def test_the_order_of_the_inputs_counts(run, flags, corpus, tmp_path):
         pathlib.Path(copy).write_bytes(pathlib.Path(corpus).read_bytes())
     run(PROGRAM, *flags(",".join(copies)))
     errors = run(PROGRAM, *flags(",".join(reversed(copies))), status=1).stderr
-    assert re.search(r"input \S+a\.txt = file 1, .*, this run has file 2, ", errors)
+    assert re.search(r"input \S+b\.txt = file 2, .*, this run has file 1, ", errors)
 
 
 def test_a_file_of_other_origin_is_not_replaced(run, flags, corpus, tmp_path):
@@ -320,7 +320,7 @@ def test_a_segmented_corpus_is_not_taken_for_text(run, flags, corpus, tmp_path):
         (["--num_output_shards=2", "--output_file=a,b"], "expected a single name"),
         (["--num_workers=0"], "--num_workers"),
         (["--pert_target=origins"], "--masking_strategy=wwm has no use for it"),
-        (["--output_file=new/"], "new/: is no name of a file"),
+        (["--output_file=new/"], "new/: no name of a file"),
         (["--output_file=x-00001-of-00002"], "expected all of them in one run"),
     ],
 )
