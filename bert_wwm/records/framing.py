@@ -53,10 +53,7 @@ def read_records(path: str) -> Iterator[bytes]:
             try:
                 size, record = _read_frame(stream)
             except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):
-                raise DataError(
-                    f"{path}: record {number} at byte {offset} is truncated or corrupt; expected "
-                    "a whole TFRecord file: make it anew"
-                ) from None
+                raise _broken(path, number, offset) from None
             if not size:
                 return
             yield record
@@ -64,18 +61,51 @@ def read_records(path: str) -> Iterator[bytes]:
             offset += size
 
 
+def count_records(path: str) -> int:
+    """Returns the number of records of a file; only one that is compressed is read as a whole.
+
+    Raises:
+        DataError: the file is missing, or broken: the message names the byte where.
+    """
+    if files.is_gzip(path):
+        return sum(1 for _ in read_records(path))
+    number = offset = 0
+    end = files.size(path)
+    with files.open_raw(path) as stream:
+        while offset < end:
+            header = stream.read(_HEADER.size)
+            size = _size_in(header)
+            place, offset = offset, offset + len(header) + size + _CHECKSUM.size
+            if header != _header_unless_absurd(size) or offset > end:
+                raise _broken(path, number, place)
+            stream.seek(offset)
+            number += 1
+    return number
+
+
+def _broken(path: str, number: int, offset: int) -> DataError:
+    return DataError(
+        f"{path}: record {number} at byte {offset} is truncated or corrupt; expected a whole "
+        "TFRecord file: make it anew"
+    )
+
+
 def _read_frame(stream: IO[bytes]) -> Tuple[int, bytes]:
     """Returns a frame's size, 0 at the end of the file, and its record."""
     header = stream.read(_HEADER.size)
     if not header:
         return 0, b""
-    size = struct.unpack_from("<Q", header.ljust(8))[0]
+    size = _size_in(header)
     if header != _header_unless_absurd(size):
         raise ValueError
     record = stream.read(size)
     if stream.read(_CHECKSUM.size) != _CHECKSUM.pack(_masked_crc(record)) or len(record) != size:
         raise ValueError
     return len(header) + size + _CHECKSUM.size, record
+
+
+def _size_in(header: bytes) -> int:
+    return struct.unpack_from("<Q", header.ljust(8))[0]
 
 
 def _header_unless_absurd(size: int) -> bytes:

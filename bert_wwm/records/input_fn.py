@@ -1,40 +1,84 @@
 """TFRecords to batches: the input functions of an Estimator."""
 
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Sequence, Tuple
 
 from bert_wwm.compat import tf
-from bert_wwm.core import files
-from bert_wwm.core.shards import manifest_path
-from bert_wwm.records.framing import compression_of
+from bert_wwm.records.order import compressions, ordered_records, record_counts
 from bert_wwm.records.schema import FLOAT, Schema
 
-# Records come mixed within a block of documents; this is four blocks with ten duplicates, 80 MB at
-# length 128.
-_SHUFFLE_RECORDS = 100_000
-_PARALLEL_FILES = 8
+_PREFETCHED_BATCHES = 16  # while the next section's buffer is filled, a second or so, none comes
 
 InputFn = Callable[[Dict[str, Any]], "tf.data.Dataset"]
 
 
-def train_input_fn(paths: Sequence[str], schema: Schema, seed: int) -> InputFn:
-    """Returns an endless input of shuffled records.
+class Share(NamedTuple):
+    """The part of every global batch that one host or worker reads.
 
-    Files are read in random order, several at a time, and their records shuffled in a buffer; both
-    differ from one pass over the data to the next. The same seed gives the same order.
+    Attributes:
+        index: its number among them.
+        count: how many they are.
+        batches: how many batches of a global batch it takes, as each of them does.
+    """
+
+    index: int = 0
+    count: int = 1
+    batches: int = 1
+
+
+_EVERYTHING = Share()
+
+
+def train_input_fn(
+    paths: Sequence[str],
+    schema: Schema,
+    seed: int,
+    first_record: int = 0,
+    share: Share = _EVERYTHING,
+) -> InputFn:
+    """Returns an endless input of shuffled records, which can begin where another one ended.
+
+    The files and the seed alone decide which record stands where in the stream (see order.py). A
+    global batch is ``share.count * share.batches`` batches of ``params["batch_size"]`` records in
+    a row; the shares of step t are together the records from t to t + 1 times its size. The hosts
+    of a TPU take what ``host_part`` says.
 
     Args:
         paths: files of records.
         schema: their fields.
         seed: of the order.
+        first_record: the position in the stream to begin at, a multiple of the global batch's size.
+        share: what to take of every global batch.
+
+    Raises:
+        DataError: a manifest or a file is broken; the input function, if there is no record.
     """
+    counts = dict(zip(paths, record_counts(paths))) if first_record else {}
 
     def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
-        dataset = _files(paths).shuffle(len(paths), seed=seed).repeat()
-        dataset = dataset.interleave(_records, cycle_length=min(_PARALLEL_FILES, len(paths)))
-        dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
-        return _batches(dataset, schema, params["batch_size"], drop_remainder=True)
+        part = (paths, first_record, share)
+        if "context" in params:
+            part = host_part(params["context"], paths, first_record)
+        own_paths, own_first, (index, count, batches) = part
+        dataset = ordered_records(own_paths, seed, own_first, counts)
+        dataset = dataset.batch(params["batch_size"], drop_remainder=True)
+        if count > 1:
+            dataset = dataset.batch(batches, drop_remainder=True).shard(count, index).unbatch()
+        return _parsed(dataset, schema)
 
     return input_fn
+
+
+def host_part(
+    context: "tf.estimator.tpu.TPUContext", paths: Sequence[str], first_record: int
+) -> Tuple[Sequence[str], int, Share]:
+    """Returns what a TPU's host reads: which files, from which record on, and which share of them.
+
+    Where there are enough files each host has its own, and no record is read in vain.
+    """
+    _, host, hosts, replicas = context.current_input_fn_deployment()
+    if len(paths) < hosts:
+        return paths, first_record, Share(host, hosts, replicas)
+    return paths[host::hosts], first_record // hosts, _EVERYTHING
 
 
 def eval_input_fn(paths: Sequence[str], schema: Schema, drop_remainder: bool) -> InputFn:
@@ -47,31 +91,15 @@ def eval_input_fn(paths: Sequence[str], schema: Schema, drop_remainder: bool) ->
     """
 
     def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
-        dataset = _files(paths).flat_map(_records)
-        return _batches(dataset, schema, params["batch_size"], drop_remainder)
+        files = tf.data.Dataset.from_tensor_slices((list(paths), compressions(paths)))
+        dataset = files.flat_map(tf.data.TFRecordDataset)
+        return _parsed(dataset.batch(params["batch_size"], drop_remainder), schema)
 
     return input_fn
 
 
-def _files(paths: Sequence[str]) -> "tf.data.Dataset":
-    """Files and their compressions, which the shards of a run share."""
-    compressions: Dict[str, str] = {}
-    for path in paths:
-        run = manifest_path(path)
-        if run not in compressions and files.size(path):  # an empty one doesn't tell
-            compressions[run] = compression_of(path)
-    return tf.data.Dataset.from_tensor_slices(
-        (list(paths), [compressions.get(manifest_path(path), "") for path in paths])
-    )
-
-
-def _records(path: tf.Tensor, compression: tf.Tensor) -> "tf.data.Dataset":
-    return tf.data.TFRecordDataset(path, compression_type=compression)
-
-
-def _batches(
-    dataset: "tf.data.Dataset", schema: Schema, batch_size: int, drop_remainder: bool
-) -> "tf.data.Dataset":
+def _parsed(batches: "tf.data.Dataset", schema: Schema) -> "tf.data.Dataset":
+    """Serialised Examples to their features, int32 and float32 [batch, length of the field]."""
     parsers = {
         field.name: tf.io.FixedLenFeature(
             [field.length], tf.float32 if field.dtype == FLOAT else tf.int64
@@ -87,5 +115,5 @@ def _batches(
             for name, value in features.items()
         }
 
-    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-    return dataset.map(parse, num_parallel_calls=2).prefetch(4)
+    parsed = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return parsed.prefetch(_PREFETCHED_BATCHES)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
-from bert_wwm.records.framing import compression_of, frame, read_records
+from bert_wwm.records.framing import compression_of, count_records, frame, read_records
 
 RECORDS = [b"a", b"bb", b"ccc"]
 FRAMED = b"".join(map(frame, RECORDS))
@@ -30,6 +30,7 @@ def test_tensorflow_reads_them_and_we_read_what_tensorflow_wrote(parts):
             pathlib.Path(path).write_bytes(whole)
             assert compression_of(path) == compression
             assert list(read_records(path)) == records
+            assert count_records(path) == len(records)
             options = tf.io.TFRecordOptions(compression_type=compression)
             assert list(tf.io.tf_record_iterator(path, options)) == records
             with tf.io.TFRecordWriter(path, options) as writer:
@@ -43,6 +44,7 @@ def test_tensorflow_reads_them_and_we_read_what_tensorflow_wrote(parts):
 def test_an_empty_file_has_no_records(tmp_path):
     (tmp_path / "a").write_bytes(b"")
     assert list(read_records(str(tmp_path / "a"))) == []
+    assert count_records(str(tmp_path / "a")) == 0
     assert compression_of(str(tmp_path / "a")) == ""
 
 
@@ -59,6 +61,9 @@ def test_a_truncated_file_is_named_with_the_place(tmp_path, size):
         f"{path}: record {number} at byte {offset} is truncated or corrupt; expected a whole "
         "TFRecord file: make it anew"
     )
+    with pytest.raises(DataError) as error_of_count:
+        count_records(str(path))
+    assert str(error_of_count.value) == str(error.value)
 
 
 @pytest.mark.parametrize("byte", range(17, 35))
@@ -83,8 +88,11 @@ def test_damaged_compressed_files_are_named(tmp_path):
         (whole[:first] + b"no gzip", 3, 54),
     ):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=f"a.tfrecord: record {number} at byte {offset} is tru"):
+        message = f"a.tfrecord: record {number} at byte {offset} is tru"
+        with pytest.raises(DataError, match=message):
             list(read_records(str(path)))
+        with pytest.raises(DataError, match=message):
+            count_records(str(path))
     for byte in range(12, first):
         content = bytearray(whole)
         content[byte] ^= 1
@@ -98,6 +106,8 @@ def test_text_is_no_record(tmp_path):
     path.write_text("今天天气很不错。\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.txt: record 0 at byte 0 is truncated or corrupt"):
         list(read_records(str(path)))
+    with pytest.raises(DataError, match=r"a\.txt: record 0 at byte 0 is truncated or corrupt"):
+        count_records(str(path))
 
 
 def test_a_missing_file_is_named(tmp_path):

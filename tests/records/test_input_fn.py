@@ -3,11 +3,11 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import shard_paths
-from bert_wwm.records import input_fn
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import compression_of, frame
-from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
+from bert_wwm.records.input_fn import Share, eval_input_fn, host_part, train_input_fn
 from bert_wwm.records.schema import pretraining_schema
 
 SCHEMA = pretraining_schema(max_seq_length=6, max_predictions_per_seq=2)
@@ -41,13 +41,74 @@ def labels(make_input, batch_size, batches):
         ]
 
 
-def test_training_shuffles_anew_in_every_pass_and_repeats(paths, monkeypatch):
-    monkeypatch.setattr(input_fn, "_SHUFFLE_RECORDS", 100)  # to fill the buffer takes seconds
+def test_training_shuffles_anew_in_every_pass_and_repeats(paths):
     batches = labels(train_input_fn(paths, SCHEMA, seed=1), 10, 3)
     assert batches[0] != sorted(batches[0])
+    assert batches[0] != batches[1] != batches[2]
     assert batches == labels(train_input_fn(paths, SCHEMA, seed=1), 10, 3)
     assert batches != labels(train_input_fn(paths, SCHEMA, seed=2), 10, 3)
-    assert {label for batch in batches for label in batch} == set(range(10))
+    assert all(sorted(batch) == list(range(10)) for batch in batches)
+
+
+def test_training_goes_on_where_it_was(paths):
+    batches = labels(train_input_fn(paths, SCHEMA, seed=1), 4, 12)
+    for steps in 1, 2, 5, 7, 11:
+        resumed = train_input_fn(paths, SCHEMA, seed=1, first_record=4 * steps)
+        assert labels(resumed, 4, 12 - steps) == batches[steps:]
+
+
+@pytest.mark.parametrize("count, batches", [(1, 1), (1, 4), (2, 1), (3, 1), (2, 2), (3, 4)])
+@pytest.mark.parametrize("first_step", [0, 2])
+def test_shares_make_up_each_global_batch(paths, count, batches, first_step):
+    steps, size = 4, 3
+    whole = labels(train_input_fn(paths, SCHEMA, 1), size, steps * count * batches)
+    first = first_step * count * batches
+    shares = [
+        labels(
+            train_input_fn(paths, SCHEMA, 1, first * size, Share(index, count, batches)),
+            size,
+            (steps - first_step) * batches,
+        )
+        for index in range(count)
+    ]
+    united = []
+    for start in range(0, len(shares[0]), batches):
+        for share in shares:
+            united += share[start : start + batches]
+    assert united == whole[first:]
+
+
+class Host:
+    """What a TPU tells an input function: host 1 of 3 with 8 cores each."""
+
+    def current_input_fn_deployment(self):
+        return "/job:worker/task:1", 1, 3, 8
+
+
+def test_hosts_of_a_tpu_read_their_own_files_or_their_share_of_few(paths):
+    names = list("abcdefg")
+    assert host_part(Host(), names, 24) == (["b", "e"], 8, Share())
+    assert host_part(Host(), names[:3], 0) == (["b"], 0, Share())
+    assert host_part(Host(), names[:2], 24) == (["a", "b"], 24, Share(1, 3, 8))
+    params = {"batch_size": 1, "context": Host()}
+    with tf.Graph().as_default(), tf.Session() as session:
+        dataset = train_input_fn(paths, SCHEMA, 1, 24)(params)
+        features = tf.data.make_one_shot_iterator(dataset).get_next()
+        found = [session.run(features["next_sentence_labels"])[0].tolist() for _ in range(16)]
+    assert found == [
+        *labels(train_input_fn(paths, SCHEMA, 1, 24 + 8), 1, 8),
+        *labels(train_input_fn(paths, SCHEMA, 1, 48 + 8), 1, 8),
+    ]
+
+
+def test_a_truncated_file_is_an_error_of_training(tmp_path):
+    (path,) = write([str(tmp_path / "a")], bytes)
+    with open(path, "r+b") as stream:
+        stream.truncate(files.size(path) - 1)
+    with pytest.raises(tf.errors.DataLossError):
+        labels(train_input_fn([path], SCHEMA, 1), 4, 3)
+    with pytest.raises(DataError, match=r"a: record 9 at byte .* truncated"):
+        train_input_fn([path], SCHEMA, 1, first_record=4)
 
 
 def test_evaluation_reads_all_once_in_order(paths):
