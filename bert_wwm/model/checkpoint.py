@@ -1,9 +1,9 @@
 """What a checkpoint gives a model: all of it by name, and nothing in silence."""
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
@@ -25,87 +25,121 @@ class RestorePlan:
 
     Attributes:
         checkpoint: prefix of the checkpoint's files.
-        restored: names that both have, in the order of the model.
+        sources: for each variable that starts from the checkpoint, in the order of the model, the
+            name that it has there.
         initialized: names only the model has; they start from their initialisers.
         unused: names only the checkpoint has, sorted, without the optimizer's.
         optimizer_state: the optimizer's slots and the global step in the checkpoint, sorted.
     """
 
     checkpoint: str
-    restored: Tuple[str, ...]
+    sources: Mapping[str, str]
     initialized: Tuple[str, ...]
     unused: Tuple[str, ...]
     optimizer_state: Tuple[str, ...]
+
+    @property
+    def restored(self) -> Tuple[str, ...]:
+        """Names of the variables that start from the checkpoint, in the order of the model."""
+        return tuple(self.sources)
 
     def apply(self) -> None:
         """Makes the restored variables start from the checkpoint.
 
         To be called in the graph of the model, before the variables are initialised.
         """
-        tf.train.init_from_checkpoint(self.checkpoint, {name: name for name in self.restored})
+        pairs = [(source, name) for name, source in self.sources.items()]
+        tf.train.init_from_checkpoint(self.checkpoint, pairs)
 
     def report(self) -> str:
         """Returns a table for the log: how many variables, and which, layers in one line each."""
         rows = [
-            ("from the checkpoint", self.restored),
-            ("from initialisers", self.initialized),
-            ("left in the checkpoint", self.unused),
+            ("from the checkpoint", self.sources),
+            ("from initialisers", _same(self.initialized)),
+            ("left in the checkpoint", _same(self.unused)),
         ]
         lines = [f"Initial weights from {self.checkpoint}"]
-        for title, names in rows:
-            lines.append(f"  {title:<24}{len(names):>6}")
-            lines.extend(f"    {line}" for line in _by_layer(names))
+        for title, sources in rows:
+            lines.append(f"  {title:<24}{len(sources):>6}")
+            lines.extend(f"    {line}" for line in _by_layer(sources))
         lines.append(f"  {'optimizer state, unused':<24}{len(self.optimizer_state):>6}")
         return "\n".join(lines)
 
 
 def plan_restore(
-    variables: Sequence[tf.Variable], init_checkpoint: str, encoder_scope: str = "bert"
+    variables: Sequence[tf.Variable],
+    init_checkpoint: str,
+    encoder_scope: str = "bert",
+    layers: Optional[Sequence[int]] = None,
+    allow_random: Sequence[str] = (),
 ) -> RestorePlan:
     """Compares a model with the checkpoint it is to start from, and reads what it will restore.
 
     A checkpoint may hold more than the model: further layers, other heads. It may lack the model's
-    heads, but no variable of its encoder.
+    heads, but no variable of its encoder that ``allow_random`` doesn't cover.
 
     Args:
         variables: the model's variables, as ``tf.trainable_variables()``.
         init_checkpoint: prefix of a checkpoint's files, or a folder with a ``checkpoint`` file.
         encoder_scope: scope of the variables that the checkpoint must hold.
+        layers: the checkpoint's layers that the model's layers 0, 1, 2, ... start from; by default
+            those of the same numbers.
+        allow_random: names or scopes of variables that start at random where the checkpoint lacks
+            them, or has them in another shape.
 
     Raises:
-        CheckpointError: the checkpoint is missing or broken, a shape differs, or the checkpoint
-            lacks a variable of the encoder.
+        CheckpointError: the checkpoint is missing or broken, a shape or type differs, the
+            checkpoint lacks a variable of the encoder, ``layers`` are not as many as the model's or
+            not in the checkpoint, or an entry of ``allow_random`` allows nothing.
     """
     prefix = _resolve(init_checkpoint)
     reader = _open(prefix)
-    stored: Dict[str, List[int]] = reader.get_variable_to_shape_map()
-    wanted = OrderedDict((_name(variable), variable.shape.as_list()) for variable in variables)
+    stored = _kinds(reader)
+    wanted = OrderedDict(
+        (_name(variable), _kind(variable.dtype.base_dtype, variable.shape.as_list()))
+        for variable in variables
+    )
+    origins = _same(wanted)
+    if layers is not None:
+        _check_layers(layers, stored, prefix, encoder_scope)
+        origins = _layer_origins(wanted, layers, encoder_scope)
 
-    restored = tuple(name for name in wanted if name in stored)
-    differing = [
-        f"{name} is {wanted[name]} in the model and {stored[name]} in the checkpoint"
-        for name in restored
-        if wanted[name] != stored[name]
-    ]
+    sources = OrderedDict()
+    differing = []
+    for name, source in origins.items():
+        if wanted[name] == stored.get(source):
+            sources[name] = source
+        elif source in stored and not _covered(name, allow_random):
+            differing.append(
+                f"{name} is {wanted[name]} in the model and {stored[source]} in the checkpoint"
+            )
     if differing:
         raise CheckpointError(f"{prefix} does not fit the model: {'; '.join(differing)}")
-    initialized = tuple(name for name in wanted if name not in stored)
-    missing = [name for name in initialized if name.startswith(f"{encoder_scope}/")]
+    initialized = tuple(name for name in wanted if name not in sources)
+    missing = [
+        name
+        for name in initialized
+        if name.startswith(f"{encoder_scope}/") and not _covered(name, allow_random)
+    ]
     if missing:
         raise CheckpointError(
             f"{prefix} lacks {len(missing)} variables of the encoder, which would stay random: "
-            f"{', '.join(_by_layer(missing))}"
+            f"{', '.join(_by_layer(_same(missing)))}; --allow_random_init with their names or "
+            "scopes would allow it"
         )
-    _read_all(reader, prefix, restored)
+    _check_allowed(allow_random, wanted, initialized, prefix)
+    _read_all(reader, prefix, sources.values())
+    return RestorePlan(prefix, sources, initialized, *_left(stored, sources))
 
-    left = sorted(set(stored) - set(wanted))
-    return RestorePlan(
-        checkpoint=prefix,
-        restored=restored,
-        initialized=initialized,
-        unused=tuple(name for name in left if not _OPTIMIZER_STATE.search(name)),
-        optimizer_state=tuple(name for name in left if _OPTIMIZER_STATE.search(name)),
-    )
+
+def check_readable(prefix: str) -> None:
+    """Reads all of a checkpoint, by which the sums that it holds are checked.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or broken.
+    """
+    reader = _open(prefix)
+    _read_all(reader, prefix, reader.get_variable_to_shape_map())
 
 
 def get_assignment_map_from_checkpoint(
@@ -149,7 +183,10 @@ def _resolve(init_checkpoint: str) -> str:
         )
     if not tf.gfile.IsDirectory(init_checkpoint):
         return init_checkpoint
-    prefix = tf.train.latest_checkpoint(init_checkpoint)
+    try:
+        prefix = tf.train.latest_checkpoint(init_checkpoint)
+    except ValueError:  # the file `checkpoint` is empty
+        prefix = None
     if prefix is None:
         raise CheckpointError(f"{init_checkpoint}: no checkpoint in this folder")
     return prefix
@@ -176,14 +213,116 @@ def _read_all(reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable
 
 
 def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _by_layer(names: Sequence[str]) -> List[str]:
-    """Returns names in order, those of an encoder layer as one entry with their number."""
-    counts: Dict[str, int] = OrderedDict()
-    for name in names:
-        layer = _LAYER.match(name)
-        entry = f"{layer.group(1)}/*" if layer else name
-        counts[entry] = counts.get(entry, 0) + 1
-    return [f"{entry} ({n})" if entry.endswith("/*") else entry for entry, n in counts.items()]
+def _kind(dtype: tf.DType, shape: List[int]) -> str:
+    return f"{dtype.name} {shape}"
+
+
+def _kinds(reader: tf.train.NewCheckpointReader) -> Dict[str, str]:
+    """Returns the type and shape of each variable of a checkpoint."""
+    dtypes = reader.get_variable_to_dtype_map()
+    return {
+        name: _kind(dtypes[name], shape)
+        for name, shape in reader.get_variable_to_shape_map().items()
+    }
+
+
+def _same(names: Iterable[str]) -> Dict[str, str]:
+    return OrderedDict((name, name) for name in names)
+
+
+def _natural(name: str) -> List[object]:
+    """A key to sort names by, that puts layer 2 before layer 10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def _encoder_layer(encoder_scope: str) -> "re.Pattern[str]":
+    return re.compile(rf"^({re.escape(encoder_scope)}/encoder/layer_)(\d+)(?=/)")
+
+
+def _layer_numbers(names: Iterable[str], encoder_scope: str) -> List[int]:
+    layer = _encoder_layer(encoder_scope)
+    return sorted({int(match[2]) for match in map(layer.match, names) if match})
+
+
+def _check_layers(
+    layers: Sequence[int], stored: Iterable[str], prefix: str, encoder_scope: str
+) -> None:
+    """Raises CheckpointError where a checkpoint lacks one of the layers."""
+    known = _layer_numbers(stored, encoder_scope)
+    absent = [number for number in layers if number not in known]
+    if absent:
+        raise CheckpointError(
+            f"--init_layers: {prefix} has no layer {_numbers(absent)}; expected some of "
+            f"{_numbers(known) or 'its layers, but it has none'}"
+        )
+
+
+def _layer_origins(
+    wanted: Iterable[str], layers: Sequence[int], encoder_scope: str
+) -> Dict[str, str]:
+    """Returns, for each variable of a model, the checkpoint's variable that it starts from."""
+    count = len(_layer_numbers(wanted, encoder_scope))
+    if len(layers) != count:
+        raise CheckpointError(
+            f"--init_layers: {_numbers(layers)} are {len(layers)} layers; expected {count}, one "
+            "for each layer of the model"
+        )
+    layer = _encoder_layer(encoder_scope)
+    return OrderedDict(
+        (name, layer.sub(lambda found: f"{found[1]}{layers[int(found[2])]}", name))
+        for name in wanted
+    )
+
+
+def _numbers(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _covered(name: str, scopes: Iterable[str]) -> bool:
+    return any(f"{name}/".startswith(f"{scope.rstrip('/')}/") for scope in scopes)
+
+
+def _check_allowed(
+    allow_random: Iterable[str], wanted: Iterable[str], initialized: Sequence[str], prefix: str
+) -> None:
+    """Raises CheckpointError for entries that allow nothing: they are misspelt, or outdated."""
+    for scope in allow_random:
+        if not any(_covered(name, [scope]) for name in wanted):
+            raise CheckpointError(
+                f"--allow_random_init: the model has no variable or scope {scope!r}"
+            )
+        if not any(_covered(name, [scope]) for name in initialized):
+            raise CheckpointError(
+                f"--allow_random_init: {prefix} has all variables of {scope!r}; without it they "
+                "start from there"
+            )
+
+
+def _left(
+    stored: Iterable[str], sources: Mapping[str, str]
+) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+    """Returns what a checkpoint holds beside the sources: the model's, and the optimizer's."""
+    left = sorted(set(stored) - set(sources.values()), key=_natural)
+    return (
+        tuple(name for name in left if not _OPTIMIZER_STATE.search(name)),
+        tuple(name for name in left if _OPTIMIZER_STATE.search(name)),
+    )
+
+
+def _by_layer(sources: Mapping[str, str]) -> List[str]:
+    """Returns names in order, those of an encoder layer as one entry with their number.
+
+    Where layers come from layers of other numbers, each entry says from which.
+    """
+    moved = any(name != source for name, source in sources.items())
+    counts: Dict[str, int] = Counter()
+    for name, source in sources.items():
+        layer, origin = _LAYER.match(name), _LAYER.match(source)
+        if layer and origin:
+            counts[f"{layer[1]} <- {origin[1]}" if moved else f"{layer[1]}/*"] += 1
+        else:
+            counts[name] = 0
+    return [f"{entry} ({count})" if count else entry for entry, count in counts.items()]

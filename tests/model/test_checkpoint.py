@@ -5,7 +5,11 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
-from bert_wwm.model.checkpoint import get_assignment_map_from_checkpoint, plan_restore
+from bert_wwm.model.checkpoint import (
+    check_readable,
+    get_assignment_map_from_checkpoint,
+    plan_restore,
+)
 
 STORED = {
     "bert/embeddings/word_embeddings": [5, 4],
@@ -80,8 +84,8 @@ def test_apply_restores_what_the_plan_says(graph, checkpoint):
 
 
 def test_apply_under_a_strategy(checkpoint):
-    strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-    with tf.Graph().as_default(), strategy.scope():
+    with tf.Graph().as_default(), tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]).scope():
+        strategy = tf.distribute.get_strategy()
 
         def replica():
             variables = make(MODEL)
@@ -97,6 +101,161 @@ def test_apply_under_a_strategy(checkpoint):
                 np.testing.assert_array_equal(value, np.ones([5, 4]))
 
 
+def deep(layers):
+    """The shapes of a model of some layers."""
+    shapes = {"bert/embeddings/word_embeddings": [5, 4]}
+    for number in range(layers):
+        shapes[f"bert/encoder/layer_{number}/output/dense/bias"] = [4]
+        shapes[f"bert/encoder/layer_{number}/output/dense/kernel"] = [4, 4]
+    return {**shapes, "cls/predictions/output_pos_layer/kernel": [4, 28]}
+
+
+@pytest.fixture
+def twelve_layers(tmp_path):
+    """A checkpoint of twelve layers, whose variables are all the number of their layer."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        for name, shape in deep(12).items():
+            value = int(name.split("/")[2][6:]) if "/layer_" in name else 100
+            tf.get_variable(name, shape, initializer=tf.constant_initializer(value))
+        session.run(tf.global_variables_initializer())
+        return tf.train.Saver().save(session, str(tmp_path / "deep.ckpt"))
+
+
+def test_layers_start_from_those_named(graph, twelve_layers):
+    layers = (0, 2, 4, 7, 9, 11)
+    variables = make(deep(6))
+    plan = plan_restore(variables, twelve_layers, layers=layers)
+    assert plan.restored == tuple(deep(6))
+    kernels = {f"bert/encoder/layer_{n}/output/dense/kernel" for n in range(6)}
+    assert {name: plan.sources[name] for name in kernels} == {
+        f"bert/encoder/layer_{new}/output/dense/kernel": (
+            f"bert/encoder/layer_{old}/output/dense/kernel"
+        )
+        for new, old in enumerate(layers)
+    }
+    assert plan.report().splitlines() == [
+        f"Initial weights from {twelve_layers}",
+        "  from the checkpoint         14",
+        "    bert/embeddings/word_embeddings",
+        "    bert/encoder/layer_0 <- bert/encoder/layer_0 (2)",
+        "    bert/encoder/layer_1 <- bert/encoder/layer_2 (2)",
+        "    bert/encoder/layer_2 <- bert/encoder/layer_4 (2)",
+        "    bert/encoder/layer_3 <- bert/encoder/layer_7 (2)",
+        "    bert/encoder/layer_4 <- bert/encoder/layer_9 (2)",
+        "    bert/encoder/layer_5 <- bert/encoder/layer_11 (2)",
+        "    cls/predictions/output_pos_layer/kernel",
+        "  from initialisers            0",
+        "  left in the checkpoint      12",
+        "    bert/encoder/layer_1/* (2)",
+        "    bert/encoder/layer_3/* (2)",
+        "    bert/encoder/layer_5/* (2)",
+        "    bert/encoder/layer_6/* (2)",
+        "    bert/encoder/layer_8/* (2)",
+        "    bert/encoder/layer_10/* (2)",
+        "  optimizer state, unused      0",
+    ]
+    plan.apply()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        values = dict(zip(deep(6), session.run(variables)))
+    for new, old in enumerate(layers):
+        assert (values[f"bert/encoder/layer_{new}/output/dense/kernel"] == old).all()
+        assert (values[f"bert/encoder/layer_{new}/output/dense/bias"] == old).all()
+    assert (values["bert/embeddings/word_embeddings"] == 100).all()
+
+
+@pytest.mark.parametrize("layers", [None, (0, 1, 2)])
+def test_layers_are_the_first_ones_by_default(graph, twelve_layers, layers):
+    plan = plan_restore(make(deep(3)), twelve_layers, layers=layers)
+    assert plan.sources == {name: name for name in deep(3)}
+    assert "    bert/encoder/layer_2/* (2)" in plan.report().splitlines()
+
+
+def test_a_layer_may_be_taken_twice(graph, twelve_layers):
+    variables = make(deep(4))
+    plan_restore(variables, twelve_layers, layers=(5, 5, 3, 3)).apply()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        values = dict(zip(deep(4), session.run(variables)))
+    kernels = [values[f"bert/encoder/layer_{n}/output/dense/kernel"][0, 0] for n in range(4)]
+    assert kernels == [5, 5, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "layers, message",
+    [
+        ((0, 1), "--init_layers: 0, 1 are 2 layers; expected 3, one for each layer of the model"),
+        ((0, 1, 2, 3), "--init_layers: 0, 1, 2, 3 are 4 layers; expected 3"),
+        ((0, 12, 13), r"--init_layers: .*deep.ckpt has no layer 12, 13; expected some of 0, 1, 2"),
+        ((0, 1, -1), "has no layer -1;"),
+    ],
+)
+def test_wrong_layers_are_named(graph, twelve_layers, layers, message):
+    with pytest.raises(CheckpointError, match=message):
+        plan_restore(make(deep(3)), twelve_layers, layers=layers)
+
+
+def test_layers_under_a_strategy(twelve_layers):
+    with tf.Graph().as_default(), tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        strategy = tf.distribute.get_strategy()
+
+        def replica():
+            variables = make(deep(2))
+            plan_restore(variables, twelve_layers, layers=(4, 9)).apply()
+            return [variable.read_value() for variable in variables]
+
+        values = strategy.extended.call_for_each_replica(replica)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            got = [float(value.flat[0]) for value in session.run(values)]
+    assert got == [100, 4, 4, 9, 9, 100]
+
+
+RANDOM = {"bert/embeddings/token_type_embeddings": [2, 4], "bert/pooler/dense/bias": [4]}
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [list(RANDOM), ["bert/embeddings", "bert/pooler/"], ["bert"]],
+    ids=["names", "scopes", "all"],
+)
+def test_what_may_start_at_random(graph, checkpoint, allowed):
+    plan = plan_restore(make({**MODEL, **RANDOM}), checkpoint, allow_random=allowed)
+    assert plan.restored == tuple(MODEL)
+    assert plan.initialized == tuple(RANDOM)
+
+
+def test_all_that_stays_random_has_to_be_allowed(graph, checkpoint):
+    with pytest.raises(CheckpointError, match=r"lacks 1 .*random: bert/pooler/dense/bias; --allow"):
+        plan_restore(
+            make({**MODEL, **RANDOM}), checkpoint, allow_random=["bert/embeddings", "bert/pool"]
+        )
+
+
+def test_other_shapes_may_start_at_random_too(graph, checkpoint):
+    variables = make({**MODEL, "bert/embeddings/word_embeddings": [6, 4]})
+    words = "bert/embeddings/word_embeddings"
+    plan = plan_restore(variables, checkpoint, allow_random=[words])
+    assert plan.initialized == (words,)
+    assert words in plan.unused
+
+
+@pytest.mark.parametrize(
+    "allowed, message",
+    [
+        ("bert/poler", "--allow_random_init: the model has no variable or scope 'bert/poler'"),
+        ("bert/pool", "the model has no variable or scope 'bert/pool'"),
+        ("", "the model has no variable or scope ''"),
+        ("bert/encoder", "model.ckpt has all variables of 'bert/encoder'"),
+        ("bert/embeddings/word_embeddings", "has all variables of"),
+    ],
+)
+def test_what_allows_nothing_is_an_error(graph, checkpoint, allowed, message):
+    variables = make({**MODEL, "bert/pooler/dense/bias": [4]})
+    with pytest.raises(CheckpointError, match=message):
+        plan_restore(variables, checkpoint, allow_random=["bert/pooler", allowed])
+
+
 def test_a_folder_means_its_latest_checkpoint(graph, checkpoint, tmp_path):
     assert plan_restore(make(MODEL), str(tmp_path)).checkpoint == checkpoint
 
@@ -105,7 +264,16 @@ def test_other_shapes_are_named(graph, checkpoint):
     variables = make({**MODEL, "bert/embeddings/word_embeddings": [6, 4]})
     with pytest.raises(
         CheckpointError,
-        match=r"word_embeddings is \[6, 4\] in the model and \[5, 4\] in the checkpoint",
+        match=r"word_embeddings is float32 \[6, 4\] in the model and float32 \[5, 4\] in the check",
+    ):
+        plan_restore(variables, checkpoint)
+
+
+def test_other_types_are_named(graph, checkpoint):
+    variables = [tf.get_variable("bert/embeddings/word_embeddings", [5, 4], tf.float16)]
+    with pytest.raises(
+        CheckpointError,
+        match=r"word_embeddings is float16 \[5, 4\] in the model and float32 \[5, 4\] in the check",
     ):
         plan_restore(variables, checkpoint)
 
@@ -120,7 +288,8 @@ def test_encoder_variables_must_be_there(graph, checkpoint):
         }
     )
     with pytest.raises(
-        CheckpointError, match=r"lacks 3 .*bert/encoder/layer_2/\* \(2\), bert/pooler/dense/bias$"
+        CheckpointError,
+        match=r"lacks 3 .*bert/encoder/layer_2/\* \(2\), bert/pooler/dense/bias; --allow_random",
     ):
         plan_restore(variables, checkpoint)
 
@@ -158,6 +327,23 @@ def test_broken_checkpoints_are_one_sentence(graph, checkpoint, tmp_path, damage
 def test_one_file_of_a_checkpoint(graph, checkpoint, suffix):
     with pytest.raises(CheckpointError, match="one of the files of a checkpoint"):
         plan_restore(make(MODEL), checkpoint + suffix)
+
+
+def test_check_readable_reads_what_no_model_wants(checkpoint, tmp_path):
+    check_readable(checkpoint)
+    data = tmp_path / "model.ckpt.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[-1] ^= 1  # of the last variable: the global step
+    data.write_bytes(bytes(content))
+    with pytest.raises(CheckpointError, match=f"{checkpoint}: broken checkpoint: global_step"):
+        check_readable(checkpoint)
+
+
+@pytest.mark.parametrize("state", [b"", b"\xff", b"no such field", b'model_checkpoint_path: "a"'])
+def test_folders_whose_state_names_nothing(graph, checkpoint, tmp_path, state):
+    (tmp_path / "checkpoint").write_bytes(state)
+    with pytest.raises(CheckpointError, match="no checkpoint in this folder"):
+        plan_restore(make(MODEL), str(tmp_path))
 
 
 def test_missing_checkpoints(graph, tmp_path):

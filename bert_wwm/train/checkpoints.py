@@ -1,0 +1,274 @@
+"""The checkpoints of a training's folder: the newest that is whole, and the best."""
+
+import json
+import math
+import numbers
+import re
+from typing import Any, Callable, Dict, List, Optional
+
+from bert_wwm.compat import tf
+from bert_wwm.core import files
+from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.model.checkpoint import check_readable
+
+_INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
+# What this module writes to the folder of the best, and the temporary names of all of it.
+_FILE = re.compile(r"^\.?(model\.ckpt-\d+|best\.json|checkpoint)\.")
+_TEMPORARY = ".tmp"  # the ending of files.atomic_path
+_BROKEN = "broken"
+_BEST = "best"
+
+
+def newest_readable(output_dir: str, log: Callable[[str], None]) -> Optional[str]:
+    """Returns the prefix of the newest checkpoint of a training that is whole.
+
+    That is the one which the folder's ``checkpoint`` file names, or where that can't be read or
+    names none of the folder's, the one of the highest step. All of it is read, so that its sums
+    are checked. Where it is broken, the whole one of the highest step takes its place: the
+    ``checkpoint`` file names it from then on, and the broken ones are moved to
+    ``output_dir/broken``, out of TensorFlow's sight. If all are broken, nothing is changed.
+
+    Args:
+        output_dir: the training's folder, local or in a bucket; it may be missing.
+        log: takes a line for each broken checkpoint, and one for a ``checkpoint`` file that names
+            none.
+
+    Returns:
+        The prefix of the checkpoint's files; None where the folder has none.
+
+    Raises:
+        CheckpointError: the folder has checkpoints, and all are broken; or it has none, and its
+            ``checkpoint`` file names one of another folder.
+    """
+    state = _join(output_dir, "checkpoint")
+    names = _checkpoints(output_dir)
+    named = _named(output_dir)
+    if not names:
+        if named is None:
+            files.remove(state)  # unreadable: TensorFlow would stumble over it
+        elif tf.train.checkpoint_exists(named):
+            raise CheckpointError(
+                f"{state}: names {named} of another folder; expected one of this folder, or "
+                f"--init_checkpoint={named}"
+            )
+        return None
+    newest = _base(named) if named and _base(named) in names else names[-1]
+    if not _is_named(output_dir, newest):
+        log(f"{state} names {named or 'no checkpoint'}; {_join(output_dir, newest)} is taken")
+    broken: Dict[str, str] = {}
+    for name in [newest, *(name for name in reversed(names) if name != newest)]:
+        prefix = _join(output_dir, name)
+        try:
+            check_readable(prefix)
+        except CheckpointError as error:
+            broken[name] = str(error)
+            continue
+        if not _is_named(output_dir, name):
+            _write_state(output_dir, name, [n for n in names if n != name and n not in broken])
+        for other, reason in broken.items():
+            _set_aside(output_dir, other)
+            log(f"{reason}; moved to {_join(output_dir, _BROKEN)}, and {prefix} is taken instead")
+        return prefix
+    raise CheckpointError(
+        f"{output_dir}: no checkpoint can be read; expected a whole one, or a folder without: "
+        f"{'; '.join(broken.values())}"
+    )
+
+
+class BestCheckpoint:
+    """Keeps a copy of the checkpoint that is best by a metric, in ``output_dir/best``.
+
+    The folder holds the checkpoint's files, a ``checkpoint`` file, so that the folder can be given
+    wherever a checkpoint is expected, and ``best.json``: metric, value, step, all results. A
+    process that is killed leaves the former best or the new one, never half of one, and the next
+    one goes on comparing.
+
+    Args:
+        output_dir: the training's folder, local or in a bucket.
+        metric: name among the results of an evaluation; of those that end in ``accuracy`` the
+            highest is best, of those that end in ``loss`` the lowest.
+        log: takes a line when there is a new best.
+
+    Raises:
+        ConfigError: the metric is neither, or the best of an earlier run was found by results
+            without this metric.
+        CheckpointError: ``best.json`` can't be read.
+    """
+
+    def __init__(self, output_dir: str, metric: str, log: Callable[[str], None]):
+        if not metric.endswith(("accuracy", "loss")):
+            raise ConfigError(
+                f"unknown metric {metric!r}; expected one that ends in accuracy or loss, such as "
+                "masked_lm_accuracy or masked_lm_loss"
+            )
+        self.folder = _join(output_dir, _BEST)
+        self._metric = metric
+        self._log = log
+        self._best = self._load()
+        if self._best:
+            self._finish()
+
+    @property
+    def best(self) -> Optional[Dict[str, Any]]:
+        """What ``best.json`` says; None as long as there is no best."""
+        return self._best
+
+    def update(self, results: Dict[str, float], checkpoint: str) -> bool:
+        """Keeps a checkpoint if it is better than all before; a value that isn't finite never is.
+
+        Args:
+            results: of the evaluation of this checkpoint, by metric.
+            checkpoint: prefix of its files, ``.../model.ckpt-STEP``.
+
+        Returns:
+            Whether it is the best now.
+
+        Raises:
+            ConfigError: the results lack the metric.
+            CheckpointError: the checkpoint isn't there.
+        """
+        value = float(_pick(results, self._metric))
+        if not math.isfinite(value) or not self._is_better(value):
+            return False
+        name = _base(checkpoint)
+        former = self._best
+        if former and former["checkpoint"] == name:
+            # New files take the names of the best's own; without an index these are none.
+            files.remove(_join(self.folder, f"{name}.index"))
+        _copy(checkpoint, self.folder)
+        self._best = {
+            "metric": self._metric,
+            "value": value,
+            "step": int(name.rpartition("-")[2]),
+            "checkpoint": name,
+            "results": {key: _number(results[key]) for key in sorted(results)},
+        }
+        text = json.dumps(self._best, indent=2, ensure_ascii=False) + "\n"
+        files.write_text(_join(self.folder, "best.json"), text)  # from here on it is the best
+        self._finish()
+        before = f", before {former['results'][self._metric]:.4f}" if former else ""
+        self._log(
+            f"Best {self._metric} so far: {value:.4f} at step {self._best['step']:,}{before}; "
+            f"kept in {self.folder}"
+        )
+        return True
+
+    def _is_better(self, value: float) -> bool:
+        if self._best is None:
+            return True
+        best = self._best["results"][self._metric]
+        return value > best if self._metric.endswith("accuracy") else value < best
+
+    def _load(self) -> Optional[Dict[str, Any]]:
+        """Returns what ``best.json`` says, None where there is none or its checkpoint is gone."""
+        path = _join(self.folder, "best.json")
+        if not files.exists(path):
+            return None
+        try:
+            best = json.loads(files.read_bytes(path))
+            known = best["checkpoint"] in _checkpoints(self.folder)
+            value = _pick(best["results"], self._metric)
+        except (ValueError, KeyError, TypeError):
+            raise CheckpointError(
+                f"{path}: not what an evaluation wrote; expected the best so far, or no such file"
+            ) from None
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+        return best if known and value is not None else None
+
+    def _finish(self) -> None:
+        """Lets the ``checkpoint`` file name the best, and removes what else was there."""
+        name = self._best["checkpoint"]
+        if not _is_named(self.folder, name):
+            _write_state(self.folder, name, [])
+        for file in tf.gfile.ListDirectory(self.folder):
+            its_own = file.startswith(f"{name}.") and not file.endswith(_TEMPORARY)
+            if _FILE.match(file) and not its_own:
+                files.remove(_join(self.folder, file))
+
+
+def _pick(results: Dict[str, Any], metric: str) -> Any:
+    if metric not in results:
+        known = sorted(name for name in results if name.endswith(("accuracy", "loss")))
+        raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(known)}")
+    return results[metric]
+
+
+def _number(value: float) -> Optional[float]:
+    """Returns a result as JSON knows it: there is no NaN."""
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if math.isfinite(value) else None
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _checkpoints(folder: str) -> List[str]:
+    """Returns the names of a folder's checkpoints, the lowest step first."""
+    if not tf.gfile.IsDirectory(folder):
+        return []
+    found = filter(None, map(_INDEX.match, tf.gfile.ListDirectory(folder)))
+    return [match[1] for match in sorted(found, key=lambda match: int(match[2]))]
+
+
+def _named(folder: str) -> Optional[str]:
+    """Returns the prefix that a folder's ``checkpoint`` file names, if it names any."""
+    try:
+        state = tf.train.get_checkpoint_state(folder)
+    except ValueError:  # empty, or no text
+        return None
+    return state.model_checkpoint_path if state else None
+
+
+def _is_named(folder: str, name: str) -> bool:
+    named = _named(folder)
+    return named is not None and files.same(named, _join(folder, name))
+
+
+def _write_state(folder: str, name: str, others: List[str]) -> None:
+    """Writes the ``checkpoint`` file, with names that stay right when the folder moves."""
+    names = [*others, name]
+    lines = [f'model_checkpoint_path: "{name}"\n']
+    lines.extend(f'all_model_checkpoint_paths: "{other}"\n' for other in names)
+    files.write_text(_join(folder, "checkpoint"), "".join(lines))
+
+
+def _files_of(folder: str, name: str) -> List[str]:
+    """Returns the names of a checkpoint's files, the index, without which it is none, last."""
+    found = [
+        file
+        for file in tf.gfile.ListDirectory(folder)
+        if file.startswith(f"{name}.") and not file.endswith(_TEMPORARY)
+    ]
+    return sorted(found, key=lambda file: (file.endswith(".index"), file))
+
+
+def _set_aside(folder: str, name: str) -> None:
+    """Moves a checkpoint's files to a folder of their own, the index first."""
+    aside = _join(folder, _BROKEN)
+    files.make_folder(aside)
+    for file in reversed(_files_of(folder, name)):
+        tf.gfile.Rename(_join(folder, file), _join(aside, file), overwrite=True)
+
+
+def _copy(checkpoint: str, folder: str) -> None:
+    """Copies a checkpoint's files, each under a temporary name first."""
+    source, _, name = checkpoint.rpartition("/")
+    source = source or "."
+    if not files.exists(f"{checkpoint}.index"):
+        raise CheckpointError(f"{checkpoint}: no such checkpoint")
+    files.make_folder(folder)
+    try:
+        for file in _files_of(source, name):
+            with files.atomic_path(_join(folder, file)) as temporary:
+                tf.gfile.Copy(_join(source, file), temporary, overwrite=True)
+    except tf.errors.OpError as error:
+        raise CheckpointError(
+            f"{checkpoint}: can't be copied to {folder}: {error.message}"
+        ) from None

@@ -1,0 +1,153 @@
+"""Makes a starting point with fewer layers: some layers of a model, and all else that it has.
+
+Writes bert_model.ckpt.*, with the weights as they are and nothing of the optimizer, and
+bert_config.json into --output_dir.
+
+Example:
+  python scripts/init_small_model.py --bert_config_file=chinese_wwm/bert_config.json \\
+      --init_checkpoint=chinese_wwm/bert_model.ckpt --vocab_file=chinese_wwm/vocab.txt \\
+      --num_hidden_layers=3 --output_dir=rbt3
+"""
+
+import json
+import re
+
+from absl import flags
+
+from bert_wwm.cli import app
+from bert_wwm.core import files
+from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.text.vocabulary import Vocabulary
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("bert_config_file", None, "The given model's shape, as JSON.")
+flags.DEFINE_string("init_checkpoint", None, "The given model's weights.")
+flags.DEFINE_integer("num_hidden_layers", None, "Layers of the new model.", lower_bound=1)
+flags.DEFINE_list(
+    "init_layers",
+    None,
+    "Which layers to take, counted from 0, parted by commas, as in 0,2,4,7,9,11; by default the "
+    "first ones.",
+)
+flags.DEFINE_string("output_dir", None, "Where the new model goes.")
+flags.DEFINE_string("vocab_file", None, "The vocabulary, if it is to be copied along.")
+flags.mark_flags_as_required(
+    ["bert_config_file", "init_checkpoint", "num_hidden_layers", "output_dir"]
+)
+
+_LAYER = re.compile(r"^(bert/encoder/layer_)(\d+)(/.*)$")
+
+
+def main(_) -> None:
+    layers = parse_layers(FLAGS.init_layers, FLAGS.num_hidden_layers)
+    folder = FLAGS.output_dir.rstrip("/")
+    checkpoint = f"{folder}/bert_model.ckpt"
+    for path in (f"{checkpoint}.index", f"{folder}/bert_config.json", f"{folder}/vocab.txt"):
+        if files.exists(path):
+            raise ConfigError(f"{path}: is there already; expected a folder without a model")
+
+    from bert_wwm.model.bert import BertConfig
+
+    config = BertConfig.from_json_file(FLAGS.bert_config_file)
+    if FLAGS.vocab_file:
+        check_vocabulary(config)
+    plan = plan_layers(FLAGS.init_checkpoint, config.num_hidden_layers, layers)
+    print(plan.report())
+
+    files.make_folder(folder)
+    write(plan, checkpoint)
+    values = json.loads(files.read_bytes(FLAGS.bert_config_file))
+    values["num_hidden_layers"] = len(layers)
+    files.write_text(
+        f"{folder}/bert_config.json", json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    )
+    if FLAGS.vocab_file:
+        files.write_text(f"{folder}/vocab.txt", files.read_bytes(FLAGS.vocab_file).decode("utf-8"))
+    print(f"Wrote {len(plan.sources):,} variables to {checkpoint}")
+
+
+def parse_layers(names, count):
+    """Returns the numbers of --init_layers, by default those of the first layers."""
+    if names is None:
+        return list(range(count))
+    if not all(name.isdecimal() for name in names):
+        raise ConfigError(f"--init_layers={','.join(names)}: expected numbers, parted by commas")
+    if len(names) != count:
+        raise ConfigError(
+            f"--init_layers={','.join(names)}: {len(names)} layers; expected as many as "
+            f"--num_hidden_layers={count}"
+        )
+    return [int(name) for name in names]
+
+
+def check_vocabulary(config) -> None:
+    size = len(Vocabulary.from_file(FLAGS.vocab_file))
+    if config.vocab_size != size:
+        raise ConfigError(
+            f"{FLAGS.vocab_file} has {size} pieces, but vocab_size of {FLAGS.bert_config_file} is "
+            f"{config.vocab_size}; expected those of one model"
+        )
+
+
+def plan_layers(init_checkpoint, num_layers, layers):
+    """Returns the plan by which a model of some layers takes over the weights of a checkpoint.
+
+    Args:
+        init_checkpoint: the checkpoint of a model of ``num_layers`` layers.
+        num_layers: how many layers its configuration speaks of.
+        layers: those that become the layers 0, 1, 2, ...
+    """
+    from bert_wwm.compat import tf
+    from bert_wwm.model.checkpoint import plan_restore
+
+    everything = plan_restore([], init_checkpoint)
+    reader = tf.train.NewCheckpointReader(everything.checkpoint)
+    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    found = {int(match[2]) for match in map(_LAYER.match, shapes) if match}
+    if found != set(range(num_layers)):
+        raise CheckpointError(
+            f"{everything.checkpoint}: has {len(found)} layers under bert/encoder, but "
+            f"num_hidden_layers of {FLAGS.bert_config_file} is {num_layers}; expected those of one "
+            "model"
+        )
+    sources = {name: name for name in everything.unused if not _LAYER.match(name)}
+    for new, old in enumerate(layers):
+        for layer in filter(None, map(_LAYER.match, everything.unused)):
+            if int(layer[2]) == old:
+                sources[f"{layer[1]}{new}{layer[3]}"] = layer[0]
+    with tf.Graph().as_default():  # variables in name alone: nothing initialises them
+        variables = [
+            tf.get_variable(name, shapes[source], dtypes[source], tf.zeros_initializer())
+            for name, source in sources.items()
+        ]
+        return plan_restore(variables, init_checkpoint, layers=layers)
+
+
+def write(plan, prefix) -> None:
+    """Writes the plan's variables, under their new names, to a checkpoint, bit by bit the same."""
+    from bert_wwm.compat import tf
+
+    dtypes = tf.train.NewCheckpointReader(plan.checkpoint).get_variable_to_dtype_map()
+    whole = [""] * len(plan.sources)  # no slices
+    with tf.Graph().as_default(), tf.Session() as session:
+        tensors = tf.raw_ops.RestoreV2(
+            prefix=plan.checkpoint,
+            tensor_names=list(plan.sources.values()),
+            shape_and_slices=whole,
+            dtypes=[dtypes[source] for source in plan.sources.values()],
+        )
+        save = tf.raw_ops.SaveV2(
+            prefix=prefix,
+            tensor_names=list(plan.sources),
+            shape_and_slices=whole,
+            tensors=tensors,
+        )
+        try:
+            session.run(save)
+        except tf.errors.OpError as error:
+            raise CheckpointError(f"{prefix}: can't be written: {error.message}") from None
+
+
+if __name__ == "__main__":
+    app.run(main)
