@@ -1,14 +1,24 @@
-"""Pretrains BERT from TFRecords by masked LM and pairs of segments, on CPU, GPU or TPU.
+"""Pretrains the models of the BERT family from TFRecords, on CPU, GPU or TPU.
 
-Reads what create_pretraining_data_wwm.py writes (or google-research/bert's program) and leaves
-checkpoints, TensorBoard's events and eval_results.txt in --output_dir. Started again with the same
-command it goes on from the last checkpoint there.
+Reads what create_pretraining_data_wwm.py writes (or google-research/bert's program); the records
+say what is to be predicted: masked tokens, pairs of segments, LERT's labels, PERT's positions.
+Leaves checkpoints, TensorBoard's events, training_summary.json, learning_curve.png and
+eval_results.txt in --output_dir.
+
+Killed at any moment and started again with the same command, it goes on from the last checkpoint,
+and on one machine's CPU ends in the very weights of a run that was never stopped. SIGTERM saves
+first. configs/recipes holds the flags of each model of the family.
 
 Example:
   python run_pretraining.py --input_file=records/wiki.tfrecord --output_dir=models/wiki \\
       --bert_config_file=configs/bert_base.json --do_train --do_eval \\
       --train_batch_size=32 --num_train_steps=100000 --num_warmup_steps=10000 --learning_rate=1e-4
 """
+
+import dataclasses
+import json
+import os
+import sys
 
 from absl import flags
 
@@ -24,6 +34,18 @@ flags.DEFINE_string("bert_config_file", None, "The model's shape, as JSON.")
 flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, parted by commas.")
 flags.DEFINE_string("output_dir", None, "Where checkpoints and results go.")
 flags.DEFINE_string("init_checkpoint", None, "Checkpoint that the weights start from.")
+flags.DEFINE_list(
+    "init_layers",
+    None,
+    "The layers of --init_checkpoint, counted from 0, that the model's layers start from, such as "
+    "0,2,4,7,9,11; by default the first ones.",
+)
+flags.DEFINE_list(
+    "allow_random_init",
+    [],
+    "Variables of the encoder, or scopes such as bert/pooler, that may start at random where "
+    "--init_checkpoint lacks them. Any other is an error.",
+)
 flags.DEFINE_integer("max_seq_length", 128, "Tokens of a sequence, as in the records.")
 flags.DEFINE_integer(
     "max_predictions_per_seq", 20, "Most predictions of a sequence, as in the records."
@@ -37,11 +59,50 @@ flags.DEFINE_enum(
     STRATEGIES.names(),
     "If given, records made with another masking strategy are refused.",
 )
+flags.DEFINE_bool(
+    "sentence_pair_loss",
+    True,
+    "Learn from the label of pairs, where records have one (next sentence, sentence order). False: "
+    "leave it out, as RoBERTa does.",
+)
+flags.DEFINE_list(
+    "lert_end_steps",
+    None,
+    "Steps at which the losses of LERT's pos, ner and dep come to count in full, rising from 0 at "
+    "the first step; by default 1/6, 1/3 and 1/2 of --num_train_steps.",
+)
 flags.DEFINE_bool("do_train", False, "Train.")
-flags.DEFINE_bool("do_eval", False, "Evaluate on --input_file.")
-flags.DEFINE_integer("train_batch_size", 32, "Examples of a training step.", lower_bound=1)
+flags.DEFINE_bool("do_eval", False, "Evaluate on --eval_input_file, or else on --input_file.")
+flags.DEFINE_list("eval_input_file", None, "TFRecord files to evaluate on.")
+flags.DEFINE_integer(
+    "eval_every_steps",
+    0,
+    "Steps between two evaluations on --eval_input_file while it trains; 0: none.",
+    lower_bound=0,
+)
+flags.DEFINE_string(
+    "best_metric",
+    "loss",
+    "By what the best checkpoint is kept in --output_dir/best: a name that an evaluation prints.",
+)
+flags.DEFINE_integer(
+    "train_batch_size", 32, "Examples of a training step, on all devices together.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "num_accumulation_steps",
+    1,
+    "Parts in which each device works its examples of a step off, one after the other, where they "
+    "don't fit into its memory at once. The step is the same up to rounding.",
+    lower_bound=1,
+)
 flags.DEFINE_integer("eval_batch_size", 8, "Examples of an evaluation step.", lower_bound=1)
 flags.DEFINE_enum("optimizer", "adamw", ["adamw", "lamb"], "What updates the weights.")
+flags.DEFINE_bool(
+    "stop_on_nan",
+    True,
+    "Stop where the loss or a gradient is no finite number. False: pass such steps over, and count "
+    "them. In neither case they change a weight.",
+)
 flags.DEFINE_float("learning_rate", 5e-5, "Peak learning rate.", lower_bound=0.0)
 flags.DEFINE_integer("num_train_steps", 100000, "Training steps.", lower_bound=1)
 flags.DEFINE_integer("num_warmup_steps", 10000, "Of these, warmup steps.", lower_bound=0)
@@ -57,12 +118,33 @@ flags.DEFINE_integer(
     "save_checkpoints_steps", 1000, "Steps between two checkpoints.", lower_bound=1
 )
 flags.DEFINE_integer(
+    "keep_checkpoint_max", 5, "Most checkpoints to keep, the best apart.", lower_bound=1
+)
+flags.DEFINE_integer(
     "log_every_steps",
     100,
     "Steps between two lines of progress. On a TPU the lines are the Estimator's: loss and speed.",
     lower_bound=1,
 )
 flags.DEFINE_integer("max_eval_steps", 100, "Most evaluation steps.", lower_bound=1)
+flags.DEFINE_enum(
+    "distribution_strategy",
+    None,
+    ["mirrored", "multi_worker"],
+    "Train on all GPUs of this machine, or on the machines that the environment variable TF_CONFIG "
+    "lists, each of which runs this command.",
+)
+flags.DEFINE_bool(
+    "use_bfloat16",
+    False,
+    "Activations in bfloat16, weights in float32: on TPUs, and on GPUs from Ampere on.",
+)
+flags.DEFINE_bool(
+    "use_xla",
+    False,
+    "Let XLA compile what it can of a step on GPUs and CPUs (on CPUs that is slower, by some "
+    "percent); TPUs always do.",
+)
 flags.DEFINE_bool("use_tpu", False, "Run on a TPU.")
 flags.DEFINE_integer(
     "iterations_per_loop",
@@ -79,20 +161,18 @@ flags.mark_flags_as_required(["bert_config_file", "input_file", "output_dir"])
 
 
 def main(_) -> None:
-    if not FLAGS.do_train and not FLAGS.do_eval:
-        raise ConfigError("nothing to do; expected --do_train, --do_eval or both")
-    if FLAGS.use_tpu and not (FLAGS.tpu_name or FLAGS.master):
-        raise ConfigError("--use_tpu: which TPU? expected --tpu_name or --master")
-    if not FLAGS.output_dir:
-        raise ConfigError("--output_dir=: expected a folder")
+    check_flags()
+    if FLAGS.use_xla:  # on GPUs the session's configuration is enough
+        flags_before = os.environ.get("TF_XLA_FLAGS", "")
+        os.environ["TF_XLA_FLAGS"] = f"{flags_before} --tf_xla_cpu_global_jit".strip()
 
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
-    from bert_wwm.records.checks import check_records, fields_of
-    from bert_wwm.records.schema import pretraining_schema
-    from bert_wwm.train.estimator import make_estimator
-    from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
+    from bert_wwm.records.checks import check_records
+    from bert_wwm.train.estimator import Estimators
+    from bert_wwm.train.loop import Loop
+    from bert_wwm.train.model_fn import pretraining_model_fn
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
@@ -102,119 +182,229 @@ def main(_) -> None:
             f"--max_seq_length={FLAGS.max_seq_length} is more than max_position_embeddings of "
             f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
         )
-    inputs = find_shards(FLAGS.input_file)
-    fields = fields_of(inputs)
-    unused = sorted(set(fields) & {"pos_labels", "ner_labels", "dep_labels", "target_positions"})
-    if unused:
-        raise ConfigError(
-            f"{inputs[0]}: the records hold {', '.join(unused)}, which this program can't train on"
-        )
-    schema = pretraining_schema(
-        FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, "next_sentence_labels" in fields
-    )
-    compare_with_flags(inputs, schema, config)
+    train_records = Records(FLAGS.input_file, config)
+    eval_records = train_records
+    if FLAGS.eval_input_file:
+        eval_records = Records(FLAGS.eval_input_file, config)
+        eval_records.check_same_kind(train_records)
+    objective = objective_for(train_records)
+    machine = machine_from_flags()
+    speaker = log if machine.is_chief() else None
+    model_fn = pretraining_model_fn(config, objective, settings_from_flags(), speaker)
+    estimators = Estimators(model_fn, machine)
     files.make_folder(FLAGS.output_dir)
-    settings = PretrainingSettings(
-        learning_rate=FLAGS.learning_rate,
-        num_train_steps=FLAGS.num_train_steps,
-        num_warmup_steps=FLAGS.num_warmup_steps,
-        optimizer=FLAGS.optimizer,
-        use_tpu=FLAGS.use_tpu,
-        init_checkpoint=FLAGS.init_checkpoint,
-        log_every_steps=FLAGS.log_every_steps,
-    )
-    estimator = make_estimator(
-        pretraining_model_fn(config, settings, log),
-        FLAGS.output_dir,
-        FLAGS.train_batch_size,
-        FLAGS.eval_batch_size,
-        FLAGS.save_checkpoints_steps,
-        FLAGS.random_seed,
-        FLAGS.log_every_steps,
-        FLAGS.use_tpu,
-        FLAGS.iterations_per_loop,
-        FLAGS.tpu_name,
-        FLAGS.tpu_zone,
-        FLAGS.gcp_project,
-        FLAGS.master,
-        FLAGS.num_tpu_cores,
-    )
     try:
         if FLAGS.do_train:
-            train(estimator, inputs, schema, settings)
-        if FLAGS.do_eval:
-            evaluate(estimator, inputs, schema)
-    except tf.estimator.NanLossDuringTrainingError:
-        raise ConfigError(
-            f"the loss is not a number any more; --learning_rate={FLAGS.learning_rate} may be too "
-            "high"
-        ) from None
+            train(Loop(estimators, log), estimators, train_records, eval_records)
+        if FLAGS.do_eval and machine.is_chief():
+            evaluate_at_the_end(estimators, eval_records)
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-        check_records(inputs, schema, config.vocab_size)  # says which file, and where
+        for records in (train_records, eval_records):  # says which file, and where
+            check_records(records.paths, records.schema, config.vocab_size)
         raise
 
 
-def compare_with_flags(inputs, schema, config) -> None:
-    """Refuses records that were made for another run."""
-    from bert_wwm.records import manifest
-    from bert_wwm.records.checks import check_records
-    from bert_wwm.text.vocabulary import Vocabulary
+def check_flags() -> None:
+    """Refuses flags that make no sense together, before anything is read."""
+    if not FLAGS.do_train and not FLAGS.do_eval:
+        raise ConfigError("nothing to do; expected --do_train, --do_eval or both")
+    if FLAGS.use_tpu and not (FLAGS.tpu_name or FLAGS.master):
+        raise ConfigError("--use_tpu: which TPU? expected --tpu_name or --master")
+    evaluates = FLAGS.do_eval or FLAGS.eval_every_steps
+    if FLAGS.use_tpu and evaluates and FLAGS.eval_batch_size % FLAGS.num_tpu_cores:
+        raise ConfigError(
+            f"--eval_batch_size={FLAGS.eval_batch_size} can't be divided evenly by "
+            f"--num_tpu_cores={FLAGS.num_tpu_cores}; expected a multiple"
+        )
+    if FLAGS.use_tpu and FLAGS.distribution_strategy:
+        raise ConfigError("--use_tpu and --distribution_strategy: expected one of the two")
+    if FLAGS.eval_every_steps and not FLAGS.eval_input_file:
+        raise ConfigError("--eval_every_steps: on what? expected --eval_input_file")
+    if not FLAGS.output_dir:
+        raise ConfigError("--output_dir=: expected a folder")
+    for name in ("init_layers", "allow_random_init"):
+        if FLAGS[name].present and not FLAGS.init_checkpoint:
+            raise ConfigError(f"--{name}: of what? expected --init_checkpoint")
+    for name in ("init_layers", "lert_end_steps"):
+        integers_of(name)
 
-    vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
-    expected = manifest.Expectation(
-        FLAGS.max_seq_length,
-        FLAGS.max_predictions_per_seq,
-        config.vocab_size,
-        vocabulary and vocabulary.sha256(),
-        FLAGS.masking_strategy,
-    )
-    for path in manifest.check(inputs, expected):
-        log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
-        check_records([path], schema, config.vocab_size, first_only=True)
+
+def integers_of(name):
+    """Returns the values of a flag that is a list of numbers; None where it isn't given."""
+    values = FLAGS[name].value
+    for value in values or ():
+        if not value.isdecimal():
+            raise ConfigError(f"--{name}: {value!r} is no number; expected 0, 1, 2, ...")
+    return None if values is None else [int(value) for value in values]
 
 
-def train(estimator, inputs, schema, settings) -> None:
-    from bert_wwm.records.input_fn import train_input_fn
+class Records:
+    """Records to train or to evaluate on, held against the flags and their manifests.
 
-    step = 0
-    checkpoint = estimator.latest_checkpoint()
-    if checkpoint:
-        step = load_step(checkpoint)
-        if step >= settings.num_train_steps:
-            log(f"Nothing to train: {checkpoint} has had {step:,} steps already")
-            return
-        log(f"Going on from {checkpoint}")
+    Args:
+        patterns: paths or globs.
+        config: the model's configuration.
+
+    Attributes:
+        paths: the files.
+        fields: what their records hold.
+        schema: the fields of which it reads.
+        pairing: how their pairs were made, where a manifest tells.
+    """
+
+    def __init__(self, patterns, config):
+        from bert_wwm.core.shards import manifest_path
+        from bert_wwm.records import manifest
+        from bert_wwm.records.checks import check_records, fields_of
+        from bert_wwm.records.schema import LABELS, pretraining_schema
+        from bert_wwm.text.vocabulary import Vocabulary
+
+        self.paths = find_shards(patterns)
+        self.fields = fields_of(self.paths)
+        self.schema = pretraining_schema(
+            FLAGS.max_seq_length,
+            FLAGS.max_predictions_per_seq,
+            "next_sentence_labels" in self.fields,
+            [label for label in LABELS if label in self.fields],
+        )
+        vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
+        expected = manifest.Expectation(
+            FLAGS.max_seq_length,
+            FLAGS.max_predictions_per_seq,
+            config.vocab_size,
+            vocabulary and vocabulary.sha256(),
+            FLAGS.masking_strategy,
+        )
+        for path in manifest.check(self.paths, expected):
+            log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
+            check_records([path], self.schema, config.vocab_size, first_only=True)
+        where = manifest_path(self.paths[0])
+        self.pairing = manifest.Manifest.load(where).pairing if files.exists(where) else None
+
+    def check_same_kind(self, others) -> None:
+        """Refuses records that hold something else than those to train on."""
+        pairings = {self.pairing, others.pairing} - {None}
+        if self.fields != others.fields or len(pairings) > 1:
+            raise ConfigError(
+                f"--eval_input_file holds {', '.join(self.fields)} (pairs: {self.pairing}), but "
+                f"--input_file {', '.join(others.fields)} (pairs: {others.pairing}); expected "
+                "records of one kind"
+            )
+
+
+def objective_for(records):
+    """Returns what the records are made for."""
+    from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+
+    wanted = FLAGS["sentence_pair_loss"].present and FLAGS.sentence_pair_loss
+    if wanted and "next_sentence_labels" not in records.fields:
+        raise ConfigError(
+            f"--sentence_pair_loss: {records.paths[0]} holds no labels of pairs; expected "
+            "records made with --pairing=nsp or sop"
+        )
+    heads = heads_for(records.fields, records.pairing, FLAGS.sentence_pair_loss)
+    return Objective(heads, lert_ramps(heads, FLAGS.num_train_steps, integers_of("lert_end_steps")))
+
+
+def settings_from_flags():
+    from bert_wwm.train.model_fn import PretrainingSettings
+
+    names = {field.name for field in dataclasses.fields(PretrainingSettings)}
+    values = {name: FLAGS[name].value for name in names}
+    return PretrainingSettings(**{**values, "init_layers": integers_of("init_layers")})
+
+
+def machine_from_flags():
+    from bert_wwm.train.estimator import Machine
+
+    return Machine(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Machine)})
+
+
+def train(loop, estimators, records, eval_records) -> None:
+    from bert_wwm.records.input_fn import Share, train_input_fn
+
+    def input_fn_at(step):
+        def input_fn(params, input_context=None):
+            share = Share()
+            if input_context:  # of tf.distribute
+                count = input_context.num_input_pipelines
+                replicas = input_context.num_replicas_in_sync
+                share = Share(input_context.input_pipeline_id, count, replicas // count)
+            first_record = step * FLAGS.train_batch_size
+            return train_input_fn(
+                records.paths, records.schema, FLAGS.random_seed, first_record, share
+            )(params)
+
+        return input_fn
+
     log(
-        f"Training to step {settings.num_train_steps:,} on {len(inputs)} file(s), "
+        f"Training to step {FLAGS.num_train_steps:,} on {len(records.paths)} file(s), "
         f"{FLAGS.train_batch_size} examples a step"
     )
-    # A training that goes on meets the records in another order than from the start.
-    input_fn = train_input_fn(inputs, schema, seed=FLAGS.random_seed + step)
-    estimator.train(input_fn, max_steps=settings.num_train_steps)
+    summary = loop.train(
+        FLAGS.num_train_steps,
+        input_fn_at,
+        FLAGS.eval_every_steps,
+        lambda: evaluate(estimators, eval_records),
+        FLAGS.best_metric,
+    )
+    if estimators.machine.is_chief():
+        write_summary(summary)
+    if summary.stopped:
+        log(f"Stopped at step {summary.last_step:,} by SIGTERM; the same command goes on")
+        sys.exit(143)
 
 
-def load_step(checkpoint) -> int:
-    from bert_wwm.compat import tf
+def write_summary(summary) -> None:
+    """Leaves training_summary.json and learning_curve.png."""
+    from bert_wwm.report.curves import plot_learning_curve, read_scalars
 
-    return int(tf.train.load_variable(checkpoint, "global_step"))
+    text = json.dumps(dataclasses.asdict(summary), indent=2) + "\n"
+    files.write_text(in_output_dir("training_summary.json"), text)
+    curves = read_scalars(FLAGS.output_dir)
+    if not any(name.endswith("_loss") for name in curves):
+        return
+    try:
+        plot_learning_curve(
+            curves,
+            in_output_dir("learning_curve.png"),
+            f"{os.path.basename(FLAGS.output_dir.rstrip('/'))}, step {summary.last_step:,}",
+            read_scalars(in_output_dir("eval")),
+        )
+    except ConfigError as error:  # matplotlib is an extra
+        log(f"No learning_curve.png: {error}")
 
 
-def evaluate(estimator, inputs, schema) -> None:
+def evaluate(estimators, records):
+    """Returns the metrics of the newest checkpoint, by name."""
     from bert_wwm.records.input_fn import eval_input_fn
 
-    if not (estimator.latest_checkpoint() or FLAGS.init_checkpoint):
+    input_fn = eval_input_fn(records.paths, records.schema, drop_remainder=FLAGS.use_tpu)
+    results = estimators.evaluate(input_fn, FLAGS.max_eval_steps)
+    return {name: float(value) for name, value in results.items() if name != "global_step"}
+
+
+def evaluate_at_the_end(estimators, records) -> None:
+    from bert_wwm.compat import tf
+
+    checkpoint = tf.train.latest_checkpoint(FLAGS.output_dir)
+    if not (checkpoint or FLAGS.init_checkpoint):
         raise ConfigError(
             f"{FLAGS.output_dir}: holds no checkpoint to evaluate; expected a trained model there, "
             "or --init_checkpoint"
         )
     log(f"Evaluating on at most {FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples")
-    result = estimator.evaluate(
-        eval_input_fn(inputs, schema, drop_remainder=FLAGS.use_tpu), steps=FLAGS.max_eval_steps
-    )
-    lines = [f"{key} = {result[key]}\n" for key in sorted(result)]
-    files.write_text(f"{FLAGS.output_dir.rstrip('/')}/eval_results.txt", "".join(lines))
+    results = evaluate(estimators, records)
+    step = int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
+    lines = [f"global_step = {step}\n"]
+    lines += [f"{name} = {results[name]}\n" for name in sorted(results)]
+    files.write_text(in_output_dir("eval_results.txt"), "".join(lines))
     for line in lines:
         log("  " + line.rstrip())
+
+
+def in_output_dir(name: str) -> str:
+    return os.path.join(FLAGS.output_dir, name)
 
 
 def log(text: str) -> None:

@@ -271,10 +271,10 @@ def summarise(demo: Demo) -> None:
     loss = float(results["masked_lm_loss"])
     plot_learning_curve(
         curves,
-        loss,
         demo.path("learning_curve.png"),
         f"BERT with {MODEL['num_hidden_layers']} layer, hidden size {MODEL['hidden_size']}, "
         "whole word masking",
+        held_out=read_scalars(demo.path("model/eval")),
     )
     _, last = curves["masked_lm_loss"][-1]
     guessing = math.log(sum(1 for _ in files.read_lines(demo.path("vocab.txt"))))

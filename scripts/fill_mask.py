@@ -1,8 +1,15 @@
 """Fills the blanks of sentences with what a trained model expects there.
 
-A blank is a run of [MASK]s, one for each piece (in Chinese, each character). With --words_file only
-whole words are considered: those that have as many pieces as the blank. Their frequencies, if the
-file has them, are weighed against what the model says of each piece.
+A blank is a run of [MASK]s, one for each piece (in Chinese, each character). Its pieces are judged
+together: one after the other is put in, each time the model says how likely the next is given
+those, and the product is printed. Several blanks are judged each for itself, the others still
+masked. With --words_file only whole words are considered, those that have as many pieces as the
+blank, and probabilities are among these. Which of them are judged as wholes is up to what the model
+says of single pieces, and to the words' frequencies, if the file has them.
+
+The checkpoint may be Google's, HFL's or of run_pretraining.py. One of LERT also tells the tags of
+what it expects at each [MASK] (part of speech, named entity, dependency relation): the likeliest,
+and others of at least 10 %.
 
 Example:
   python scripts/fill_mask.py --bert_config_file=bert_config.json --vocab_file=vocab.txt \\
@@ -19,7 +26,10 @@ from bert_wwm.cli import app
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.report.examples import surface_of
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK
+
+LEAST_SHOWN = 0.1  # probability of a tag
 
 FLAGS = flags.FLAGS
 
@@ -30,6 +40,13 @@ flags.DEFINE_string(
     "words_file", None, "Words to choose from, one a line: word, or word<TAB>frequency."
 )
 flags.DEFINE_integer("num_candidates", 5, "How many to print for a blank.", lower_bound=1)
+flags.DEFINE_integer(
+    "beam_size",
+    10,
+    "Candidates that are followed while a blank is filled, at least --num_candidates. More find "
+    "what begins unlikely, and take longer.",
+    lower_bound=1,
+)
 flags.DEFINE_enum("gelu", "erf", ["erf", "tanh"], "As in run_pretraining.py.")
 flags.adopt_module_key_flags(sys.modules["bert_wwm.cli.tokenizer_flags"])
 flags.mark_flags_as_required(["bert_config_file", "vocab_file", "init_checkpoint", "text"])
@@ -43,7 +60,7 @@ def main(_) -> None:
     words = read_words(FLAGS.words_file, tokenizer) if FLAGS.words_file else None
 
     from bert_wwm.model.bert import BertConfig
-    from bert_wwm.model.fill_mask import Lexicon, MaskFiller, best_pieces
+    from bert_wwm.model.fill_mask import Lexicon, MaskFiller, best_pieces, best_words
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     if config.vocab_size != len(tokenizer.vocabulary):
@@ -53,6 +70,8 @@ def main(_) -> None:
         )
     filler = MaskFiller(config, FLAGS.init_checkpoint)
     lexicon = None if words is None else Lexicon(words, config.vocab_size)
+    surfaces = [surface_of(piece) for piece in tokenizer.vocabulary.pieces]
+    beam_size = max(FLAGS.beam_size, FLAGS.num_candidates)
     for text in FLAGS.text:
         ids, blanks = encode(text, tokenizer)
         if len(ids) > config.max_position_embeddings:
@@ -60,17 +79,29 @@ def main(_) -> None:
                 f"--text={text[:20]}...: has {len(ids)} tokens; expected at most "
                 f"{config.max_position_embeddings}"
             )
-        log_probs = filler.log_probs(ids, [position for blank in blanks for position in blank])
         print(text)
-        row = 0
         for blank in blanks:
-            rows = log_probs[row : row + len(blank)]
-            row += len(blank)
             if lexicon is None:
-                found = best_pieces(rows, tokenizer.vocabulary.pieces, FLAGS.num_candidates)
+                found = best_pieces(filler, ids, blank, surfaces, beam_size)
             else:
-                found = lexicon.best(rows, FLAGS.num_candidates)
-            print("  " + "  ".join(f"{c.text} {math.exp(c.log_prob):.4f}" for c in found))
+                found = best_words(filler, lexicon, ids, blank, beam_size)
+            print("  " + shown(found[: FLAGS.num_candidates]))
+            if filler.tasks:
+                print_tags(filler.tags(ids, blank))
+
+
+def print_tags(tags) -> None:
+    """Prints a line for each [MASK] of a blank: ``[MASK] 1   pos n 0.81  v 0.12   ner O 0.99``."""
+    for number, by_task in enumerate(tags, 1):
+        columns = []
+        for task, labels in by_task.items():
+            likely = [label for label in labels if math.exp(label.log_prob) >= LEAST_SHOWN]
+            columns.append(f"{task} {shown(likely or labels[:1], decimals=2)}")
+        print(f"    [MASK] {number}   " + "   ".join(columns))
+
+
+def shown(candidates, decimals=4):
+    return "  ".join(f"{c.text} {math.exp(c.log_prob):.{decimals}f}" for c in candidates)
 
 
 def encode(text, tokenizer):

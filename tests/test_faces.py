@@ -78,7 +78,10 @@ SIGNATURES = {
         "WordpieceTokenizer.tokenize": "self, text",
     },
 }
-ADDED = {"optimization.create_optimizer": "optimizer='adamw'"}
+ADDED = {
+    "optimization.create_optimizer": "optimizer='adamw'",
+    "modeling.BertModel": "compute_dtype=tf.float32",
+}
 
 
 def described(parameter):

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from typing import Callable, List
 
 from absl import app
@@ -25,6 +26,7 @@ def run(main: Callable[[List[str]], None]) -> None:
         absl_logging.set_verbosity(absl_logging.WARNING)
         # TensorFlow warns of deprecations within itself, which a user can do nothing about.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="tensorflow")
         program = os.path.basename(argv[0])
         try:
             main(argv)

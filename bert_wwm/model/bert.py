@@ -159,6 +159,8 @@ class BertModel:
         token_type_ids: int32 Tensor of shape [B, S], the segments; all 0 by default.
         use_one_hot_embeddings: look words up by a product, for TPUs.
         scope: variable scope; by default ``bert``, made unique.
+        compute_dtype: of the layers' activations, tf.float32 or tf.bfloat16. Variables, layer norm
+            and softmax are float32 in any case.
 
     Raises:
         ValueError: a shape or the configuration doesn't fit.
@@ -177,6 +179,7 @@ class BertModel:
         token_type_ids: Optional[tf.Tensor] = None,
         use_one_hot_embeddings: bool = False,
         scope: Any = None,
+        compute_dtype: "tf.DType" = tf.float32,
     ):
         hidden_dropout = config.hidden_dropout_prob if is_training else 0.0
         attention_dropout = config.attention_probs_dropout_prob if is_training else 0.0
@@ -210,7 +213,7 @@ class BertModel:
                     # scores costs less than a mask [B, S, S].
                     attention_mask = tf.expand_dims(input_mask, 1)
                 self.all_encoder_layers = transformer_model(
-                    self.embedding_output,
+                    tf.cast(self.embedding_output, compute_dtype),
                     attention_mask=attention_mask,
                     hidden_size=config.hidden_size,
                     num_hidden_layers=config.num_hidden_layers,

@@ -1,76 +1,174 @@
-"""A trained model fills blanks, with pieces or with whole words."""
+"""A trained model fills blanks, with pieces or with whole words, and tags them.
 
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
+A blank is a run of masked positions. Its pieces hang together, so they are judged together, by the
+chain of conditionals: each piece given the context and the pieces that were put in before it. Other
+blanks of the sentence stay masked meanwhile.
+"""
+
+import re
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
+from bert_wwm.masking.labels import INVENTORIES
+from bert_wwm.model import heads
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.checkpoint import plan_restore
-from bert_wwm.model.heads import masked_lm_output
+
+# B batch, S sequence, P positions, V vocabulary
+
+# Sequences of one run: each takes memory for V log probabilities.
+_BATCH_SIZE = 32
+_CLASSIFIER = re.compile(r"^cls/predictions/output_(\w+)_layer/")
 
 
 class Candidate(NamedTuple):
-    """What may stand in a blank, and its log probability in nats."""
+    """What may stand in a blank, or a label, and its log probability in nats."""
 
     text: str
     log_prob: float
 
 
 class MaskFiller:
-    """Predicts what stands at the masked positions of a sequence.
+    """Predicts what stands at masked positions.
 
     Args:
         config: the encoder's configuration.
         checkpoint: prefix of a checkpoint's files with a masked LM head.
+
+    Attributes:
+        tasks: of LERT's classifiers (``pos``, ``ner``, ``dep``) those that the checkpoint has.
 
     Raises:
         CheckpointError: the checkpoint is missing, broken or does not fit.
     """
 
     def __init__(self, config: BertConfig, checkpoint: str):
+        self._vocab_size = config.vocab_size
         self._graph = tf.Graph()
         with self._graph.as_default():
-            self._ids = tf.placeholder(tf.int32, [1, None])
-            self._positions = tf.placeholder(tf.int32, [1, None])
+            self._ids = tf.placeholder(tf.int32, [None, None])  # [B, S]
+            self._positions = tf.placeholder(tf.int32, [None, None])  # [B, P]
+            self._pieces = tf.placeholder(tf.int32, [None, None])  # [B, P]
+            self._count = tf.placeholder(tf.int32, [])
             model = BertModel(config, False, self._ids)
-            head = masked_lm_output(
-                config,
-                model.get_sequence_output(),
-                model.get_embedding_table(),
-                self._positions,
-                tf.zeros_like(self._positions),
-                tf.ones_like(self._positions, tf.float32),
-            )
-            self._log_probs = head.log_probs
+            states = heads.masked_states(config, model.get_sequence_output(), self._positions)
+            targets = self._pieces, tf.ones_like(self._positions, tf.float32)
+            words = heads.masked_lm(config, states, model.get_embedding_table(), *targets)
+            self._log_probs = words.log_probs()
+            self._log_probs_of = -words.losses()
+            self._likeliest = tf.nn.top_k(self._log_probs, self._count)
+            tags = {
+                task: heads.linguistic(config, states, task, len(inventory.labels), *targets)
+                for task, inventory in INVENTORIES.items()
+            }
             plan = plan_restore(tf.trainable_variables(), checkpoint)
-            if plan.initialized:
-                raise CheckpointError(
-                    f"{checkpoint}: lacks {', '.join(plan.initialized)}; "
-                    "expected a checkpoint with a masked LM head"
-                )
+            self.tasks = _classifiers(plan.initialized, plan.checkpoint)
+            self._tags = {task: tags[task].log_probs() for task in self.tasks}
             plan.apply()
             self._session = tf.Session(graph=self._graph)
             self._session.run(tf.global_variables_initializer())
 
     def log_probs(self, ids: Sequence[int], positions: Sequence[int]) -> np.ndarray:
-        """Returns log probabilities over the vocabulary, of shape [positions, V].
+        """Returns log probabilities over the vocabulary: float32 array of shape [P, V].
 
         Args:
             ids: the sequence, ``[CLS]`` and ``[SEP]`` included.
             positions: the positions to predict.
         """
-        feed = {self._ids: [list(ids)], self._positions: [list(positions)]}
-        return self._session.run(self._log_probs, feed)
+        return self._session.run(self._log_probs, self._feed(ids, positions))
+
+    def tags(
+        self, ids: Sequence[int], positions: Sequence[int]
+    ) -> List[Dict[str, List[Candidate]]]:
+        """Returns LERT's labels of each position: for each of ``tasks`` all, the likeliest first.
+
+        Args:
+            ids: the sequence, ``[CLS]`` and ``[SEP]`` included.
+            positions: the positions to label.
+        """
+        found = self._session.run(self._tags, self._feed(ids, positions))
+        return [
+            {task: _ranked(INVENTORIES[task].labels, found[task][row]) for task in self.tasks}
+            for row in range(len(positions))
+        ]
+
+    def likeliest(
+        self, rows: np.ndarray, position: int, count: int
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Returns the likeliest pieces at one position of each sequence, the likeliest first.
+
+        Args:
+            rows: sequences of one length, int array of shape [B, S].
+            position: the position to predict.
+            count: how many pieces of each; at most V.
+
+        Returns:
+            Log probabilities and ids of the pieces, of shape [B, count].
+        """
+        count = min(count, self._vocab_size)
+        found = [
+            self._session.run(self._likeliest, {**feed, self._count: count})
+            for feed in self._batches(rows, position)
+        ]
+        return np.concatenate([f.values for f in found]), np.concatenate([f.indices for f in found])
+
+    def log_probs_of(self, rows: np.ndarray, position: int, pieces: np.ndarray) -> np.ndarray:
+        """Returns the log probability of a piece at one position of each sequence.
+
+        Args:
+            rows: sequences of one length, int array of shape [B, S].
+            position: the position to predict.
+            pieces: the id of each sequence's piece, of shape [B].
+
+        Returns:
+            float32 array of shape [B].
+        """
+        found = [
+            self._session.run(self._log_probs_of, feed)
+            for feed in self._batches(rows, position, pieces)
+        ]
+        return np.concatenate(found)
+
+    def _feed(self, ids: Sequence[int], positions: Sequence[int]) -> Dict[Any, Any]:
+        return {self._ids: [list(ids)], self._positions: [list(positions)]}
+
+    def _batches(
+        self, rows: np.ndarray, position: int, pieces: Optional[np.ndarray] = None
+    ) -> Iterator[Dict[Any, Any]]:
+        for start in range(0, len(rows), _BATCH_SIZE):
+            part = rows[start : start + _BATCH_SIZE]
+            feed = {self._ids: part, self._positions: np.full([len(part), 1], position)}
+            if pieces is not None:
+                feed[self._pieces] = pieces[start : start + _BATCH_SIZE, None]
+            yield feed
+
+
+def _classifiers(initialized: Sequence[str], checkpoint: str) -> Tuple[str, ...]:
+    """Returns the classifiers that a checkpoint has, by the variables that it lacks."""
+    of_classifiers = {name: _CLASSIFIER.match(name) for name in initialized}
+    missing = [name for name, match in of_classifiers.items() if not match]
+    if missing:
+        raise CheckpointError(
+            f"{checkpoint}: lacks {', '.join(missing)}; expected a checkpoint with a masked LM head"
+        )
+    absent = {match[1] for match in of_classifiers.values() if match}
+    return tuple(task for task in INVENTORIES if task not in absent)
+
+
+def _ranked(texts: Sequence[str], log_probs: np.ndarray) -> List[Candidate]:
+    order = np.argsort(-log_probs, kind="stable")
+    return [Candidate(texts[index], float(log_probs[index])) for index in order]
 
 
 class Lexicon:
     """Words that may fill a blank, and how often each occurs.
 
-    The model predicts the pieces of a word independently of each other, as it was trained to; so
-    by its probabilities alone, frequent pieces make up words that are none, or rare ones. What is
-    known of words is put in by Bayes' rule: with pieces c_i that are independent given the context,
+    What the model says of the pieces of a blank in one run, it says of each by itself; by the
+    product alone, frequent pieces make up words that are none, or rare ones. What is known of words
+    is put in by Bayes' rule: with pieces c_i that are independent given the context,
 
         p(word | context) ~ p(word) * prod_i p(c_i | context) / p(c_i)
 
@@ -108,31 +206,98 @@ class Lexicon:
         priors = np.log([self._words[word][1] for word in fitting])
         lift = log_probs - self._log_pieces
         scores = priors + lift[np.arange(len(log_probs)), ids].sum(axis=1)
-        scores -= scores.max() + np.log(np.exp(scores - scores.max()).sum())
+        scores -= _log_sum(scores)
         order = np.argsort(-scores, kind="stable")[:num_candidates]
         return [Candidate(fitting[index], float(scores[index])) for index in order]
 
+    def ids(self, word: str) -> Sequence[int]:
+        """Returns the ids of a word's pieces."""
+        return self._words[word][0]
+
 
 def best_pieces(
-    log_probs: np.ndarray, pieces: Sequence[str], num_candidates: int
+    filler: MaskFiller,
+    ids: Sequence[int],
+    blank: Sequence[int],
+    pieces: Sequence[str],
+    beam_size: int,
 ) -> List[Candidate]:
     """Returns the sequences of pieces that fit a blank best, words or not, the best first.
 
+    A beam search: after each position the best sequences are kept, and the model sees them for the
+    next position.
+
     Args:
-        log_probs: of shape [pieces of the blank, V].
-        pieces: the vocabulary.
-        num_candidates: how many to return.
+        filler: the model.
+        ids: the sequence, with [MASK] at the blank.
+        blank: its positions.
+        pieces: the vocabulary, as it should be shown.
+        beam_size: sequences to keep, and to return.
+
+    Returns:
+        Texts with the sums of their pieces' log probabilities.
     """
-    candidates = [Candidate("", 0.0)]
-    for row in log_probs:
-        best = np.argsort(-row, kind="stable")[:num_candidates].tolist()
-        longer = [
-            Candidate(
-                candidate.text + pieces[piece].replace("##", "", 1),
-                candidate.log_prob + float(row[piece]),
-            )
-            for candidate in candidates
-            for piece in best
-        ]
-        candidates = sorted(longer, key=lambda c: -c.log_prob)[:num_candidates]
-    return candidates
+    rows = np.array([ids])
+    scores = np.zeros(1)
+    for position in _filling_order(filler, ids, blank):
+        log_probs, likeliest = filler.likeliest(rows, position, beam_size)
+        longer = (scores[:, None] + log_probs).ravel()
+        kept = np.argsort(-longer, kind="stable")[:beam_size]
+        rows = rows[kept // log_probs.shape[1]]
+        rows[:, position] = likeliest.ravel()[kept]
+        scores = longer[kept]
+    texts = ("".join(pieces[piece] for piece in row[blank]) for row in rows)
+    return [Candidate(text, float(score)) for text, score in zip(texts, scores)]
+
+
+def best_words(
+    filler: MaskFiller,
+    lexicon: Lexicon,
+    ids: Sequence[int],
+    blank: Sequence[int],
+    beam_size: int,
+) -> List[Candidate]:
+    """Returns the words that fit a blank best, the best first.
+
+    The lexicon chooses words by what the model says of each piece by itself, and by their
+    frequencies. Of these the model then judges the whole. By then it knows which pieces make up
+    words, and how frequent ones; the lexicon's prior would count that twice.
+
+    Args:
+        filler: the model.
+        lexicon: the words.
+        ids: the sequence, with [MASK] at the blank.
+        blank: its positions.
+        beam_size: words to judge, and to return.
+
+    Returns:
+        Words of as many pieces as the blank. Probabilities are among all words of that length: what
+        the lexicon gives to the chosen ones is shared out anew among them.
+    """
+    chosen = lexicon.best(filler.log_probs(ids, blank), beam_size)
+    if not chosen:
+        return []
+    words = [word for word, _ in chosen]
+    spelt = np.array([lexicon.ids(word) for word in words])  # [words, pieces]
+    rows = np.tile(ids, [len(words), 1])
+    scores = np.zeros(len(words))
+    for position in _filling_order(filler, ids, blank):
+        pieces = spelt[:, position - blank[0]]
+        scores += filler.log_probs_of(rows, position, pieces)
+        rows[:, position] = pieces
+    scores += _log_sum([log_prob for _, log_prob in chosen]) - _log_sum(scores)
+    return _ranked(words, scores)
+
+
+def _log_sum(log_probs: Sequence[float]) -> float:
+    return float(np.logaddexp.reduce(log_probs))
+
+
+def _filling_order(filler: MaskFiller, ids: Sequence[int], blank: Sequence[int]) -> List[int]:
+    """Returns the positions of a blank in the order in which they are filled.
+
+    What the model is surest of comes first: there a narrow beam loses least. All candidates share
+    one order, for only then the chain of conditionals is one distribution over them.
+    """
+    surest = filler.log_probs(ids, blank).max(axis=1)
+    return [blank[index] for index in np.argsort(-surest, kind="stable")]

@@ -1,4 +1,8 @@
-"""What is predicted from the encoder's output: masked tokens, whether two segments belong."""
+"""What is predicted from the encoder's output, and how right it is.
+
+Masked tokens, pairs of segments, linguistic labels of masked tokens (LERT), where permuted tokens
+are (PERT). Variables have the names of the released checkpoints.
+"""
 
 from typing import NamedTuple
 
@@ -7,6 +11,7 @@ from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.layers import (
     create_initializer,
     dense,
+    dropout,
     get_activation,
     get_shape_list,
     layer_norm,
@@ -14,19 +19,39 @@ from bert_wwm.model.layers import (
 
 # B batch, S sequence, H hidden, P predictions a sequence, V vocabulary
 
+# Added to numbers of masked tokens by google-research/bert: a batch without any costs 0.
+EPSILON = 1e-5
+# Added to the scores of padding: after the softmax they are 0.
+_PADDING_SCORE = -1e9
 
-class HeadOutput(NamedTuple):
-    """What a head says of a batch; it unpacks like google-research/bert's tuples.
+
+class Prediction(NamedTuple):
+    """What a head says of a batch, and what is true.
 
     Attributes:
-        loss: float32 scalar, in nats a prediction.
-        per_example_loss: float32 Tensor of shape [predictions].
-        log_probs: float32 Tensor of shape [predictions, classes].
+        logits: float32 Tensor of shape [predictions, classes].
+        labels: int32 Tensor of shape [predictions].
+        weights: float32 Tensor of shape [predictions], 1 for predictions and 0 for padding.
     """
 
-    loss: tf.Tensor
-    per_example_loss: tf.Tensor
-    log_probs: tf.Tensor
+    logits: tf.Tensor
+    labels: tf.Tensor
+    weights: tf.Tensor
+
+    def losses(self) -> tf.Tensor:
+        """Cross entropy of each prediction in nats, padding included: float32 [predictions]."""
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=self.labels, logits=self.logits
+        )
+
+    def hits(self) -> tf.Tensor:
+        """1 where the likeliest class is the label, else 0: float32 [predictions]."""
+        likeliest = tf.argmax(self.logits, axis=-1, output_type=tf.int32)
+        return tf.cast(tf.equal(likeliest, self.labels), tf.float32)
+
+    def log_probs(self) -> tf.Tensor:
+        """Log probabilities: float32 [predictions, classes]."""
+        return tf.nn.log_softmax(self.logits)
 
 
 def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
@@ -45,85 +70,166 @@ def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tenso
     return tf.gather(tf.reshape(sequence_tensor, [batch_size * sequence_length, width]), rows)
 
 
-def masked_lm_output(
-    config: BertConfig,
-    sequence_output: tf.Tensor,
-    embedding_table: tf.Variable,
-    positions: tf.Tensor,
-    label_ids: tf.Tensor,
-    label_weights: tf.Tensor,
-) -> HeadOutput:
-    """The masked language model: which token stood at each position, over the whole vocabulary.
+def masked_states(
+    config: BertConfig, sequence_output: tf.Tensor, positions: tf.Tensor
+) -> tf.Tensor:
+    """The states that masked tokens are predicted from: dense, activation and layer norm.
 
-    Its variables are in the scope ``cls/predictions``; the decoder's matrix is the word embeddings.
+    Its variables are in the scope ``cls/predictions/transform``.
 
     Args:
         config: the encoder's configuration.
         sequence_output: float Tensor of shape [B, S, H].
-        embedding_table: float variable of shape [V, H].
         positions: int32 Tensor of shape [B, P], 0 where a sequence has fewer predictions.
+
+    Returns:
+        float Tensor of shape [B * P, H].
+    """
+    with tf.variable_scope("cls/predictions/transform"):
+        states = dense(
+            gather_indexes(sequence_output, positions),
+            config.hidden_size,
+            config.initializer_range,
+            get_activation(config.hidden_act),
+        )
+        return layer_norm(states)
+
+
+def masked_lm(
+    config: BertConfig,
+    states: tf.Tensor,
+    embedding_table: tf.Variable,
+    label_ids: tf.Tensor,
+    label_weights: tf.Tensor,
+) -> Prediction:
+    """The masked language model: which token stood at each position, over the whole vocabulary.
+
+    Its bias is in the scope ``cls/predictions``; the decoder's matrix is the word embeddings.
+
+    Args:
+        config: the encoder's configuration.
+        states: float Tensor of shape [B * P, H], of ``masked_states``.
+        embedding_table: float variable of shape [V, H].
         label_ids: int32 Tensor of shape [B, P], the ids of the original tokens, 0 to V - 1.
         label_weights: float32 Tensor of shape [B, P], 1 for predictions and 0 for padding.
 
     Returns:
-        The mean loss of the predictions, and [B * P] losses and [B * P, V] log probabilities,
-        padding included.
+        [B * P] predictions of V classes.
     """
-    states = gather_indexes(sequence_output, positions)  # [B * P, H]
     with tf.variable_scope("cls/predictions"):
+        bias = tf.get_variable(
+            "output_bias", shape=[config.vocab_size], initializer=tf.zeros_initializer()
+        )
+    logits = tf.matmul(states, tf.cast(embedding_table, states.dtype), transpose_b=True)
+    return _of_masked(tf.nn.bias_add(tf.cast(logits, tf.float32), bias), label_ids, label_weights)
+
+
+def linguistic(
+    config: BertConfig,
+    states: tf.Tensor,
+    task: str,
+    num_labels: int,
+    labels: tf.Tensor,
+    label_weights: tf.Tensor,
+) -> Prediction:
+    """One of LERT's classifiers of masked tokens (Cui et al. 2022, arXiv 2211.05344).
+
+    Its variables are in the scope ``cls/predictions/output_<task>_layer``, as in HFL's LERT.
+
+    Args:
+        config: the encoder's configuration.
+        states: float Tensor of shape [B * P, H], of ``masked_states``.
+        task: ``pos``, ``ner`` or ``dep``.
+        num_labels: number of classes.
+        labels: int32 Tensor of shape [B, P].
+        label_weights: float32 Tensor of shape [B, P], 1 for predictions and 0 for padding.
+
+    Returns:
+        [B * P] predictions of ``num_labels`` classes.
+    """
+    with tf.variable_scope("cls/predictions"):
+        logits = dense(states, num_labels, config.initializer_range, name=f"output_{task}_layer")
+    return _of_masked(tf.cast(logits, tf.float32), labels, label_weights)
+
+
+def position(
+    config: BertConfig,
+    sequence_output: tf.Tensor,
+    input_mask: tf.Tensor,
+    positions: tf.Tensor,
+    target_positions: tf.Tensor,
+    label_weights: tf.Tensor,
+    dropout_prob: float,
+) -> Prediction:
+    """PERT's head: which position of the sequence a token points at (arXiv 2203.06906).
+
+    Dense, activation, dropout and layer norm over the selected states, then their products with
+    all states, and a bias by position; HFL released no code, so this follows descriptions of the
+    paper. Padding is left out of the softmax. Its variables are in the scope ``cls/permutation``.
+
+    Args:
+        config: the encoder's configuration.
+        sequence_output: float Tensor of shape [B, S, H].
+        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding.
+        positions: int32 Tensor of shape [B, P], 0 where a sequence has fewer predictions.
+        target_positions: int32 Tensor of shape [B, P].
+        label_weights: float32 Tensor of shape [B, P], 1 for predictions and 0 for padding.
+        dropout_prob: fraction of the head's hidden states that dropout drops.
+
+    Returns:
+        [B * P] predictions of S classes.
+    """
+    batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
+    num_predictions = get_shape_list(positions)[1]
+    with tf.variable_scope("cls/permutation"):
         with tf.variable_scope("transform"):
             states = dense(
-                states,
+                gather_indexes(sequence_output, positions),
                 config.hidden_size,
                 config.initializer_range,
                 get_activation(config.hidden_act),
             )
-            states = layer_norm(states)
+            states = layer_norm(dropout(states, dropout_prob))
         bias = tf.get_variable(
-            "output_bias", shape=[config.vocab_size], initializer=tf.zeros_initializer()
+            "output_bias",
+            shape=[config.max_position_embeddings],
+            initializer=tf.zeros_initializer(),
         )
-        logits = tf.matmul(states, tf.cast(embedding_table, states.dtype), transpose_b=True)
-        per_example_loss, log_probs = _classify(logits, bias, label_ids)
-        weights = tf.reshape(tf.cast(label_weights, tf.float32), [-1])
-        # The small constant is google-research/bert's: a batch without predictions costs 0.
-        loss = tf.reduce_sum(weights * per_example_loss) / (tf.reduce_sum(weights) + 1e-5)
-    return HeadOutput(loss, per_example_loss, log_probs)
+    states = tf.reshape(states, [batch_size, num_predictions, width])
+    logits = tf.cast(tf.matmul(states, sequence_output, transpose_b=True), tf.float32)
+    padding = tf.cast(tf.expand_dims(1 - input_mask, 1), tf.float32)  # [B, 1, S]
+    logits += bias[:sequence_length] + padding * _PADDING_SCORE
+    logits = tf.reshape(logits, [batch_size * num_predictions, sequence_length])
+    return _of_masked(logits, target_positions, label_weights)
 
 
-def next_sentence_output(
-    config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tensor
-) -> HeadOutput:
-    """Next sentence prediction: whether the second segment follows the first.
+def sentence_pair(config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tensor) -> Prediction:
+    """Next sentence prediction, or the order of two segments: both classify the pair.
 
     Its variables are in the scope ``cls/seq_relationship``.
 
     Args:
         config: the encoder's configuration.
         pooled_output: float Tensor of shape [B, H].
-        labels: int32 Tensor of shape [B] or [B, 1]: 0 follows, 1 is from elsewhere.
+        labels: int32 Tensor of shape [B] or [B, 1]: 0 follows, 1 is from elsewhere (next sentence
+            prediction) or swapped (sentence order).
 
     Returns:
-        The mean loss, and [B] losses and [B, 2] log probabilities.
+        [B] predictions of 2 classes.
     """
     with tf.variable_scope("cls/seq_relationship"):
         weights = tf.get_variable(
             "output_weights",
             shape=[2, config.hidden_size],
-            dtype=pooled_output.dtype,
             initializer=create_initializer(config.initializer_range),
         )
         bias = tf.get_variable("output_bias", shape=[2], initializer=tf.zeros_initializer())
-        logits = tf.matmul(pooled_output, weights, transpose_b=True)
-        per_example_loss, log_probs = _classify(logits, bias, labels)
-    return HeadOutput(tf.reduce_mean(per_example_loss), per_example_loss, log_probs)
+        logits = tf.matmul(pooled_output, tf.cast(weights, pooled_output.dtype), transpose_b=True)
+        logits = tf.nn.bias_add(tf.cast(logits, tf.float32), bias)
+    flat = tf.reshape(labels, [-1])
+    return Prediction(logits, flat, tf.ones_like(flat, tf.float32))
 
 
-def _classify(logits: tf.Tensor, bias: tf.Variable, labels: tf.Tensor) -> tuple:
-    """Returns the losses [rows] and log probabilities [rows, classes] of logits, in float32."""
-    logits = tf.nn.bias_add(tf.cast(logits, tf.float32), bias)
-    # The loss doesn't go through log_probs: only evaluation pays for them, and no one-hot matrix
-    # as large as the logits is needed.
-    per_example_loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=tf.reshape(labels, [-1]), logits=logits
-    )
-    return per_example_loss, tf.nn.log_softmax(logits)
+def _of_masked(logits: tf.Tensor, labels: tf.Tensor, label_weights: tf.Tensor) -> Prediction:
+    weights = tf.reshape(tf.cast(label_weights, tf.float32), [-1])
+    return Prediction(logits, tf.reshape(labels, [-1]), weights)

@@ -1,12 +1,14 @@
 """The small parts of the network: shapes, activations, dense, layer norm, dropout.
 
 Variables come from ``tf.get_variable`` alone, under the names google-research/bert gives them, so
-checkpoints fit. A layer's weights take the dtype of its input; what is delicate in half precision
-(layer norm, softmax) is worked out in float32.
+checkpoints fit. They are float32; where a layer's input is of half precision they are cast to it.
+What is delicate in half precision (layer norm, softmax) is worked out in float32.
 """
 
+import contextlib
 import math
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+import threading
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from bert_wwm.compat import tf
 
@@ -15,6 +17,10 @@ Dimension = Union[int, tf.Tensor]
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
 _LAYER_NORM_EPSILON = 1e-12
+
+# 2^32 over the golden ratio: its first multiples modulo 2^32 lie far apart, so that the seeds of
+# one step's calls don't meet those of a step whose seed is near.
+_SEED_STRIDE = 2654435769
 
 
 def get_shape_list(
@@ -93,18 +99,47 @@ def reshape_from_matrix(output_tensor: tf.Tensor, orig_shape_list: List[Dimensio
     return tf.reshape(output_tensor, [*orig_shape_list[:-1], width])
 
 
+# The gradients of what follows are written out: by automatic differentiation they take two to three
+# times as many passes over tensors as large as the intermediate layer.
+
+
 def gelu(x: tf.Tensor) -> tf.Tensor:
     """GELU in its tanh form, elementwise (Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2).
 
     What google-research/bert computes for ``hidden_act: gelu``.
     """
-    inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))
-    return x * (0.5 * (1.0 + tf.tanh(inner)))
+    linear = math.sqrt(2.0 / math.pi)
+    cubic = 0.044715 * linear
+
+    @tf.custom_gradient
+    def function(x: tf.Tensor) -> Tuple[tf.Tensor, Activation]:
+        squared = tf.square(x)
+        share = 0.5 * tf.tanh(x * (linear + cubic * squared)) + 0.5
+
+        def gradient(slope: tf.Tensor) -> tf.Tensor:
+            inner = 2.0 * linear + (6.0 * cubic) * squared
+            return slope * (share + x * share * (1.0 - share) * inner)
+
+        return x * share, gradient
+
+    return function(x)
 
 
 def gelu_erf(x: tf.Tensor) -> tf.Tensor:
     """GELU exactly, x times the normal distribution function, elementwise (arXiv 1606.08415)."""
-    return x * (0.5 * (1.0 + tf.math.erf(x * math.sqrt(0.5))))
+
+    @tf.custom_gradient
+    def function(x: tf.Tensor) -> Tuple[tf.Tensor, Activation]:
+        scaled = x * math.sqrt(0.5)
+        share = 0.5 * tf.math.erf(scaled) + 0.5
+
+        def gradient(slope: tf.Tensor) -> tf.Tensor:
+            density = tf.exp(-tf.square(scaled))
+            return slope * (share + (scaled * math.sqrt(1.0 / math.pi)) * density)
+
+        return x * share, gradient
+
+    return function(x)
 
 
 _ACTIVATIONS: Dict[str, Optional[Activation]] = {
@@ -174,14 +209,41 @@ def dense(
         kernel = tf.get_variable(
             "kernel",
             shape=[x.shape.as_list()[-1], units],
-            dtype=x.dtype,
             initializer=create_initializer(initializer_range),
         )
-        bias = tf.get_variable(
-            "bias", shape=[units], dtype=x.dtype, initializer=tf.zeros_initializer()
-        )
-        y = tf.nn.bias_add(tf.matmul(x, kernel), bias)
+        bias = tf.get_variable("bias", shape=[units], initializer=tf.zeros_initializer())
+        y = tf.nn.bias_add(tf.matmul(x, tf.cast(kernel, x.dtype)), tf.cast(bias, x.dtype))
         return y if activation is None else activation(y)
+
+
+class _SeededDropout(threading.local):
+    """The seed of the innermost ``seeded_dropout`` and the calls within it so far.
+
+    Of each thread its own: strategies of ``tf.distribute`` build replicas in threads.
+    """
+
+    seed: Optional[tf.Tensor] = None
+    calls: int = 0
+
+
+_seeded_dropout = _SeededDropout()
+
+
+@contextlib.contextmanager
+def seeded_dropout(seed: tf.Tensor) -> Iterator[None]:
+    """Within it what ``dropout`` drops hangs on a seed and the number of the call alone.
+
+    So a training step that is run again, in a later process too, drops the same elements.
+
+    Args:
+        seed: int32 Tensor of shape [2], another one at each step.
+    """
+    outer = _seeded_dropout.seed, _seeded_dropout.calls
+    _seeded_dropout.seed, _seeded_dropout.calls = seed, 0
+    try:
+        yield
+    finally:
+        _seeded_dropout.seed, _seeded_dropout.calls = outer
 
 
 def dropout(input_tensor: tf.Tensor, dropout_prob: Optional[float]) -> tf.Tensor:
@@ -189,11 +251,33 @@ def dropout(input_tensor: tf.Tensor, dropout_prob: Optional[float]) -> tf.Tensor
 
     Args:
         input_tensor: float, of any shape.
-        dropout_prob: fraction of 1 that is dropped (not kept); None or 0 changes nothing.
+        dropout_prob: fraction of 1 that is dropped (not kept); None or 0 changes nothing. Within
+            ``seeded_dropout`` it is rounded to a multiple of 2^-16.
     """
     if not dropout_prob:
         return input_tensor
-    return tf.nn.dropout(input_tensor, rate=dropout_prob)
+    if _seeded_dropout.seed is None:
+        return tf.nn.dropout(input_tensor, rate=dropout_prob)
+    offset = _seeded_dropout.calls * _SEED_STRIDE % 2**32 - 2**31
+    seed = tf.add(_seeded_dropout.seed, [0, offset])
+    _seeded_dropout.calls += 1
+    dropped = round(dropout_prob * 2**16)  # of 2^16
+    kept = _at_least(dropped, get_shape_list(input_tensor), seed)
+    return tf.where_v2(kept, input_tensor * (2**16 / (2**16 - dropped)), 0.0)
+
+
+def _at_least(threshold: int, shape: List[Dimension], seed: tf.Tensor) -> tf.Tensor:
+    """Draws integers of 0 to 2^16 - 1 and tells which reach a threshold; bool of the shape.
+
+    Two come from each 32 bits: to draw bits takes most of dropout's time on a CPU.
+    """
+    size = math.prod(shape)
+    bits = tf.random.stateless_uniform(
+        [(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.int32
+    )
+    least = (threshold - 2**15) * 2**16  # in the upper half of a signed integer
+    halves = tf.concat([bits >= least, tf.bitwise.left_shift(bits, 16) >= least], axis=0)
+    return tf.reshape(halves[:size], shape)
 
 
 def layer_norm(input_tensor: tf.Tensor, name: Optional[str] = None) -> tf.Tensor:
@@ -214,11 +298,29 @@ def layer_norm(input_tensor: tf.Tensor, name: Optional[str] = None) -> tf.Tensor
         width = x.shape.as_list()[-1:]
         beta = tf.get_variable("beta", shape=width, initializer=tf.zeros_initializer())
         gamma = tf.get_variable("gamma", shape=width, initializer=tf.ones_initializer())
-        mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
-        normalised = tf.nn.batch_normalization(
-            x, mean, variance, offset=beta, scale=gamma, variance_epsilon=_LAYER_NORM_EPSILON
-        )
-        return tf.cast(normalised, input_tensor.dtype)
+        return tf.cast(_normalise(x, gamma, beta), input_tensor.dtype)
+
+
+@tf.custom_gradient
+def _normalise(
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:
+    """[..., H] of mean beta and standard deviation gamma [H] along the last dimension."""
+
+    def mean(y: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(y, axis=-1, keepdims=True)
+
+    centred = x - mean(x)
+    scale = tf.math.rsqrt(mean(tf.square(centred)) + _LAYER_NORM_EPSILON)
+    normal = centred * scale
+
+    def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, ...]:
+        rows = list(range(x.shape.ndims - 1))
+        inner = slope * gamma
+        x_slope = scale * ((inner - mean(inner)) - normal * mean(inner * normal))
+        return x_slope, tf.reduce_sum(slope * normal, rows), tf.reduce_sum(slope, rows)
+
+    return normal * gamma + beta, gradient
 
 
 def layer_norm_and_dropout(

@@ -24,6 +24,9 @@ class Field(NamedTuple):
 
 Schema = Tuple[Field, ...]
 
+# Further labels of each prediction: LERT's, and PERT's.
+LABELS = ("pos_labels", "ner_labels", "dep_labels", "target_positions")
+
 
 def pretraining_schema(
     max_seq_length: int,
@@ -37,8 +40,7 @@ def pretraining_schema(
         max_seq_length: tokens of a sequence.
         max_predictions_per_seq: most predictions of a sequence.
         has_pair_label: whether something is to be told of the pair of segments.
-        labels: further labels of each prediction: ``pos_labels``, ``ner_labels`` and
-            ``dep_labels`` for LERT, ``target_positions`` for PERT.
+        labels: those of ``LABELS`` that there are.
     """
     fields = [
         Field("input_ids", INT, max_seq_length),

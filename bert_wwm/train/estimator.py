@@ -1,67 +1,204 @@
-"""The Estimator that runs a model function on a CPU, a GPU, or a TPU."""
+"""The Estimators that run a model function on a CPU, on GPUs, on several machines, or on a TPU."""
 
-from typing import Any, Callable, Optional
+import dataclasses
+import json
+import os
+from typing import Any, Callable, Dict, List, Optional
 
 from bert_wwm.compat import tf
+from bert_wwm.core.errors import ConfigError
+
+DISTRIBUTION_STRATEGIES = ("mirrored", "multi_worker")
 
 
-def make_estimator(
-    model_fn: Callable[..., Any],
-    output_dir: str,
-    train_batch_size: int,
-    eval_batch_size: int,
-    save_checkpoints_steps: int,
-    seed: int,
-    log_every_steps: int = 100,
-    use_tpu: bool = False,
-    iterations_per_loop: int = 1000,
-    tpu_name: Optional[str] = None,
-    tpu_zone: Optional[str] = None,
-    gcp_project: Optional[str] = None,
-    master: Optional[str] = None,
-    num_tpu_cores: int = 8,
-) -> "tf.estimator.tpu.TPUEstimator":
-    """Returns a TPUEstimator; where ``use_tpu`` is False it runs on what the machine has.
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Where and how a model function runs; the flags of the same names.
 
-    Args:
-        model_fn: the model function.
+    Attributes:
         output_dir: where checkpoints and TensorBoard's events go.
-        train_batch_size: examples of a training step, over all cores.
-        eval_batch_size: examples of an evaluation step, over all cores.
+        train_batch_size: examples of a training step, over all devices.
+        eval_batch_size: examples of an evaluation step, over all cores of a TPU.
         save_checkpoints_steps: steps between two checkpoints.
-        seed: of the initial weights and of dropout.
+        keep_checkpoint_max: most checkpoints to keep.
+        random_seed: of the initial weights.
+        num_accumulation_steps: parts that each device works its examples of a step off in.
         log_every_steps: on a TPU, steps between two lines of the Estimator's own; elsewhere
             ProgressHook reports.
+        distribution_strategy: ``mirrored``, all GPUs of this machine; ``multi_worker``, the
+            machines that the environment variable TF_CONFIG lists; None, one device.
+        use_xla: compile by XLA what can be compiled.
         use_tpu: run on the TPU that ``tpu_name`` or ``master`` names.
         iterations_per_loop: steps that a TPU takes before it comes back to the host.
         tpu_name, tpu_zone, gcp_project, master: where the TPU is.
         num_tpu_cores: its cores.
     """
-    tpu = tf.estimator.tpu
-    cluster = None
-    if use_tpu and tpu_name:
-        cluster = tf.distribute.cluster_resolver.TPUClusterResolver(
-            tpu_name, zone=tpu_zone, project=gcp_project
+
+    output_dir: str
+    train_batch_size: int
+    eval_batch_size: int
+    save_checkpoints_steps: int
+    keep_checkpoint_max: int
+    random_seed: int
+    num_accumulation_steps: int = 1
+    log_every_steps: int = 100
+    distribution_strategy: Optional[str] = None
+    use_xla: bool = False
+    use_tpu: bool = False
+    iterations_per_loop: int = 1000
+    tpu_name: Optional[str] = None
+    tpu_zone: Optional[str] = None
+    gcp_project: Optional[str] = None
+    master: Optional[str] = None
+    num_tpu_cores: int = 8
+
+    def is_chief(self) -> bool:
+        """Whether this process writes the checkpoints, and evaluates."""
+        if self.distribution_strategy != "multi_worker":
+            return True
+        cluster = json.loads(os.environ.get("TF_CONFIG", "{}"))
+        task = cluster.get("task", {})
+        if "chief" in cluster.get("cluster", {}):
+            return task.get("type") == "chief"
+        return task.get("index") == 0
+
+
+class Estimators:
+    """Trains and evaluates a model function on a machine.
+
+    Args:
+        model_fn: the model function.
+        machine: where and how.
+
+    Attributes:
+        machine: the same.
+        num_replicas: devices that share the examples of a step.
+
+    Raises:
+        ConfigError: the batch can't be divided among the devices.
+    """
+
+    def __init__(self, model_fn: Callable[..., Any], machine: Machine):
+        self.machine = machine
+        self._strategy = _strategy(machine.distribution_strategy)
+        self.num_replicas = 1
+        if machine.use_tpu:
+            self.num_replicas = machine.num_tpu_cores
+        elif self._strategy:
+            self.num_replicas = self._strategy.num_replicas_in_sync
+        _check_batch_size(machine, self.num_replicas)
+        self._spread = self._distributed_estimator(model_fn) if self._strategy else None
+        # Only training is spread over replicas; evaluation takes one device, or the TPU, and no
+        # part in a cluster.
+        cluster = os.environ.pop("TF_CONFIG", None)
+        self._single = self._tpu_estimator(model_fn)
+        if cluster is not None:
+            os.environ["TF_CONFIG"] = cluster
+
+    def train(
+        self,
+        input_fn: Callable[..., Any],
+        to_step: int,
+        hooks: List[tf.train.SessionRunHook],
+    ) -> None:
+        """Trains until the global step is ``to_step``, from the last checkpoint on."""
+        if self.machine.distribution_strategy == "multi_worker":
+            # Only this way the Estimator starts the servers of a cluster.
+            tf.estimator.train_and_evaluate(
+                self._spread,
+                tf.estimator.TrainSpec(input_fn, max_steps=to_step, hooks=hooks),
+                tf.estimator.EvalSpec(input_fn, steps=1),
+            )
+        else:
+            (self._spread or self._single).train(input_fn, max_steps=to_step, hooks=hooks)
+
+    def evaluate(self, input_fn: Callable[..., Any], steps: int) -> Dict[str, Any]:
+        """Returns the metrics over at most ``steps`` batches."""
+        return self._single.evaluate(input_fn, steps=steps)
+
+    def _tpu_estimator(self, model_fn: Callable[..., Any]) -> "tf.estimator.tpu.TPUEstimator":
+        machine = self.machine
+        tpu = tf.estimator.tpu
+        cluster = None
+        if machine.use_tpu and machine.tpu_name:
+            cluster = tf.distribute.cluster_resolver.TPUClusterResolver(
+                machine.tpu_name, zone=machine.tpu_zone, project=machine.gcp_project
+            )
+        return tpu.TPUEstimator(
+            use_tpu=machine.use_tpu,
+            model_fn=model_fn,
+            config=tpu.RunConfig(
+                cluster=cluster,
+                master=machine.master,
+                log_step_count_steps=machine.log_every_steps if machine.use_tpu else None,
+                tpu_config=tpu.TPUConfig(
+                    iterations_per_loop=machine.iterations_per_loop,
+                    num_shards=machine.num_tpu_cores,
+                    per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
+                ),
+                **self._run_config(),
+            ),
+            train_batch_size=machine.train_batch_size,
+            eval_batch_size=machine.eval_batch_size,
+            params={"model_dir": machine.output_dir},
         )
-    run_config = tpu.RunConfig(
-        cluster=cluster,
-        master=master,
-        model_dir=output_dir,
-        tf_random_seed=seed,
-        save_checkpoints_steps=save_checkpoints_steps,
-        save_summary_steps=0,  # ProgressHook writes what TensorBoard shows
-        log_step_count_steps=log_every_steps if use_tpu else None,
-        tpu_config=tpu.TPUConfig(
-            iterations_per_loop=iterations_per_loop,
-            num_shards=num_tpu_cores,
-            per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
-        ),
-    )
-    return tpu.TPUEstimator(
-        use_tpu=use_tpu,
-        model_fn=model_fn,
-        config=run_config,
-        train_batch_size=train_batch_size,
-        eval_batch_size=eval_batch_size,
-        params={"model_dir": output_dir},
-    )
+
+    def _distributed_estimator(self, model_fn: Callable[..., Any]) -> "tf.estimator.Estimator":
+        machine = self.machine
+
+        def plain_model_fn(features: Any, labels: Any, mode: str, params: Dict[str, Any]) -> Any:
+            return model_fn(features, labels, mode, params).as_estimator_spec()
+
+        return tf.estimator.Estimator(
+            plain_model_fn,
+            config=tf.estimator.RunConfig(
+                train_distribute=self._strategy,
+                log_step_count_steps=None,
+                # Without any summaries TensorFlow 2.15 saves no checkpoints on several machines.
+                **{**self._run_config(), "save_summary_steps": machine.save_checkpoints_steps},
+            ),
+            params={
+                "model_dir": machine.output_dir,
+                "batch_size": machine.train_batch_size // self.num_replicas,
+            },
+        )
+
+    def _run_config(self) -> Dict[str, Any]:
+        machine = self.machine
+        return {
+            "model_dir": machine.output_dir,
+            "tf_random_seed": machine.random_seed,
+            "save_checkpoints_steps": machine.save_checkpoints_steps,
+            "keep_checkpoint_max": machine.keep_checkpoint_max,
+            "save_summary_steps": 0,  # ProgressHook writes what TensorBoard shows
+            "session_config": _xla_config() if machine.use_xla else None,
+        }
+
+
+def _strategy(name: Optional[str]) -> Optional["tf.distribute.Strategy"]:
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if name == "multi_worker":
+        if "TF_CONFIG" not in os.environ:
+            raise ConfigError(
+                "--distribution_strategy=multi_worker: the environment variable TF_CONFIG is "
+                "missing; expected the cluster and this process's place in it"
+            )
+        return tf.distribute.experimental.MultiWorkerMirroredStrategy()
+    return None
+
+
+def _check_batch_size(machine: Machine, num_replicas: int) -> None:
+    parts = num_replicas * machine.num_accumulation_steps
+    if machine.train_batch_size % parts:
+        raise ConfigError(
+            f"--train_batch_size={machine.train_batch_size} can't be divided evenly by "
+            f"{num_replicas} device(s) x {machine.num_accumulation_steps} accumulation step(s); "
+            f"expected a multiple of {parts}"
+        )
+
+
+def _xla_config() -> "tf.ConfigProto":
+    config = tf.ConfigProto(allow_soft_placement=True)
+    config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
+    return config

@@ -1,51 +1,62 @@
-"""What one sees while a model trains."""
+"""What one sees while a model trains, and what stops it."""
 
+import signal
 import time
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 
 from bert_wwm.compat import tf
+from bert_wwm.core.errors import ToolkitError
 from bert_wwm.core.progress import duration
 
 
 class ProgressHook(tf.train.SessionRunHook):
-    """Every N steps a line, and the same scalars for TensorBoard.
+    """Every N steps a line, and the same scalars for TensorBoard; a watch on the loss.
 
-    Losses and accuracy are means over the steps since the line before, the learning rate is that
-    of the last step, the speed is that of the steps since the line before.
+    Values are means over the steps since the line before, the learning rate is that of the last
+    step, the speed is that of the steps since the line before.
 
     Args:
-        scalars: float32 scalars by name: ``loss``, ``masked_lm_accuracy``, ``learning_rate`` and
-            whatever else TensorBoard should show.
+        scalars: float32 scalars by name: ``loss``, ``<head>_loss`` and ``<head>_accuracy`` of each
+            head, ``learning_rate``, ``gradient_norm``, ``padding`` (share of the tokens),
+            ``skipped`` (1 where the step changed nothing for want of finite numbers), and whatever
+            else TensorBoard should show.
         batch_size: examples of a step.
+        num_tokens: tokens of a step, padding included.
         num_train_steps: the last step, for the time left.
         every_steps: N.
         output_dir: where TensorBoard's events go.
-        log: takes the lines.
+        stop_on_nan: raise a ToolkitError where a step is skipped; else count.
+        log: takes the lines; None: only watch, as another machine reports.
     """
 
     def __init__(
         self,
         scalars: Dict[str, tf.Tensor],
         batch_size: int,
+        num_tokens: int,
         num_train_steps: int,
         every_steps: int,
         output_dir: str,
-        log: Callable[[str], None],
+        stop_on_nan: bool,
+        log: Optional[Callable[[str], None]],
     ):
         self._scalars = scalars
         self._batch_size = batch_size
+        self._num_tokens = num_tokens
         self._num_train_steps = num_train_steps
         self._every_steps = every_steps
         self._output_dir = output_dir
+        self._stop_on_nan = stop_on_nan
         self._log = log
         self._seen: List[Dict[str, float]] = []
         self._since = 0.0
 
     def begin(self) -> None:
         self._global_step = tf.train.get_or_create_global_step()
-        self._writer = tf.summary.FileWriterCache.get(self._output_dir)
+        if self._log:
+            self._writer = tf.summary.FileWriterCache.get(self._output_dir)
 
     def after_create_session(self, session: tf.Session, coord: tf.train.Coordinator) -> None:
         self._step = int(session.run(self._global_step))
@@ -59,26 +70,84 @@ class ProgressHook(tf.train.SessionRunHook):
     ) -> None:
         self._step += 1
         self._seen.append(run_values.results)
+        if run_values.results["skipped"] and self._stop_on_nan:
+            raise ToolkitError(
+                f"step {self._step:,}: the loss or its gradients are no finite numbers; the last "
+                f"good checkpoint is {tf.train.latest_checkpoint(self._output_dir)}. A lower "
+                "--learning_rate may help; --stop_on_nan=False passes such steps over"
+            )
         if self._step % self._every_steps == 0 or self._step == self._num_train_steps:
-            self._report()
+            if self._log:
+                self._report(self._log)
+            self._seen = []
+            self._since = time.monotonic()
 
     def end(self, session: tf.Session) -> None:
-        self._writer.flush()
+        if self._log:
+            self._writer.flush()
 
-    def _report(self) -> None:
-        now = time.monotonic()
-        steps_per_second = len(self._seen) / (now - self._since)
-        values = {name: float(np.mean([s[name] for s in self._seen])) for name in self._scalars}
+    def _report(self, log: Callable[[str], None]) -> None:
+        speed = len(self._seen) / (time.monotonic() - self._since)
+        good = [step for step in self._seen if not step["skipped"]]
+        values = {name: _mean(step[name] for step in good) for name in self._scalars}
         values["learning_rate"] = float(self._seen[-1]["learning_rate"])
-        values["examples_per_second"] = steps_per_second * self._batch_size
-        left = (self._num_train_steps - self._step) / steps_per_second
-        self._log(
-            f"step {self._step:,}/{self._num_train_steps:,}  loss {values['loss']:.4f}  "
-            f"MLM accuracy {values['masked_lm_accuracy']:.4f}  "
-            f"learning rate {values['learning_rate']:.2e}  "
-            f"{values['examples_per_second']:.1f} examples/s  {duration(left)} left"
-        )
+        values["skipped"] = float(len(self._seen) - len(good))
+        values["examples_per_second"] = speed * self._batch_size
+        values["tokens_per_second"] = speed * self._num_tokens * (1 - values["padding"])
+        log(f"step {self._step:,}/{self._num_train_steps:,}  {self._line(values, speed)}")
         summary = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._writer.add_summary(tf.Summary(value=summary), self._step)
-        self._seen = []
-        self._since = now
+
+    def _line(self, values: Dict[str, float], speed: float) -> str:
+        parts = [
+            f"loss {values['loss']:.4f}",
+            *head_results(values),
+            f"learning rate {values['learning_rate']:.2e}",
+            f"gradient {values['gradient_norm']:.2f}",
+            f"{values['examples_per_second']:.1f} examples/s",
+            f"{values['tokens_per_second']:,.0f} tokens/s",
+            f"{100 * values['padding']:.0f} % padding",
+        ]
+        if values["skipped"]:
+            parts.append(f"{values['skipped']:.0f} steps skipped: no finite numbers")
+        left = (self._num_train_steps - self._step) / speed
+        return "  ".join([*parts, f"{duration(left)} left"])
+
+
+def head_results(values: Dict[str, float]) -> List[str]:
+    """Returns each head's loss (nats) and accuracy, as in ``masked_lm 6.3403 (5.73 %)``."""
+    heads = [name[: -len("_loss")] for name in values if name.endswith("_loss")]
+    return [
+        f"{head} {values[f'{head}_loss']:.4f} ({100 * values[f'{head}_accuracy']:.2f} %)"
+        for head in heads
+    ]
+
+
+def _mean(values: Any) -> float:
+    found = list(values)
+    return float(np.mean(found)) if found else float("nan")
+
+
+class StopOnSignal(tf.train.SessionRunHook):
+    """Lets SIGTERM end the training behind the step that is running, with a checkpoint.
+
+    Cloud machines that are about to be taken away send it.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def begin(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, self._receive)
+
+    def after_run(
+        self, run_context: tf.train.SessionRunContext, run_values: tf.train.SessionRunValues
+    ) -> None:
+        if self.received:
+            run_context.request_stop()
+
+    def end(self, session: tf.Session) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    def _receive(self, signum: int, frame: Any) -> None:
+        self.received = True

@@ -1,95 +1,95 @@
 """The model function of pretraining: features in, loss, training step and metrics out."""
 
+import contextlib
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
-from bert_wwm.model.bert import BertConfig, BertModel
+from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint import plan_restore
-from bert_wwm.model.heads import HeadOutput, masked_lm_output, next_sentence_output
+from bert_wwm.model.heads import Prediction
+from bert_wwm.model.layers import seeded_dropout
+from bert_wwm.train.accumulation import accumulate
 from bert_wwm.train.hooks import ProgressHook
-from bert_wwm.train.optimizers import build_train_step
+from bert_wwm.train.objective import Encoded, Features, Objective, sums
+from bert_wwm.train.step import TrainStep, all_reduced, update_weights
+from bert_wwm.train.tpu_summaries import host_call
+
+Spec = "tf.estimator.tpu.TPUEstimatorSpec"
+Log = Optional[Callable[[str], None]]
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingSettings:
-    """How to train; google-research/bert's flags of the same names.
+    """How to train; the flags of the same names.
 
     Attributes:
         learning_rate: the peak.
         num_train_steps: steps of the whole training.
         num_warmup_steps: of these, steps of the warmup.
+        train_batch_size: examples of a step, on all devices together.
         optimizer: a name in ``OPTIMIZERS``.
+        num_accumulation_steps: parts that each device works its examples of a step off in.
         use_tpu: whether the steps run on TPU cores.
+        use_bfloat16: whether activations are bfloat16; weights stay float32.
         init_checkpoint: where the weights start from; None for random ones.
+        init_layers: the checkpoint's layers that the model's start from; None: the first ones.
+        allow_random_init: variables of the encoder that may start at random.
+        random_seed: of dropout.
         log_every_steps: steps between two lines of progress.
+        stop_on_nan: stop where the loss or the gradients are not finite; else pass the step over.
     """
 
     learning_rate: float
     num_train_steps: int
     num_warmup_steps: int
+    train_batch_size: int
     optimizer: str = "adamw"
+    num_accumulation_steps: int = 1
     use_tpu: bool = False
+    use_bfloat16: bool = False
     init_checkpoint: Optional[str] = None
+    init_layers: Optional[Sequence[int]] = None
+    allow_random_init: Sequence[str] = ()
+    random_seed: int = 12345
     log_every_steps: int = 100
+    stop_on_nan: bool = True
 
 
 def pretraining_model_fn(
     config: BertConfig,
+    objective: Objective,
     settings: PretrainingSettings,
-    log: Callable[[str], None],
-) -> Callable[..., "tf.estimator.tpu.TPUEstimatorSpec"]:
-    """Returns the ``model_fn`` of masked LM and, where records label pairs, their prediction.
+    log: Log,
+) -> Callable[..., Spec]:
+    """Returns the ``model_fn`` of a pretraining.
 
     Args:
         config: the encoder.
+        objective: the heads.
         settings: how to train.
-        log: takes what the user should see: what was restored, and a line now and then.
+        log: takes what the user should see: what was restored, and a line now and then. None
+            where another machine says it.
     """
 
-    def model_fn(
-        features: Dict[str, tf.Tensor], labels: None, mode: str, params: Dict[str, Any]
-    ) -> "tf.estimator.tpu.TPUEstimatorSpec":
-        training = mode == tf.estimator.ModeKeys.TRAIN
-        model = BertModel(
-            config=config,
-            is_training=training,
-            input_ids=features["input_ids"],
-            input_mask=features["input_mask"],
-            token_type_ids=features["segment_ids"],
-            use_one_hot_embeddings=settings.use_tpu,
+    def model_fn(features: Features, labels: None, mode: str, params: Dict[str, Any]) -> Spec:
+        # tf.distribute would rewrite the Python code of all it calls.
+        build = train if mode == tf.estimator.ModeKeys.TRAIN else evaluate
+        return tf.autograph.experimental.do_not_convert(build)(features, params["model_dir"])
+
+    def train(features: Features, model_dir: str) -> Spec:
+        scalars, gradients, variables = accumulate(
+            _forward(config, objective, settings, features),
+            features,
+            settings.num_accumulation_steps,
         )
-        mlm = masked_lm_output(
-            config,
-            model.get_sequence_output(),
-            model.get_embedding_table(),
-            features["masked_lm_positions"],
-            features["masked_lm_ids"],
-            features["masked_lm_weights"],
-        )
-        loss = mlm.loss
-        nsp = None
-        if "next_sentence_labels" in features:
-            nsp = next_sentence_output(
-                config, model.get_pooled_output(), features["next_sentence_labels"]
-            )
-            loss += nsp.loss
-        # The Estimator restores what this training has left in its folder; without such a
-        # checkpoint the weights start from another, or at random.
-        latest = tf.train.latest_checkpoint(params["model_dir"])
-        scaffold_fn = None
-        if settings.init_checkpoint and not latest:
-            scaffold_fn = _initialise(settings, may_stay_random=training, log=log)
-        if not training:
-            if latest:
-                _check_own(latest, tf.trainable_variables())
-            metrics = (eval_metrics, _metric_inputs(mlm, nsp, features))
-            return tf.estimator.tpu.TPUEstimatorSpec(
-                mode=mode, loss=loss, eval_metrics=metrics, scaffold_fn=scaffold_fn
-            )
-        step = build_train_step(
-            loss,
+        scalars = dict(zip(scalars, all_reduced(list(scalars.values()))))
+        latest, scaffold_fn = _start(model_dir, settings, True, log)
+        step = update_weights(
+            scalars["loss"],
+            gradients,
+            variables,
             settings.learning_rate,
             settings.num_train_steps,
             settings.num_warmup_steps,
@@ -98,62 +98,158 @@ def pretraining_model_fn(
         )
         if latest:
             _check_own(latest, tf.global_variables())
+        scalars.update(_of_step(step))
         hooks: List[tf.train.SessionRunHook] = []
-        if not settings.use_tpu:  # hooks can't see into a TPU's loop
-            scalars = {
-                "loss": loss,
-                "masked_lm_loss": mlm.loss,
-                "masked_lm_accuracy": _masked_lm_accuracy(mlm, features),
-                "learning_rate": step.learning_rate,
-            }
-            if nsp:
-                scalars["next_sentence_loss"] = nsp.loss
+        outside = None
+        if settings.use_tpu:  # hooks can't see into a TPU's loop
+            outside = host_call(scalars, model_dir, settings.log_every_steps, settings.stop_on_nan)
+        else:
+            tokens = settings.train_batch_size * features["input_ids"].shape.as_list()[1]
             hooks.append(
                 ProgressHook(
                     scalars,
-                    params["batch_size"],
+                    settings.train_batch_size,
+                    tokens,
                     settings.num_train_steps,
                     settings.log_every_steps,
-                    params["model_dir"],
+                    model_dir,
+                    settings.stop_on_nan,
                     log,
                 )
             )
         return tf.estimator.tpu.TPUEstimatorSpec(
-            mode=mode,
-            loss=loss,
+            mode=tf.estimator.ModeKeys.TRAIN,
+            # The Estimator would stop at once where it isn't finite; here a flag says what to do.
+            loss=tf.where(tf.math.is_finite(scalars["loss"]), scalars["loss"], 0.0),
             train_op=step.train_op,
             training_hooks=hooks,
+            host_call=outside,
+            scaffold_fn=scaffold_fn,
+        )
+
+    def evaluate(features: Features, model_dir: str) -> Spec:
+        predictions = objective.predictions(_encoded(config, settings, features, training=False))
+        latest, scaffold_fn = _start(model_dir, settings, False, log)
+        if latest:
+            _check_own(latest, tf.trainable_variables())
+        weights = objective.weights(tf.train.get_or_create_global_step())
+        return tf.estimator.tpu.TPUEstimatorSpec(
+            mode=tf.estimator.ModeKeys.EVAL,
+            loss=sums(predictions, objective.totals(features), weights)["loss"],
+            eval_metrics=(eval_metrics, _metric_inputs(predictions)),
             scaffold_fn=scaffold_fn,
         )
 
     return model_fn
 
 
-def _initialise(
-    settings: PretrainingSettings, may_stay_random: bool, log: Callable[[str], None]
-) -> Optional[Callable[[], "tf.train.Scaffold"]]:
-    """Lets the variables start from ``init_checkpoint``; on TPU by the function it returns."""
-    plan = plan_restore(tf.trainable_variables(), settings.init_checkpoint)
-    log(plan.report())
-    if plan.initialized and not may_stay_random:
+def _encoded(
+    config: BertConfig, settings: PretrainingSettings, features: Features, training: bool
+) -> Encoded:
+    return Encoded(
+        config,
+        features,
+        training,
+        use_one_hot_embeddings=settings.use_tpu,
+        compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
+    )
+
+
+def _forward(
+    config: BertConfig, objective: Objective, settings: PretrainingSettings, features: Features
+) -> Callable[[Features, tf.Tensor], Dict[str, tf.Tensor]]:
+    """Returns what builds the model over a part of this device's features."""
+    global_step = tf.train.get_or_create_global_step()
+    names = list(objective.heads)
+    of_device = objective.totals(features)
+    totals = dict(zip(names, all_reduced([of_device[name] for name in names])))
+    weights = objective.weights(global_step)
+    parts = settings.num_accumulation_steps
+    shares = parts * tf.distribute.get_strategy().num_replicas_in_sync
+    first_part = tf.cast(global_step, tf.int32) * parts
+
+    def forward(part: Features, number: tf.Tensor) -> Dict[str, tf.Tensor]:
+        # The examples tell a device from the others of the same step.
+        stream = settings.random_seed % 2**30 + tf.reduce_sum(part["input_ids"])
+        seed = tf.stack([stream, first_part + number])
+        # Dropout hangs on the step, not on what ran before: a training that goes on drops the
+        # same. Not on a TPU: seeded bits cost three times the rest of the step there.
+        with contextlib.nullcontext() if settings.use_tpu else seeded_dropout(seed):
+            batch = _encoded(config, settings, part, training=True)
+            scalars = sums(objective.predictions(batch), totals, weights)
+        padding = 1.0 - tf.reduce_mean(tf.cast(part["input_mask"], tf.float32))
+        return {**scalars, "padding": padding / shares}
+
+    return forward
+
+
+def _of_step(step: TrainStep) -> Dict[str, tf.Tensor]:
+    """The scalars of an update, by name."""
+    scalars = {
+        "learning_rate": step.learning_rate,
+        "gradient_norm": step.gradient_norm,
+        "skipped": tf.cast(~step.finite, tf.float32),
+    }
+    if step.trust_ratios is not None:
+        ordered = tf.sort(step.trust_ratios)
+        scalars["trust_ratio_min"] = ordered[0]
+        scalars["trust_ratio_median"] = ordered[ordered.shape.as_list()[0] // 2]
+        scalars["trust_ratio_max"] = ordered[-1]
+    return scalars
+
+
+def _start(
+    model_dir: str,
+    settings: PretrainingSettings,
+    training: bool,
+    log: Log,
+) -> Tuple[Optional[str], Optional[Callable[[], "tf.train.Scaffold"]]]:
+    """Lets the variables start from ``init_checkpoint``, unless the folder has a checkpoint.
+
+    The Estimator restores what this training has left in its folder; without such a checkpoint
+    the weights start from another, or at random.
+
+    Returns:
+        The folder's checkpoint, and on TPU the function that initialises there.
+    """
+    latest = tf.train.latest_checkpoint(model_dir)
+    if latest or not settings.init_checkpoint:
+        return latest, None
+    plan = plan_restore(
+        tf.trainable_variables(),
+        settings.init_checkpoint,
+        layers=settings.init_layers,
+        allow_random=settings.allow_random_init,
+    )
+    if log and _is_first_replica():
+        log(plan.report())
+    if plan.initialized and not training:
         raise CheckpointError(
             f"{settings.init_checkpoint}: lacks {', '.join(plan.initialized)}; there is nothing to "
             "evaluate before these are trained"
         )
     if not settings.use_tpu:
         plan.apply()
-        return None
+        return None, None
 
     def scaffold_fn() -> "tf.train.Scaffold":
         plan.apply()
         return tf.train.Scaffold()
 
-    return scaffold_fn
+    return None, scaffold_fn
+
+
+def _is_first_replica() -> bool:
+    context = tf.distribute.get_replica_context()
+    number = context.replica_id_in_sync_group if context else 0
+    number = tf.get_static_value(number) if tf.is_tensor(number) else number
+    return number == 0
 
 
 def _check_own(checkpoint: str, variables: List[tf.Variable]) -> None:
     """Says by name which variables a checkpoint of --output_dir lacks or has in another shape."""
-    missing = plan_restore(variables, checkpoint, encoder_scope="").initialized
+    once = [variable for variable in variables if "/replica_" not in variable.name]
+    missing = plan_restore(once, checkpoint, encoder_scope="").initialized
     if missing:
         raise CheckpointError(
             f"{checkpoint}: lacks {len(missing)} variables of this run, the first {missing[0]}; go "
@@ -161,56 +257,28 @@ def _check_own(checkpoint: str, variables: List[tf.Variable]) -> None:
         )
 
 
-def _masked_lm_accuracy(mlm: HeadOutput, features: Dict[str, tf.Tensor]) -> tf.Tensor:
-    """Share of the predictions of a batch that are right; float32 scalar."""
-    predictions = tf.argmax(mlm.log_probs, axis=-1, output_type=tf.int32)
-    right = tf.equal(predictions, tf.reshape(features["masked_lm_ids"], [-1]))
-    weights = tf.reshape(features["masked_lm_weights"], [-1])
-    num_right = tf.reduce_sum(tf.cast(right, tf.float32) * weights)
-    return tf.math.divide_no_nan(num_right, tf.reduce_sum(weights))
-
-
-def _metric_inputs(
-    mlm: HeadOutput, nsp: Optional[HeadOutput], features: Dict[str, tf.Tensor]
-) -> Dict[str, tf.Tensor]:
-    """What the metrics need; on TPU it travels to the host, so the predictions go, not [V] rows."""
-    inputs = {
-        "masked_lm_example_loss": mlm.per_example_loss,
-        "masked_lm_predictions": tf.argmax(mlm.log_probs, axis=-1, output_type=tf.int32),
-        "masked_lm_ids": tf.reshape(features["masked_lm_ids"], [-1]),
-        "masked_lm_weights": tf.reshape(features["masked_lm_weights"], [-1]),
-    }
-    if nsp:
-        inputs["next_sentence_example_loss"] = nsp.per_example_loss
-        inputs["next_sentence_predictions"] = tf.argmax(
-            nsp.log_probs, axis=-1, output_type=tf.int32
-        )
-        inputs["next_sentence_labels"] = tf.reshape(features["next_sentence_labels"], [-1])
+def _metric_inputs(predictions: Dict[str, Prediction]) -> Dict[str, tf.Tensor]:
+    """What the metrics need; on TPU it travels to the host, so no rows of [V] values go."""
+    inputs = {}
+    for name, prediction in predictions.items():
+        inputs[f"{name}/losses"] = prediction.losses()
+        inputs[f"{name}/hits"] = prediction.hits()
+        inputs[f"{name}/weights"] = prediction.weights
     return inputs
 
 
-def eval_metrics(
-    masked_lm_example_loss: tf.Tensor,
-    masked_lm_predictions: tf.Tensor,
-    masked_lm_ids: tf.Tensor,
-    masked_lm_weights: tf.Tensor,
-    next_sentence_example_loss: Optional[tf.Tensor] = None,
-    next_sentence_predictions: Optional[tf.Tensor] = None,
-    next_sentence_labels: Optional[tf.Tensor] = None,
-) -> Dict[str, Any]:
-    """google-research/bert's metrics, as means over the predictions of the whole set.
+def eval_metrics(**inputs: tf.Tensor) -> Dict[str, Any]:
+    """Each head's loss (nats) and accuracy, as means over the predictions of the whole set.
 
-    All arguments are of shape [predictions] (B * P or B); losses are in nats.
+    google-research/bert's names where it has the head.
+
+    Args:
+        inputs: for each head ``<head>/losses``, ``<head>/hits`` and ``<head>/weights``, float32
+            Tensors of shape [predictions].
     """
-    metrics = {
-        "masked_lm_accuracy": tf.metrics.accuracy(
-            labels=masked_lm_ids, predictions=masked_lm_predictions, weights=masked_lm_weights
-        ),
-        "masked_lm_loss": tf.metrics.mean(masked_lm_example_loss, weights=masked_lm_weights),
-    }
-    if next_sentence_labels is not None:
-        metrics["next_sentence_accuracy"] = tf.metrics.accuracy(
-            labels=next_sentence_labels, predictions=next_sentence_predictions
-        )
-        metrics["next_sentence_loss"] = tf.metrics.mean(next_sentence_example_loss)
+    metrics = {}
+    for name in sorted({key.split("/")[0] for key in inputs}):
+        weights = inputs[f"{name}/weights"]
+        metrics[f"{name}_accuracy"] = tf.metrics.mean(inputs[f"{name}/hits"], weights)
+        metrics[f"{name}_loss"] = tf.metrics.mean(inputs[f"{name}/losses"], weights)
     return metrics

@@ -1,18 +1,13 @@
-"""AdamW and LAMB as BERT and HFL's models were trained with, and the operation of one step."""
+"""AdamW and LAMB as BERT and HFL's models were trained with."""
 
 import re
-from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, Union
 
 from bert_wwm.compat import tf
 from bert_wwm.core.registry import Registry
-from bert_wwm.train.schedules import warmup_and_linear_decay
-
-# google-research/bert's settings, which HFL kept for all its models.
-_WEIGHT_DECAY_RATE = 0.01
-_EXCLUDE_FROM_WEIGHT_DECAY = ("LayerNorm", "layer_norm", "bias")
-_CLIP_NORM = 1.0
 
 GradientsAndVariables = Iterable[Tuple[Any, tf.Variable]]
+Scalar = Union[float, tf.Tensor]
 
 
 class TwoMomentOptimizer(tf.train.Optimizer):
@@ -28,7 +23,7 @@ class TwoMomentOptimizer(tf.train.Optimizer):
     for it counts by itself.
 
     Args:
-        learning_rate: a float, or a float32 scalar Tensor.
+        learning_rate: a float, or a float32 scalar Tensor; so the two decay rates.
         weight_decay_rate: fraction of a weight that a rate of 1 would take off at each step.
         beta_1: decay rate of the mean of the gradients.
         beta_2: decay rate of the mean of their squares.
@@ -44,10 +39,10 @@ class TwoMomentOptimizer(tf.train.Optimizer):
 
     def __init__(
         self,
-        learning_rate: Union[float, tf.Tensor],
+        learning_rate: Scalar,
         weight_decay_rate: float = 0.0,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
+        beta_1: Scalar = 0.9,
+        beta_2: Scalar = 0.999,
         epsilon: float = 1e-6,
         exclude_from_weight_decay: Optional[Sequence[str]] = None,
         name: Optional[str] = None,
@@ -59,15 +54,11 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.exclude_from_weight_decay = exclude_from_weight_decay
+        self._trust_ratios: List[tf.Tensor] = []
 
-    def scale(self, weights: tf.Tensor, update: tf.Tensor) -> Optional[tf.Tensor]:
-        """Returns the factor of a weight's update besides the learning rate; None for 1.
-
-        Args:
-            weights: float Tensor, the weights before the step.
-            update: of the same shape, the moments' quotient with the decay added.
-        """
-        raise NotImplementedError
+    def trust_ratios(self) -> Optional[tf.Tensor]:
+        """The factors of the last step's updates, float32 of shape [variables]; None for 1."""
+        return tf.stack(self._trust_ratios) if self._trust_ratios else None
 
     def apply_gradients(
         self,
@@ -88,6 +79,31 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         """
         return super().apply_gradients(list(grads_and_vars), global_step=None, name=name)
 
+    def apply_reduced_gradients(self, grads_and_vars: GradientsAndVariables) -> tf.Operation:
+        """The same with gradients that all replicas agree on already.
+
+        Under a strategy of ``tf.distribute``, ``apply_gradients`` adds up those of the replicas.
+        """
+        pairs = list(grads_and_vars)
+        if not tf.distribute.has_strategy():
+            return self.apply_gradients(pairs)
+        return tf.distribute.get_replica_context().merge_call(self._apply_on_all, args=(pairs,))
+
+    def _apply_on_all(
+        self, strategy: "tf.distribute.Strategy", grads_and_vars: GradientsAndVariables
+    ) -> tf.Operation:
+        pairs = list(grads_and_vars)
+        with tf.init_scope():
+            self._create_slots([variable for _, variable in pairs])
+        return tf.group(
+            *(
+                strategy.extended.update(
+                    variable, lambda var, grad: self._apply_dense(grad, var), args=(gradient,)
+                )
+                for gradient, variable in pairs
+            )
+        )
+
     def _create_slots(self, var_list: List[tf.Variable]) -> None:
         for variable in var_list:
             self._zeros_slot(variable, self.first_moment, self.first_moment)
@@ -95,21 +111,7 @@ class TwoMomentOptimizer(tf.train.Optimizer):
 
     def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
         """One step of one variable; the gradient has its shape."""
-        m = self.get_slot(var, self.first_moment)
-        v = self.get_slot(var, self.second_moment)
-        next_m = self.beta_1 * m + (1.0 - self.beta_1) * grad
-        next_v = self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad)
-        update = next_m / (tf.sqrt(next_v) + self.epsilon)
-        weights = tf.convert_to_tensor(var)
-        if self._decays(var):
-            update += self.weight_decay_rate * weights
-        factor = self.scale(weights, update)
-        rate = self.learning_rate if factor is None else self.learning_rate * factor
-        return tf.group(
-            m.assign(next_m, read_value=False),
-            v.assign(next_v, read_value=False),
-            var.assign(weights - rate * update, read_value=False),
-        )
+        raise NotImplementedError
 
     def _resource_apply_dense(self, grad: tf.Tensor, handle: tf.Variable) -> tf.Operation:
         return self._apply_dense(grad, handle)
@@ -152,6 +154,9 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
         m <- beta_1 * m + (1 - beta_1) * g
         v <- beta_2 * v + (1 - beta_2) * g^2
         w <- w - learning_rate * (m / (sqrt(v) + epsilon) + weight_decay_rate * w)
+
+    TensorFlow's kernel of Adam does it, the bias correction switched off and the decay taken off
+    before: a weight's step is bound by how often memory is read and written.
     """
 
     first_moment = "adam_m"
@@ -159,10 +164,10 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
 
     def __init__(
         self,
-        learning_rate: Union[float, tf.Tensor],
+        learning_rate: Scalar,
         weight_decay_rate: float = 0.0,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
+        beta_1: Scalar = 0.9,
+        beta_2: Scalar = 0.999,
         epsilon: float = 1e-6,
         exclude_from_weight_decay: Optional[Sequence[str]] = None,
         name: str = "AdamWeightDecayOptimizer",
@@ -177,8 +182,32 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
             name,
         )
 
-    def scale(self, weights: tf.Tensor, update: tf.Tensor) -> Optional[tf.Tensor]:
-        return None
+    def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
+        before = [grad]  # who needs the weights for the gradient has read them by then
+        if self._decays(var):
+            with tf.control_dependencies(before):
+                weights = tf.convert_to_tensor(var)
+                decay = self.learning_rate * self.weight_decay_rate * weights
+                # assign_sub would copy weights that a product has read.
+                before.append(var.assign(weights - decay, read_value=False))
+        m, v = self.get_slot(var, self.first_moment), self.get_slot(var, self.second_moment)
+        if hasattr(var, "handle"):
+            kernel = tf.raw_ops.ResourceApplyAdam
+            state = {"var": var.handle, "m": m.handle, "v": v.handle}
+        else:
+            kernel, state = tf.raw_ops.ApplyAdam, {"var": var, "m": m, "v": v}
+        with tf.control_dependencies(before):
+            step = kernel(
+                **state,
+                beta1_power=0.0,
+                beta2_power=0.0,
+                lr=self.learning_rate,
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=self.epsilon,
+                grad=grad,
+            )
+        return tf.group(step)
 
 
 @OPTIMIZERS.register("lamb")
@@ -195,95 +224,25 @@ class LAMBOptimizer(TwoMomentOptimizer):
     first_moment = "lamb_m"
     second_moment = "lamb_v"
 
-    def scale(self, weights: tf.Tensor, update: tf.Tensor) -> Optional[tf.Tensor]:
+    def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
+        m, v = self.get_slot(var, self.first_moment), self.get_slot(var, self.second_moment)
+        next_m = self.beta_1 * m + (1.0 - self.beta_1) * grad
+        next_v = self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad)
+        update = next_m / (tf.sqrt(next_v) + self.epsilon)
+        weights = tf.convert_to_tensor(var)
+        if self._decays(var):
+            update += self.weight_decay_rate * weights
+        rate = self.learning_rate * self._trust_ratio(weights, update)
+        return tf.group(
+            m.assign(next_m, read_value=False),
+            v.assign(next_v, read_value=False),
+            var.assign(weights - rate * update, read_value=False),
+        )
+
+    def _trust_ratio(self, weights: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
         weights_norm = tf.norm(weights)
         update_norm = tf.norm(update)
         usable = tf.logical_and(weights_norm > 0.0, update_norm > 0.0)
-        return tf.where(usable, tf.math.divide_no_nan(weights_norm, update_norm), 1.0)
-
-
-class TrainStep(NamedTuple):
-    """One step of training.
-
-    Attributes:
-        train_op: updates the weights, then adds 1 to the global step.
-        learning_rate: float32 scalar, the rate of that step.
-    """
-
-    train_op: tf.Operation
-    learning_rate: tf.Tensor
-
-
-def build_train_step(
-    loss: tf.Tensor,
-    init_lr: float,
-    num_train_steps: int,
-    num_warmup_steps: Optional[int] = None,
-    use_tpu: bool = False,
-    optimizer: str = "adamw",
-) -> TrainStep:
-    """Builds the operation of a training step over all trainable variables.
-
-    The order within a step is fixed: the rate is the schedule at the step's own number, counted
-    from 0, the weights change, then the global step goes up by one. So the first step of a warmup
-    has rate 0, and runs from the same weights agree.
-
-    Gradients are clipped to a global norm of 1 on each device before the devices' are put
-    together. On several TPU cores they are added up, as in google-research/bert; over the replicas
-    of a ``tf.distribute`` strategy they are averaged, which for gradients below the clip is the
-    step of one device on the whole batch.
-
-    Args:
-        loss: float32 scalar.
-        init_lr: the peak learning rate.
-        num_train_steps: steps until the learning rate is 0.
-        num_warmup_steps: steps of the warmup; None or 0 for none.
-        use_tpu: whether the step runs under TPUEstimator on TPU cores.
-        optimizer: a name in ``OPTIMIZERS``.
-
-    Raises:
-        ConfigError: the optimizer's name is unknown, or a number of steps makes no sense.
-        ValueError: the loss depends on no trainable variable.
-    """
-    global_step = tf.train.get_or_create_global_step()
-    learning_rate = warmup_and_linear_decay(global_step, init_lr, num_train_steps, num_warmup_steps)
-    updater: tf.train.Optimizer = OPTIMIZERS[optimizer](
-        learning_rate=learning_rate,
-        weight_decay_rate=_WEIGHT_DECAY_RATE,
-        exclude_from_weight_decay=_EXCLUDE_FROM_WEIGHT_DECAY,
-    )
-    if use_tpu:
-        updater = tf.tpu.CrossShardOptimizer(updater)
-
-    variables = tf.trainable_variables()
-    gradients, _ = tf.clip_by_global_norm(tf.gradients(loss, variables), clip_norm=_CLIP_NORM)
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1:
-        # Optimizer.apply_gradients adds the replicas' gradients up.
-        gradients = [_scaled(gradient, 1.0 / replicas) for gradient in gradients]
-    update = updater.apply_gradients(list(zip(gradients, variables)))
-
-    with tf.control_dependencies([update, learning_rate]):
-        train_op = tf.assign_add(global_step, 1)
-    return TrainStep(tf.group(train_op), learning_rate)
-
-
-def _scaled(gradient: Any, factor: float) -> Any:
-    if gradient is None:
-        return None
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)
-    return gradient * factor
-
-
-def create_optimizer(
-    loss: tf.Tensor,
-    init_lr: float,
-    num_train_steps: int,
-    num_warmup_steps: Optional[int],
-    use_tpu: bool,
-    optimizer: str = "adamw",
-) -> tf.Operation:
-    """google-research/bert's way in: the ``train_op`` of ``build_train_step``."""
-    step = build_train_step(loss, init_lr, num_train_steps, num_warmup_steps, use_tpu, optimizer)
-    return step.train_op
+        ratio = tf.where(usable, tf.math.divide_no_nan(weights_norm, update_norm), 1.0)
+        self._trust_ratios.append(ratio)
+        return ratio

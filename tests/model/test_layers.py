@@ -1,6 +1,7 @@
 """Layers against formulas written out in NumPy."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -55,14 +56,68 @@ def test_matrices_and_back(graph):
         layers.reshape_to_matrix(tf.zeros([3]))
 
 
+def gelu_tanh_of(x):
+    return x * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu_erf_of(x):
+    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
 def test_gelu_forms(graph):
     x = np.linspace(-6, 6, 101, dtype=np.float32)
     tanh, erf = run([layers.gelu(tf.constant(x)), layers.gelu_erf(tf.constant(x))])
-    inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x.astype(np.float64) ** 3)
-    np.testing.assert_allclose(tanh, x * 0.5 * (1 + np.tanh(inner)), atol=1e-6)
-    np.testing.assert_allclose(
-        erf, [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x], atol=1e-6
-    )
+    x = x.astype(np.float64)
+    np.testing.assert_allclose(tanh, gelu_tanh_of(x), atol=1e-6)
+    np.testing.assert_allclose(erf, gelu_erf_of(x), atol=1e-6)
+
+
+def slopes(function, *inputs):
+    """Derivatives of a float64 function of arrays, by differences."""
+    step = 1e-6
+    inputs = [np.asarray(x, np.float64) for x in inputs]
+    results = [np.zeros_like(x) for x in inputs]
+    for x, result in zip(inputs, results):
+        for index in np.ndindex(x.shape):
+            kept = x[index]
+            x[index] = kept + step
+            above = function(*inputs)
+            x[index] = kept - step
+            result[index] = (above - function(*inputs)) / (2 * step)
+            x[index] = kept
+    return results
+
+
+@pytest.mark.parametrize(
+    "activation, formula", [(layers.gelu, gelu_tanh_of), (layers.gelu_erf, gelu_erf_of)]
+)
+def test_gelu_gradients(graph, activation, formula):
+    x = np.linspace(-6, 6, 101, dtype=np.float32)
+    weights = np.cos(3 * x)
+    tensor = tf.constant(x)
+    (gradient,) = tf.gradients(activation(tensor), tensor, tf.constant(weights))
+    (expected,) = slopes(lambda x: (formula(x) * weights).sum(), x)
+    np.testing.assert_allclose(run(gradient), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (2, 3, 6)])
+def test_layer_norm_gradients(graph, shape):
+    x, weights = tf.constant(values(*shape)), np.cos(3 * values(*shape))
+    loss = tf.reduce_sum(tf.constant(weights) * layers.layer_norm(x))
+    beta, gamma = tf.trainable_variables()
+    set_values = [gamma.assign(values(6)), beta.assign(values(6) + 1)]
+    gradients = tf.gradients(loss, [x, gamma, beta])
+
+    def formula(x, gamma, beta):
+        normal = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
+        return (weights * (normal * gamma + beta)).sum()
+
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(set_values)
+        got = session.run(gradients)
+    for gradient, expected in zip(got, slopes(formula, values(*shape), values(6), values(6) + 1)):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_activations_by_name():
@@ -109,6 +164,80 @@ def test_dropout_drops_and_keeps_the_mean(graph):
     y = run(layers.dropout(x, 0.25))
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.75)}
     assert y.mean() == pytest.approx(1.0, abs=0.02)
+
+
+def drop_ones(shape, seed, calls=1, rate=0.25):
+    """What some calls of dropout make of ones within one context."""
+    with layers.seeded_dropout(tf.constant(seed, tf.int32)):
+        return [layers.dropout(tf.ones(shape), rate) for _ in range(calls)]
+
+
+def test_seeded_dropout_hangs_on_seed_and_call(graph):
+    first, again = drop_ones([50, 41], [3, 7], calls=2), drop_ones([50, 41], [3, 7], calls=2)
+    others = drop_ones([50, 41], [3, 8]) + drop_ones([50, 41], [4, 7])
+    plain = layers.dropout(tf.ones([50, 41]), 0.25)
+    with tf.Session() as session:
+        runs = [session.run([*first, *again, *others, plain]) for _ in range(2)]
+    np.testing.assert_array_equal(runs[0][:6], runs[1][:6])
+    assert (runs[0][6] != runs[1][6]).any()  # out of the context it hangs on the run
+    one, two, one_again, two_again, *rest = runs[0]
+    np.testing.assert_array_equal(one, one_again)
+    np.testing.assert_array_equal(two, two_again)
+    masks = [mask.ravel() - mask.mean() for mask in (one, two, *rest)]
+    assert np.abs(np.corrcoef(masks) - np.eye(5)).max() < 0.1
+
+
+def test_seeded_dropout_within_another(graph):
+    with layers.seeded_dropout(tf.constant([3, 7])):
+        first = layers.dropout(tf.ones([9, 9]), 0.5)
+        (inner,) = drop_ones([9, 9], [3, 7], rate=0.5)
+        second = layers.dropout(tf.ones([9, 9]), 0.5)
+    got = run([first, inner, second])
+    np.testing.assert_array_equal(got[0], got[1])
+    assert (got[0] != got[2]).any()
+
+
+def test_seeded_dropout_is_of_its_thread(graph):
+    def operations_of_dropout():
+        with tf.Graph().as_default() as graph:
+            layers.dropout(tf.ones([9]), 0.5)
+        return [op.type for op in graph.get_operations()]
+
+    with layers.seeded_dropout(tf.constant([3, 7])), ThreadPoolExecutor(1) as pool:
+        assert "RandomUniform" in pool.submit(operations_of_dropout).result()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_seeded_dropout_has_its_rate(graph, rate):
+    """Within five standard deviations, over both halves of the bits and their neighbours."""
+    size = 1_000_001
+    (y,) = run(drop_ones([size], [12, -5], rate=rate))
+    kept = y > 0
+    assert len(np.unique(y)) == 2
+    assert y[kept][0] == pytest.approx(1 / (1 - rate), rel=1e-4)
+    five = 5 * np.sqrt(rate * (1 - rate) / size)
+    assert kept.mean() == pytest.approx(1 - rate, abs=five)
+    assert kept[: size // 2].mean() == pytest.approx(1 - rate, abs=2 * five)
+    for distance in (1, 2, 4, (size + 1) // 2):
+        both = np.mean(kept[distance:] & kept[:-distance])
+        assert both == pytest.approx((1 - rate) ** 2, abs=3 * five)
+    assert y.mean() == pytest.approx(1.0, abs=0.003)
+
+
+def test_seeded_dropout_has_the_gradient_of_what_it_kept(graph):
+    x = tf.placeholder(tf.float32, [None, 7])
+    slope = tf.constant(values(5, 7))
+    with layers.seeded_dropout(tf.constant([1, 2])):
+        y = layers.dropout(x, 0.25)
+    assert y.shape.as_list() == [None, 7]
+    got, gradient = run([y, tf.gradients(y, x, slope)[0]], {x: np.full([5, 7], 3.0)})
+    assert set(np.unique(got)) == {np.float32(0), np.float32(4)}
+    np.testing.assert_allclose(gradient, values(5, 7) * got / 3, rtol=1e-6)
+
+
+def test_seeded_dropout_keeps_the_dtype(graph):
+    with layers.seeded_dropout(tf.constant([1, 2])):
+        assert layers.dropout(tf.ones([3], tf.bfloat16), 0.25).dtype == tf.bfloat16
 
 
 def test_lookups_agree_and_shapes_fit(graph):

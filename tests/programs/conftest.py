@@ -1,5 +1,6 @@
 """Programs run as users run them."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -25,6 +26,7 @@ def run() -> Run:
             text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
             check=False,
+            timeout=600,
         )
         assert result.returncode == status, result.stdout + result.stderr
         if status:
@@ -65,3 +67,63 @@ def records(run, corpus, vocab_file, tmp_path_factory) -> str:
         "--dupe_factor=3",
     )
     return path
+
+
+CONFIG = {
+    "attention_probs_dropout_prob": 0.1,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 32,
+    "initializer_range": 0.02,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "type_vocab_size": 2,
+}
+
+
+@pytest.fixture(scope="session")
+def bert_config(vocab_file, tmp_path_factory) -> Callable[..., str]:
+    """Writes a small model's configuration, with some values changed; returns its path."""
+    folder = tmp_path_factory.mktemp("config")
+
+    def write(**changes) -> str:
+        pieces = pathlib.Path(vocab_file).read_text(encoding="utf-8").split()
+        values = {**CONFIG, "vocab_size": len(pieces), **changes}
+        path = folder / f"{'-'.join(f'{k}={v}' for k, v in changes.items()) or 'small'}.json"
+        path.write_text(json.dumps(values))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def pretrain(run, records, bert_config):
+    """Runs the program on a small model; returns its result."""
+
+    def run_program(output_dir, *flags, status=0, **changes):
+        return run(
+            "run_pretraining.py",
+            f"--input_file={records}",
+            f"--output_dir={output_dir}",
+            f"--bert_config_file={bert_config(**changes)}",
+            "--max_seq_length=32",
+            "--max_predictions_per_seq=5",
+            "--train_batch_size=8",
+            "--num_train_steps=40",
+            "--num_warmup_steps=4",
+            "--learning_rate=1e-3",
+            "--log_every_steps=10",
+            *flags,
+            status=status,
+        )
+
+    return run_program
+
+
+@pytest.fixture(scope="session")
+def trained(pretrain, tmp_path_factory):
+    """A model trained for 40 steps and evaluated; its folder, and what the program printed."""
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    return folder, pretrain(folder, "--do_train", "--do_eval").stdout

@@ -1,8 +1,10 @@
 import json
+import math
 import pathlib
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from bert_wwm.core.shards import manifest_path
@@ -10,62 +12,10 @@ from bert_wwm.report.curves import read_scalars
 from bert_wwm.train.optimizers import OPTIMIZERS
 
 PROGRAM = "run_pretraining.py"
-CONFIG = {
-    "attention_probs_dropout_prob": 0.1,
-    "hidden_act": "gelu",
-    "hidden_dropout_prob": 0.1,
-    "hidden_size": 32,
-    "initializer_range": 0.02,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 2,
-    "type_vocab_size": 2,
-}
-
-
-@pytest.fixture(scope="session")
-def vocab_size(vocab_file):
-    return len(pathlib.Path(vocab_file).read_text(encoding="utf-8").split())
-
-
-@pytest.fixture(scope="session")
-def pretrain(run, records, vocab_size, tmp_path_factory):
-    """Runs the program on a small model; returns its result."""
-    folder = tmp_path_factory.mktemp("config")
-
-    def run_program(output_dir, *flags, status=0, **changes):
-        config = folder / "bert_config.json"
-        config.write_text(json.dumps({**CONFIG, "vocab_size": vocab_size, **changes}))
-        return run(
-            PROGRAM,
-            f"--input_file={records}",
-            f"--output_dir={output_dir}",
-            f"--bert_config_file={config}",
-            "--max_seq_length=32",
-            "--max_predictions_per_seq=5",
-            "--train_batch_size=8",
-            "--num_train_steps=40",
-            "--num_warmup_steps=4",
-            "--learning_rate=1e-3",
-            "--log_every_steps=10",
-            *flags,
-            status=status,
-        )
-
-    return run_program
-
-
-@pytest.fixture(scope="session")
-def trained(pretrain, tmp_path_factory):
-    """A model trained for 40 steps and evaluated; its folder, and what the program printed."""
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    return folder, pretrain(folder, "--do_train", "--do_eval").stdout
-
-
 LINE = re.compile(
-    r"step (\d+)/40  loss ([\d.]+)  MLM accuracy ([\d.]+)  learning rate ([\d.e-]+)  "
-    r"[\d.]+ examples/s  \d+:\d\d left"
+    r"step (\d+)/40  loss ([\d.]+)  masked_lm ([\d.]+) \(([\d.]+) %\)  next_sentence [\d.]+ "
+    r"\([\d.]+ %\)  learning rate [\d.e-]+  gradient [\d.]+  [\d.]+ examples/s  [\d,]+ tokens/s  "
+    r"\d+ % padding  \d+:\d\d left"
 )
 
 
@@ -74,8 +24,12 @@ def test_a_line_every_n_steps_and_the_same_for_tensorboard(trained):
     lines = LINE.findall(output)
     assert [int(step) for step, *_ in lines] == [10, 20, 30, 40]
     scalars = read_scalars(str(folder))
-    for name, column in (("loss", 1), ("masked_lm_accuracy", 2)):
-        shown = [float(line[column]) for line in lines]
+    for name, column, unit in (
+        ("loss", 1, 1),
+        ("masked_lm_loss", 2, 1),
+        ("masked_lm_accuracy", 3, 100),
+    ):
+        shown = [float(line[column]) / unit for line in lines]
         assert [value for _, value in scalars[name]] == pytest.approx(shown, abs=1e-4)
     # The rate of the last of the ten steps: schedule(9), schedule(19), ...
     assert [value for _, value in scalars["learning_rate"]] == pytest.approx(
@@ -120,10 +74,39 @@ def test_what_is_trained_already_is_left_alone(trained, pretrain):
     assert sorted(path.name for path in folder.iterdir()) == files
 
 
+def finite_checkpoints(folder):
+    """The steps of a folder's checkpoints, in all of which all is finite."""
+    from bert_wwm.compat import tf
+
+    state = tf.train.get_checkpoint_state(str(folder))
+    for checkpoint in state.all_model_checkpoint_paths:
+        reader = tf.train.load_checkpoint(checkpoint)
+        for name in reader.get_variable_to_shape_map():
+            assert np.isfinite(reader.get_tensor(name)).all(), (checkpoint, name)
+    return [int(path.rpartition("-")[2]) for path in state.all_model_checkpoint_paths]
+
+
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_is_told(pretrain, tmp_path):
-    error = pretrain(tmp_path / "m", "--do_train", "--learning_rate=1e30", status=1).stderr
-    assert "the loss is not a number any more; --learning_rate=1e+30 may be too high" in error
+def test_a_loss_that_is_no_number_ends_it(pretrain, tmp_path):
+    flags = ("--do_train", "--learning_rate=1e30", "--save_checkpoints_steps=1")
+    error = pretrain(tmp_path / "m", *flags, status=1).stderr
+    step, good = re.search(
+        r"error: step (\d+): the loss or its gradients are no finite numbers; the last good "
+        r"checkpoint is .*/model\.ckpt-(\d+)\. ",
+        error,
+    ).groups()
+    assert "--stop_on_nan=False passes such steps over" in error
+    assert 1 < int(step) < 10 and int(good) in (int(step) - 1, int(step))
+    assert finite_checkpoints(tmp_path / "m")[-1] in (int(step) - 1, int(step))
+
+
+@pytest.mark.slow
+def test_steps_without_finite_numbers_are_passed_over(pretrain, tmp_path):
+    flags = ("--do_train", "--learning_rate=1e30", "--stop_on_nan=False")
+    output = pretrain(tmp_path / "m", *flags).stdout
+    assert "step 40/40" in output
+    assert output.count("10 steps skipped: no finite numbers") == 3
+    assert finite_checkpoints(tmp_path / "m")[-1] == 40
 
 
 @pytest.mark.slow
@@ -162,11 +145,12 @@ def test_it_starts_from_a_checkpoint_and_says_what_it_took(trained, pretrain, tm
     assert re.search(r"left in the checkpoint +16\n +bert/encoder/layer_1/\* \(16\)", output)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_is_named(trained, pretrain, tmp_path):
     checkpoint = f"--init_checkpoint={trained[0] / 'model.ckpt-40'}"
     error = pretrain(tmp_path / "a", "--do_train", checkpoint, status=1, hidden_size=64).stderr
-    assert "bert/embeddings/word_embeddings is [" in error
-    assert ", 64] in the model and [" in error and ", 32] in the checkpoint" in error
+    assert "bert/embeddings/word_embeddings is float32 [" in error
+    assert ", 64] in the model and float32 [" in error and ", 32] in the checkpoint" in error
 
 
 @pytest.mark.slow
@@ -290,6 +274,22 @@ def test_googles_records_are_taken_on_trust_but_for_their_shapes(
         (["--do_train", "--use_tpu"], "which TPU? expected --tpu_name or --master"),
         (["--do_train", "--gelu=relu"], "value should be one of <erf|tanh>"),
         (["--do_train", "--train_batch_size=0"], "0 is not a positive integer"),
+        (["--do_train", "--eval_every_steps=5"], "on what? expected --eval_input_file"),
+        (["--do_train", "--init_layers=1"], "--init_layers: of what? expected --init_checkpoint"),
+        (
+            ["--do_train", "--init_layers=1,x", "--init_checkpoint=m"],
+            "--init_layers: 'x' is no number",
+        ),
+        (["--do_train", "--lert_end_steps=5,a"], "--lert_end_steps: 'a' is no number"),
+        (["--do_train", "--allow_random_init=a"], "--allow_random_init: of what?"),
+        (
+            ["--do_eval", "--use_tpu", "--master=x", "--eval_batch_size=12"],
+            "--eval_batch_size=12 can't be divided evenly by --num_tpu_cores=8",
+        ),
+        (
+            ["--do_train", "--use_tpu", "--master=x", "--distribution_strategy=mirrored"],
+            "--use_tpu and --distribution_strategy: expected one of the two",
+        ),
     ],
 )
 def test_bad_flags_are_named(pretrain, tmp_path, flags, message):
@@ -334,13 +334,11 @@ def test_a_missing_or_broken_configuration_is_named(run, records, tmp_path):
         assert message in error
 
 
-def test_fill_mask_uses_the_model(run, trained, vocab_file, vocab_size, tmp_path):
-    config = tmp_path / "bert_config.json"
-    config.write_text(json.dumps({**CONFIG, "vocab_size": vocab_size}))
+def test_fill_mask_uses_the_model(run, trained, vocab_file, bert_config, tmp_path):
     words = tmp_path / "words.txt"
     words.write_text("语言\t7\n模型\t3\n中\n鿿\n", encoding="utf-8")
     flags = (
-        f"--bert_config_file={config}",
+        f"--bert_config_file={bert_config()}",
         f"--init_checkpoint={trained[0]}",
         f"--vocab_file={vocab_file}",
         "--text=使用[MASK][MASK]模型[MASK]",
@@ -351,8 +349,43 @@ def test_fill_mask_uses_the_model(run, trained, vocab_file, vocab_size, tmp_path
     assert lines[2].split()[::2] == ["中"]
     lines = run("scripts/fill_mask.py", *flags, "--num_candidates=3").stdout.splitlines()
     assert [len(line.split()) for line in lines[1:]] == [6, 6]
+    probabilities = [float(number) for number in lines[1].split()[1::2]]
+    assert probabilities == sorted(probabilities, reverse=True)
     error = run("scripts/fill_mask.py", *flags, "--text=无", status=1).stderr
     assert "no blank; expected [MASK]" in error
+    error = run("scripts/fill_mask.py", *flags, "--beam_size=0", status=1).stderr
+    assert "--beam_size=0" in error
+
+
+def test_fill_mask_tells_the_tags_of_a_lert_model(run, trained, vocab_file, bert_config, tmp_path):
+    from bert_wwm.compat import tf
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        reader = tf.train.load_checkpoint(str(trained[0]))
+        for name in reader.get_variable_to_shape_map():
+            if name.startswith(("bert/", "cls/")) and "adam" not in name:
+                tf.get_variable(name, initializer=reader.get_tensor(name))
+        for task, likely in (("pos", {0: 0.8, 1: 0.15, 2: 0.05}), ("ner", {0: 1.0})):
+            count = {"pos": 28, "ner": 13}[task]
+            bias = [math.log(likely.get(label, 1e-9)) for label in range(count)]
+            with tf.variable_scope(f"cls/predictions/output_{task}_layer"):
+                tf.get_variable("kernel", initializer=tf.zeros([32, count]))
+                tf.get_variable("bias", initializer=tf.constant(bias))
+        session.run(tf.global_variables_initializer())
+        lert = tf.train.Saver().save(session, str(tmp_path / "lert"))
+    output = run(
+        "scripts/fill_mask.py",
+        f"--bert_config_file={bert_config()}",
+        f"--init_checkpoint={lert}",
+        f"--vocab_file={vocab_file}",
+        "--text=使用[MASK][MASK]模型[MASK]",
+    ).stdout
+    tags = "pos n 0.80  v 0.15   ner O 1.00"
+    lines = output.splitlines()
+    assert [lines[index] for index in (2, 3, 5)] == [
+        f"    [MASK] {number}   {tags}" for number in (1, 2, 1)
+    ]
+    assert len(lines) == 6
 
 
 def test_inspect_records_shows_words_and_masks(run, records, vocab_file):
@@ -377,31 +410,72 @@ def test_build_vocabulary(run, corpus, tmp_path):
     assert "no text" in error
 
 
-def made(run, corpus, vocab_file, path, *flags):
-    """Records of the small corpus, as the model of these tests takes them."""
-    run(
-        "create_pretraining_data_wwm.py",
-        f"--input_file={corpus}",
-        f"--output_file={path}",
-        f"--vocab_file={vocab_file}",
-        "--segmenter=none",
-        "--max_seq_length=32",
-        "--max_predictions_per_seq=5",
-        "--num_workers=1",
-        *flags,
-    )
-    return f"--input_file={path}*"
+SHORT = ("--do_train", "--num_train_steps=6", "--num_warmup_steps=2", "--log_every_steps=3")
 
 
-def test_compressed_records_without_a_pairs_label(run, pretrain, corpus, vocab_file, tmp_path):
-    shards = ("--compression=GZIP", "--num_output_shards=2", "--pairing=contiguous")
-    inputs = made(run, corpus, vocab_file, tmp_path / "a", *shards)
-    output = pretrain(tmp_path / "model", inputs, "--do_train", "--do_eval").stdout
-    assert "step 40/40" in output and "masked_lm_accuracy" in output
-    assert "next_sentence" not in output
+def test_batches_that_the_devices_cannot_share_are_refused(pretrain, tmp_path):
+    flags = ("--do_train", "--num_accumulation_steps=3")
+    error = pretrain(tmp_path / "model", *flags, status=1).stderr
+    assert "1 device(s) x 3 accumulation step(s); expected a multiple of 3" in error
+    assert not (tmp_path / "model").exists()
 
 
-def test_records_with_labels_it_has_no_head_for(run, pretrain, corpus, vocab_file, tmp_path):
-    inputs = made(run, corpus, vocab_file, tmp_path / "a", "--masking_strategy=pert")
-    errors = pretrain(tmp_path / "model", inputs, "--do_train", status=1).stderr
-    assert "hold target_positions, which this program can't train on" in errors
+@pytest.mark.slow
+def test_the_best_of_several_evaluations_is_kept(pretrain, records, tmp_path):
+    folder = tmp_path / "model"
+    flags = ("--do_train", f"--eval_input_file={records}", "--eval_every_steps=15")
+    output = pretrain(folder, *flags, "--best_metric=masked_lm_accuracy").stdout
+    steps = re.findall(r"^step (\d+): held out  loss [\d.]+  masked_lm ", output, re.MULTILINE)
+    assert steps == ["15", "30", "40"]
+    summary = json.loads((folder / "training_summary.json").read_text())
+    assert (summary["first_step"], summary["last_step"], summary["examples"]) == (0, 40, 320)
+    assert not summary["stopped"] and summary["checkpoint"] == f"{folder}/model.ckpt-40"
+    assert [str(results["step"]) for results in summary["evaluations"]] == steps
+    best = max(results["masked_lm_accuracy"] for results in summary["evaluations"])
+    assert summary["best"] == json.loads((folder / "best" / "best.json").read_text())
+    assert (summary["best"]["metric"], summary["best"]["value"]) == ("masked_lm_accuracy", best)
+    assert f"Best masked_lm_accuracy so far: {best:.4f} at step {summary['best']['step']}" in output
+
+
+@pytest.mark.slow
+def test_an_unknown_metric_is_refused(pretrain, records, tmp_path):
+    flags = ("--do_train", f"--eval_input_file={records}", "--eval_every_steps=20")
+    error = pretrain(tmp_path / "m", *flags, "--best_metric=f1", status=1).stderr
+    assert "unknown metric 'f1'; expected one that ends in accuracy or loss" in error
+
+
+@pytest.mark.slow
+def test_a_layer_starts_from_the_one_that_is_named(trained, pretrain, tmp_path):
+    from bert_wwm.compat import tf
+
+    given = tf.train.load_checkpoint(str(trained[0]))
+    flags = ("--do_train", "--num_train_steps=1", "--learning_rate=0")
+    origin = f"--init_checkpoint={trained[0] / 'model.ckpt-40'}"
+    output = pretrain(tmp_path / "m", *flags, origin, "--init_layers=1", num_hidden_layers=1).stdout
+    assert "bert/encoder/layer_0 <- bert/encoder/layer_1 (16)" in output
+    made = tf.train.load_checkpoint(str(tmp_path / "m"))
+    names = [name for name, _ in tf.train.list_variables(str(tmp_path / "m")) if "adam" not in name]
+    assert len(names) > 20
+    for name in set(names) - {"global_step"}:
+        source = name.replace("layer_0", "layer_1")
+        np.testing.assert_array_equal(made.get_tensor(name), given.get_tensor(source), name)
+    error = pretrain(tmp_path / "n", *flags, origin, "--init_layers=1", status=1).stderr
+    assert "--init_layers: 1 are 1 layers; expected 2" in error
+
+
+@pytest.mark.slow
+def test_only_what_is_named_may_start_at_random(trained, pretrain, tmp_path):
+    from bert_wwm.compat import tf
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        reader = tf.train.load_checkpoint(str(trained[0]))
+        for name in reader.get_variable_to_shape_map():
+            if name.startswith("bert/") and "adam" not in name and "pooler" not in name:
+                tf.get_variable(name, initializer=reader.get_tensor(name))
+        session.run(tf.global_variables_initializer())
+        encoder = tf.train.Saver().save(session, str(tmp_path / "encoder"))
+    flags = (*SHORT, f"--init_checkpoint={encoder}")
+    error = pretrain(tmp_path / "m", *flags, status=1).stderr
+    assert "lacks 2 variables of the encoder" in error and "bert/pooler/dense/kernel" in error
+    output = pretrain(tmp_path / "m", *flags, "--allow_random_init=bert/pooler").stdout
+    assert "bert/pooler/dense/kernel" in output and "step 6/6" in output

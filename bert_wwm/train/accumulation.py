@@ -1,0 +1,59 @@
+"""A batch that is too large for the memory: worked on in parts, one after the other."""
+
+from typing import Callable, Dict, List, Tuple
+
+from bert_wwm.compat import tf
+from bert_wwm.train.step import gradients_of
+
+Features = Dict[str, tf.Tensor]
+Scalars = Dict[str, tf.Tensor]
+
+
+def accumulate(
+    forward: Callable[[Features, tf.Tensor], Scalars], features: Features, num_parts: int
+) -> Tuple[Scalars, List[tf.Tensor], List[tf.Variable]]:
+    """Adds up scalars and gradients over the parts of a batch, within one step.
+
+    Only one part's activations are in memory at a time, and no variable is needed for the sums, so
+    checkpoints are those of a training without parts.
+
+    Args:
+        forward: builds the model over a part, given its features and its number (int32 scalar);
+            returns what the part adds to the batch's float32 scalars, ``loss`` among them. All its
+            variables come from ``tf.get_variable``.
+        features: Tensors of shape [B, ...].
+        num_parts: a divisor of B.
+
+    Returns:
+        The scalars of the whole batch, the gradients of its loss, and the variables they are of.
+    """
+    if num_parts == 1:
+        scalars = forward(features, tf.constant(0))
+        return (scalars, *gradients_of(scalars["loss"]))
+    parts = {
+        name: tf.reshape(value, [num_parts, -1, *value.shape.as_list()[1:]])
+        for name, value in features.items()
+    }
+
+    def part(number: tf.Tensor) -> Tuple[Scalars, List[tf.Tensor], List[tf.Variable]]:
+        scalars = forward({name: value[number] for name, value in parts.items()}, number)
+        return (scalars, *gradients_of(scalars["loss"]))
+
+    # The first part stands outside the loop: it makes the variables.
+    scalars, gradients, variables = part(tf.constant(0))
+    names = list(scalars)
+
+    def add(number: tf.Tensor, *before: tf.Tensor) -> List[tf.Tensor]:
+        with tf.variable_scope(tf.get_variable_scope(), reuse=True):
+            scalars, gradients, _ = part(number)
+        added = [*(scalars[name] for name in names), *gradients]
+        return [number + 1, *(old + new for old, new in zip(before, added))]
+
+    _, *sums = tf.while_loop(
+        lambda number, *_: number < num_parts,
+        add,
+        [tf.constant(1), *scalars.values(), *gradients],
+        parallel_iterations=1,
+        maximum_iterations=num_parts - 1,
+    )
+    return dict(zip(names, sums)), sums[len(names) :], variables

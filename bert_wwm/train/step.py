@@ -1,0 +1,173 @@
+"""One training step: gradients, the learning rate, clipping, the update, the count of steps."""
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from bert_wwm.compat import tf
+from bert_wwm.train.optimizers import OPTIMIZERS
+from bert_wwm.train.schedules import warmup_and_linear_decay
+
+# google-research/bert's settings, which HFL kept for all its models.
+_WEIGHT_DECAY_RATE = 0.01
+_EXCLUDE_FROM_WEIGHT_DECAY = ("LayerNorm", "layer_norm", "bias")
+_BETA_1 = 0.9
+_BETA_2 = 0.999
+_CLIP_NORM = 1.0
+
+
+class TrainStep(NamedTuple):
+    """One step of training.
+
+    Attributes:
+        train_op: updates the weights, then adds 1 to the global step.
+        learning_rate: float32 scalar, the rate of that step.
+        gradient_norm: float32 scalar, the global norm before clipping; on a TPU that of this core.
+        finite: bool scalar; where loss or gradients are not finite numbers, the step changes no
+            weight and no slot.
+        trust_ratios: LAMB's, float32 of shape [variables]; None where the optimizer has none.
+    """
+
+    train_op: tf.Operation
+    learning_rate: tf.Tensor
+    gradient_norm: tf.Tensor
+    finite: tf.Tensor
+    trust_ratios: Optional[tf.Tensor]
+
+
+def all_reduced(tensors: List[tf.Tensor]) -> List[tf.Tensor]:
+    """Returns the sums over the replicas of a ``tf.distribute`` strategy; elsewhere the same."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return tensors
+
+    # ReplicaContext.all_reduce does the same, but trips over some graphs where it looks for
+    # variables to differentiate by.
+    def add(strategy: "tf.distribute.Strategy", values: List[tf.Tensor]) -> List[tf.Tensor]:
+        pairs = [(value, value) for value in values]
+        return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, pairs)
+
+    return list(tf.distribute.get_replica_context().merge_call(add, args=(tensors,)))
+
+
+def gradients_of(loss: tf.Tensor) -> Tuple[List[tf.Tensor], List[tf.Variable]]:
+    """Returns dense gradients, and the trainable variables that the loss depends on.
+
+    Raises:
+        ValueError: the loss depends on no trainable variable.
+    """
+    variables = tf.trainable_variables()
+    pairs = [
+        (tf.convert_to_tensor(gradient), variable)
+        for gradient, variable in zip(tf.gradients(loss, variables), variables)
+        if gradient is not None
+    ]
+    if not pairs:
+        raise ValueError("the loss depends on no trainable variable")
+    gradients, variables = zip(*pairs)
+    return list(gradients), list(variables)
+
+
+def update_weights(
+    loss: tf.Tensor,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    init_lr: float,
+    num_train_steps: int,
+    num_warmup_steps: Optional[int] = None,
+    use_tpu: bool = False,
+    optimizer: str = "adamw",
+) -> TrainStep:
+    """Builds the operation that takes one step along gradients.
+
+    The order within a step is fixed: the rate is the schedule at the step's own number, counted
+    from 0, the weights change, then the global step goes up by one. So the first step of a warmup
+    has rate 0, and runs from the same weights agree.
+
+    Over the replicas of a ``tf.distribute`` strategy gradients are added up, then clipped to a
+    global norm of 1: the step of one device on the whole batch. On several TPU cores they are
+    clipped on each and then added up, as in google-research/bert, with which HFL trained.
+
+    Args:
+        loss: float32 scalar; only whether it is finite counts.
+        gradients: dense, of this replica.
+        variables: what they are of.
+        init_lr: the peak learning rate.
+        num_train_steps: steps until the learning rate is 0.
+        num_warmup_steps: steps of the warmup; None or 0 for none.
+        use_tpu: whether the step runs under TPUEstimator on TPU cores.
+        optimizer: a name in ``OPTIMIZERS``.
+
+    Raises:
+        ConfigError: the optimizer's name is unknown, or a number of steps makes no sense.
+    """
+    global_step = tf.train.get_or_create_global_step()
+    learning_rate = warmup_and_linear_decay(global_step, init_lr, num_train_steps, num_warmup_steps)
+    gradients = all_reduced(list(gradients))
+    norm = tf.linalg.global_norm(gradients)
+    finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
+    if use_tpu:
+        finite = tf.equal(tf.tpu.cross_replica_sum(tf.cast(~finite, tf.float32)), 0.0)
+    gradients = _clipped(gradients, norm, finite)
+    if use_tpu:
+        gradients = [tf.tpu.cross_replica_sum(gradient) for gradient in gradients]
+    # Decay rates of 1 and gradients of 0 leave the moments as they are, a rate of 0 the weights.
+    updater = OPTIMIZERS[optimizer](
+        learning_rate=tf.where(finite, learning_rate, 0.0),
+        weight_decay_rate=_WEIGHT_DECAY_RATE,
+        beta_1=tf.where(finite, _BETA_1, 1.0),
+        beta_2=tf.where(finite, _BETA_2, 1.0),
+        exclude_from_weight_decay=_EXCLUDE_FROM_WEIGHT_DECAY,
+    )
+    update = updater.apply_reduced_gradients(zip(gradients, variables))
+    with tf.control_dependencies([update, learning_rate]):
+        train_op = tf.assign_add(global_step, 1)
+    return TrainStep(tf.group(train_op), learning_rate, norm, finite, updater.trust_ratios())
+
+
+def _clipped(gradients: List[tf.Tensor], norm: tf.Tensor, finite: tf.Tensor) -> List[tf.Tensor]:
+    """Scales gradients down to a global norm of 1; where they aren't finite they become 0."""
+    scale = tf.where(finite, _CLIP_NORM / tf.maximum(norm, _CLIP_NORM), 0.0)
+    # A scale of 0 makes 0 also of what isn't finite.
+    return [tf.math.multiply_no_nan(gradient, scale) for gradient in gradients]
+
+
+def build_train_step(
+    loss: tf.Tensor,
+    init_lr: float,
+    num_train_steps: int,
+    num_warmup_steps: Optional[int] = None,
+    use_tpu: bool = False,
+    optimizer: str = "adamw",
+) -> TrainStep:
+    """Builds a training step over all trainable variables; see ``update_weights``.
+
+    Args:
+        loss: float32 scalar; over the replicas of a ``tf.distribute`` strategy its mean counts.
+
+    Raises:
+        ConfigError: the optimizer's name is unknown, or a number of steps makes no sense.
+        ValueError: the loss depends on no trainable variable.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    gradients, variables = gradients_of(loss / replicas if replicas > 1 else loss)
+    return update_weights(
+        loss,
+        gradients,
+        variables,
+        init_lr,
+        num_train_steps,
+        num_warmup_steps,
+        use_tpu,
+        optimizer,
+    )
+
+
+def create_optimizer(
+    loss: tf.Tensor,
+    init_lr: float,
+    num_train_steps: int,
+    num_warmup_steps: Optional[int],
+    use_tpu: bool,
+    optimizer: str = "adamw",
+) -> tf.Operation:
+    """google-research/bert's way in: the ``train_op`` of ``build_train_step``."""
+    step = build_train_step(loss, init_lr, num_train_steps, num_warmup_steps, use_tpu, optimizer)
+    return step.train_op

@@ -1,0 +1,358 @@
+"""Trainings that are killed, stopped, spread over processes or worked off in parts."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from bert_wwm.records.framing import frame, read_records
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+NUM_STEPS, EVAL_STEPS, SAVE_STEPS = 80, 40, 7
+MOST_SECONDS = 300
+STEP = re.compile(r"^step ([\d,]+)/\d+  loss ([\d.]+) ", re.MULTILINE)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shards(records, tmp_path_factory):
+    """The small corpus's records in nine files, which are two sections of the stream."""
+    folder = tmp_path_factory.mktemp("shards")
+    framed = [frame(record) for record in read_records(records)]
+    for number in range(9):
+        (folder / f"part-{number}").write_bytes(b"".join(framed[number::9]))
+    assert len(framed) * 3 < NUM_STEPS * 8, "the training should see some epochs"
+    return f"{folder}/part-*"
+
+
+class Program:
+    """The program with the flags of a small training."""
+
+    def __init__(self, input_file, bert_config):
+        self._input_file = input_file
+        self._bert_config = bert_config
+
+    def command(self, output_dir, *flags, **changes):
+        return [
+            sys.executable,
+            str(ROOT / "run_pretraining.py"),
+            f"--input_file={self._input_file}",
+            f"--output_dir={output_dir}",
+            f"--bert_config_file={self._bert_config(**changes)}",
+            "--max_seq_length=32",
+            "--max_predictions_per_seq=5",
+            "--train_batch_size=8",
+            f"--num_train_steps={NUM_STEPS}",
+            "--num_warmup_steps=4",
+            "--learning_rate=1e-3",
+            f"--save_checkpoints_steps={SAVE_STEPS}",
+            "--log_every_steps=1",
+            "--do_train",
+            *flags,
+        ]
+
+    def start(self, log, *args, cluster=None, **changes):
+        """Starts it; what it prints goes to a file."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        if cluster:
+            environment["TF_CONFIG"] = json.dumps(cluster)
+        with open(log, "ab") as stream:
+            return subprocess.Popen(
+                self.command(*args, **changes), stdout=stream, stderr=stream, env=environment
+            )
+
+    def run(self, log, *args, status=0, **changes):
+        """Runs it to its end; returns what it printed."""
+        (text,) = self.run_all([log], [self.start(log, *args, **changes)], status)
+        return text
+
+    def run_all(self, logs, processes, status=0):
+        """Waits for processes that may wait for each other; none outlives this."""
+        until = time.monotonic() + MOST_SECONDS
+        try:
+            for process in processes:
+                process.wait(until - time.monotonic())
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+        texts = [log.read_text() for log in logs]
+        assert [process.returncode for process in processes] == [status] * len(processes), texts
+        return texts
+
+
+@pytest.fixture(scope="module")
+def program(shards, bert_config):
+    return Program(shards, bert_config)
+
+
+def evaluated(shards, optimizer):
+    return (
+        f"--eval_every_steps={EVAL_STEPS}",
+        f"--eval_input_file={shards[:-1]}0",
+        "--max_eval_steps=3",
+        f"--optimizer={optimizer}",
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(program, shards, tmp_path_factory):
+    """Trainings that nothing stopped, by optimizer: the folder, and the flags."""
+    made = {}
+
+    def train(optimizer):
+        if optimizer not in made:
+            folder = tmp_path_factory.mktemp(optimizer)
+            flags = evaluated(shards, optimizer)
+            program.run(folder / "log", folder / "model", *flags)
+            made[optimizer] = (folder / "model", flags)
+        return made[optimizer]
+
+    return train
+
+
+def variables(folder, step=None):
+    """All that a checkpoint holds, by name; by default the newest one's."""
+    from bert_wwm.compat import tf
+
+    where = f"{folder}/model.ckpt-{step}" if step is not None else str(folder)
+    reader = tf.train.load_checkpoint(where)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def assert_same_training(folder, expected_folder):
+    """The last weights, slots and step are the same to the bit, and so are the best."""
+    for place in ("", "best"):
+        found, expected = variables(folder / place), variables(expected_folder / place)
+        assert set(found) == set(expected) and len(found) > 100
+        different = [name for name in expected if found[name].tobytes() != expected[name].tobytes()]
+        assert different == []
+    assert variables(folder)["global_step"] == NUM_STEPS
+    assert (folder / "best/best.json").read_text() == (
+        expected_folder / "best/best.json"
+    ).read_text()
+
+
+def largest_difference(folder, expected_folder):
+    """Of the weights; the slots of the optimizer are left out."""
+    found, expected = variables(folder), variables(expected_folder)
+    assert set(found) == set(expected)
+    weights = [name for name in expected if not re.search(r"(adam|lamb)_[mv]$", name)]
+    for name in weights:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    return max(np.abs(found[name] - expected[name]).max() for name in weights)
+
+
+def wait_for(process, is_due):
+    """Waits for a moment in a process's life, at most until its end."""
+    until = time.monotonic() + MOST_SECONDS
+    while process.poll() is None and not is_due():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def moments(rng, log, folder):
+    """Ten moments to kill a process at: a name, what comes before it, most seconds after that."""
+
+    def printed(pattern):
+        begin = log.stat().st_size if log.exists() else 0
+
+        def is_due():
+            return (
+                log.exists() and re.search(pattern, log.read_bytes()[begin:].decode()) is not None
+            )
+
+        return is_due
+
+    def saving():
+        seen = set(os.listdir(folder)) if folder.exists() else set()
+
+        def is_due():
+            names = set(os.listdir(folder)) if folder.exists() else set()
+            return any("temp" in name or ".data-" in name for name in names - seen)
+
+        return is_due
+
+    kinds = [
+        *[("starting", lambda: printed(""), 6.0)] * 2,
+        *[("training", lambda: printed(rf"(?s)(\nstep .*){{{rng.integers(1, 7)}}}"), 0.05)] * 4,
+        *[("saving", saving, 0.01)] * 3,
+        ("evaluating", lambda: printed(rf"step {EVAL_STEPS}/"), 4.0),
+    ]
+    for number in rng.permutation(len(kinds)):
+        name, condition, most_seconds = kinds[number]
+        yield name, condition(), rng.uniform(0, most_seconds)
+
+
+@pytest.mark.parametrize("optimizer, num_kills", [("adamw", 10), ("lamb", 4)])
+def test_killed_at_any_moment_it_ends_in_the_same_weights(
+    program, whole, tmp_path, optimizer, num_kills
+):
+    seed = int.from_bytes(os.urandom(4), "big")
+    print(f"seed {seed}")
+    expected, flags = whole(optimizer)
+    folder, log = tmp_path / "model", tmp_path / "log"
+    kills = 0
+    for name, is_due, seconds in moments(np.random.default_rng(seed), log, folder):
+        process = program.start(log, folder, *flags)
+        try:
+            wait_for(process, is_due)
+            time.sleep(seconds)
+        finally:
+            process.kill()
+            process.wait(60)
+        steps = STEP.findall(log.read_text())
+        print(f"{name} + {seconds:.3f} s: {process.returncode} at {steps[-1:]}")
+        assert process.returncode in (-signal.SIGKILL, 0), log.read_text()
+        kills += process.returncode != 0
+        if kills == num_kills:
+            break
+    assert kills > num_kills // 2
+    text = program.run(log, folder, *flags)
+    assert "Traceback" not in text
+    assert_same_training(folder, expected)
+
+
+def test_sigterm_saves_first(program, whole, tmp_path):
+    expected, flags = whole("adamw")
+    folder, log = tmp_path / "model", tmp_path / "log"
+    process = program.start(log, folder, *flags)
+    wait_for(process, lambda: "step 5/" in log.read_text())
+    process.terminate()
+    (text,) = program.run_all([log], [process], status=128 + signal.SIGTERM)
+    step = int(STEP.findall(text)[-1][0])
+    assert 5 <= step < NUM_STEPS
+    last = f"Stopped at step {step} by SIGTERM; the same command goes on"
+    assert text.splitlines()[-1] == last and "Traceback" not in text
+    assert variables(folder)["global_step"] == step
+    summary = json.loads((folder / "training_summary.json").read_text())
+    assert (summary["stopped"], summary["last_step"]) == (True, step)
+    text = program.run(log, folder, *flags)
+    assert f"Going on from {folder}/model.ckpt-{step}\n" in text
+    assert f"\nstep {step + 1}/" in text
+    assert_same_training(folder, expected)
+
+
+def test_a_truncated_checkpoint_is_passed_over(program, whole, tmp_path):
+    expected, flags = whole("adamw")
+    folder, log = tmp_path / "model", tmp_path / "log"
+    shutil.copytree(expected, folder)
+    data = folder / f"model.ckpt-{NUM_STEPS}.data-00000-of-00001"
+    os.truncate(data, data.stat().st_size // 2)
+    text = program.run(log, folder, *flags)
+    # The second half of the training, behind an evaluation, counts its checkpoints anew.
+    half = NUM_STEPS - EVAL_STEPS
+    before = f"{folder}/model.ckpt-{EVAL_STEPS + half // SAVE_STEPS * SAVE_STEPS}"
+    assert f"model.ckpt-{NUM_STEPS}: broken checkpoint" in text
+    assert f"moved to {folder}/broken, and {before} is taken instead\n" in text
+    assert f"Going on from {before}\n" in text
+    assert (folder / "broken" / data.name).exists()
+    assert_same_training(folder, expected)
+
+
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+SHORT = ("--num_train_steps=12", "--num_warmup_steps=2", "--train_batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def at_once(program, tmp_path_factory):
+    """Short trainings in one process and one part, by optimizer: the folder, and the losses."""
+    made = {}
+
+    def train(optimizer):
+        if optimizer not in made:
+            folder = tmp_path_factory.mktemp(optimizer)
+            flags = (*SHORT, f"--optimizer={optimizer}")
+            text = program.run(folder / "log", folder / "model", *flags, **NO_DROPOUT)
+            made[optimizer] = (folder / "model", losses(text))
+        return made[optimizer]
+
+    return train
+
+
+def losses(text):
+    """The loss of each step."""
+    lines = STEP.findall(text)
+    assert [int(step) for step, _ in lines] == list(range(1, 13))
+    return [float(loss) for _, loss in lines]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.mark.parametrize("optimizer, num_parts, evaluate", [("adamw", 1, True), ("lamb", 2, False)])
+def test_two_machines_train_as_one(
+    program, shards, at_once, tmp_path, optimizer, num_parts, evaluate
+):
+    expected, expected_losses = at_once(optimizer)
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    folder, logs = tmp_path / "model", [tmp_path / "log-0", tmp_path / "log-1"]
+    flags = (
+        *SHORT,
+        f"--optimizer={optimizer}",
+        f"--num_accumulation_steps={num_parts}",
+        "--distribution_strategy=multi_worker",
+    )
+    if evaluate:  # of one; the other waits for it
+        flags += ("--eval_every_steps=6", f"--eval_input_file={shards[:-1]}0")
+    processes = [
+        program.start(
+            log,
+            folder,
+            *flags,
+            cluster={
+                "cluster": {"worker": addresses},
+                "task": {"type": "worker", "index": index},
+            },
+            **NO_DROPOUT,
+        )
+        for index, log in enumerate(logs)
+    ]
+    texts = program.run_all(logs, processes)
+    assert not re.search("^step ", texts[1], re.MULTILINE)
+    assert texts[0].count(": held out  loss") == 2 * evaluate
+    assert losses(texts[0]) == pytest.approx(expected_losses, abs=2e-4)
+    print(f"largest difference {largest_difference(folder, expected):.2e}")
+    assert (folder / "training_summary.json").exists()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
+def test_a_batch_in_four_parts_trains_as_at_once(program, at_once, tmp_path, optimizer):
+    expected, expected_losses = at_once(optimizer)
+    folder = tmp_path / "model"
+    flags = (*SHORT, f"--optimizer={optimizer}", "--num_accumulation_steps=4")
+    text = program.run(tmp_path / "log", folder, *flags, **NO_DROPOUT)
+    assert losses(text) == pytest.approx(expected_losses, abs=2e-4)
+    print(f"largest difference {largest_difference(folder, expected):.2e}")
+
+
+def test_mirrored_on_one_device_trains_as_without(program, tmp_path):
+    plain = program.run(tmp_path / "log", tmp_path / "model", *SHORT)
+    flags = (*SHORT, "--distribution_strategy=mirrored")
+    mirrored = program.run(tmp_path / "log-mirrored", tmp_path / "mirrored", *flags)
+    assert losses(mirrored) == pytest.approx(losses(plain), abs=2e-4)
+    difference = largest_difference(tmp_path / "mirrored", tmp_path / "model")
+    print(f"largest difference {difference:.2e}")
+
+
+@pytest.mark.parametrize("flag", ["--use_bfloat16", "--use_xla"])
+def test_other_arithmetic_trains_nearly_the_same(program, at_once, tmp_path, flag):
+    text = program.run(tmp_path / "log", tmp_path / "model", *SHORT, flag, **NO_DROPOUT)
+    assert losses(text) == pytest.approx(at_once("adamw")[1], rel=0.02)

@@ -1,0 +1,85 @@
+"""Which process leads, and which batch sizes fit the devices."""
+
+import json
+
+import pytest
+
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.train.estimator import Estimators, Machine
+
+TWO = {"worker": ["localhost:1", "localhost:2"]}
+LED = {"chief": ["localhost:1"], "worker": ["localhost:2"]}
+
+
+def machine(tmp_path, **changes):
+    return Machine(
+        **{
+            "output_dir": str(tmp_path / "model"),
+            "train_batch_size": 32,
+            "eval_batch_size": 8,
+            "save_checkpoints_steps": 10,
+            "keep_checkpoint_max": 2,
+            "random_seed": 1,
+            **changes,
+        }
+    )
+
+
+def no_model(features, labels, mode, params):
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "cluster, task, is_chief",
+    [
+        (TWO, ("worker", 0), True),
+        (TWO, ("worker", 1), False),
+        (LED, ("chief", 0), True),
+        (LED, ("worker", 0), False),
+    ],
+)
+def test_one_of_a_cluster_is_the_chief(tmp_path, monkeypatch, cluster, task, is_chief):
+    place = {"cluster": cluster, "task": dict(zip(("type", "index"), task))}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(place))
+    assert machine(tmp_path, distribution_strategy="multi_worker").is_chief() is is_chief
+    assert machine(tmp_path).is_chief()
+    assert machine(tmp_path, distribution_strategy="mirrored").is_chief()
+
+
+def test_several_machines_need_to_be_listed(tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match="the environment variable TF_CONFIG is missing"):
+        Estimators(no_model, machine(tmp_path, distribution_strategy="multi_worker"))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"num_accumulation_steps": 3},
+            r"--train_batch_size=32 can't be divided evenly by 1 device\(s\) x 3 accumulation "
+            r"step\(s\); expected a multiple of 3",
+        ),
+        (
+            {"use_tpu": True, "master": "grpc://localhost:1", "train_batch_size": 36},
+            r"by 8 device\(s\) x 1 accumulation step\(s\); expected a multiple of 8",
+        ),
+        (
+            {"use_tpu": True, "master": "grpc://localhost:1", "num_accumulation_steps": 8},
+            "expected a multiple of 64",
+        ),
+    ],
+)
+def test_batches_that_the_devices_cannot_share_are_refused(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        Estimators(no_model, machine(tmp_path, **changes))
+    assert not (tmp_path / "model").exists()
+
+
+def test_batches_that_fit(tmp_path):
+    assert Estimators(no_model, machine(tmp_path, num_accumulation_steps=32)).num_replicas == 1
+    mirrored = machine(tmp_path, distribution_strategy="mirrored")
+    assert Estimators(no_model, mirrored).num_replicas == 1
+    on_tpu = machine(tmp_path, use_tpu=True, master="grpc://localhost:1", num_accumulation_steps=4)
+    assert Estimators(no_model, on_tpu).num_replicas == 8
+    assert not (tmp_path / "model").exists()

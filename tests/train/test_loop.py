@@ -1,0 +1,242 @@
+"""Trainings with evaluations in between, stopped and gone on with, within this process."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from small_model import schema_of, small_config, write_records
+
+from bert_wwm.compat import tf
+from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
+from bert_wwm.train import loop as loop_module
+from bert_wwm.train.estimator import Estimators, Machine
+from bert_wwm.train.loop import Loop, Summary, step_of
+from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
+from bert_wwm.train.objective import Objective
+
+NUM_STEPS, BATCH = 12, 4
+
+
+class Training:
+    """A small training in a folder, as a program would set it up."""
+
+    def __init__(self, folder, paths, **changes):
+        self.lines = []
+        self.folder = folder
+        shared = {
+            "train_batch_size": BATCH,
+            "random_seed": 5,
+            "log_every_steps": 2,
+            **{key: value for key, value in changes.items() if key == "use_xla"},
+        }
+        machine = Machine(
+            output_dir=str(folder),
+            eval_batch_size=8,
+            save_checkpoints_steps=3,
+            keep_checkpoint_max=9,
+            **shared,
+        )
+        shared.pop("use_xla", None)
+        settings = PretrainingSettings(1e-2, NUM_STEPS, 2, **shared)
+        model_fn = pretraining_model_fn(
+            small_config(0.1), Objective(("masked_lm", "next_sentence")), settings, self._log
+        )
+        self.estimators = Estimators(model_fn, machine)
+        self._paths = paths
+        self.loop = Loop(self.estimators, self._log)
+
+    def _log(self, line):
+        self.lines.append(line)
+
+    def input_fn_at(self, step):
+        return train_input_fn(self._paths, schema_of(), 5, step * BATCH)
+
+    def evaluate(self):
+        results = self.estimators.evaluate(eval_input_fn(self._paths, schema_of(), False), 2)
+        return {name: float(value) for name, value in results.items() if name != "global_step"}
+
+    def run(self, eval_every_steps=0, best_metric="loss", num_steps=NUM_STEPS, evaluate=None):
+        tf.summary.FileWriterCache.clear()
+        return self.loop.train(
+            num_steps, self.input_fn_at, eval_every_steps, evaluate or self.evaluate, best_metric
+        )
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    return [write_records(folder / name, 9 + seed, seed) for seed, name in enumerate("ab")]
+
+
+def variables(folder):
+    """All that the newest checkpoint of a folder holds, by name."""
+    reader = tf.train.load_checkpoint(str(folder))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    different = [name for name in expected if found[name].tobytes() != expected[name].tobytes()]
+    assert not different
+
+
+@pytest.fixture(scope="module")
+def whole(paths, tmp_path_factory):
+    """A training that nothing stopped: its folder, lines and summary."""
+    training = Training(tmp_path_factory.mktemp("whole") / "model", paths)
+    return training, training.run(eval_every_steps=8)
+
+
+def test_it_evaluates_every_n_steps_and_at_the_end(whole):
+    training, summary = whole
+    steps = [int(line.split()[1][:-1]) for line in training.lines if ": held out" in line]
+    assert steps == [8, 12]
+    assert [results["step"] for results in summary.evaluations] == steps
+    names = {"loss", "masked_lm_loss", "masked_lm_accuracy", "next_sentence_loss"}
+    for results, line in zip(
+        summary.evaluations, [line for line in training.lines if ": held out" in line]
+    ):
+        assert set(results) == names | {"next_sentence_accuracy", "step"}
+        loss, of_words = results["loss"], results["masked_lm_loss"]
+        assert f": held out  loss {loss:.4f}  masked_lm {of_words:.4f} (" in line
+    assert [line.split()[1] for line in training.lines if "  learning rate " in line] == [
+        f"{step}/12" for step in (2, 4, 6, 8, 10, 12)
+    ]
+
+
+def test_the_summary_says_what_happened(whole):
+    training, summary = whole
+    assert dataclasses.asdict(summary) == {
+        "first_step": 0,
+        "last_step": NUM_STEPS,
+        "num_train_steps": NUM_STEPS,
+        "seconds": summary.seconds,
+        "examples": NUM_STEPS * BATCH,
+        "checkpoint": f"{training.folder}/model.ckpt-{NUM_STEPS}",
+        "stopped": False,
+        "evaluations": summary.evaluations,
+        "best": json.loads((training.folder / "best" / "best.json").read_text()),
+    }
+    assert 0 < summary.seconds < 600
+    assert step_of(summary.checkpoint) == NUM_STEPS
+
+
+def test_the_best_weights_are_those_of_the_best_evaluation(whole):
+    training, summary = whole
+    best = min(summary.evaluations, key=lambda results: results["loss"])
+    assert (summary.best["step"], summary.best["value"]) == (best["step"], best["loss"])
+    assert step_of(tf.train.latest_checkpoint(str(training.folder / "best"))) == best["step"]
+
+
+@pytest.mark.slow
+def test_evaluations_leave_the_training_as_it_is(whole, paths, tmp_path):
+    training = Training(tmp_path / "model", paths)
+    summary = training.run()
+    assert summary.evaluations == [] and summary.best is None
+    assert_same(variables(training.folder), variables(whole[0].folder))
+
+
+@pytest.mark.slow
+def test_xla_trains_to_the_same_up_to_rounding(whole, paths, tmp_path):
+    training = Training(tmp_path / "model", paths, use_xla=True)
+    training.run()
+    expected = variables(whole[0].folder)
+    for name, value in variables(training.folder).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+class KilledError(Exception):
+    """Stands for a kill: nothing catches it."""
+
+
+@pytest.mark.slow
+def test_a_kill_before_an_evaluation_is_made_up_for(whole, paths, tmp_path):
+    training = Training(tmp_path / "model", paths)
+
+    def killed():
+        raise KilledError
+
+    for first in (0, 8):
+        with pytest.raises(KilledError):
+            training.run(eval_every_steps=8, evaluate=killed)
+        assert step_of(tf.train.latest_checkpoint(str(tmp_path / "model"))) == 8, first
+    summary = training.run(eval_every_steps=8)
+    assert (summary.first_step, summary.examples) == (8, 4 * BATCH)
+    assert f"Going on from {training.folder}/model.ckpt-8" in training.lines
+    assert [results["step"] for results in summary.evaluations] == [8, 12]
+    assert summary.evaluations == whole[1].evaluations
+    assert summary.best == whole[1].best
+    assert_same(variables(training.folder), variables(whole[0].folder))
+
+
+def test_what_is_trained_is_left_alone_but_evaluated(whole, paths, tmp_path):
+    training = Training(whole[0].folder, paths)
+    before = {path: path.stat().st_mtime_ns for path in training.folder.glob("model.ckpt*")}
+    summary = training.run()
+    assert training.lines == [
+        f"Nothing to train: {training.folder}/model.ckpt-{NUM_STEPS} has had 12 steps already"
+    ]
+    checkpoint = f"{training.folder}/model.ckpt-{NUM_STEPS}"
+    assert dataclasses.replace(summary, seconds=0) == Summary(12, 12, 12, checkpoint=checkpoint)
+    summary = training.run(eval_every_steps=8)
+    assert summary.evaluations == whole[1].evaluations[-1:]
+    assert summary.best == whole[1].best
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+class SendSignal(tf.train.SessionRunHook):
+    def after_run(self, run_context, run_values):
+        if run_context.session.run(tf.train.get_global_step()) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_ends_it(whole, paths, tmp_path, monkeypatch):
+    training = Training(tmp_path / "model", paths)
+    train = training.estimators.train
+    with monkeypatch.context() as patches:
+        patches.setattr(
+            training.estimators,
+            "train",
+            lambda input_fn, to_step, hooks: train(input_fn, to_step, [SendSignal(), *hooks]),
+        )
+        summary = training.run(eval_every_steps=8)
+    assert summary.stopped and summary.evaluations == []
+    assert (summary.last_step, summary.examples) == (4, 4 * BATCH)
+    assert step_of(summary.checkpoint) == 4
+    summary = training.run(eval_every_steps=8)
+    assert (summary.first_step, summary.last_step, summary.stopped) == (4, 12, False)
+    assert summary.evaluations == whole[1].evaluations
+    assert_same(variables(training.folder), variables(whole[0].folder))
+
+
+@pytest.mark.parametrize("metric", ["f1", "masked_lm_f1"])
+def test_metrics_that_cannot_be_compared_are_refused_at_once(paths, tmp_path, metric):
+    training = Training(tmp_path / "model", paths)
+    with pytest.raises(ConfigError, match=f"unknown metric '{metric}'"):
+        training.run(eval_every_steps=8, best_metric=metric)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
+def test_a_metric_that_no_evaluation_gives_is_refused(paths, tmp_path):
+    training = Training(tmp_path / "model", paths)
+    with pytest.raises(ConfigError, match="'pos_loss'; known: loss, masked_lm_accuracy"):
+        training.run(eval_every_steps=1, best_metric="pos_loss")
+
+
+def test_a_machine_that_only_reads_waits_for_the_one_that_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop_module, "_MOST_SECONDS_TO_SAVE", 0.3)
+    with pytest.raises(ToolkitError, match="no checkpoint of step 5 from the first machine"):
+        loop_module._wait_for_checkpoint(str(tmp_path), 5)
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.get_or_create_global_step()
+        step.load(5, session)
+        tf.train.Saver().save(session, str(tmp_path / "model.ckpt"), 5)
+    loop_module._wait_for_checkpoint(str(tmp_path), 5)
+    with pytest.raises(ToolkitError, match="no checkpoint of step 6"):
+        loop_module._wait_for_checkpoint(str(tmp_path), 6)
