@@ -1,0 +1,191 @@
+"""Recipes: their flags and headers, and that each runs, at toy size, by its header's commands."""
+
+import json
+import re
+from typing import Dict
+
+import numpy as np
+import pytest
+from recipes import EXPECTED, FOLDER, NAMES, PAIRS, ROOT, commands, python, recipe
+from toy_recipes import Toy, depth
+
+PARTS = ["reproduces", "starts from", "hardware", "time", "data", "training"]
+SURE = ["confirmed", "inferred", "unknown, chosen here"]
+
+SHAPES = {  # layers, hidden size, heads, feed-forward size, vocabulary
+    "bert_base": (12, 768, 12, 3072, 21128),
+    "bert_large": (24, 1024, 16, 4096, 21128),
+    "rbt3": (3, 768, 12, 3072, 21128),
+    "rbt4": (4, 768, 12, 3072, 21128),
+    "rbt6": (6, 768, 12, 3072, 21128),
+    "rbtl3": (3, 1024, 16, 4096, 21128),
+    "lert_small": (12, 256, 4, 1024, 21128),
+    "english_bert_large_uncased": (24, 1024, 16, 4096, 30522),
+}
+
+
+_PARSE = """
+import json, runpy, sys
+from absl import flags
+program, *lines = json.load(sys.stdin)
+runpy.run_path(program)
+values = []
+for line in lines:
+    for name in flags.FLAGS:
+        flags.FLAGS[name].unparse()
+    flags.FLAGS([program, *line])
+    values.append({name: flags.FLAGS[name].value for name in flags.FLAGS})
+print(json.dumps(values, default=str))
+"""
+
+
+def parse(part: str, program: str) -> Dict[str, Dict[str, object]]:
+    """The values of all flags of a program, by the commands in the headers."""
+    lines = {
+        name: line[1:] for name in NAMES for line in commands(name, part) if line[0] == program
+    }
+    ran = python("-c", _PARSE, input=json.dumps([program, *lines.values()]))
+    assert ran.returncode == 0, ran.stderr
+    return dict(zip(lines, json.loads(ran.stdout)))
+
+
+@pytest.fixture(scope="module")
+def of_training():
+    """Each recipe's flags of run_pretraining.py. An unknown flag or a bad value fails here."""
+    return parse("training", "run_pretraining.py")
+
+
+@pytest.fixture(scope="module")
+def of_data():
+    """Each recipe's flags of create_pretraining_data_wwm.py."""
+    return parse("data", "create_pretraining_data_wwm.py")
+
+
+def test_every_recipe_is_there():
+    assert sorted(path.stem for path in FOLDER.iterdir()) == NAMES
+    assert all(path.suffix == ".flags" for path in FOLDER.iterdir())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_header_says_all(name):
+    header = recipe(name).header
+    assert [part for part in header if part not in SURE] == PARTS
+    assert [part for part in SURE if part in header] == list(header)[len(PARTS) :]
+    assert {"confirmed", "unknown, chosen here"} <= header.keys()
+    assert all(header.values())
+    lines = (FOLDER / f"{name}.flags").read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith("#") for line in lines) <= 35
+    assert max(map(len, lines)) <= 100
+    assert all(re.fullmatch(r"--[a-z_]+(=\S+)?|#.*|", line) for line in lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_flags_are_of_one_model(name, of_training):
+    values = of_training[name]
+    with open(ROOT / values["bert_config_file"], encoding="utf-8") as file:
+        config = json.load(file)
+    assert config["num_hidden_layers"] == EXPECTED[name].layers
+    assert values["max_seq_length"] <= config["max_position_embeddings"]
+    assert values["do_train"] and values["masking_strategy"]
+    assert values["num_warmup_steps"] < values["num_train_steps"]
+    assert values["num_train_steps"] % values["save_checkpoints_steps"] == 0
+    assert values["save_checkpoints_steps"] % values["iterations_per_loop"] == 0
+    assert values["train_batch_size"] % 8 == 0
+    assert values["max_predictions_per_seq"] >= int(0.145 * values["max_seq_length"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_commands_of_a_header_fit_together(name, of_training, of_data):
+    training, data = of_training[name], of_data[name]
+    for flag in ("max_seq_length", "max_predictions_per_seq"):
+        assert training[flag] == data[flag]
+    assert training["masking_strategy"] == (data["masking_strategy"] or "wwm")
+    assert data["pairing"] in ("nsp", "sop", "contiguous")
+    assert (data["pairing"] == "contiguous") == EXPECTED[name].heads.isdisjoint(PAIRS)
+    assert training["input_file"] == [f"{data['output_file'][0]}-*"]
+    assert training["output_dir"] == f"MODELS/{name}"
+    init = EXPECTED[name].init
+    want = f"MODELS/{init}" if isinstance(init, str) else init and "INIT/bert_model.ckpt"
+    assert training["init_checkpoint"] == want
+    assert ("INIT" in recipe(name).header["starts from"]) == isinstance(init, int)
+
+
+def test_the_corpus_of_lert_is_tagged(of_data):
+    segmenting = parse("data", "scripts/segment_corpus.py")
+    assert sorted(segmenting) == ["lert-base", "lert-large", "lert-small"]
+    for name, values in segmenting.items():
+        assert values["annotate"] == of_data[name]["lert_labels"] == ["pos", "ner", "dep"]
+        assert of_data[name]["input_file"] == [f"{values['output_file'][0]}-*"]
+        assert of_data[name]["segmenter"] == "presegmented"
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_shapes_are_those_of_the_models(name):
+    from bert_wwm.model.bert import BertConfig
+
+    config = BertConfig.from_json_file(str(ROOT / "configs" / f"{name}.json"))
+    shape = (
+        config.num_hidden_layers,
+        config.hidden_size,
+        config.num_attention_heads,
+        config.intermediate_size,
+        config.vocab_size,
+    )
+    assert shape == SHAPES[name]
+    released = {"hidden_act": "gelu", "type_vocab_size": 2, "max_position_embeddings": 512}
+    assert released.items() <= config.to_dict().items()
+    assert config.to_dict()["directionality"] == "bidi"
+    assert config.to_dict()["pooler_type"] == "first_token_transform"
+
+
+def test_every_shape_is_tested():
+    assert sorted(path.stem for path in (ROOT / "configs").glob("*.json")) == sorted(SHAPES)
+
+
+def test_the_table_lists_every_recipe():
+    ran = python("scripts/list_recipes.py")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    head, rule, *rows = ran.stdout.splitlines()
+    assert head.count("|") == rule.count("|")
+    assert [re.match(r"\| \[(.*?)\]", row)[1] for row in rows] == NAMES
+    assert (
+        "| [rbt3](configs/recipes/rbt3.flags) | RBT3 (HFL), 3 layers, 38M parameters | 512 | 384 "
+        "| 1,000,000 | 10,000 | 1e-4 | adamw |"
+    ) in rows
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory, vocab_file: str) -> Toy:
+    return Toy(tmp_path_factory.mktemp("recipes"), vocab_file)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_runs(toy, name):
+    from bert_wwm.compat import tf
+
+    expected = EXPECTED[name]
+    printed = toy.train(name)
+    assert "step 4/4" in printed
+    trained = tf.train.load_checkpoint(str(toy.folder / "MODELS" / name / "model.ckpt-4"))
+    names = set(trained.get_variable_to_shape_map())
+    slot = f"/{recipe(name).flags['optimizer'].replace('adamw', 'adam')}_m"
+    assert any(variable.endswith(slot) for variable in names)
+    weights = {variable for variable in names if not re.search("/(adam|lamb)_[mv]$", variable)}
+    assert {variable[4:] for variable in weights if variable.startswith("cls/")} == expected.heads
+    layers = {found[1] for found in map(re.compile(r".*/layer_(\d+)/").match, weights) if found}
+    assert layers == {str(number) for number in range(depth(name))}
+
+    assert ("Initial weights from" in printed) == (expected.init is not None)
+    if expected.init is None:
+        return
+    start = toy.folder / "MODELS" / str(expected.init)
+    if isinstance(expected.init, int):
+        start = toy.folder / f"init-{expected.init}" / "bert_model.ckpt"
+    before = tf.train.load_checkpoint(str(start))
+    for number in range(depth(name)):
+        kernel = f"bert/encoder/layer_{number}/attention/self/query/kernel"
+        # Four steps of the recipe's rate move a weight by less than a tenth of its deviation.
+        np.testing.assert_allclose(
+            trained.get_tensor(kernel), before.get_tensor(kernel), rtol=0, atol=2e-3
+        )
