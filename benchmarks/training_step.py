@@ -1,0 +1,262 @@
+"""Measures a training step on the CPU: steps a second, CPU time, share of a bare product's rate.
+
+Masked LM and next sentence prediction at RBT3's shape, dropout at work, AdamW over all weights, on
+random ids. Beside the graph of run_pretraining.py runs Hugging Face's BertForPreTraining in
+PyTorch, as people train it: logits at all positions, labels of -100 where nothing is predicted.
+Each is a process of its own with all cores; they take turns, so that the machine's moods hit both
+alike. CPU time, that of all threads, hardly hangs on what else the machine does.
+
+  python benchmarks/training_step.py                         both, and the bare product
+  python benchmarks/training_step.py --models=ours --turns=1
+
+The bare product is what the feed-forward layer multiplies, [B * S, H] x [H, I] in float32, by
+TensorFlow in the process of our step. A step's own floating-point work, with its backward pass
+twice the forward pass and nothing but products of matrices counted:
+
+  3 * (L * B * S * (8 * H^2 + 4 * H * I + 4 * S * H) + B * P * (2 * H^2 + 2 * H * V) + B * 2 * H^2)
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Callable, Dict, Sequence
+
+import numpy as np
+from absl import flags
+
+from bert_wwm.cli import app
+from bert_wwm.core.errors import ToolkitError
+
+FLAGS = flags.FLAGS
+
+MODELS = ("ours", "hugging_face")
+
+flags.DEFINE_multi_enum("models", MODELS, MODELS, "What to measure.")
+flags.DEFINE_integer("turns", 3, "Processes of each kind; the median counts.", lower_bound=1)
+flags.DEFINE_integer("steps", 10, "Measured steps of each process.", lower_bound=1)
+flags.DEFINE_integer("warmup_steps", 3, "Steps before these.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 16, "Examples of a step (B).", lower_bound=1)
+flags.DEFINE_integer("max_seq_length", 128, "Tokens of a sequence (S).", lower_bound=1)
+flags.DEFINE_integer("max_predictions_per_seq", 20, "Predictions of a sequence (P).", lower_bound=1)
+flags.DEFINE_integer("num_hidden_layers", 3, "Layers (L).", lower_bound=1)
+flags.DEFINE_enum("process", None, MODELS, "What a process of the benchmark's own measures.")
+
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+HIDDEN, HEADS, INTERMEDIATE, VOCABULARY = 768, 12, 3072, 21128
+BATCHES = 8  # different ones, over and over
+
+Measured = Dict[str, float]
+
+
+def main(_) -> None:
+    if FLAGS.process:
+        measure = {"ours": measure_ours, "hugging_face": measure_hugging_face}[FLAGS.process]
+        print(json.dumps(measure()))
+        return
+    print(
+        f"{FLAGS.num_hidden_layers} layers, length {FLAGS.max_seq_length}, batch of "
+        f"{FLAGS.batch_size}, {FLAGS.max_predictions_per_seq} predictions, {os.cpu_count()} cores; "
+        f"median of {FLAGS.turns} times {FLAGS.steps} steps\n"
+    )
+    turns = [{model: run_process(model) for model in FLAGS.models} for _ in range(FLAGS.turns)]
+    print(f"{'':<16}{'s a step':>10}{'examples/s':>12}{'CPU s a step':>14}{'MB':>8}")
+    for model in FLAGS.models:
+        wall, cpu, memory = (median_of(turns, model, key) for key in ("wall", "cpu", "memory"))
+        print(f"{model:<16}{wall:>10.3f}{FLAGS.batch_size / wall:>12.2f}{cpu:>14.2f}{memory:>8.0f}")
+    if set(FLAGS.models) == set(MODELS):
+        print("\nours against hugging_face, the median of the turns:", end="")
+        for key, unit in (("wall", "by the clock"), ("cpu", "in CPU time")):
+            ratio = statistics.median(
+                turn["hugging_face"][key] / turn["ours"][key] for turn in turns
+            )
+            print(f" {ratio:.2f} times as fast {unit}", end=";" if key == "wall" else "\n")
+    if "ours" in FLAGS.models:
+        print_share(turns)
+
+
+def print_share(turns: Sequence[Dict[str, Measured]]) -> None:
+    """Prints how fast our step does its floating-point work, and the bare product does its own."""
+    print(f"\nours: {step_work() / 1e9:.0f} GFLOP a step")
+    for key, second in (("wall", "second"), ("cpu", "CPU second")):
+        rate = step_work() / median_of(turns, "ours", key)
+        bare = product_work() / median_of(turns, "ours", f"product_{key}")
+        share = statistics.median(
+            step_work() / turn["ours"][key] * turn["ours"][f"product_{key}"] / product_work()
+            for turn in turns
+        )
+        print(f"{rate / 1e9:.0f} GFLOP a {second}, the bare product {bare / 1e9:.0f}: {share:.0%}")
+
+
+def median_of(turns: Sequence[Dict[str, Measured]], model: str, key: str) -> float:
+    return statistics.median(turn[model][key] for turn in turns)
+
+
+def run_process(model: str) -> Measured:
+    """Measures in a process of its own, with this one's flags."""
+    shape = ("steps", "warmup_steps", "batch_size", "max_seq_length", "num_hidden_layers")
+    process = subprocess.run(
+        [
+            sys.executable,
+            os.path.realpath(__file__),
+            f"--process={model}",
+            *(f"--{flag}={FLAGS[flag].value}" for flag in (*shape, "max_predictions_per_seq")),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    )
+    if process.returncode:
+        raise ToolkitError(f"{model} ended with status {process.returncode}:\n{process.stderr}")
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def step_work() -> float:
+    """Floating-point operations of our step; the formula is this file's docstring's."""
+    batch, length, predictions = (
+        FLAGS.batch_size,
+        FLAGS.max_seq_length,
+        FLAGS.max_predictions_per_seq,
+    )
+    layer = 8 * HIDDEN**2 + 4 * HIDDEN * INTERMEDIATE + 4 * length * HIDDEN
+    prediction = 2 * HIDDEN**2 + 2 * HIDDEN * VOCABULARY
+    encoder = FLAGS.num_hidden_layers * batch * length * layer
+    return 3 * (encoder + batch * predictions * prediction + batch * 2 * HIDDEN**2)
+
+
+def product_work() -> float:
+    """Floating-point operations of the bare product."""
+    return 2 * FLAGS.batch_size * FLAGS.max_seq_length * HIDDEN * INTERMEDIATE
+
+
+def make_batches() -> Dict[str, np.ndarray]:
+    """Random features under the records' names, of shape [BATCHES, B, ...]."""
+    rng = np.random.default_rng(1)
+    batch, length, predictions = (
+        FLAGS.batch_size,
+        FLAGS.max_seq_length,
+        FLAGS.max_predictions_per_seq,
+    )
+    tokens, predicted = (BATCHES, batch, length), (BATCHES, batch, predictions)
+    positions = rng.permuted(np.broadcast_to(np.arange(length), tokens), axis=-1)
+    return {
+        "input_ids": rng.integers(VOCABULARY, size=tokens, dtype=np.int32),
+        "input_mask": np.ones(tokens, np.int32),
+        "segment_ids": np.arange(length, dtype=np.int32) * 2 // length + np.zeros(tokens, np.int32),
+        "masked_lm_positions": np.sort(positions[..., :predictions]).astype(np.int32),
+        "masked_lm_ids": rng.integers(VOCABULARY, size=predicted, dtype=np.int32),
+        "masked_lm_weights": np.ones(predicted, np.float32),
+        "next_sentence_labels": rng.integers(2, size=(BATCHES, batch, 1), dtype=np.int32),
+    }
+
+
+def measure_ours() -> Measured:
+    """Our step, and the rate of the bare product before and after it."""
+    from bert_wwm.compat import tf
+    from bert_wwm.model.bert import BertConfig
+    from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
+    from bert_wwm.train.objective import Objective
+
+    tf.disable_eager_execution()
+    config = BertConfig.from_dict(model_shape()).with_gelu("erf")
+    objective = Objective(("masked_lm", "next_sentence"))
+    settings = PretrainingSettings(
+        learning_rate=1e-4,
+        num_train_steps=100_000,
+        num_warmup_steps=0,
+        train_batch_size=FLAGS.batch_size,
+    )
+    dataset = tf.data.Dataset.from_tensor_slices(make_batches()).repeat()
+    features = tf.data.make_one_shot_iterator(dataset).get_next()
+    with tempfile.TemporaryDirectory() as folder:
+        spec = pretraining_model_fn(config, objective, settings, log=None)(
+            features, None, tf.estimator.ModeKeys.TRAIN, {"model_dir": folder}
+        )
+    left, right = (
+        tf.get_variable(name, shape, trainable=False, initializer=tf.ones_initializer())
+        for name, shape in (
+            ("left", [FLAGS.batch_size * FLAGS.max_seq_length, HIDDEN]),
+            ("right", [HIDDEN, INTERMEDIATE]),
+        )
+    )
+    product = tf.matmul(left, right).op
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        before = time_steps(lambda: session.run(product), 30)
+        measured = time_steps(lambda: session.run([spec.train_op, spec.loss]), FLAGS.steps)
+        after = time_steps(lambda: session.run(product), 30)
+    for key in ("wall", "cpu"):
+        measured[f"product_{key}"] = (before[key] + after[key]) / 2
+    return measured
+
+
+def measure_hugging_face() -> Measured:
+    """BertForPreTraining's step."""
+    import torch
+    import transformers
+
+    batches = {name: torch.from_numpy(value).long() for name, value in make_batches().items()}
+    labels = torch.full_like(batches["input_ids"], -100)
+    labels.scatter_(-1, batches["masked_lm_positions"], batches["masked_lm_ids"])
+    model = transformers.BertForPreTraining(transformers.BertConfig(**model_shape()))
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
+    state = {"step": 0}
+
+    def step() -> None:
+        index = state["step"] % BATCHES
+        state["step"] += 1
+        optimizer.zero_grad()
+        loss = model(
+            input_ids=batches["input_ids"][index],
+            attention_mask=batches["input_mask"][index],
+            token_type_ids=batches["segment_ids"][index],
+            labels=labels[index],
+            next_sentence_label=batches["next_sentence_labels"][index],
+        ).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss.item()
+
+    return time_steps(step, FLAGS.steps)
+
+
+def model_shape() -> Dict[str, int]:
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": FLAGS.num_hidden_layers,
+        "num_attention_heads": HEADS,
+        "intermediate_size": INTERMEDIATE,
+    }
+
+
+def time_steps(step: Callable[[], object], number: int) -> Measured:
+    """Runs a step over and over.
+
+    Returns:
+        ``wall`` and ``cpu``: seconds of a step by the clock and of all threads, the medians;
+        ``memory``: the most MB that the process has had in memory.
+    """
+    for _ in range(FLAGS.warmup_steps):
+        step()
+    walls, cpus = [], []
+    for _ in range(number):
+        wall, cpu = time.perf_counter(), time.process_time()
+        step()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return {
+        "wall": statistics.median(walls),
+        "cpu": statistics.median(cpus),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+if __name__ == "__main__":
+    app.run(main)
