@@ -7,7 +7,8 @@ eval_results.txt in --output_dir.
 
 Killed at any moment and started again with the same command, it goes on from the last checkpoint,
 and on one machine's CPU ends in the very weights of a run that was never stopped. SIGTERM saves
-first. configs/recipes holds the flags of each model of the family.
+first: on a TPU at the end of the running loop; not with --distribution_strategy=multi_worker.
+configs/recipes holds the flags of each model of the family.
 
 Example:
   python run_pretraining.py --input_file=records/wiki.tfrecord --output_dir=models/wiki \\
@@ -92,7 +93,7 @@ flags.DEFINE_integer(
     "num_accumulation_steps",
     1,
     "Parts in which each device works its examples of a step off, one after the other, where they "
-    "don't fit into its memory at once. The step is the same up to rounding.",
+    "don't fit into its memory at once. The step is the same up to rounding, but for dropout.",
     lower_bound=1,
 )
 flags.DEFINE_integer("eval_batch_size", 8, "Examples of an evaluation step.", lower_bound=1)
@@ -171,8 +172,10 @@ def main(_) -> None:
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.checks import check_records
     from bert_wwm.train.estimator import Estimators
+    from bert_wwm.train.hooks import not_finite
     from bert_wwm.train.loop import Loop
     from bert_wwm.train.model_fn import pretraining_model_fn
+    from bert_wwm.train.tpu_summaries import step_not_finite
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
@@ -188,17 +191,23 @@ def main(_) -> None:
         eval_records = Records(FLAGS.eval_input_file, config)
         eval_records.check_same_kind(train_records)
     objective = objective_for(train_records)
+    check_best_metric(objective)
     machine = machine_from_flags()
     speaker = log if machine.is_chief() else None
     model_fn = pretraining_model_fn(config, objective, settings_from_flags(), speaker)
     estimators = Estimators(model_fn, machine)
+    if FLAGS.do_train:
+        estimators.check_batch_size()
     files.make_folder(FLAGS.output_dir)
     try:
         if FLAGS.do_train:
             train(Loop(estimators, log), estimators, train_records, eval_records)
         if FLAGS.do_eval and machine.is_chief():
             evaluate_at_the_end(estimators, eval_records)
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        step = step_not_finite(error)
+        if step is not None:
+            raise not_finite(step, FLAGS.output_dir) from None
         for records in (train_records, eval_records):  # says which file, and where
             check_records(records.paths, records.schema, config.vocab_size)
         raise
@@ -306,6 +315,16 @@ def objective_for(records):
     return Objective(heads, lert_ramps(heads, FLAGS.num_train_steps, integers_of("lert_end_steps")))
 
 
+def check_best_metric(objective) -> None:
+    known = ["loss"]
+    known += [f"{head}_{what}" for head in objective.heads for what in ("loss", "accuracy")]
+    if FLAGS.best_metric not in known:
+        raise ConfigError(
+            f"--best_metric={FLAGS.best_metric}: unknown; known for these records: "
+            f"{', '.join(known)}"
+        )
+
+
 def settings_from_flags():
     from bert_wwm.train.model_fn import PretrainingSettings
 
@@ -359,9 +378,10 @@ def write_summary(summary) -> None:
     """Leaves training_summary.json and learning_curve.png."""
     from bert_wwm.report.curves import plot_learning_curve, read_scalars
 
-    text = json.dumps(dataclasses.asdict(summary), indent=2) + "\n"
-    files.write_text(in_output_dir("training_summary.json"), text)
     curves = read_scalars(FLAGS.output_dir)
+    skipped = sum(int(number) for _, number in curves.get("skipped", ()))
+    values = {**dataclasses.asdict(summary), "skipped_steps": skipped}
+    files.write_text(in_output_dir("training_summary.json"), json.dumps(values, indent=2) + "\n")
     if not any(name.endswith("_loss") for name in curves):
         return
     try:

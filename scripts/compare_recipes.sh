@@ -7,10 +7,11 @@
 # needs gensim for MacBERT's similar words (pip install -e ".[similar-words]"). Sequences are pairs
 # of segments that follow each other, without a loss on the pair, so only the masking differs.
 # Prints for each strategy the held-out loss of its own task, and of the masked language model on
-# whole words masked by [MASK] alike for all, as mean and spread (highest less lowest) over the
-# seeds. PERT has no masked language model. Killed, it goes on where it was.
+# whole words masked by [MASK] alike for all, as mean (lowest to highest) over the seeds. PERT has
+# no masked language model. Killed, it goes on where it was.
 #
-# NUM_TRAIN_STEPS (2000), SEEDS ("1 2 3") and STRATEGIES in the environment change the size.
+# NUM_TRAIN_STEPS (2000), SEEDS ("1 2 3") and STRATEGIES in the environment change the size. Each
+# number of steps has models of its own in OUTPUT_DIR.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -62,6 +63,10 @@ records() { # strategy part
     --dupe_factor=1 "${VOCAB[@]}" "${SHAPE[@]}" "${flags[@]}"
 }
 
+model_folder() { # strategy seed
+  echo "$OUT/$1-$STEPS-steps-$2"
+}
+
 evaluate() { # model strategy-of-the-records
   python run_pretraining.py --do_eval --input_file="$OUT/heldout.$2.tfrecord" --output_dir="$1" \
     --bert_config_file="$DEMO/bert_config.json" "${SHAPE[@]}" --eval_batch_size=64 \
@@ -74,7 +79,7 @@ for strategy in "${STRATEGIES[@]}"; do
   records "$strategy" train
   records "$strategy" heldout
   for seed in "${SEEDS[@]}"; do
-    model=$OUT/$strategy-$seed
+    model=$(model_folder "$strategy" "$seed")
     python run_pretraining.py --do_train --input_file="$OUT/train.$strategy.tfrecord" \
       --output_dir="$model" --bert_config_file="$DEMO/bert_config.json" "${SHAPE[@]}" \
       --train_batch_size=64 --num_train_steps="$STEPS" --num_warmup_steps=$((STEPS / 20)) \
@@ -84,23 +89,37 @@ for strategy in "${STRATEGIES[@]}"; do
   done
 done
 
-summary() { # strategy records measure: mean and spread over the seeds
+summary() { # strategy records measure: mean (lowest to highest) over the seeds
   local files=()
-  for seed in "${SEEDS[@]}"; do files+=("$OUT/$1-$seed/on_$2.txt"); done
+  for seed in "${SEEDS[@]}"; do files+=("$(model_folder "$1" "$seed")/on_$2.txt"); done
   awk -v measure="$3" '
-    $1 == measure { n += 1; sum += $3; if (n == 1 || $3 < low) low = $3; if (n == 1 || $3 > high) high = $3 }
-    END { printf "%.3f +- %.3f", sum / n, high - low }' "${files[@]}"
+    $1 == measure {
+      n += 1
+      sum += $3
+      if (n == 1 || $3 < low) low = $3
+      if (n == 1 || $3 > high) high = $3
+    }
+    END {
+      if (n != ARGC - 1) {
+        print "compare_recipes.sh: error: " measure " is not in each of the results" > "/dev/stderr"
+        exit 1
+      }
+      printf "%.3f (%.3f to %.3f)", sum / n, low, high
+    }' "${files[@]}"
 }
 
 echo
-echo "$STEPS steps of 64 sequences of 32 tokens, ${#SEEDS[@]} seed(s): mean +- spread"
-printf '%-10s %-18s %-18s %-18s\n' masking "own task, loss" "whole words, loss" "accuracy"
+echo "$STEPS steps of 64 sequences of 32 tokens, ${#SEEDS[@]} seed(s): mean (lowest to highest)"
+printf '%-10s %-24s %-24s %s\n' masking "own task, loss" "whole words, loss" "accuracy"
 for strategy in "${STRATEGIES[@]}"; do
-  row=("$(summary "$strategy" "$strategy" "$([[ $strategy == pert ]] && echo position_loss || echo masked_lm_loss)")")
   if [[ $strategy == pert ]]; then
-    row+=(- -)
+    own_loss=$(summary pert pert position_loss)
+    words_loss=-
+    accuracy=-
   else
-    row+=("$(summary "$strategy" wwm masked_lm_loss)" "$(summary "$strategy" wwm masked_lm_accuracy)")
+    own_loss=$(summary "$strategy" "$strategy" masked_lm_loss)
+    words_loss=$(summary "$strategy" wwm masked_lm_loss)
+    accuracy=$(summary "$strategy" wwm masked_lm_accuracy)
   fi
-  printf '%-10s %-18s %-18s %-18s\n' "$strategy" "${row[@]}"
+  printf '%-10s %-24s %-24s %s\n' "$strategy" "$own_loss" "$words_loss" "$accuracy"
 done

@@ -16,10 +16,13 @@ _INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
 _FILE = re.compile(r"^\.?(model\.ckpt-\d+|best\.json|checkpoint)\.")
 _TEMPORARY = ".tmp"  # the ending of files.atomic_path
 _BROKEN = "broken"
+_CHUNK_BYTES = 1 << 24
 _BEST = "best"
 
 
-def newest_readable(output_dir: str, log: Callable[[str], None]) -> Optional[str]:
+def newest_readable(
+    output_dir: str, log: Callable[[str], None], repair: bool = True
+) -> Optional[str]:
     """Returns the prefix of the newest checkpoint of a training that is whole.
 
     That is the one which the folder's ``checkpoint`` file names, or where that can't be read or
@@ -32,6 +35,8 @@ def newest_readable(output_dir: str, log: Callable[[str], None]) -> Optional[str
         output_dir: the training's folder, local or in a bucket; it may be missing.
         log: takes a line for each broken checkpoint, and one for a ``checkpoint`` file that names
             none.
+        repair: whether to change the folder; without it only the choice is made, for machines that
+            read what another one writes.
 
     Returns:
         The prefix of the checkpoint's files; None where the folder has none.
@@ -39,14 +44,15 @@ def newest_readable(output_dir: str, log: Callable[[str], None]) -> Optional[str
     Raises:
         CheckpointError: the folder has checkpoints, and all are broken; or it has none, and its
             ``checkpoint`` file names one of another folder.
+        tf.errors.OpError: a bucket can't be reached.
     """
     state = _join(output_dir, "checkpoint")
     names = _checkpoints(output_dir)
     named = _named(output_dir)
     if not names:
-        if named is None:
+        if named is None and repair:
             files.remove(state)  # unreadable: TensorFlow would stumble over it
-        elif tf.train.checkpoint_exists(named):
+        elif named is not None and tf.train.checkpoint_exists(named):
             raise CheckpointError(
                 f"{state}: names {named} of another folder; expected one of this folder, or "
                 f"--init_checkpoint={named}"
@@ -61,8 +67,11 @@ def newest_readable(output_dir: str, log: Callable[[str], None]) -> Optional[str
         try:
             check_readable(prefix)
         except CheckpointError as error:
+            _read_bytes(output_dir, name)
             broken[name] = str(error)
             continue
+        if not repair:
+            return prefix
         if not _is_named(output_dir, name):
             _write_state(output_dir, name, [n for n in names if n != name and n not in broken])
         for other, reason in broken.items():
@@ -247,6 +256,14 @@ def _files_of(folder: str, name: str) -> List[str]:
         if file.startswith(f"{name}.") and not file.endswith(_TEMPORARY)
     ]
     return sorted(found, key=lambda file: (file.endswith(".index"), file))
+
+
+def _read_bytes(folder: str, name: str) -> None:
+    """Reads a checkpoint's files: a bucket that can't be reached raises here, a broken file not."""
+    for file in _files_of(folder, name):
+        with tf.gfile.GFile(_join(folder, file), "rb") as stream:
+            while stream.read(_CHUNK_BYTES):
+                pass
 
 
 def _set_aside(folder: str, name: str) -> None:

@@ -53,14 +53,22 @@ class Machine:
     num_tpu_cores: int = 8
 
     def is_chief(self) -> bool:
-        """Whether this process writes the checkpoints, and evaluates."""
+        """Whether this process writes the checkpoints, and evaluates.
+
+        Raises:
+            ConfigError: TF_CONFIG is needed and missing, or broken.
+        """
         if self.distribution_strategy != "multi_worker":
             return True
-        cluster = json.loads(os.environ.get("TF_CONFIG", "{}"))
-        task = cluster.get("task", {})
-        if "chief" in cluster.get("cluster", {}):
-            return task.get("type") == "chief"
-        return task.get("index") == 0
+        try:
+            config = json.loads(os.environ["TF_CONFIG"])
+            workers = "chief" if "chief" in config["cluster"] else "worker"
+            return (config["task"]["type"], config["task"]["index"]) == (workers, 0)
+        except (KeyError, TypeError, ValueError):
+            raise ConfigError(
+                "--distribution_strategy=multi_worker: the environment variable TF_CONFIG is "
+                "missing or broken; expected JSON of the cluster and of this process's task in it"
+            ) from None
 
 
 class Estimators:
@@ -73,9 +81,6 @@ class Estimators:
     Attributes:
         machine: the same.
         num_replicas: devices that share the examples of a step.
-
-    Raises:
-        ConfigError: the batch can't be divided among the devices.
     """
 
     def __init__(self, model_fn: Callable[..., Any], machine: Machine):
@@ -86,7 +91,6 @@ class Estimators:
             self.num_replicas = machine.num_tpu_cores
         elif self._strategy:
             self.num_replicas = self._strategy.num_replicas_in_sync
-        _check_batch_size(machine, self.num_replicas)
         self._spread = self._distributed_estimator(model_fn) if self._strategy else None
         # Only training is spread over replicas; evaluation takes one device, or the TPU, and no
         # part in a cluster.
@@ -94,6 +98,17 @@ class Estimators:
         self._single = self._tpu_estimator(model_fn)
         if cluster is not None:
             os.environ["TF_CONFIG"] = cluster
+
+    def check_batch_size(self) -> None:
+        """Raises ConfigError where the devices can't share the examples of a step evenly."""
+        machine = self.machine
+        parts = self.num_replicas * machine.num_accumulation_steps
+        if machine.train_batch_size % parts:
+            raise ConfigError(
+                f"--train_batch_size={machine.train_batch_size} can't be divided evenly by "
+                f"{self.num_replicas} device(s) x {machine.num_accumulation_steps} accumulation "
+                f"step(s); expected a multiple of {parts}"
+            )
 
     def train(
         self,
@@ -179,23 +194,8 @@ def _strategy(name: Optional[str]) -> Optional["tf.distribute.Strategy"]:
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     if name == "multi_worker":
-        if "TF_CONFIG" not in os.environ:
-            raise ConfigError(
-                "--distribution_strategy=multi_worker: the environment variable TF_CONFIG is "
-                "missing; expected the cluster and this process's place in it"
-            )
         return tf.distribute.experimental.MultiWorkerMirroredStrategy()
     return None
-
-
-def _check_batch_size(machine: Machine, num_replicas: int) -> None:
-    parts = num_replicas * machine.num_accumulation_steps
-    if machine.train_batch_size % parts:
-        raise ConfigError(
-            f"--train_batch_size={machine.train_batch_size} can't be divided evenly by "
-            f"{num_replicas} device(s) x {machine.num_accumulation_steps} accumulation step(s); "
-            f"expected a multiple of {parts}"
-        )
 
 
 def _xla_config() -> "tf.ConfigProto":

@@ -12,7 +12,7 @@ from bert_wwm.core.progress import duration
 
 
 class ProgressHook(tf.train.SessionRunHook):
-    """Every N steps a line, and the same scalars for TensorBoard; a watch on the loss.
+    """Every N steps, and at the end, a line and the same scalars for TensorBoard; a watch.
 
     Values are means over the steps since the line before, the learning rate is that of the last
     step, the speed is that of the steps since the line before.
@@ -71,22 +71,23 @@ class ProgressHook(tf.train.SessionRunHook):
         self._step += 1
         self._seen.append(run_values.results)
         if run_values.results["skipped"] and self._stop_on_nan:
-            raise ToolkitError(
-                f"step {self._step:,}: the loss or its gradients are no finite numbers; the last "
-                f"good checkpoint is {tf.train.latest_checkpoint(self._output_dir)}. A lower "
-                "--learning_rate may help; --stop_on_nan=False passes such steps over"
-            )
+            raise not_finite(self._step, self._output_dir)
         if self._step % self._every_steps == 0 or self._step == self._num_train_steps:
-            if self._log:
-                self._report(self._log)
-            self._seen = []
-            self._since = time.monotonic()
+            self._report()
 
     def end(self, session: tf.Session) -> None:
+        if self._seen:
+            self._report()
         if self._log:
             self._writer.flush()
 
-    def _report(self, log: Callable[[str], None]) -> None:
+    def _report(self) -> None:
+        if self._log:
+            self._write(self._log)
+        self._seen = []
+        self._since = time.monotonic()
+
+    def _write(self, log: Callable[[str], None]) -> None:
         speed = len(self._seen) / (time.monotonic() - self._since)
         good = [step for step in self._seen if not step["skipped"]]
         values = {name: _mean(step[name] for step in good) for name in self._scalars}
@@ -114,6 +115,15 @@ class ProgressHook(tf.train.SessionRunHook):
         return "  ".join([*parts, f"{duration(left)} left"])
 
 
+def not_finite(step: int, output_dir: str) -> ToolkitError:
+    """The error of a step that changed nothing."""
+    return ToolkitError(
+        f"step {step:,}: the loss or its gradients are no finite numbers; the last good checkpoint "
+        f"is {tf.train.latest_checkpoint(output_dir)}. A lower --learning_rate may help; "
+        "--stop_on_nan=False passes such steps over"
+    )
+
+
 def head_results(values: Dict[str, float]) -> List[str]:
     """Returns each head's loss (nats) and accuracy, as in ``masked_lm 6.3403 (5.73 %)``."""
     heads = [name[: -len("_loss")] for name in values if name.endswith("_loss")]
@@ -131,7 +141,8 @@ def _mean(values: Any) -> float:
 class StopOnSignal(tf.train.SessionRunHook):
     """Lets SIGTERM end the training behind the step that is running, with a checkpoint.
 
-    Cloud machines that are about to be taken away send it.
+    Cloud machines that are about to be taken away send it. On a TPU the steps of a loop run to its
+    end first. A second SIGTERM ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -151,3 +162,4 @@ class StopOnSignal(tf.train.SessionRunHook):
 
     def _receive(self, signum: int, frame: Any) -> None:
         self.received = True
+        signal.signal(signal.SIGTERM, self._before)

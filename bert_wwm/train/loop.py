@@ -73,11 +73,7 @@ class Loop:
         output_dir = self._machine.output_dir
         # Of the machines of a cluster one writes; the others read.
         chief = self._machine.is_chief()
-        checkpoint = (
-            newest_readable(output_dir, self._log)
-            if chief
-            else tf.train.latest_checkpoint(output_dir)
-        )
+        checkpoint = newest_readable(output_dir, self._log, repair=chief)
         first = step_of(checkpoint) if checkpoint else 0
         summary = Summary(first, first, num_train_steps, checkpoint=checkpoint)
         best = None

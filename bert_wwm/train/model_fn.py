@@ -102,7 +102,11 @@ def pretraining_model_fn(
         hooks: List[tf.train.SessionRunHook] = []
         outside = None
         if settings.use_tpu:  # hooks can't see into a TPU's loop
-            outside = host_call(scalars, model_dir, settings.log_every_steps, settings.stop_on_nan)
+            with tf.control_dependencies([step.train_op]):
+                count = tf.identity(tf.train.get_global_step().read_value())
+            outside = host_call(
+                scalars, count, model_dir, settings.log_every_steps, settings.stop_on_nan
+            )
         else:
             tokens = settings.train_batch_size * features["input_ids"].shape.as_list()[1]
             hooks.append(
@@ -132,7 +136,8 @@ def pretraining_model_fn(
         latest, scaffold_fn = _start(model_dir, settings, False, log)
         if latest:
             _check_own(latest, tf.trainable_variables())
-        weights = objective.weights(tf.train.get_or_create_global_step())
+        # All count in full, at whatever step: evaluations of a training are compared.
+        weights = dict.fromkeys(objective.heads, 1.0)
         return tf.estimator.tpu.TPUEstimatorSpec(
             mode=tf.estimator.ModeKeys.EVAL,
             loss=sums(predictions, objective.totals(features), weights)["loss"],

@@ -226,7 +226,7 @@ def lert_ramps(
     tasks: List[str] = [task for task in _LERT_SHARES if task in names]
     if end_steps is None:
         return {task: max(1, round(_LERT_SHARES[task] * num_train_steps)) for task in tasks}
-    if len(end_steps) != len(tasks) or min(end_steps) < 1:
+    if not tasks or len(end_steps) != len(tasks) or min(end_steps) < 1:
         raise ConfigError(
             f"--lert_end_steps has {len(end_steps)} number(s) of steps; expected one above 0 for "
             f"each of the records' labels, {', '.join(tasks) or 'of which there are none'}"

@@ -1,24 +1,38 @@
 """What goes out of a TPU's loop while it runs: scalars for TensorBoard, and a watch on the loss."""
 
-from typing import Callable, Dict, List, Tuple
+import re
+from typing import Callable, Dict, List, Optional, Tuple
 
 from bert_wwm.compat import tf
 
 HostCall = Tuple[Callable[..., List[tf.Operation]], Dict[str, tf.Tensor]]
 
 
+_NOT_FINITE = "no finite numbers at step"
+
+
+def step_not_finite(error: "tf.errors.InvalidArgumentError") -> Optional[int]:
+    """Returns the step that the host stopped the training at; None for any other error."""
+    found = re.search(rf"{_NOT_FINITE}\]?\W*(\d+)", error.message)
+    return int(found.group(1)) if found else None
+
+
 def host_call(
-    scalars: Dict[str, tf.Tensor], output_dir: str, every_steps: int, stop_on_nan: bool
+    scalars: Dict[str, tf.Tensor],
+    step: tf.Tensor,
+    output_dir: str,
+    every_steps: int,
+    stop_on_nan: bool,
 ) -> HostCall:
     """Returns a TPUEstimatorSpec's ``host_call``: a function for the host, and its Tensors.
 
     Args:
         scalars: float32 scalars by name, of one core; ``skipped`` is 1 where the step was none.
+        step: integer scalar, the number of steps after this one.
         output_dir: where TensorBoard's events go.
         every_steps: steps between two entries.
         stop_on_nan: end the training where a step is skipped.
     """
-    step = tf.train.get_or_create_global_step()
     # Cores' values are put together along the first dimension; a TPU has no int64.
     tensors = {name: tf.reshape(value, [1]) for name, value in scalars.items()}
     tensors["step"] = tf.reshape(tf.cast(step, tf.int32), [1])
@@ -28,8 +42,7 @@ def host_call(
         means = {name: tf.reduce_mean(values) for name, values in of_cores.items()}
         checks = []
         if stop_on_nan:
-            message = "the loss or the gradients are no finite numbers at step"
-            checks.append(tf.debugging.Assert(means["skipped"] <= 0.0, [message, step]))
+            checks.append(tf.debugging.Assert(means["skipped"] <= 0.0, [_NOT_FINITE, step]))
         with tf.control_dependencies(checks):
             step = tf.identity(step)
         v2 = tf.compat.v2.summary

@@ -124,6 +124,9 @@ def test_it_starts_again_until_it_ends_well(machine):
     "words",
     [
         "run_pretraining.py: error: gs://b/r-*: no such file",
+        "run_pretraining.py: error: step 13: the loss or its gradients are no finite numbers; the "
+        "last good checkpoint is gs://b/rbt3/model.ckpt-10. A lower --learning_rate may help; "
+        "--stop_on_nan=False passes such steps over",
         "FATAL Flags parsing error: Unknown command line flag 'lr'",
         "ModuleNotFoundError: No module named 'tensorflow'",
     ],

@@ -46,10 +46,24 @@ def test_one_of_a_cluster_is_the_chief(tmp_path, monkeypatch, cluster, task, is_
     assert machine(tmp_path, distribution_strategy="mirrored").is_chief()
 
 
-def test_several_machines_need_to_be_listed(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "place",
+    [
+        None,
+        "",
+        "worker 0",
+        "[]",
+        json.dumps({"cluster": TWO}),
+        json.dumps({"cluster": TWO, "task": {"type": "worker"}}),
+        json.dumps({"cluster": None, "task": {"type": "worker", "index": 0}}),
+    ],
+)
+def test_several_machines_need_to_be_listed(tmp_path, monkeypatch, place):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(ConfigError, match="the environment variable TF_CONFIG is missing"):
-        Estimators(no_model, machine(tmp_path, distribution_strategy="multi_worker"))
+    if place is not None:
+        monkeypatch.setenv("TF_CONFIG", place)
+    with pytest.raises(ConfigError, match="variable TF_CONFIG is missing or broken; expected JSON"):
+        machine(tmp_path, distribution_strategy="multi_worker").is_chief()
 
 
 @pytest.mark.parametrize(
@@ -71,15 +85,22 @@ def test_several_machines_need_to_be_listed(tmp_path, monkeypatch):
     ],
 )
 def test_batches_that_the_devices_cannot_share_are_refused(tmp_path, changes, message):
+    estimators = Estimators(no_model, machine(tmp_path, **changes))
     with pytest.raises(ConfigError, match=message):
-        Estimators(no_model, machine(tmp_path, **changes))
+        estimators.check_batch_size()
     assert not (tmp_path / "model").exists()
 
 
-def test_batches_that_fit(tmp_path):
-    assert Estimators(no_model, machine(tmp_path, num_accumulation_steps=32)).num_replicas == 1
-    mirrored = machine(tmp_path, distribution_strategy="mirrored")
-    assert Estimators(no_model, mirrored).num_replicas == 1
-    on_tpu = machine(tmp_path, use_tpu=True, master="grpc://localhost:1", num_accumulation_steps=4)
-    assert Estimators(no_model, on_tpu).num_replicas == 8
+@pytest.mark.parametrize(
+    "changes, num_replicas",
+    [
+        ({"num_accumulation_steps": 32}, 1),
+        ({"distribution_strategy": "mirrored"}, 1),
+        ({"use_tpu": True, "master": "grpc://localhost:1", "num_accumulation_steps": 4}, 8),
+    ],
+)
+def test_batches_that_fit(tmp_path, changes, num_replicas):
+    estimators = Estimators(no_model, machine(tmp_path, **changes))
+    estimators.check_batch_size()
+    assert estimators.num_replicas == num_replicas
     assert not (tmp_path / "model").exists()

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -229,14 +231,26 @@ def test_a_metric_that_no_evaluation_gives_is_refused(paths, tmp_path):
         training.run(eval_every_steps=1, best_metric="pos_loss")
 
 
-def test_a_machine_that_only_reads_waits_for_the_one_that_writes(tmp_path, monkeypatch):
+def save(folder, step):
+    """Writes a checkpoint that holds nothing but the step."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.get_or_create_global_step().load(step, session)
+        tf.train.Saver().save(session, str(folder / "model.ckpt"), step)
+
+
+def test_a_machine_that_only_reads_waits_for_the_one_that_writes(tmp_path):
+    begun = time.monotonic()
+    writer = threading.Timer(0.3, save, [tmp_path, 5])
+    writer.start()
+    loop_module._wait_for_checkpoint(str(tmp_path), 5)
+    assert time.monotonic() - begun >= 0.3
+    writer.join()
+
+
+def test_a_machine_that_only_reads_does_not_wait_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(loop_module, "_MOST_SECONDS_TO_SAVE", 0.3)
     with pytest.raises(ToolkitError, match="no checkpoint of step 5 from the first machine"):
         loop_module._wait_for_checkpoint(str(tmp_path), 5)
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.get_or_create_global_step()
-        step.load(5, session)
-        tf.train.Saver().save(session, str(tmp_path / "model.ckpt"), 5)
-    loop_module._wait_for_checkpoint(str(tmp_path), 5)
+    save(tmp_path, 5)
     with pytest.raises(ToolkitError, match="no checkpoint of step 6"):
         loop_module._wait_for_checkpoint(str(tmp_path), 6)

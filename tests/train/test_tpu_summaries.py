@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bert_wwm.compat import tf
-from bert_wwm.train.tpu_summaries import host_call
+from bert_wwm.train.tpu_summaries import host_call, step_not_finite
 
 CORES = 8
 
@@ -13,7 +13,8 @@ def run_host(output_dir, steps, stop_on_nan=True, skipped=lambda step: 0.0):
     """Feeds steps to the host's function, each core's loss being the step and its number."""
     with tf.Graph().as_default() as graph:
         scalars = {"loss": tf.constant(0.0), "skipped": tf.constant(0.0)}
-        on_host, tensors = host_call(scalars, str(output_dir), 10, stop_on_nan)
+        step = tf.constant(0, tf.int64)
+        on_host, tensors = host_call(scalars, step, str(output_dir), 10, stop_on_nan)
         assert {name: tensor.shape.as_list() for name, tensor in tensors.items()} == {
             "loss": [1],
             "skipped": [1],
@@ -57,8 +58,15 @@ def test_the_means_of_the_cores_are_written_every_n_steps(tmp_path):
 
 
 def test_a_skipped_step_ends_the_training(tmp_path):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="no finite numbers at step"):
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         run_host(tmp_path, range(1, 36), skipped=lambda step: step == 17)
+    assert step_not_finite(raised.value) == 17
+    assert entries(tmp_path)["loss"] == [(10, 13.5)]
+
+
+def test_other_errors_are_no_skipped_steps():
+    error = tf.errors.InvalidArgumentError(None, None, "Key: input_ids.  Can't parse step 17")
+    assert step_not_finite(error) is None
 
 
 def test_skipped_steps_are_counted_where_they_may_be(tmp_path):
