@@ -23,7 +23,8 @@ class TrainStep(NamedTuple):
         gradient_norm: float32 scalar, the global norm before clipping; on a TPU that of this core.
         finite: bool scalar; where loss or gradients are not finite numbers, the step changes no
             weight and no slot.
-        trust_ratios: LAMB's, float32 of shape [variables]; None where the optimizer has none.
+        trust_ratios: LAMB's, float32 of shape [variables]; None where the optimizer has none. Of
+            several replicas the first has those of all copies, the others None.
     """
 
     train_op: tf.Operation
