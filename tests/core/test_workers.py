@@ -9,7 +9,7 @@ import time
 import pytest
 
 from bert_wwm.core.errors import DataError, ToolkitError
-from bert_wwm.data.workers import map_blocks
+from bert_wwm.core.workers import map_blocks
 from bert_wwm.text.blocks import Block
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -113,7 +113,7 @@ def test_as_many_workers_as_are_wanted():
 
 _PARENT = """
 import sys
-from bert_wwm.data.workers import map_blocks
+from bert_wwm.core.workers import map_blocks
 from test_workers import blocks, process_id
 
 if __name__ == "__main__":

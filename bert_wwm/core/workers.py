@@ -1,4 +1,4 @@
-"""Blocks to results in several processes, in the order of the blocks."""
+"""Pieces of work to results in several processes, in the order of the work."""
 
 import collections
 import concurrent.futures
@@ -15,15 +15,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Callable, Deque, Iterable, Iterator, Optional, Set, Tuple, TypeVar
 
 from bert_wwm.core.errors import ToolkitError
-from bert_wwm.text.blocks import Block
 
+Block = TypeVar("Block")
 Result = TypeVar("Result")
 
 # Blocks that are done before their turn wait in this process; so few that memory stays bounded, and
 # so many that no worker waits for one that takes longer.
 _WAITING = 2
 
-_work: Optional[Callable[[Block], Any]] = None  # in a worker: what it does
+_work: Optional[Callable[[Any], Any]] = None  # in a worker: what it does
 
 
 def map_blocks(
@@ -33,7 +33,7 @@ def map_blocks(
 
     Args:
         work: what is done with a block; it is pickled once, for all workers.
-        blocks: the blocks; only as many are read ahead as the workers need.
+        blocks: pieces of work of any kind; only as many are read ahead as the workers need.
         num_workers: processes.
 
     Raises:
@@ -58,11 +58,11 @@ def map_blocks(
 
 def _map(
     executor: concurrent.futures.ProcessPoolExecutor,
-    blocks: Iterable[Block],
+    blocks: Iterable[Any],
     most_pending: int,
     others: Set[BaseProcess],
-) -> Iterator[Tuple[Block, Any]]:
-    pending: Deque[Tuple[Block, concurrent.futures.Future]] = collections.deque()
+) -> Iterator[Tuple[Any, Any]]:
+    pending: Deque[Tuple[Any, concurrent.futures.Future]] = collections.deque()
     try:
         for block in blocks:
             with _interrupts_held_back():  # workers, which start here, never see any
@@ -113,6 +113,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(block: Block) -> Any:
+def _run(block: Any) -> Any:
     assert _work is not None
     return _work(block)
