@@ -17,13 +17,12 @@ Example:
 """
 
 import dataclasses
-import json
 import os
 import sys
 
 from absl import flags
 
-from bert_wwm.cli import app
+from bert_wwm.cli import app, model_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.shards import find_shards
@@ -31,21 +30,15 @@ from bert_wwm.masking.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("bert_config_file", None, "The model's shape, as JSON.")
+flags.adopt_module_key_flags(model_flags)
+
 flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, parted by commas.")
 flags.DEFINE_string("output_dir", None, "Where checkpoints and results go.")
-flags.DEFINE_string("init_checkpoint", None, "Checkpoint that the weights start from.")
 flags.DEFINE_list(
     "init_layers",
     None,
     "The layers of --init_checkpoint, counted from 0, that the model's layers start from, such as "
     "0,2,4,7,9,11; by default the first ones.",
-)
-flags.DEFINE_list(
-    "allow_random_init",
-    [],
-    "Variables of the encoder, or scopes such as bert/pooler, that may start at random where "
-    "--init_checkpoint lacks them. Any other is an error.",
 )
 flags.DEFINE_integer("max_seq_length", 128, "Tokens of a sequence, as in the records.")
 flags.DEFINE_integer(
@@ -89,15 +82,7 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "train_batch_size", 32, "Examples of a training step, on all devices together.", lower_bound=1
 )
-flags.DEFINE_integer(
-    "num_accumulation_steps",
-    1,
-    "Parts in which each device works its examples of a step off, one after the other, where they "
-    "don't fit into its memory at once. The step is the same up to rounding, but for dropout.",
-    lower_bound=1,
-)
 flags.DEFINE_integer("eval_batch_size", 8, "Examples of an evaluation step.", lower_bound=1)
-flags.DEFINE_enum("optimizer", "adamw", ["adamw", "lamb"], "What updates the weights.")
 flags.DEFINE_bool(
     "stop_on_nan",
     True,
@@ -107,17 +92,7 @@ flags.DEFINE_bool(
 flags.DEFINE_float("learning_rate", 5e-5, "Peak learning rate.", lower_bound=0.0)
 flags.DEFINE_integer("num_train_steps", 100000, "Training steps.", lower_bound=1)
 flags.DEFINE_integer("num_warmup_steps", 10000, "Of these, warmup steps.", lower_bound=0)
-flags.DEFINE_enum(
-    "gelu",
-    "erf",
-    ["erf", "tanh"],
-    "Form of the activation that the configuration calls gelu: erf, as HFL's LERT and Hugging "
-    "Face have it, or the tanh approximation, as google-research/bert.",
-)
 flags.DEFINE_integer("random_seed", 12345, "Seed of weights, dropout and order of the records.")
-flags.DEFINE_integer(
-    "save_checkpoints_steps", 1000, "Steps between two checkpoints.", lower_bound=1
-)
 flags.DEFINE_integer(
     "keep_checkpoint_max", 5, "Most checkpoints to keep, the best apart.", lower_bound=1
 )
@@ -135,38 +110,12 @@ flags.DEFINE_enum(
     "Train on all GPUs of this machine, or on the machines that the environment variable TF_CONFIG "
     "lists, each of which runs this command.",
 )
-flags.DEFINE_bool(
-    "use_bfloat16",
-    False,
-    "Activations in bfloat16, weights in float32: on TPUs, and on GPUs from Ampere on.",
-)
-flags.DEFINE_bool(
-    "use_xla",
-    False,
-    "Let XLA compile what it can of a step on GPUs and CPUs (on CPUs that is slower, by some "
-    "percent); TPUs always do.",
-)
-flags.DEFINE_bool("use_tpu", False, "Run on a TPU.")
-flags.DEFINE_integer(
-    "iterations_per_loop",
-    1000,
-    "Steps that a TPU takes between two returns to the host.",
-    lower_bound=1,
-)
-flags.DEFINE_string("tpu_name", None, "Name of the Cloud TPU, or grpc://ADDRESS:8470.")
-flags.DEFINE_string("tpu_zone", None, "Its zone, if it is not that of the metadata.")
-flags.DEFINE_string("gcp_project", None, "Its project, if it is not that of the metadata.")
-flags.DEFINE_string("master", None, "Address of TensorFlow's master.")
-flags.DEFINE_integer("num_tpu_cores", 8, "Cores of the TPU.", lower_bound=1)
 flags.mark_flags_as_required(["bert_config_file", "input_file", "output_dir"])
 
 
 def main(_) -> None:
     check_flags()
-    if FLAGS.use_xla:  # on GPUs the session's configuration is enough
-        flags_before = os.environ.get("TF_XLA_FLAGS", "")
-        os.environ["TF_XLA_FLAGS"] = f"{flags_before} --tf_xla_cpu_global_jit".strip()
-
+    model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
@@ -174,7 +123,7 @@ def main(_) -> None:
     from bert_wwm.train.estimator import Estimators
     from bert_wwm.train.hooks import not_finite
     from bert_wwm.train.loop import Loop
-    from bert_wwm.train.model_fn import pretraining_model_fn
+    from bert_wwm.train.model_fn import make_model_fn
     from bert_wwm.train.tpu_summaries import step_not_finite
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
@@ -194,7 +143,7 @@ def main(_) -> None:
     check_best_metric(objective)
     machine = machine_from_flags()
     speaker = log if machine.is_chief() else None
-    model_fn = pretraining_model_fn(config, objective, settings_from_flags(), speaker)
+    model_fn = make_model_fn(config, objective, settings_from_flags(), speaker)
     estimators = Estimators(model_fn, machine)
     if FLAGS.do_train:
         estimators.check_batch_size()
@@ -217,8 +166,7 @@ def check_flags() -> None:
     """Refuses flags that make no sense together, before anything is read."""
     if not FLAGS.do_train and not FLAGS.do_eval:
         raise ConfigError("nothing to do; expected --do_train, --do_eval or both")
-    if FLAGS.use_tpu and not (FLAGS.tpu_name or FLAGS.master):
-        raise ConfigError("--use_tpu: which TPU? expected --tpu_name or --master")
+    model_flags.check_tpu()
     evaluates = FLAGS.do_eval or FLAGS.eval_every_steps
     if FLAGS.use_tpu and evaluates and FLAGS.eval_batch_size % FLAGS.num_tpu_cores:
         raise ConfigError(
@@ -326,21 +274,21 @@ def check_best_metric(objective) -> None:
 
 
 def settings_from_flags():
-    from bert_wwm.train.model_fn import PretrainingSettings
+    from bert_wwm.train.model_fn import TrainingSettings
 
-    names = {field.name for field in dataclasses.fields(PretrainingSettings)}
-    values = {name: FLAGS[name].value for name in names}
-    return PretrainingSettings(**{**values, "init_layers": integers_of("init_layers")})
+    values = model_flags.values_of(TrainingSettings)
+    return TrainingSettings(**{**values, "init_layers": integers_of("init_layers")})
 
 
 def machine_from_flags():
     from bert_wwm.train.estimator import Machine
 
-    return Machine(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Machine)})
+    return Machine(**model_flags.values_of(Machine))
 
 
 def train(loop, estimators, records, eval_records) -> None:
     from bert_wwm.records.input_fn import Share, train_input_fn
+    from bert_wwm.report.training import write_summary
 
     def input_fn_at(step):
         def input_fn(params, input_context=None):
@@ -368,31 +316,10 @@ def train(loop, estimators, records, eval_records) -> None:
         FLAGS.best_metric,
     )
     if estimators.machine.is_chief():
-        write_summary(summary)
+        write_summary(FLAGS.output_dir, dataclasses.asdict(summary), log)
     if summary.stopped:
         log(f"Stopped at step {summary.last_step:,} by SIGTERM; the same command goes on")
         sys.exit(143)
-
-
-def write_summary(summary) -> None:
-    """Leaves training_summary.json and learning_curve.png."""
-    from bert_wwm.report.curves import plot_learning_curve, read_scalars
-
-    curves = read_scalars(FLAGS.output_dir)
-    skipped = sum(int(number) for _, number in curves.get("skipped", ()))
-    values = {**dataclasses.asdict(summary), "skipped_steps": skipped}
-    files.write_text(in_output_dir("training_summary.json"), json.dumps(values, indent=2) + "\n")
-    if not any(name.endswith("_loss") for name in curves):
-        return
-    try:
-        plot_learning_curve(
-            curves,
-            in_output_dir("learning_curve.png"),
-            f"{os.path.basename(FLAGS.output_dir.rstrip('/'))}, step {summary.last_step:,}",
-            read_scalars(in_output_dir("eval")),
-        )
-    except ConfigError as error:  # matplotlib is an extra
-        log(f"No learning_curve.png: {error}")
 
 
 def evaluate(estimators, records):

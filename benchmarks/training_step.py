@@ -158,13 +158,13 @@ def measure_ours() -> Measured:
     """Our step, and the rate of the bare product before and after it."""
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
-    from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
+    from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
     from bert_wwm.train.objective import Objective
 
     tf.disable_eager_execution()
     config = BertConfig.from_dict(model_shape()).with_gelu("erf")
     objective = Objective(("masked_lm", "next_sentence"))
-    settings = PretrainingSettings(
+    settings = TrainingSettings(
         learning_rate=1e-4,
         num_train_steps=100_000,
         num_warmup_steps=0,
@@ -173,7 +173,7 @@ def measure_ours() -> Measured:
     dataset = tf.data.Dataset.from_tensor_slices(make_batches()).repeat()
     features = tf.data.make_one_shot_iterator(dataset).get_next()
     with tempfile.TemporaryDirectory() as folder:
-        spec = pretraining_model_fn(config, objective, settings, log=None)(
+        spec = make_model_fn(config, objective, settings, log=None)(
             features, None, tf.estimator.ModeKeys.TRAIN, {"model_dir": folder}
         )
     left, right = (

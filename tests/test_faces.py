@@ -80,7 +80,9 @@ SIGNATURES = {
 }
 ADDED = {
     "optimization.create_optimizer": "optimizer='adamw'",
-    "modeling.BertModel": "compute_dtype=tf.float32",
+    "optimization.AdamWeightDecayOptimizer": "rate_scale=None",
+    "modeling.BertModel": "compute_dtype=tf.float32, gradient_checkpointing=False",
+    "modeling.transformer_model": "gradient_checkpointing=False",
 }
 
 

@@ -161,6 +161,8 @@ class BertModel:
         scope: variable scope; by default ``bert``, made unique.
         compute_dtype: of the layers' activations, tf.float32 or tf.bfloat16. Variables, layer norm
             and softmax are float32 in any case.
+        gradient_checkpointing: keep only each layer's input for the backward pass; see
+            ``transformer_model``.
 
     Raises:
         ValueError: a shape or the configuration doesn't fit.
@@ -180,6 +182,7 @@ class BertModel:
         use_one_hot_embeddings: bool = False,
         scope: Any = None,
         compute_dtype: "tf.DType" = tf.float32,
+        gradient_checkpointing: bool = False,
     ):
         hidden_dropout = config.hidden_dropout_prob if is_training else 0.0
         attention_dropout = config.attention_probs_dropout_prob if is_training else 0.0
@@ -224,6 +227,7 @@ class BertModel:
                     attention_probs_dropout_prob=attention_dropout,
                     initializer_range=config.initializer_range,
                     do_return_all_layers=True,
+                    gradient_checkpointing=gradient_checkpointing,
                 )
             self.sequence_output = self.all_encoder_layers[-1]
             with tf.variable_scope("pooler"):

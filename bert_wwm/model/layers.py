@@ -229,17 +229,23 @@ class _SeededDropout(threading.local):
 _seeded_dropout = _SeededDropout()
 
 
+def dropout_state() -> Tuple[Optional[tf.Tensor], int]:
+    """Returns the seed of ``seeded_dropout``, None outside of it, and the next call's number."""
+    return _seeded_dropout.seed, _seeded_dropout.calls
+
+
 @contextlib.contextmanager
-def seeded_dropout(seed: tf.Tensor) -> Iterator[None]:
+def seeded_dropout(seed: Optional[tf.Tensor], calls: int = 0) -> Iterator[None]:
     """Within it what ``dropout`` drops hangs on a seed and the number of the call alone.
 
     So a training step that is run again, in a later process too, drops the same elements.
 
     Args:
-        seed: int32 Tensor of shape [2], another one at each step.
+        seed: int32 Tensor of shape [2], another one at each step; None for dropout without a seed.
+        calls: number of the first call; with ``dropout_state`` calls are made a second time.
     """
-    outer = _seeded_dropout.seed, _seeded_dropout.calls
-    _seeded_dropout.seed, _seeded_dropout.calls = seed, 0
+    outer = dropout_state()
+    _seeded_dropout.seed, _seeded_dropout.calls = seed, calls
     try:
         yield
     finally:

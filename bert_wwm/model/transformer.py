@@ -3,8 +3,9 @@
 Vaswani et al. 2017, arXiv 1706.03762, with the layer norm after each residual sum.
 """
 
+import contextlib
 import math
-from typing import List, Optional, Union
+from typing import ContextManager, List, Optional, Union
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import (
@@ -12,12 +13,15 @@ from bert_wwm.model.layers import (
     Dimension,
     dense,
     dropout,
+    dropout_state,
     gelu,
     get_shape_list,
     layer_norm,
     reshape_from_matrix,
     reshape_to_matrix,
+    seeded_dropout,
 )
+from bert_wwm.model.recomputation import recomputed
 
 # B batch, S sequence, F sequence attended from, T sequence attended to, H hidden, N heads,
 # D size per head, I intermediate
@@ -142,6 +146,7 @@ def transformer_model(
     attention_probs_dropout_prob: float = 0.1,
     initializer_range: float = 0.02,
     do_return_all_layers: bool = False,
+    gradient_checkpointing: bool = False,
 ) -> Union[tf.Tensor, List[tf.Tensor]]:
     """A stack of encoder layers, in the scopes ``layer_0``, ``layer_1``, ...
 
@@ -158,6 +163,9 @@ def transformer_model(
         attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
         initializer_range: standard deviation of the kernels' initialiser.
         do_return_all_layers: return the output of every layer.
+        gradient_checkpointing: keep only each layer's input for the backward pass, which computes
+            the layer a second time: the same gradients from less memory in about a third more
+            time. Dropout is seeded then, outside of ``seeded_dropout`` by a draw at each step.
 
     Returns:
         float Tensor of shape [B, S, H], or with ``do_return_all_layers`` a list of them, one a
@@ -176,36 +184,47 @@ def transformer_model(
     if width != hidden_size:
         raise ValueError(f"the input is {width} wide; the residual sums expect {hidden_size}")
 
+    def layer(states: tf.Tensor) -> tf.Tensor:
+        with tf.variable_scope("attention"):
+            with tf.variable_scope("self"):
+                context = attention_layer(
+                    states,
+                    states,
+                    attention_mask=attention_mask,
+                    num_attention_heads=num_attention_heads,
+                    size_per_head=hidden_size // num_attention_heads,
+                    attention_probs_dropout_prob=attention_probs_dropout_prob,
+                    initializer_range=initializer_range,
+                    do_return_2d_tensor=True,
+                    batch_size=batch_size,
+                    from_seq_length=sequence_length,
+                    to_seq_length=sequence_length,
+                )
+            with tf.variable_scope("output"):
+                context = dense(context, hidden_size, initializer_range)
+                attended = layer_norm(dropout(context, hidden_dropout_prob) + states)
+        with tf.variable_scope("intermediate"):
+            inner = dense(attended, intermediate_size, initializer_range, intermediate_act_fn)
+        with tf.variable_scope("output"):
+            outer = dense(inner, hidden_size, initializer_range)
+            return layer_norm(dropout(outer, hidden_dropout_prob) + attended)
+
     # The states stay a matrix [B * S, H] from layer to layer: on a TPU each reshape is a copy.
     states = reshape_to_matrix(input_tensor)
     outputs = []
-    for index in range(num_hidden_layers):
-        with tf.variable_scope(f"layer_{index}"):
-            with tf.variable_scope("attention"):
-                with tf.variable_scope("self"):
-                    context = attention_layer(
-                        states,
-                        states,
-                        attention_mask=attention_mask,
-                        num_attention_heads=num_attention_heads,
-                        size_per_head=hidden_size // num_attention_heads,
-                        attention_probs_dropout_prob=attention_probs_dropout_prob,
-                        initializer_range=initializer_range,
-                        do_return_2d_tensor=True,
-                        batch_size=batch_size,
-                        from_seq_length=sequence_length,
-                        to_seq_length=sequence_length,
-                    )
-                with tf.variable_scope("output"):
-                    context = dense(context, hidden_size, initializer_range)
-                    attended = layer_norm(dropout(context, hidden_dropout_prob) + states)
-            with tf.variable_scope("intermediate"):
-                inner = dense(attended, intermediate_size, initializer_range, intermediate_act_fn)
-            with tf.variable_scope("output"):
-                outer = dense(inner, hidden_size, initializer_range)
-                states = layer_norm(dropout(outer, hidden_dropout_prob) + attended)
-        outputs.append(states)
+    with _repeatable_dropout() if gradient_checkpointing else contextlib.nullcontext():
+        for index in range(num_hidden_layers):
+            with tf.variable_scope(f"layer_{index}"):
+                states = recomputed(layer, states) if gradient_checkpointing else layer(states)
+            outputs.append(states)
 
     if do_return_all_layers:
         return [reshape_from_matrix(output, input_shape) for output in outputs]
     return reshape_from_matrix(states, input_shape)
+
+
+def _repeatable_dropout() -> ContextManager[None]:
+    """The surrounding ``seeded_dropout``, or without one a seed drawn at each step."""
+    if dropout_state()[0] is not None:
+        return contextlib.nullcontext()
+    return seeded_dropout(tf.random.uniform([2], -(2**31), 2**31 - 1, tf.int32))

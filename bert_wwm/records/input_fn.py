@@ -54,13 +54,43 @@ def train_input_fn(
     """
     counts = dict(zip(paths, record_counts(paths))) if first_record else {}
 
+    def stream(own_paths: Sequence[str], own_first: int) -> "tf.data.Dataset":
+        return ordered_records(own_paths, seed, own_first, counts)
+
+    return _shared(stream, paths, schema, first_record, share)
+
+
+def sequential_input_fn(paths: Sequence[str], schema: Schema, first_record: int = 0) -> InputFn:
+    """Returns an input of all records once, in the order of one file; the hosts of a TPU share it.
+
+    Args:
+        paths: a file of records.
+        schema: their fields.
+        first_record: the position to begin at, a multiple of the global batch's size.
+    """
+
+    def stream(own_paths: Sequence[str], own_first: int) -> "tf.data.Dataset":
+        dataset = tf.data.TFRecordDataset(list(own_paths), compressions(own_paths)[0])
+        return dataset.skip(own_first)
+
+    return _shared(stream, paths, schema, first_record, _EVERYTHING)
+
+
+def _shared(
+    stream: Callable[[Sequence[str], int], "tf.data.Dataset"],
+    paths: Sequence[str],
+    schema: Schema,
+    first_record: int,
+    share: Share,
+) -> InputFn:
+    """Returns the input of this worker's, or this host's, share of a stream."""
+
     def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
         part = (paths, first_record, share)
         if "context" in params:
             part = host_part(params["context"], paths, first_record)
         own_paths, own_first, (index, count, batches) = part
-        dataset = ordered_records(own_paths, seed, own_first, counts)
-        dataset = dataset.batch(params["batch_size"], drop_remainder=True)
+        dataset = stream(own_paths, own_first).batch(params["batch_size"], drop_remainder=True)
         if count > 1:
             dataset = dataset.batch(batches, drop_remainder=True).shard(count, index).unbatch()
         return _parsed(dataset, schema)

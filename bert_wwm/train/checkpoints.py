@@ -94,22 +94,16 @@ class BestCheckpoint:
 
     Args:
         output_dir: the training's folder, local or in a bucket.
-        metric: name among the results of an evaluation; of those that end in ``accuracy`` the
-            highest is best, of those that end in ``loss`` the lowest.
+        metric: name among the results of an evaluation; of those that end in ``loss`` the lowest
+            is best, of all others the highest.
         log: takes a line when there is a new best.
 
     Raises:
-        ConfigError: the metric is neither, or the best of an earlier run was found by results
-            without this metric.
+        ConfigError: the best of an earlier run was found by results without this metric.
         CheckpointError: ``best.json`` can't be read.
     """
 
     def __init__(self, output_dir: str, metric: str, log: Callable[[str], None]):
-        if not metric.endswith(("accuracy", "loss")):
-            raise ConfigError(
-                f"unknown metric {metric!r}; expected one that ends in accuracy or loss, such as "
-                "masked_lm_accuracy or masked_lm_loss"
-            )
         self.folder = _join(output_dir, _BEST)
         self._metric = metric
         self._log = log
@@ -166,7 +160,7 @@ class BestCheckpoint:
         if self._best is None:
             return True
         best = self._best["results"][self._metric]
-        return value > best if self._metric.endswith("accuracy") else value < best
+        return value < best if self._metric.endswith("loss") else value > best
 
     def _load(self) -> Optional[Dict[str, Any]]:
         """Returns what ``best.json`` says, None where there is none or its checkpoint is gone."""
@@ -198,7 +192,7 @@ class BestCheckpoint:
 
 def _pick(results: Dict[str, Any], metric: str) -> Any:
     if metric not in results:
-        known = sorted(name for name in results if name.endswith(("accuracy", "loss")))
+        known = sorted(set(results) - {"global_step"})
         raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(known)}")
     return results[metric]
 

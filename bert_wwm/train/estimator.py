@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
@@ -18,7 +18,8 @@ class Machine:
     Attributes:
         output_dir: where checkpoints and TensorBoard's events go.
         train_batch_size: examples of a training step, over all devices.
-        eval_batch_size: examples of an evaluation step, over all cores of a TPU.
+        eval_batch_size: examples that are evaluated or predicted at a time, over all cores of a
+            TPU.
         save_checkpoints_steps: steps between two checkpoints.
         keep_checkpoint_max: most checkpoints to keep.
         random_seed: of the initial weights.
@@ -131,6 +132,20 @@ class Estimators:
         """Returns the metrics over at most ``steps`` batches."""
         return self._single.evaluate(input_fn, steps=steps)
 
+    def predict(
+        self, input_fn: Callable[..., Any], checkpoint: Optional[str]
+    ) -> Iterator[Dict[str, Any]]:
+        """Yields the model's outputs, arrays of a batch by name.
+
+        Args:
+            input_fn: the input, which has an end.
+            checkpoint: prefix of the weights; None: the newest of the folder, or else those that
+                the model function starts from.
+        """
+        return self._single.predict(
+            input_fn, checkpoint_path=checkpoint, yield_single_examples=False
+        )
+
     def _tpu_estimator(self, model_fn: Callable[..., Any]) -> "tf.estimator.tpu.TPUEstimator":
         machine = self.machine
         tpu = tf.estimator.tpu
@@ -155,6 +170,7 @@ class Estimators:
             ),
             train_batch_size=machine.train_batch_size,
             eval_batch_size=machine.eval_batch_size,
+            predict_batch_size=machine.eval_batch_size,
             params={"model_dir": machine.output_dir},
         )
 

@@ -19,11 +19,10 @@ class ProgressHook(tf.train.SessionRunHook):
 
     Args:
         scalars: float32 scalars by name: ``loss``, ``<head>_loss`` and ``<head>_accuracy`` of each
-            head, ``learning_rate``, ``gradient_norm``, ``padding`` (share of the tokens),
-            ``skipped`` (1 where the step changed nothing for want of finite numbers), and whatever
-            else TensorBoard should show.
+            head, ``learning_rate``, ``gradient_norm``, ``tokens`` (of the step, without padding),
+            ``padding`` (share of the positions), ``skipped`` (1 where the step changed nothing for
+            want of finite numbers), and whatever else TensorBoard should show.
         batch_size: examples of a step.
-        num_tokens: tokens of a step, padding included.
         num_train_steps: the last step, for the time left.
         every_steps: N.
         output_dir: where TensorBoard's events go.
@@ -35,7 +34,6 @@ class ProgressHook(tf.train.SessionRunHook):
         self,
         scalars: Dict[str, tf.Tensor],
         batch_size: int,
-        num_tokens: int,
         num_train_steps: int,
         every_steps: int,
         output_dir: str,
@@ -44,7 +42,6 @@ class ProgressHook(tf.train.SessionRunHook):
     ):
         self._scalars = scalars
         self._batch_size = batch_size
-        self._num_tokens = num_tokens
         self._num_train_steps = num_train_steps
         self._every_steps = every_steps
         self._output_dir = output_dir
@@ -94,7 +91,7 @@ class ProgressHook(tf.train.SessionRunHook):
         values["learning_rate"] = float(self._seen[-1]["learning_rate"])
         values["skipped"] = float(len(self._seen) - len(good))
         values["examples_per_second"] = speed * self._batch_size
-        values["tokens_per_second"] = speed * self._num_tokens * (1 - values["padding"])
+        values["tokens_per_second"] = speed * values["tokens"]
         log(f"step {self._step:,}/{self._num_train_steps:,}  {self._line(values, speed)}")
         summary = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._writer.add_summary(tf.Summary(value=summary), self._step)

@@ -40,15 +40,27 @@ class Summary:
     best: Optional[Dict[str, Any]] = None
 
 
+def held_out(results: Dict[str, float]) -> str:
+    """Returns a line of the losses and accuracies of an evaluation."""
+    return "  ".join([f"held out  loss {results['loss']:.4f}", *head_results(results)])
+
+
 class Loop:
     """Trains with evaluations in between.
 
     Args:
         estimators: what trains and evaluates.
         log: takes what the user should see.
+        describe: makes a line of the results of an evaluation.
     """
 
-    def __init__(self, estimators: Estimators, log: Callable[[str], None]):
+    def __init__(
+        self,
+        estimators: Estimators,
+        log: Callable[[str], None],
+        describe: Callable[[Dict[str, float]], str] = held_out,
+    ):
+        self._describe = describe
         self._estimators = estimators
         self._machine = estimators.machine
         self._log = log
@@ -117,10 +129,7 @@ class Loop:
         """Evaluates the newest checkpoint, and keeps it if it is the best."""
         results = evaluate()
         summary.evaluations.append({**results, "step": summary.last_step})
-        self._log(
-            f"step {summary.last_step:,}: held out  loss {results['loss']:.4f}  "
-            + "  ".join(head_results(results))
-        )
+        self._log(f"step {summary.last_step:,}: {self._describe(results)}")
         best.update(results, summary.checkpoint)
 
 

@@ -1,27 +1,26 @@
-"""The model function of pretraining: features in, loss, training step and metrics out."""
+"""The model function: features in; loss, training step, metrics or predictions out."""
 
 import contextlib
 import dataclasses
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from bert_wwm.compat import tf
-from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model.bert import BertConfig
-from bert_wwm.model.checkpoint import plan_restore
 from bert_wwm.model.heads import Prediction
 from bert_wwm.model.layers import seeded_dropout
 from bert_wwm.train.accumulation import accumulate
+from bert_wwm.train.buckets import by_length, cut
 from bert_wwm.train.hooks import ProgressHook
-from bert_wwm.train.objective import Encoded, Features, Objective, sums
+from bert_wwm.train.objective import Encoded, Features, sums
+from bert_wwm.train.start import Log, ScaffoldFn, check_own, start
 from bert_wwm.train.step import TrainStep, all_reduced, update_weights
 from bert_wwm.train.tpu_summaries import host_call
 
 Spec = "tf.estimator.tpu.TPUEstimatorSpec"
-Log = Optional[Callable[[str], None]]
 
 
 @dataclasses.dataclass(frozen=True)
-class PretrainingSettings:
+class TrainingSettings:
     """How to train; the flags of the same names.
 
     Attributes:
@@ -39,6 +38,11 @@ class PretrainingSettings:
         random_seed: of dropout.
         log_every_steps: steps between two lines of progress.
         stop_on_nan: stop where the loss or the gradients are not finite; else pass the step over.
+        layer_decay: what the learning rate of each layer is of that of the layer above it.
+        gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
+            gradients need it.
+        tpu_buckets: lengths that a step is compiled for, ascending; the last is that of the
+            features. Empty for the features' only.
     """
 
     learning_rate: float
@@ -55,19 +59,22 @@ class PretrainingSettings:
     random_seed: int = 12345
     log_every_steps: int = 100
     stop_on_nan: bool = True
+    layer_decay: float = 1.0
+    gradient_checkpointing: bool = False
+    tpu_buckets: Sequence[int] = ()
 
 
-def pretraining_model_fn(
+def make_model_fn(
     config: BertConfig,
-    objective: Objective,
-    settings: PretrainingSettings,
+    objective: Any,
+    settings: TrainingSettings,
     log: Log,
 ) -> Callable[..., Spec]:
-    """Returns the ``model_fn`` of a pretraining.
+    """Returns the ``model_fn`` of a training.
 
     Args:
         config: the encoder.
-        objective: the heads.
+        objective: the heads: an ``Objective`` to pretrain, a ``TaskObjective`` to fine-tune.
         settings: how to train.
         log: takes what the user should see: what was restored, and a line now and then. None
             where another machine says it.
@@ -75,17 +82,16 @@ def pretraining_model_fn(
 
     def model_fn(features: Features, labels: None, mode: str, params: Dict[str, Any]) -> Spec:
         # tf.distribute would rewrite the Python code of all it calls.
-        build = train if mode == tf.estimator.ModeKeys.TRAIN else evaluate
+        modes = tf.estimator.ModeKeys
+        build = {modes.TRAIN: train, modes.EVAL: evaluate, modes.PREDICT: predict}[mode]
         return tf.autograph.experimental.do_not_convert(build)(features, params["model_dir"])
 
     def train(features: Features, model_dir: str) -> Spec:
-        scalars, gradients, variables = accumulate(
-            _forward(config, objective, settings, features),
-            features,
-            settings.num_accumulation_steps,
+        scalars, gradients, variables = _scalars_and_gradients(
+            config, objective, settings, features
         )
         scalars = dict(zip(scalars, all_reduced(list(scalars.values()))))
-        latest, scaffold_fn = _start(model_dir, settings, True, log)
+        latest, scaffold_fn = start(model_dir, settings, True, log)
         step = update_weights(
             scalars["loss"],
             gradients,
@@ -95,9 +101,10 @@ def pretraining_model_fn(
             settings.num_warmup_steps,
             settings.use_tpu,
             settings.optimizer,
+            settings.layer_decay,
         )
         if latest:
-            _check_own(latest, tf.global_variables())
+            check_own(latest, tf.global_variables())
         scalars.update(_of_step(step))
         hooks: List[tf.train.SessionRunHook] = []
         outside = None
@@ -108,12 +115,10 @@ def pretraining_model_fn(
                 scalars, count, model_dir, settings.log_every_steps, settings.stop_on_nan
             )
         else:
-            tokens = settings.train_batch_size * features["input_ids"].shape.as_list()[1]
             hooks.append(
                 ProgressHook(
                     scalars,
                     settings.train_batch_size,
-                    tokens,
                     settings.num_train_steps,
                     settings.log_every_steps,
                     model_dir,
@@ -133,9 +138,7 @@ def pretraining_model_fn(
 
     def evaluate(features: Features, model_dir: str) -> Spec:
         predictions = objective.predictions(_encoded(config, settings, features, training=False))
-        latest, scaffold_fn = _start(model_dir, settings, False, log)
-        if latest:
-            _check_own(latest, tf.trainable_variables())
+        scaffold_fn = restored(model_dir)
         # All count in full, at whatever step: evaluations of a training are compared.
         weights = dict.fromkeys(objective.heads, 1.0)
         return tf.estimator.tpu.TPUEstimatorSpec(
@@ -145,11 +148,26 @@ def pretraining_model_fn(
             scaffold_fn=scaffold_fn,
         )
 
+    def predict(features: Features, model_dir: str) -> Spec:
+        outputs = _outputs(config, objective, settings, features)
+        return tf.estimator.tpu.TPUEstimatorSpec(
+            mode=tf.estimator.ModeKeys.PREDICT,
+            predictions=outputs,
+            scaffold_fn=restored(model_dir),
+        )
+
+    def restored(model_dir: str) -> ScaffoldFn:
+        """Sees to it that all that is trained comes from a checkpoint."""
+        latest, scaffold_fn = start(model_dir, settings, False, log)
+        if latest:
+            check_own(latest, tf.trainable_variables())
+        return scaffold_fn
+
     return model_fn
 
 
 def _encoded(
-    config: BertConfig, settings: PretrainingSettings, features: Features, training: bool
+    config: BertConfig, settings: TrainingSettings, features: Features, training: bool
 ) -> Encoded:
     return Encoded(
         config,
@@ -157,11 +175,61 @@ def _encoded(
         training,
         use_one_hot_embeddings=settings.use_tpu,
         compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
+        gradient_checkpointing=training and settings.gradient_checkpointing,
     )
 
 
+def _scalars_and_gradients(
+    config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
+) -> Tuple[Dict[str, tf.Tensor], List[tf.Tensor], List[tf.Variable]]:
+    """Returns the batch's scalars, the gradients of its loss, and the variables they are of."""
+    parts = settings.num_accumulation_steps
+    forward = _forward(config, objective, settings, features)
+    if len(settings.tpu_buckets) < 2:
+        return accumulate(forward, features, parts)
+    # Branches make no variables: those of the shortest, without dropout, stay unused.
+    objective.outputs(
+        _encoded(config, settings, cut(features, settings.tpu_buckets[0]), training=False)
+    )
+    names: List[str] = []
+    variables: List[tf.Variable] = []
+
+    def build(of_length: Features) -> List[tf.Tensor]:
+        with tf.variable_scope(tf.get_variable_scope(), reuse=True):
+            scalars, gradients, found = accumulate(forward, of_length, parts)
+        names[:], variables[:] = scalars, found
+        return [*scalars.values(), *gradients]
+
+    values = by_length(build, features, settings.tpu_buckets)
+    return dict(zip(names, values)), values[len(names) :], variables
+
+
+def _outputs(
+    config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
+) -> Dict[str, tf.Tensor]:
+    """Returns the model's outputs; those of tokens have the features' length."""
+    if len(settings.tpu_buckets) < 2:
+        return objective.outputs(_encoded(config, settings, features, training=False))
+    length = settings.tpu_buckets[-1]
+    shortest = cut(features, settings.tpu_buckets[0])
+    names = list(objective.outputs(_encoded(config, settings, shortest, training=False)))
+
+    def build(of_length: Features) -> List[tf.Tensor]:
+        missing = length - of_length["input_ids"].shape.as_list()[1]
+        with tf.variable_scope(tf.get_variable_scope(), reuse=True):
+            outputs = objective.outputs(_encoded(config, settings, of_length, training=False))
+        return [
+            tf.pad(value, [[0, 0], [0, missing], *[[0, 0]] * (value.shape.ndims - 2)])
+            if name in objective.token_outputs
+            else value
+            for name, value in outputs.items()
+        ]
+
+    return dict(zip(names, by_length(build, features, settings.tpu_buckets)))
+
+
 def _forward(
-    config: BertConfig, objective: Objective, settings: PretrainingSettings, features: Features
+    config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
 ) -> Callable[[Features, tf.Tensor], Dict[str, tf.Tensor]]:
     """Returns what builds the model over a part of this device's features."""
     global_step = tf.train.get_or_create_global_step()
@@ -182,8 +250,9 @@ def _forward(
         with contextlib.nullcontext() if settings.use_tpu else seeded_dropout(seed):
             batch = _encoded(config, settings, part, training=True)
             scalars = sums(objective.predictions(batch), totals, weights)
-        padding = 1.0 - tf.reduce_mean(tf.cast(part["input_mask"], tf.float32))
-        return {**scalars, "padding": padding / shares}
+        mask = tf.cast(part["input_mask"], tf.float32)
+        padding = (1.0 - tf.reduce_mean(mask)) / shares
+        return {**scalars, "tokens": tf.reduce_sum(mask), "padding": padding}
 
     return forward
 
@@ -201,65 +270,6 @@ def _of_step(step: TrainStep) -> Dict[str, tf.Tensor]:
         scalars["trust_ratio_median"] = ordered[ordered.shape.as_list()[0] // 2]
         scalars["trust_ratio_max"] = ordered[-1]
     return scalars
-
-
-def _start(
-    model_dir: str,
-    settings: PretrainingSettings,
-    training: bool,
-    log: Log,
-) -> Tuple[Optional[str], Optional[Callable[[], "tf.train.Scaffold"]]]:
-    """Lets the variables start from ``init_checkpoint``, unless the folder has a checkpoint.
-
-    The Estimator restores what this training has left in its folder; without such a checkpoint
-    the weights start from another, or at random.
-
-    Returns:
-        The folder's checkpoint, and on TPU the function that initialises there.
-    """
-    latest = tf.train.latest_checkpoint(model_dir)
-    if latest or not settings.init_checkpoint:
-        return latest, None
-    plan = plan_restore(
-        tf.trainable_variables(),
-        settings.init_checkpoint,
-        layers=settings.init_layers,
-        allow_random=settings.allow_random_init,
-    )
-    if log and _is_first_replica():
-        log(plan.report())
-    if plan.initialized and not training:
-        raise CheckpointError(
-            f"{settings.init_checkpoint}: lacks {', '.join(plan.initialized)}; there is nothing to "
-            "evaluate before these are trained"
-        )
-    if not settings.use_tpu:
-        plan.apply()
-        return None, None
-
-    def scaffold_fn() -> "tf.train.Scaffold":
-        plan.apply()
-        return tf.train.Scaffold()
-
-    return None, scaffold_fn
-
-
-def _is_first_replica() -> bool:
-    context = tf.distribute.get_replica_context()
-    number = context.replica_id_in_sync_group if context else 0
-    number = tf.get_static_value(number) if tf.is_tensor(number) else number
-    return number == 0
-
-
-def _check_own(checkpoint: str, variables: List[tf.Variable]) -> None:
-    """Says by name which variables a checkpoint of --output_dir lacks or has in another shape."""
-    once = [variable for variable in variables if "/replica_" not in variable.name]
-    missing = plan_restore(once, checkpoint, encoder_scope="").initialized
-    if missing:
-        raise CheckpointError(
-            f"{checkpoint}: lacks {len(missing)} variables of this run, the first {missing[0]}; go "
-            "on with the same model and optimizer, or start in another --output_dir"
-        )
 
 
 def _metric_inputs(predictions: Dict[str, Prediction]) -> Dict[str, tf.Tensor]:

@@ -34,6 +34,8 @@ class Encoded:
         training: whether dropout is at work.
         use_one_hot_embeddings: look words up by a product, for TPUs.
         compute_dtype: of the encoder's activations.
+        gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
+            gradients need it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Encoded:
         training: bool,
         use_one_hot_embeddings: bool = False,
         compute_dtype: "tf.DType" = tf.float32,
+        gradient_checkpointing: bool = False,
     ):
         self.config = config
         self.features = features
@@ -56,6 +59,7 @@ class Encoded:
             use_one_hot_embeddings=use_one_hot_embeddings,
             scope="bert",  # the same variables where a batch is worked on in parts
             compute_dtype=compute_dtype,
+            gradient_checkpointing=gradient_checkpointing,
         )
 
     @functools.cached_property
@@ -179,8 +183,8 @@ class Objective:
         }
 
     def totals(self, features: Features) -> Dict[str, tf.Tensor]:
-        """Returns the number of predictions of each head in a batch: float32 scalars."""
-        masked = tf.reduce_sum(features["masked_lm_weights"])
+        """Returns what each head's sums over a batch are divided by: float32 scalars above 0."""
+        masked = tf.reduce_sum(features["masked_lm_weights"]) + heads.EPSILON
         sequences = tf.cast(tf.shape(features["input_ids"])[0], tf.float32)
         return {name: sequences if HEADS[name].of_pairs else masked for name in self.heads}
 
@@ -192,7 +196,7 @@ def sums(
 
     Args:
         predictions: of the part.
-        totals: numbers of predictions in the whole batch.
+        totals: of the whole batch, as ``Objective.totals`` has them.
         weights: of the heads.
 
     Returns:
@@ -200,12 +204,11 @@ def sums(
     """
     result = {"loss": tf.zeros([])}
     for name, prediction in predictions.items():
-        total = totals[name] + heads.EPSILON * (not HEADS[name].of_pairs)
-        loss = tf.reduce_sum(prediction.weights * prediction.losses()) / total
+        loss = tf.reduce_sum(prediction.weights * prediction.losses()) / totals[name]
         result["loss"] += weights[name] * loss
         result[f"{name}_loss"] = loss
         hits = tf.stop_gradient(tf.reduce_sum(prediction.weights * prediction.hits()))
-        result[f"{name}_accuracy"] = hits / total
+        result[f"{name}_accuracy"] = hits / totals[name]
     return result
 
 

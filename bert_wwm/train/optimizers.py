@@ -1,7 +1,7 @@
 """AdamW and LAMB as BERT and HFL's models were trained with."""
 
 import re
-from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple, Type, Union
 
 from bert_wwm.compat import tf
 from bert_wwm.core.registry import Registry
@@ -31,6 +31,8 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         exclude_from_weight_decay: regular expressions; a weight in whose name one is found
             doesn't decay.
         name: prefix of the operations; by default the name of the class.
+        rate_scale: given a weight's name, returns what the learning rate is multiplied by for it;
+            None for 1.
     """
 
     # Names of the slots of the first and the second moment.
@@ -46,6 +48,7 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         epsilon: float = 1e-6,
         exclude_from_weight_decay: Optional[Sequence[str]] = None,
         name: Optional[str] = None,
+        rate_scale: Optional[Callable[[str], float]] = None,
     ):
         super().__init__(use_locking=False, name=name or type(self).__name__)
         self.learning_rate = learning_rate
@@ -54,6 +57,7 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.exclude_from_weight_decay = exclude_from_weight_decay
+        self.rate_scale = rate_scale
         self._trust_ratios: List[tf.Tensor] = []
 
     def trust_ratios(self) -> Optional[tf.Tensor]:
@@ -129,11 +133,21 @@ class TwoMomentOptimizer(tf.train.Optimizer):
     def _decays(self, variable: tf.Variable) -> bool:
         if not self.weight_decay_rate:
             return False
-        # Copies of a variable on further replicas decay as the first: their names end in
-        # /replica_1 and so on.
-        name = re.sub(r"(/replica_\d+)?:\d+$", "", variable.name)
         excluded = self.exclude_from_weight_decay or ()
-        return not any(re.search(pattern, name) for pattern in excluded)
+        return not any(re.search(pattern, _weight_name(variable)) for pattern in excluded)
+
+    def _rate(self, variable: tf.Variable) -> Scalar:
+        """The learning rate of one variable."""
+        scale = self.rate_scale(_weight_name(variable)) if self.rate_scale else 1.0
+        return self.learning_rate if scale == 1.0 else self.learning_rate * scale
+
+
+def _weight_name(variable: tf.Variable) -> str:
+    """The name of a variable without its output's number.
+
+    Copies on further replicas, whose names end in /replica_1 and so on, have that of the first.
+    """
+    return re.sub(r"(/replica_\d+)?:\d+$", "", variable.name)
 
 
 def _densify(values: tf.Tensor, indices: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
@@ -171,6 +185,7 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
         epsilon: float = 1e-6,
         exclude_from_weight_decay: Optional[Sequence[str]] = None,
         name: str = "AdamWeightDecayOptimizer",
+        rate_scale: Optional[Callable[[str], float]] = None,
     ):
         super().__init__(
             learning_rate,
@@ -180,14 +195,16 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
             epsilon,
             exclude_from_weight_decay,
             name,
+            rate_scale,
         )
 
     def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
+        rate = self._rate(var)
         before = [grad]  # who needs the weights for the gradient has read them by then
         if self._decays(var):
             with tf.control_dependencies(before):
                 weights = tf.convert_to_tensor(var)
-                decay = self.learning_rate * self.weight_decay_rate * weights
+                decay = rate * self.weight_decay_rate * weights
                 # assign_sub would copy weights that a product has read.
                 before.append(var.assign(weights - decay, read_value=False))
         m, v = self.get_slot(var, self.first_moment), self.get_slot(var, self.second_moment)
@@ -201,7 +218,7 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
                 **state,
                 beta1_power=0.0,
                 beta2_power=0.0,
-                lr=self.learning_rate,
+                lr=rate,
                 beta1=self.beta_1,
                 beta2=self.beta_2,
                 epsilon=self.epsilon,
@@ -232,7 +249,7 @@ class LAMBOptimizer(TwoMomentOptimizer):
         weights = tf.convert_to_tensor(var)
         if self._decays(var):
             update += self.weight_decay_rate * weights
-        rate = self.learning_rate * self._trust_ratio(weights, update)
+        rate = self._rate(var) * self._trust_ratio(weights, update)
         return tf.group(
             m.assign(next_m, read_value=False),
             v.assign(next_v, read_value=False),

@@ -3,6 +3,7 @@
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.compat import tf
+from bert_wwm.train.layer_decay import layer_scales
 from bert_wwm.train.optimizers import OPTIMIZERS
 from bert_wwm.train.schedules import warmup_and_linear_decay
 
@@ -75,6 +76,7 @@ def update_weights(
     num_warmup_steps: Optional[int] = None,
     use_tpu: bool = False,
     optimizer: str = "adamw",
+    layer_decay: float = 1.0,
 ) -> TrainStep:
     """Builds the operation that takes one step along gradients.
 
@@ -95,10 +97,14 @@ def update_weights(
         num_warmup_steps: steps of the warmup; None or 0 for none.
         use_tpu: whether the step runs under TPUEstimator on TPU cores.
         optimizer: a name in ``OPTIMIZERS``.
+        layer_decay: what is left of the learning rate, weight decay included, one layer further
+            down, fraction of 1; see ``layer_scales``.
 
     Raises:
-        ConfigError: the optimizer's name is unknown, or a number of steps makes no sense.
+        ConfigError: the optimizer's name is unknown, or a number of steps or the decay makes no
+            sense.
     """
+    rate_scale = layer_scales([variable.name for variable in variables], layer_decay)
     global_step = tf.train.get_or_create_global_step()
     learning_rate = warmup_and_linear_decay(global_step, init_lr, num_train_steps, num_warmup_steps)
     gradients = all_reduced(list(gradients))
@@ -116,6 +122,7 @@ def update_weights(
         beta_1=tf.where(finite, _BETA_1, 1.0),
         beta_2=tf.where(finite, _BETA_2, 1.0),
         exclude_from_weight_decay=_EXCLUDE_FROM_WEIGHT_DECAY,
+        rate_scale=rate_scale,
     )
     update = updater.apply_reduced_gradients(zip(gradients, variables))
     with tf.control_dependencies([update, learning_rate]):

@@ -349,9 +349,13 @@ def test_another_metric_compares_with_the_kept_results(folder, log):
         BestCheckpoint(str(folder), "sop_loss", log.append)
 
 
-def test_unknown_metrics(folder, log):
-    with pytest.raises(ConfigError, match=r"unknown metric 'f1'; expected .* accuracy or loss"):
-        BestCheckpoint(str(folder), "f1", log.append)
+def test_of_other_scores_the_highest_is_best(folder, log):
+    best = BestCheckpoint(str(folder), "f1", log.append)
+    assert best.update({"f1": 66.5}, prefix(folder, 10))
+    assert not best.update({"f1": 66.4}, prefix(folder, 100))
+
+
+def test_an_unknown_metric(folder, log):
     best = BestCheckpoint(str(folder), "masked_accuracy", log.append)
     with pytest.raises(
         ConfigError,

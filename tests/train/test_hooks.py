@@ -34,10 +34,11 @@ def train(folder, log, stop_on_nan=True, skipped=(), first=0, hooks=()):
             "masked_lm_accuracy": tf.constant(0.25),
             "learning_rate": number / 1000,
             "gradient_norm": 2 * loss,
+            "tokens": tf.constant(64.0),
             "padding": tf.constant(0.5),
             "skipped": tf.cast(is_skipped, tf.float32),
         }
-        progress = ProgressHook(scalars, 8, 128, NUM_STEPS, 10, str(folder), stop_on_nan, log)
+        progress = ProgressHook(scalars, 8, NUM_STEPS, 10, str(folder), stop_on_nan, log)
         scaffold = tf.train.Scaffold(init_fn=lambda _, session: global_step.load(first, session))
         with tf.control_dependencies(list(scalars.values())):
             train_op = tf.assign_add(global_step, 1)

@@ -17,7 +17,7 @@ from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
 from bert_wwm.train import loop as loop_module
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.loop import Loop, Summary, step_of
-from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
+from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 from bert_wwm.train.objective import Objective
 
 NUM_STEPS, BATCH = 12, 4
@@ -43,8 +43,8 @@ class Training:
             **shared,
         )
         shared.pop("use_xla", None)
-        settings = PretrainingSettings(1e-2, NUM_STEPS, 2, **shared)
-        model_fn = pretraining_model_fn(
+        settings = TrainingSettings(1e-2, NUM_STEPS, 2, **shared)
+        model_fn = make_model_fn(
             small_config(0.1), Objective(("masked_lm", "next_sentence")), settings, self._log
         )
         self.estimators = Estimators(model_fn, machine)

@@ -6,7 +6,7 @@ from small_model import random_features, small_config
 
 from bert_wwm.compat import tf
 from bert_wwm.masking.labels import INVENTORIES
-from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
+from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 from bert_wwm.train.objective import Objective, heads_for, lert_ramps
 from bert_wwm.train.optimizers import OPTIMIZERS
 
@@ -26,7 +26,7 @@ def own_writers():
 
 
 def settings(**changes):
-    return PretrainingSettings(
+    return TrainingSettings(
         **{
             "learning_rate": 1e-2,
             "num_train_steps": 10,
@@ -40,7 +40,7 @@ def settings(**changes):
 def build(folder, objective=BERT, dropout=0.0, count=8, **changes):
     """The specification of a training on one batch, on one device."""
     features = {name: tf.constant(value) for name, value in random_features(count).items()}
-    model_fn = pretraining_model_fn(small_config(dropout), objective, settings(**changes), None)
+    model_fn = make_model_fn(small_config(dropout), objective, settings(**changes), None)
     return model_fn(features, None, tf.estimator.ModeKeys.TRAIN, {"model_dir": str(folder)})
 
 
@@ -84,13 +84,13 @@ def test_parts_of_a_batch_drop_different_elements(tmp_path):
         half = {name: value[:4] for name, value in random_features(8).items()}
         features = {name: tf.constant(np.tile(value, [2, 1])) for name, value in half.items()}
         chosen = settings(num_accumulation_steps=2, learning_rate=0.0)
-        model_fn = pretraining_model_fn(small_config(0.3), BERT, chosen, None)
+        model_fn = make_model_fn(small_config(0.3), BERT, chosen, None)
         params = {"model_dir": str(tmp_path)}
         in_parts = model_fn(features, None, tf.estimator.ModeKeys.TRAIN, params).loss
         session.run(tf.global_variables_initializer())
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
             first = {name: tf.constant(value) for name, value in half.items()}
-            once = pretraining_model_fn(small_config(0.3), BERT, settings(learning_rate=0.0), None)
+            once = make_model_fn(small_config(0.3), BERT, settings(learning_rate=0.0), None)
             of_half = once(first, None, tf.estimator.ModeKeys.TRAIN, params).loss
         got, want = session.run([in_parts, of_half])
     # Alike parts with alike dropout would have the loss of one of them.

@@ -55,6 +55,34 @@ def test_update_rule(graph, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_rates_are_scaled_by_weight(graph, optimizer):
+    """The whole update, decay included: a scaled rate is a rate of its own."""
+    scales = {"dense/kernel": 0.5, "LayerNorm/gamma": 0.25}
+    variables = make_variables()
+    rule = OPTIMIZERS[optimizer](
+        learning_rate=tf.constant(0.1),
+        weight_decay_rate=0.01,
+        exclude_from_weight_decay=EXCLUDED,
+        rate_scale=lambda name: scales.get(name, 1.0),
+    )
+    gradients = GRADIENTS[0]
+    train_op = rule.apply_gradients(
+        [(tf.constant(gradients[name], tf.float32), variables[name]) for name in SHAPES]
+    )
+    expected = {name: (value, 0.0, 0.0) for name, value in INITIAL.items()}
+    with tf.Session() as session:
+        start(session)
+        for _ in range(3):
+            session.run(train_op)
+            for name in SHAPES:
+                expected[name] = reference_step(
+                    optimizer, name, *expected[name], gradients[name], 0.1 * scales.get(name, 1.0)
+                )
+        for name, value in session.run(variables).items():
+            np.testing.assert_allclose(value, expected[name][0], rtol=RTOL, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 def test_gradients_of_gathers_are_summed(graph, optimizer):
     table = make_variables()["table"]
     ids = tf.constant([1, 3, 1, 1])  # a row gathered twice, a row never

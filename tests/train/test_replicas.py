@@ -8,7 +8,7 @@ import pytest
 from small_model import random_features, small_config
 
 from bert_wwm.compat import tf
-from bert_wwm.train.model_fn import PretrainingSettings, pretraining_model_fn
+from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 from bert_wwm.train.objective import Objective
 from bert_wwm.train.optimizers import OPTIMIZERS
 
@@ -28,9 +28,9 @@ def batch():
 
 def build(features, folder, optimizer):
     """Returns the scalars that a step shows, and the operation that takes it."""
-    settings = PretrainingSettings(1e-2, 10, 2, BATCH, optimizer)
+    settings = TrainingSettings(1e-2, 10, 2, BATCH, optimizer)
     objective = Objective(("masked_lm", "next_sentence"))
-    model_fn = pretraining_model_fn(small_config(), objective, settings, None)
+    model_fn = make_model_fn(small_config(), objective, settings, None)
     spec = model_fn(features, None, tf.estimator.ModeKeys.TRAIN, {"model_dir": folder})
     (progress,) = spec.training_hooks
     return progress.before_run(None).fetches, spec.train_op

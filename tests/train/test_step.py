@@ -10,7 +10,7 @@ from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.train.optimizers import OPTIMIZERS
 from bert_wwm.train.schedules import warmup_and_linear_decay
-from bert_wwm.train.step import build_train_step, create_optimizer
+from bert_wwm.train.step import build_train_step, create_optimizer, gradients_of, update_weights
 
 TWO_CPUS = tf.ConfigProto(device_count={"CPU": 2})
 STRATEGIES = {
@@ -111,7 +111,7 @@ def test_tpu_cores_add_their_gradients_up(graph):
     assert "table/adam_m" in [v.op.name for v in tf.global_variables()]
 
 
-def train(make_strategy, optimizer, targets, steps=4):
+def train(make_strategy, targets, make_step, steps=4):
     """All variables after some steps, one target a replica; copies on replicas are equal."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(tf.Graph().as_default())
@@ -121,9 +121,7 @@ def train(make_strategy, optimizer, targets, steps=4):
         def replica():
             context = tf.distribute.get_replica_context()
             target = tf.gather(targets, context.replica_id_in_sync_group)
-            variables = make_variables()
-            step = build_train_step(loss_of(variables, target), 1e-2, 6, 3, optimizer=optimizer)
-            return step.train_op
+            return make_step(target).train_op
 
         train_op = strategy.group(strategy.extended.call_for_each_replica(replica))
         with tf.Session(config=TWO_CPUS) as session:
@@ -137,6 +135,12 @@ def train(make_strategy, optimizer, targets, steps=4):
     return state
 
 
+def step_to(optimizer):
+    return lambda target: build_train_step(
+        loss_of(make_variables(), target), 1e-2, 6, 3, optimizer=optimizer
+    )
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_replicas_with_the_same_batch_step_as_one_device(name, optimizer):
@@ -146,7 +150,7 @@ def test_replicas_with_the_same_batch_step_as_one_device(name, optimizer):
         for _ in range(4):
             session.run(step.train_op)
         expected = {v.name: session.run(v) for v in tf.global_variables()}
-    got = train(STRATEGIES[name], optimizer, [1.0, 1.0])
+    got = train(STRATEGIES[name], [1.0, 1.0], step_to(optimizer))
     assert set(got) == set(expected)
     assert got["global_step:0"] == 4
     for key, value in expected.items():
@@ -155,7 +159,7 @@ def test_replicas_with_the_same_batch_step_as_one_device(name, optimizer):
 
 def test_replicas_step_as_one_device_on_the_mean_loss():
     """Clipped is what all replicas say together: two targets, and their mean's gradient."""
-    state = train(STRATEGIES["mirrored"], "adamw", [1.0, -2.0])
+    state = train(STRATEGIES["mirrored"], [1.0, -2.0], step_to("adamw"))
     with tf.Graph().as_default(), tf.Session() as session:
         variables = make_variables()
         loss = (loss_of(variables, 1.0) + loss_of(variables, -2.0)) / 2
@@ -205,3 +209,66 @@ def test_only_lamb_has_trust_ratios(graph):
     update = sign + 0.01 * table
     expected = np.linalg.norm(table) / np.linalg.norm(update)
     assert by_name["table"] == pytest.approx(expected, rel=1e-2)
+
+
+# From the top of two layers down, with the powers of the decay.
+DECAYED = {"head": 0, "layer_1": 1, "layer_0": 2, "embeddings": 3}
+
+
+def layered_step(layer_decay, optimizer="adamw"):
+    """A step over a weight each of a head, two layers and the embeddings, all alike."""
+    weights = [
+        tf.get_variable(
+            f"bert/{part}/kernel", initializer=tf.constant(INITIAL["table"], tf.float32)
+        )
+        for part in DECAYED
+    ]
+    loss = sum(tf.reduce_sum(tf.square(weight - 9.0)) for weight in weights)
+    gradients, variables = gradients_of(loss)
+    return update_weights(
+        loss, gradients, variables, 1e-2, 6, optimizer=optimizer, layer_decay=layer_decay
+    )
+
+
+def assert_moves_decay(weights):
+    """Each weight has moved as far as the rate of its layer says."""
+    moves = {part: weights[f"bert/{part}/kernel:0"] - INITIAL["table"] for part in DECAYED}
+    assert np.abs(moves["head"]).max() > 1e-3
+    for part, power in DECAYED.items():
+        np.testing.assert_allclose(moves[part], moves["head"] * 0.5**power, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_rates_fall_from_layer_to_layer(graph, optimizer):
+    step = layered_step(0.5, optimizer)
+    with tf.Session() as session:
+        start(session)
+        session.run(step.train_op)
+        assert_moves_decay({v.name: session.run(v) for v in tf.trainable_variables()})
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_rates_fall_on_all_replicas(optimizer):
+    state = train(
+        STRATEGIES["mirrored"],
+        [0.0, 0.0],
+        lambda target: layered_step(0.5, optimizer),
+        steps=1,
+    )
+    assert_moves_decay(state)
+
+
+def test_a_layer_decay_of_1_leaves_the_graph_as_it_is():
+    graphs = []
+    for arguments in ({}, {"layer_decay": 1.0}, {"layer_decay": 0.9}):
+        with tf.Graph().as_default() as graph:
+            weight = tf.get_variable("bert/embeddings/kernel", [2, 2])
+            update_weights(tf.reduce_sum(weight), [tf.ones([2, 2])], [weight], 1e-2, 6, **arguments)
+            graphs.append(graph.as_graph_def())
+    assert graphs[0] == graphs[1]
+    assert graphs[0] != graphs[2]
+
+
+def test_what_is_no_layer_decay(graph):
+    with pytest.raises(ConfigError, match=r"layer_decay is 1\.5"):
+        layered_step(1.5)

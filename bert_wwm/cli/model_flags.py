@@ -1,0 +1,86 @@
+"""Flags of the model that is trained, and of where and how its steps run."""
+
+import dataclasses
+import os
+from typing import Any, Dict
+
+from absl import flags
+
+from bert_wwm.core.errors import ConfigError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("bert_config_file", None, "The model's shape, as JSON.")
+flags.DEFINE_enum(
+    "gelu",
+    "erf",
+    ["erf", "tanh"],
+    "Form of the activation that the configuration calls gelu: erf, as HFL's LERT and Hugging "
+    "Face have it, or the tanh approximation, as google-research/bert.",
+)
+flags.DEFINE_string("init_checkpoint", None, "Checkpoint that the weights start from.")
+flags.DEFINE_list(
+    "allow_random_init",
+    [],
+    "Variables of the encoder, or scopes such as bert/pooler, that may start at random where "
+    "--init_checkpoint lacks them. Any other is an error.",
+)
+flags.DEFINE_enum("optimizer", "adamw", ["adamw", "lamb"], "What updates the weights.")
+flags.DEFINE_integer(
+    "num_accumulation_steps",
+    1,
+    "Parts in which each device works its examples of a step off, one after the other, where they "
+    "don't fit into its memory at once. The step is the same up to rounding, but for dropout.",
+    lower_bound=1,
+)
+flags.DEFINE_integer(
+    "save_checkpoints_steps", 1000, "Steps between two checkpoints.", lower_bound=1
+)
+flags.DEFINE_bool(
+    "use_bfloat16",
+    False,
+    "Activations in bfloat16, weights in float32: on TPUs, and on GPUs from Ampere on.",
+)
+flags.DEFINE_bool(
+    "use_xla",
+    False,
+    "Let XLA compile what it can of a step on GPUs and CPUs (on CPUs that is slower, by some "
+    "percent); TPUs always do.",
+)
+flags.DEFINE_bool("use_tpu", False, "Run on a TPU.")
+flags.DEFINE_integer(
+    "iterations_per_loop",
+    1000,
+    "Steps that a TPU takes between two returns to the host.",
+    lower_bound=1,
+)
+flags.DEFINE_string("tpu_name", None, "Name of the Cloud TPU, or grpc://ADDRESS:8470.")
+flags.DEFINE_string("tpu_zone", None, "Its zone, if it is not that of the metadata.")
+flags.DEFINE_string("gcp_project", None, "Its project, if it is not that of the metadata.")
+flags.DEFINE_string("master", None, "Address of TensorFlow's master.")
+flags.DEFINE_integer("num_tpu_cores", 8, "Cores of the TPU.", lower_bound=1)
+flags.DEFINE_bool(
+    "gradient_checkpointing",
+    False,
+    "Keep only the layers' inputs in memory, and compute the rest again for the gradients: for "
+    "large models; a step takes about a third longer.",
+)
+
+
+def check_tpu() -> None:
+    """Refuses --use_tpu where it isn't said which."""
+    if FLAGS.use_tpu and not (FLAGS.tpu_name or FLAGS.master):
+        raise ConfigError("--use_tpu: which TPU? expected --tpu_name or --master")
+
+
+def prepare_xla() -> None:
+    """Lets --use_xla hold on CPUs too; to be called before TensorFlow is imported."""
+    if FLAGS.use_xla:  # on GPUs the session's configuration is enough
+        flags_before = os.environ.get("TF_XLA_FLAGS", "")
+        os.environ["TF_XLA_FLAGS"] = f"{flags_before} --tf_xla_cpu_global_jit".strip()
+
+
+def values_of(kind: Any) -> Dict[str, Any]:
+    """Returns the values of the flags that have the names of a dataclass's fields."""
+    names = [field.name for field in dataclasses.fields(kind) if field.name in FLAGS]
+    return {name: FLAGS[name].value for name in names}

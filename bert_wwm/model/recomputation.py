@@ -1,0 +1,68 @@
+"""Gradient checkpointing: memory for time (Chen et al. 2016, arXiv 1604.06174).
+
+Of a part of the network only its input and output stay in memory until the backward pass, which
+builds what lies between anew from the input. As TensorFlow's ``tf.recompute_grad``, but with
+variables of either kind and with the same dropout.
+"""
+
+from typing import Any, Callable, Dict, Tuple
+
+from bert_wwm.compat import tf
+from bert_wwm.model.layers import dropout_state, seeded_dropout
+
+Part = Callable[[tf.Tensor], tf.Tensor]
+
+
+def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
+    """Returns ``part(x)``, whose inner values the backward pass computes a second time.
+
+    Outputs and gradients are those of ``part(x)``, to the bit as far as the kernels are
+    deterministic. Dropout within the part has to be seeded, or it would draw anew.
+
+    Args:
+        part: builds one Tensor from another, all its variables by ``tf.get_variable``; what else
+            it takes from outside gets no gradient.
+        x: float Tensor.
+    """
+    scope, dropout = tf.get_variable_scope(), dropout_state()
+    variables: Dict[str, Any] = {}
+
+    def note(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+        variables[name] = getter(name, *args, **kwargs)
+        return variables[name]
+
+    with tf.variable_scope(scope, custom_getter=note, auxiliary_name_scope=False):
+        y = part(x)
+
+    def again(x: tf.Tensor, weights: Dict[str, tf.Tensor]) -> tf.Tensor:
+        def give(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> tf.Tensor:
+            return weights[name]
+
+        with tf.variable_scope(scope, custom_getter=give), seeded_dropout(*dropout):
+            return part(x)
+
+    # The gradient goes through here and around what y was computed from. Weights are arguments,
+    # since a custom gradient can't see variables of the older kind.
+    @tf.custom_gradient
+    def boundary(
+        y: tf.Tensor, x: tf.Tensor, *weights: tf.Tensor
+    ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[Any, ...]]]:
+        def gradient(slope: tf.Tensor) -> Tuple[Any, ...]:
+            copies = [_after(slope, x), *map(tf.identity, weights)]
+            y_again = again(copies[0], dict(zip(variables, copies[1:])))
+            return (None, *tf.gradients(y_again, copies, slope))
+
+        return tf.identity(y), gradient
+
+    return boundary(y, x, *map(tf.convert_to_tensor, variables.values()))
+
+
+def _after(slope: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Returns x as a value that no compiler can know before the incoming gradient.
+
+    Without it Grappler and XLA see that the second computation is the first, and keep that one's
+    values. XLA ignores control dependencies, so the value has to hang on the gradient.
+    """
+    element = tf.reshape(slope, [-1])[:1]
+    never = tf.reduce_any(tf.math.is_nan(element) & tf.math.is_finite(element))
+    return tf.where_v2(never, tf.zeros([], x.dtype), x)

@@ -1,0 +1,36 @@
+"""What a training leaves for people to look at."""
+
+import json
+import os
+from typing import Any, Callable, Mapping
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.report.curves import plot_learning_curve, read_scalars
+
+
+def write_summary(folder: str, summary: Mapping[str, Any], log: Callable[[str], None]) -> None:
+    """Writes ``training_summary.json`` and, by the events in the folder, ``learning_curve.png``.
+
+    Args:
+        folder: of the training.
+        summary: what became of it.
+        log: takes a line where there is no curve.
+    """
+    curves = read_scalars(folder)
+    skipped = sum(int(number) for _, number in curves.get("skipped", ()))
+    values = {**summary, "skipped_steps": skipped}
+    path = os.path.join(folder, "training_summary.json")
+    files.write_text(path, json.dumps(values, indent=2) + "\n")
+    if not any(name.endswith("_loss") for name in curves):
+        return
+    title = f"{os.path.basename(folder.rstrip('/'))}, step {summary['last_step']:,}"
+    try:
+        plot_learning_curve(
+            curves,
+            os.path.join(folder, "learning_curve.png"),
+            title,
+            read_scalars(os.path.join(folder, "eval")),
+        )
+    except ConfigError as error:  # matplotlib is an extra
+        log(f"No learning_curve.png: {error}")

@@ -1,0 +1,69 @@
+"""What the weights of a model function start from."""
+
+from typing import Any, Callable, List, Optional, Tuple
+
+from bert_wwm.compat import tf
+from bert_wwm.core.errors import CheckpointError
+from bert_wwm.model.checkpoint import plan_restore
+
+ScaffoldFn = Optional[Callable[[], "tf.train.Scaffold"]]
+Log = Optional[Callable[[str], None]]
+
+
+def start(
+    model_dir: str,
+    settings: Any,
+    training: bool,
+    log: Log,
+) -> Tuple[Optional[str], ScaffoldFn]:
+    """Lets the variables start from ``init_checkpoint``, unless the folder has a checkpoint.
+
+    The Estimator restores what this training has left in its folder; without such a checkpoint
+    the weights start from another, or at random.
+
+    Returns:
+        The folder's checkpoint, and on TPU the function that initialises there.
+    """
+    latest = tf.train.latest_checkpoint(model_dir)
+    if latest or not settings.init_checkpoint:
+        return latest, None
+    plan = plan_restore(
+        tf.trainable_variables(),
+        settings.init_checkpoint,
+        layers=settings.init_layers,
+        allow_random=settings.allow_random_init,
+    )
+    if log and _is_first_replica():
+        log(plan.report())
+    if plan.initialized and not training:
+        raise CheckpointError(
+            f"{settings.init_checkpoint}: lacks {', '.join(plan.initialized)}; there is nothing to "
+            "evaluate before these are trained"
+        )
+    if not settings.use_tpu:
+        plan.apply()
+        return None, None
+
+    def scaffold_fn() -> "tf.train.Scaffold":
+        plan.apply()
+        return tf.train.Scaffold()
+
+    return None, scaffold_fn
+
+
+def _is_first_replica() -> bool:
+    context = tf.distribute.get_replica_context()
+    number = context.replica_id_in_sync_group if context else 0
+    number = tf.get_static_value(number) if tf.is_tensor(number) else number
+    return number == 0
+
+
+def check_own(checkpoint: str, variables: List[tf.Variable]) -> None:
+    """Says by name which variables a checkpoint of --output_dir lacks or has in another shape."""
+    once = [variable for variable in variables if "/replica_" not in variable.name]
+    missing = plan_restore(once, checkpoint, encoder_scope="").initialized
+    if missing:
+        raise CheckpointError(
+            f"{checkpoint}: lacks {len(missing)} variables of this run, the first {missing[0]}; go "
+            "on with the same model and optimizer, or start in another --output_dir"
+        )
