@@ -42,6 +42,7 @@ setup(
         "ltp-extension==0.1.13",
         "google-crc32c>=1.5,<2",  # checksums of TFRecords
         "huggingface_hub>=0.23,<1",  # finds LTP's models
+        "nltk>=3.8,<4",  # CMRC 2018's metric parts English by it
         "setuptools<81",  # TensorBoard 2.15 imports pkg_resources
     ],
     extras_require={

@@ -14,14 +14,15 @@ PACKAGE = ROOT / "bert_wwm"
 LAYERS = [
     ["core"],
     ["text"],
-    ["masking"],
-    ["data"],
+    ["masking", "metrics"],
+    ["data", "tasks"],
     ["compat"],
     ["records", "model"],
     ["train", "report"],
+    ["finetuning"],
     ["cli"],
 ]
-PURE = ["core", "text", "masking", "data"]
+PURE = ["core", "text", "masking", "metrics", "data", "tasks"]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 
 

@@ -1,0 +1,1 @@
+"""How good predictions are, each measure as its official program has it."""

@@ -1,0 +1,57 @@
+"""What the measures of reading comprehension share.
+
+In each of their modules ``references`` gives every question's id its true answers, ``predictions``
+the predicted one. A question without a prediction scores 0, and counts; a prediction of an id that
+is no question's doesn't.
+"""
+
+import collections
+from typing import Hashable, Mapping, NamedTuple, Sequence
+
+from bert_wwm.core.errors import DataError
+
+References = Mapping[str, Sequence[str]]
+Predictions = Mapping[str, str]
+
+
+class Score(NamedTuple):
+    """How good the answer to one question is.
+
+    Attributes:
+        em: exact match, 1.0 or 0.0; CJRC's may be between.
+        f1: from 0.0 to 1.0.
+    """
+
+    em: float
+    f1: float
+
+
+NO_SCORE = Score(0.0, 0.0)
+
+
+def f1_of(common: int, predicted: int, expected: int) -> float:
+    """Returns the F1 of two lengths and of what they have in common; 0.0 if that is nothing."""
+    if not common:
+        return 0.0
+    precision, recall = common / predicted, common / expected
+    return (2 * precision * recall) / (precision + recall)
+
+
+def bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float:
+    """Returns the F1 of two lists of tokens whose order doesn't matter."""
+    common = collections.Counter(predicted) & collections.Counter(expected)
+    return f1_of(sum(common.values()), len(predicted), len(expected))
+
+
+def check_references(references: References, need_answers: bool) -> None:
+    """Checks that there are questions, and, where they are needed, answers to each.
+
+    Raises:
+        DataError: there are none.
+    """
+    if not references:
+        raise DataError("no questions; expected one at least")
+    if need_answers:
+        for question, answers in references.items():
+            if not answers:
+                raise DataError(f"question {question!r} has no answer; expected one at least")

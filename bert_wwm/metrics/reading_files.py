@@ -1,0 +1,148 @@
+"""The files that reading comprehension is scored from: true and predicted answers."""
+
+import json
+import math
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+
+_KINDS: Dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
+
+
+class Reference(NamedTuple):
+    """A question's true answers.
+
+    Attributes:
+        answers: one of each annotator; none where it can't be answered.
+        domain: what its text is of, by the file; None where it doesn't tell.
+    """
+
+    answers: List[str]
+    domain: Optional[str]
+
+
+def read_references(path: str) -> Dict[str, Reference]:
+    """Reads the answers of a data set, in the format of SQuAD (so is CJRC's) or in CMRC's own.
+
+    SQuAD: ``{"data": [{"paragraphs": [{"qas": [{"id", "answers": [{"text"}]}]}]}]}``; CMRC:
+    ``[{"qas": [{"query_id", "answers": [text]}]}]``. As with HFL's program each level may be of
+    either.
+
+    Returns:
+        By the question's id.
+
+    Raises:
+        DataError: the file is of another format, or an id is there twice.
+    """
+    content = _read_json(path)
+    texts, where = content, f"{path}: "
+    if isinstance(content, dict):
+        texts, where = _member(content, ("data",), list, path), f"{path}: data"
+    elif not isinstance(content, list):
+        raise DataError(f"{path}: is no data set; expected an object with 'data', or a list")
+    references: Dict[str, Reference] = {}
+    for number, text in enumerate(texts):
+        place = f"{where}[{number}]"
+        for paragraph, in_text in _paragraphs(text, place):
+            for turn, question in enumerate(_member(paragraph, ("qas",), list, in_text)):
+                in_paragraph = f"{in_text}.qas[{turn}]"
+                name, answers = _answers(question, in_paragraph)
+                if name in references:
+                    raise DataError(
+                        f"{in_paragraph}: the id {name!r} is there twice; expected each once"
+                    )
+                references[name] = Reference(answers, text.get("domain"))
+    return references
+
+
+def read_predictions(path: str) -> Dict[str, str]:
+    """Reads predicted answers: ``{id: answer}`` or CJRC's ``[{"id", "answer"}]``.
+
+    Raises:
+        DataError: the file is of another format, or an id is there twice.
+    """
+    content = _read_json(path)
+    if isinstance(content, dict):
+        for name, answer in content.items():
+            _check(answer, str, f"{path}: the prediction of {name!r}")
+        return content
+    _check(content, list, f"{path}: the whole")
+    predictions: Dict[str, str] = {}
+    for number, row in enumerate(content):
+        place = f"{path}: [{number}]"
+        name = _member(row, ("id",), str, place)
+        if name in predictions:
+            raise DataError(f"{place}: the id {name!r} is there twice; expected each once")
+        predictions[name] = _member(row, ("answer",), str, place)
+    return predictions
+
+
+def read_na_probs(path: str) -> Dict[str, float]:
+    """Reads how sure it is that questions have no answer: ``{id: number}``.
+
+    Raises:
+        DataError: the file is of another format, or an id is there twice.
+    """
+    content = _read_json(path)
+    _check(content, dict, f"{path}: the whole")
+    for name, number in content.items():
+        is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+        if not is_number or not math.isfinite(number):
+            raise DataError(f"{path}: {name!r} has {json.dumps(number)}; expected a finite number")
+    return content
+
+
+def _paragraphs(text: Any, place: str) -> Sequence[Tuple[Any, str]]:
+    _check(text, dict, place)
+    if "paragraphs" not in text:
+        return [(text, place)]
+    paragraphs = _member(text, ("paragraphs",), list, place)
+    return [(each, f"{place}.paragraphs[{number}]") for number, each in enumerate(paragraphs)]
+
+
+def _answers(question: Any, place: str) -> Tuple[str, List[str]]:
+    name = _member(question, ("id", "query_id"), str, place)
+    answers = []
+    for number, answer in enumerate(_member(question, ("answers",), list, place)):
+        where = f"{place}.answers[{number}]"
+        if isinstance(answer, dict):
+            answer = _member(answer, ("text",), str, where)
+        _check(answer, str, where)
+        answers.append(answer)
+    return name, answers
+
+
+def _member(holder: Any, names: Sequence[str], kind: type, place: str) -> Any:
+    """Returns what an object holds by the first of the names that it has."""
+    _check(holder, dict, place)
+    for name in names:
+        if name in holder:
+            _check(holder[name], kind, f"{place}: {name!r}")
+            return holder[name]
+    raise DataError(f"{place}: no {' or '.join(map(repr, names))}; expected {_KINDS[kind]} there")
+
+
+def _check(value: Any, kind: type, place: str) -> None:
+    if not isinstance(value, kind):
+        shown = json.dumps(value, ensure_ascii=False)
+        shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
+        raise DataError(f"{place} is {shown}; expected {_KINDS[kind]}")
+
+
+def _read_json(path: str) -> Any:
+    def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in result if names.count(name) > 1)
+            raise DataError(f"{path}: an object has {twice!r} twice; expected each name once")
+        return result
+
+    text = "\n".join(files.read_lines(path))
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}:{error.lineno}: broken at column {error.colno} ({error.msg}); expected JSON"
+        ) from None

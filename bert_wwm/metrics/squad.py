@@ -1,0 +1,184 @@
+"""The measures of SQuAD: ``evaluate-v1.1.py`` and ``evaluate-v2.0.py``.
+
+Answers are compared in lower case, without ASCII punctuation and English articles. F1 is of the
+tokens between blanks that they have in common, in any order. Of several answers the best counts,
+for exact match and F1 each.
+"""
+
+import re
+import string
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.metrics.reading import (
+    NO_SCORE,
+    Predictions,
+    References,
+    Score,
+    bag_f1,
+    check_references,
+)
+
+_PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+
+def evaluate_v1(references: References, predictions: Predictions) -> Dict[str, float]:
+    """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent.
+
+    Raises:
+        DataError: there are no questions, or one has no answer.
+    """
+    em, f1 = _percents(list(question_scores_v1(references, predictions).values()))
+    return {"exact_match": em, "f1": f1}
+
+
+def question_scores_v1(references: References, predictions: Predictions) -> Dict[str, Score]:
+    """Returns the score of each question of SQuAD 1.1. Raises DataError as ``evaluate_v1`` does."""
+    check_references(references, need_answers=True)
+    return {
+        question: _score(answers, predictions[question], empty_match=0.0)
+        if question in predictions
+        else NO_SCORE
+        for question, answers in references.items()
+    }
+
+
+def evaluate_v2(
+    references: References,
+    predictions: Predictions,
+    na_probs: Optional[Mapping[str, float]] = None,
+    na_prob_threshold: float = 1.0,
+) -> Dict[str, float]:
+    """Returns the figures of SQuAD 2.0, where a question may have no answer.
+
+    The official program fails where a prediction is missing; here it scores 0.
+
+    Args:
+        references: of each question the answers; empty where there is none.
+        predictions: of each question the answer; "" where there is none.
+        na_probs: of each question how sure it is that there is no answer: a probability, or any
+            number that is higher the surer, such as the odds of ``null_odds.json``.
+        na_prob_threshold: a prediction counts as "" where its number of ``na_probs`` exceeds it.
+            The official program's 1.0 never does so to probabilities, but to many odds.
+
+    Returns:
+        ``exact``, ``f1`` (percents) and ``total``; the same with ``HasAns_`` or ``NoAns_`` before
+        it, of the questions with and without answers, where there are such; and with ``na_probs``
+        ``best_exact`` and ``best_f1``, what the best thresholds would give, and these themselves,
+        ``best_exact_thresh`` and ``best_f1_thresh``.
+
+    Raises:
+        DataError: there are no questions, or ``na_probs`` lacks one that is predicted.
+    """
+    scores = question_scores_v2(references, predictions, na_probs, na_prob_threshold)
+    figures = _figures(list(scores.values()), "")
+    for prefix, has_answer in (("HasAns_", True), ("NoAns_", False)):
+        part = [
+            score for question, score in scores.items() if bool(references[question]) == has_answer
+        ]
+        if part:
+            figures.update(_figures(part, prefix))
+    if na_probs is not None:
+        raw = question_scores_v2(references, predictions)
+        for name, values in (
+            ("exact", {question: score.em for question, score in raw.items()}),
+            ("f1", {question: score.f1 for question, score in raw.items()}),
+        ):
+            best, threshold = _best_threshold(values, references, predictions, na_probs)
+            figures.update({f"best_{name}": best, f"best_{name}_thresh": threshold})
+    return figures
+
+
+def question_scores_v2(
+    references: References,
+    predictions: Predictions,
+    na_probs: Optional[Mapping[str, float]] = None,
+    na_prob_threshold: float = 1.0,
+) -> Dict[str, Score]:
+    """Returns the score of each question of SQuAD 2.0. Takes and raises what ``evaluate_v2`` does.
+
+    By ``na_probs`` a prediction that counts as "" is right, 1.0, where there is no answer.
+    """
+    check_references(references, need_answers=False)
+    if na_probs is not None:
+        check_na_probs(references, predictions, na_probs)
+    scores = {}
+    for question, answers in references.items():
+        if question not in predictions:
+            scores[question] = NO_SCORE
+        elif na_probs is not None and na_probs[question] > na_prob_threshold:
+            right = float(not answers)
+            scores[question] = Score(right, right)
+        else:
+            # An answer of which normalising leaves nothing counts as none.
+            real = [answer for answer in answers if _normalised(answer)] or [""]
+            scores[question] = _score(real, predictions[question], empty_match=1.0)
+    return scores
+
+
+def check_na_probs(
+    references: References, predictions: Predictions, na_probs: Mapping[str, float]
+) -> None:
+    """Raises DataError where a question that is predicted has no number in ``na_probs``."""
+    lacking = [
+        question for question in references if question in predictions and question not in na_probs
+    ]
+    if lacking:
+        raise DataError(
+            f"no number for {len(lacking):,} predicted question(s), such as {lacking[0]!r}; "
+            "expected one for each"
+        )
+
+
+def _best_threshold(
+    scores: Mapping[str, float],
+    references: References,
+    predictions: Predictions,
+    na_probs: Mapping[str, float],
+) -> Tuple[float, float]:
+    """Returns the highest percent that some threshold gives, and that threshold.
+
+    Like the official program it looks behind each question, even between those of one number,
+    where no threshold can lie; these it takes in the order of ``na_probs``.
+    """
+    predicted = [question for question in scores if question in predictions]
+    total = best = sum(1.0 for question in predicted if not references[question])
+    threshold = 0.0
+    for question in sorted(na_probs, key=na_probs.__getitem__):
+        if question not in predictions or question not in references:
+            continue
+        if references[question]:
+            total += scores[question]
+        elif predictions[question]:
+            total -= 1
+        if total > best:
+            best, threshold = total, na_probs[question]
+    return 100.0 * best / len(scores), threshold
+
+
+def _score(answers: Sequence[str], prediction: str, empty_match: float) -> Score:
+    """Returns the best score. Args: empty_match: the F1 of two answers without tokens."""
+    predicted = _normalised(prediction)
+    expected = [_normalised(answer) for answer in answers]
+    return Score(
+        em=float(predicted in expected),
+        f1=max(
+            bag_f1(predicted.split(), answer.split()) if predicted or answer else empty_match
+            for answer in expected
+        ),
+    )
+
+
+def _normalised(text: str) -> str:
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def _figures(scores: List[Score], prefix: str) -> Dict[str, float]:
+    exact, f1 = _percents(scores)
+    return {f"{prefix}exact": exact, f"{prefix}f1": f1, f"{prefix}total": len(scores)}
+
+
+def _percents(scores: List[Score]) -> Tuple[float, float]:
+    em, f1 = (100.0 * sum(values) / len(scores) for values in zip(*scores))
+    return em, f1
