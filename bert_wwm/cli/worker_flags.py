@@ -12,8 +12,9 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import duration
 from bert_wwm.core.shards import check_shard_names, shard_paths
+from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.counts import Counts
-from bert_wwm.data.local import Work, default_num_workers
+from bert_wwm.data.local import Work
 from bert_wwm.data.sources import Source
 
 FLAGS = flags.FLAGS

@@ -295,14 +295,19 @@ def move(path: str, to: str) -> None:
         os.unlink(path)
 
 
-def write_text(path: str, text: str) -> None:
-    """Writes a UTF-8 file in one step: whole, or not at all."""
+def write_bytes(path: str, data: bytes) -> None:
+    """Writes a file in one step: whole, or not at all."""
     with atomic_path(path) as temporary:
         opener = _gfile().GFile if is_remote(temporary) else io.FileIO
         with opener(temporary, "wb") as stream:
-            stream.write(text.encode("utf-8"))
+            stream.write(data)
             if not is_remote(temporary):
                 os.fsync(stream.fileno())
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a UTF-8 file in one step: whole, or not at all."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 def _umask() -> int:

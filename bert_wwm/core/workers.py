@@ -116,3 +116,8 @@ def _end_with_parent() -> None:
 def _run(block: Any) -> Any:
     assert _work is not None
     return _work(block)
+
+
+def default_num_workers() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0))

@@ -1,7 +1,6 @@
 """Blocks to shards on this machine: what each worker does, and how their results are put down."""
 
 import itertools
-import os
 import time
 from typing import Callable, Dict, Iterable, List, NamedTuple
 
@@ -98,8 +97,3 @@ def write_blocks(
 def spread(items: List[bytes], num_shards: int, first: int) -> List[List[bytes]]:
     """Deals items out to shards in turn, beginning with the shard ``first``."""
     return [items[(shard - first) % num_shards :: num_shards] for shard in range(num_shards)]
-
-
-def default_num_workers() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0))

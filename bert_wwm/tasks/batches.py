@@ -1,0 +1,108 @@
+"""Which sequences make a batch: of like length, and yet at random.
+
+Most of a fixed-length batch of short texts is padding. Here the shuffled stream of examples is cut
+into pools of some dozens of batches, and a pool's sequences are put into batches by length, which
+then come in random order. What is in a step hangs on the seed and the step alone.
+"""
+
+from typing import List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from bert_wwm.core.seeding import rng_for
+
+# So many batches that those of a pool are of nearly one length each; so few that an epoch of a
+# small task has several pools.
+_POOL_BATCHES = 50
+_EPOCH, _POOL = range(2)  # what a draw is for
+
+
+class Batch(NamedTuple):
+    """The numbers of some sequences, int64 [B], and the length that they are padded to."""
+
+    rows: np.ndarray
+    length: int
+
+
+def shapes_up_to(max_length: int, step: int) -> Tuple[int, ...]:
+    """Returns the multiples of a step below a length, and the length."""
+    return (*range(step, max_length, step), max_length)
+
+
+class TrainingOrder:
+    """The batches of a training, step by step; every sequence once in each epoch.
+
+    Epochs follow each other without a break, so all batches are full.
+
+    Args:
+        lengths: tokens of each sequence, [n].
+        batch_size: sequences of a step.
+        num_steps: steps of the training.
+        seed: of the order.
+        shapes: the lengths that batches may be padded to, ascending; the last fits all sequences.
+            With a single one nothing is sorted by length, as in google-research/bert.
+    """
+
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        batch_size: int,
+        num_steps: int,
+        seed: int,
+        shapes: Sequence[int],
+    ):
+        self._lengths = lengths
+        self._batch_size = batch_size
+        self._num_steps = num_steps
+        self._seed = seed
+        self._shapes = shapes
+        self._pool = -1
+        self._batches = np.zeros((0, batch_size), np.int64)
+
+    def batch(self, step: int) -> Batch:
+        """Returns the batch of a step, counted from 0."""
+        pool, place = divmod(step, _POOL_BATCHES)
+        if pool != self._pool:
+            self._pool, self._batches = pool, self._batches_of(pool)
+        return _padded(self._batches[place], self._lengths, self._shapes)
+
+    def _batches_of(self, pool: int) -> np.ndarray:
+        """int64 [batches, batch_size]: the rows of a pool's batches."""
+        begin = pool * _POOL_BATCHES
+        count = min(_POOL_BATCHES, self._num_steps - begin)
+        rows = self._stream(begin * self._batch_size, (begin + count) * self._batch_size)
+        if len(self._shapes) == 1:
+            return rows.reshape(count, self._batch_size)
+        # The stream is shuffled, so a stable order leaves those of one length at random.
+        rows = rows[np.argsort(self._lengths[rows], kind="stable")]
+        batches = rows.reshape(count, self._batch_size)
+        return batches[_permutation(count, self._seed, _POOL, pool)]
+
+    def _stream(self, begin: int, end: int) -> np.ndarray:
+        """Positions ``begin`` to ``end`` of the epochs in a row, each in an order of its own."""
+        size = len(self._lengths)
+        epochs = range(begin // size, -(-end // size))
+        orders = [_permutation(size, self._seed, _EPOCH, epoch) for epoch in epochs]
+        offset = epochs[0] * size
+        return np.concatenate(orders)[begin - offset : end - offset]
+
+
+def prediction_batches(lengths: np.ndarray, batch_size: int, shapes: Sequence[int]) -> List[Batch]:
+    """Returns batches that hold every sequence once, the longest first; the last may be smaller.
+
+    Args:
+        lengths: tokens of each sequence, [n].
+        batch_size: most sequences of a batch.
+        shapes: the lengths that batches may be padded to, ascending.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    parts = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    return [_padded(rows, lengths, shapes) for rows in parts]
+
+
+def _padded(rows: np.ndarray, lengths: np.ndarray, shapes: Sequence[int]) -> Batch:
+    return Batch(rows, int(shapes[np.searchsorted(shapes, lengths[rows].max())]))
+
+
+def _permutation(size: int, seed: int, *place: int) -> np.ndarray:
+    return rng_for(seed, *place).random(size).argsort(kind="stable")

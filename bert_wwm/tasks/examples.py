@@ -1,0 +1,71 @@
+"""What the files of a task hold, one example each."""
+
+from typing import NamedTuple, Optional, Tuple, Union
+
+
+class Sentence(NamedTuple):
+    """A text, or a pair of texts, to classify.
+
+    Attributes:
+        id: its name in predictions: the file's own, or the number of its line.
+        text_a: the text, or the first of two.
+        text_b: the second; None where there is one.
+        label: what is true; None where the file doesn't tell.
+    """
+
+    id: str
+    text_a: str
+    text_b: Optional[str] = None
+    label: Optional[str] = None
+
+
+class Tagged(NamedTuple):
+    """A sentence each of whose tokens has a tag.
+
+    Attributes:
+        id: the number of its first line.
+        tokens: characters or words, as in the file.
+        tags: of each token its tag, such as ``B-PER``; None where the file doesn't tell.
+    """
+
+    id: str
+    tokens: Tuple[str, ...]
+    tags: Optional[Tuple[str, ...]] = None
+
+
+class Answer(NamedTuple):
+    """One annotator's answer.
+
+    Attributes:
+        text: the answer; ``YES`` and ``NO`` where that is it, empty where there is none.
+        start: the character of the context at which it begins, as the file says; -1 where it
+            doesn't.
+    """
+
+    text: str
+    start: int = -1
+
+
+# How a question is answered: by words of the context, by yes or no, or not at all.
+SPAN, YES, NO, UNANSWERABLE = ANSWER_TYPES = ("span", "YES", "NO", "unanswerable")
+
+
+class Question(NamedTuple):
+    """A question on a text.
+
+    Attributes:
+        id: its name in predictions.
+        question: the question.
+        context: the text that the answer is in.
+        answers: of each annotator the answer; empty where the file doesn't tell.
+        answer_type: one of ``ANSWER_TYPES``, by the first answer.
+    """
+
+    id: str
+    question: str
+    context: str
+    answers: Tuple[Answer, ...] = ()
+    answer_type: str = SPAN
+
+
+Example = Union[Sentence, Tagged, Question]

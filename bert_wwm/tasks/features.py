@@ -1,0 +1,116 @@
+"""Features of many sequences, without padding, and the arrays of a batch of them."""
+
+import dataclasses
+import io
+from typing import Dict, Iterable, List, Mapping, Sequence
+
+import numpy as np
+
+INPUT_IDS, SEGMENT_IDS = "input_ids", "segment_ids"
+
+
+@dataclasses.dataclass
+class FeatureTable:
+    """n sequences of T tokens in all.
+
+    Attributes:
+        offsets: int64 [n + 1]; the tokens of sequence i are ``offsets[i]`` to ``offsets[i + 1]``.
+        tokens: what each token has, by name, [T]; ``input_ids`` and ``segment_ids`` at least.
+            What is of use only behind the model (spans of characters) stands here too.
+        rows: what each sequence has, by name, [n]: labels, positions, the number of its example.
+    """
+
+    offsets: np.ndarray
+    tokens: Dict[str, np.ndarray]
+    rows: Dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each sequence: int64 [n]."""
+        return np.diff(self.offsets)
+
+    def of_tokens(self, name: str, row: int) -> np.ndarray:
+        """What the tokens of a sequence have: [length]."""
+        return self.tokens[name][self.offsets[row] : self.offsets[row + 1]]
+
+    def batch(
+        self, rows: np.ndarray, length: int, names: Sequence[str], padding: Mapping[str, int]
+    ) -> Dict[str, np.ndarray]:
+        """Returns some sequences, padded.
+
+        Args:
+            rows: which, int64 [B].
+            length: S, at least that of the longest of them.
+            names: what of their tokens and of themselves.
+            padding: by what the tokens of a name are padded, where not by 0.
+
+        Returns:
+            int32 [B, S] of names of tokens, [B] of those of sequences; and ``input_mask``, 1 at
+            tokens and 0 at padding.
+        """
+        places = np.arange(length)
+        inside = places < self.lengths[rows][:, None]
+        positions = np.where(inside, self.offsets[rows][:, None] + places, 0)
+        arrays = {"input_mask": inside.astype(np.int32)}
+        for name in names:
+            if name in self.rows:
+                arrays[name] = self.rows[name][rows].astype(np.int32)
+            else:
+                values = self.tokens[name][positions].astype(np.int32)
+                arrays[name] = np.where(inside, values, np.int32(padding.get(name, 0)))
+        return arrays
+
+    def to_bytes(self) -> bytes:
+        """Returns the content of an ``.npz`` file."""
+        arrays = {f"tokens/{name}": values for name, values in self.tokens.items()}
+        arrays.update({f"rows/{name}": values for name, values in self.rows.items()})
+        stream = io.BytesIO()
+        np.savez(stream, offsets=self.offsets, **arrays)
+        return stream.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "FeatureTable":
+        """Returns the table of ``to_bytes``.
+
+        Raises:
+            ValueError, KeyError, EOFError, zipfile.BadZipFile: it is none.
+        """
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            kinds: Dict[str, Dict[str, np.ndarray]] = {"tokens": {}, "rows": {}}
+            for key in arrays.files:
+                kind, _, name = key.partition("/")
+                if name:
+                    kinds[kind][name] = arrays[key]
+            return cls(arrays["offsets"], kinds["tokens"], kinds["rows"])
+
+
+def table_of(
+    tokens: Dict[str, List[Sequence[int]]], rows: Dict[str, Sequence[int]]
+) -> FeatureTable:
+    """Puts the features of sequences, one after the other, into a table.
+
+    Args:
+        tokens: by name what the tokens of each sequence have, one entry a sequence.
+        rows: by name what each sequence has.
+    """
+    lengths = [len(ids) for ids in tokens[INPUT_IDS]]
+    flat = {
+        name: np.fromiter((value for values in of_all for value in values), np.int32, sum(lengths))
+        for name, of_all in tokens.items()
+    }
+    columns = {name: np.asarray(values, np.int32) for name, values in rows.items()}
+    return FeatureTable(np.cumsum([0, *lengths], dtype=np.int64), flat, columns)
+
+
+def concatenated(tables: Iterable[FeatureTable]) -> FeatureTable:
+    """Puts tables of the same names one behind the other."""
+    parts = list(tables)
+    lengths = np.concatenate([part.lengths for part in parts])
+    return FeatureTable(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        {name: np.concatenate([part.tokens[name] for part in parts]) for name in parts[0].tokens},
+        {name: np.concatenate([part.rows[name] for part in parts]) for name in parts[0].rows},
+    )

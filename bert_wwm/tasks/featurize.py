@@ -1,0 +1,109 @@
+"""Examples to features: in parallel, and only where that hasn't been done before."""
+
+import hashlib
+import json
+import os
+import zipfile
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.progress import Progress
+from bert_wwm.core.workers import map_blocks
+from bert_wwm.tasks.features import FeatureTable, concatenated
+
+_FORMAT = 1  # of the files that keep features
+_CHUNK = 2000  # examples that a worker takes at a time
+_FEW_CHARACTERS = 3_000_000  # below that a process starts slower than it works
+
+
+class Featurizer:
+    """What makes features of a kind of examples; it is sent to worker processes."""
+
+    def describe(self) -> Dict[str, object]:
+        """Returns, as JSON knows it, all that the features depend on besides the examples."""
+        raise NotImplementedError
+
+    def __call__(self, examples: Sequence[Any], first: int) -> FeatureTable:
+        """Returns the features of examples.
+
+        Args:
+            examples: some in a row.
+            first: the number of the first of them in its file.
+        """
+        raise NotImplementedError
+
+
+class _Work:
+    """What a worker does with a chunk: the number of its first example, and the examples."""
+
+    def __init__(self, featurizer: Featurizer):
+        self._featurizer = featurizer
+
+    def __call__(self, chunk: Tuple[int, List[Any]]) -> FeatureTable:
+        first, examples = chunk
+        return self._featurizer(examples, first)
+
+
+def featurize(
+    featurizer: Featurizer,
+    examples: Sequence[Any],
+    num_workers: int,
+    cache_dir: Optional[str] = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> FeatureTable:
+    """Returns the features of examples, in their order.
+
+    They are kept in a file whose name is a hash of all that they depend on: the examples, the
+    vocabulary, lengths and so on. So another run, with another seed or model, finds them.
+
+    Args:
+        featurizer: what makes them.
+        examples: at least one.
+        num_workers: processes, at most.
+        cache_dir: the folder of such files; None: keep nothing.
+        log: takes a line where a file can't be read and is made anew.
+    """
+    if cache_dir is None:
+        return _make(featurizer, examples, num_workers)
+    path = os.path.join(cache_dir, f"{features_key(featurizer, examples)}.npz")
+    if files.exists(path):
+        try:
+            return FeatureTable.from_bytes(files.read_bytes(path))
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            log(f"{path}: broken, and made anew")
+    table = _make(featurizer, examples, num_workers)
+    files.make_folder(cache_dir)
+    files.write_bytes(path, table.to_bytes())
+    return table
+
+
+def _make(featurizer: Featurizer, examples: Sequence[Any], num_workers: int) -> FeatureTable:
+    chunks = list(_chunks(examples))
+    if num_workers == 1 or len(chunks) == 1 or _num_characters(examples) < _FEW_CHARACTERS:
+        results: Iterator[FeatureTable] = map(_Work(featurizer), chunks)
+    else:
+        workers = min(num_workers, len(chunks))
+        results = (table for _, table in map_blocks(_Work(featurizer), chunks, workers))
+    tables = []
+    with Progress("features", total=len(chunks)) as progress:
+        for table in results:
+            tables.append(table)
+            progress.update(len(tables))
+    return concatenated(tables)
+
+
+def _chunks(examples: Sequence[Any]) -> Iterator[Tuple[int, List[Any]]]:
+    for first in range(0, len(examples), _CHUNK):
+        yield first, list(examples[first : first + _CHUNK])
+
+
+def _num_characters(examples: Sequence[Any]) -> int:
+    return sum(len(field) for example in examples for field in example if field is not None)
+
+
+def features_key(featurizer: Featurizer, examples: Sequence[Any]) -> str:
+    """Returns a hash of all that features depend on, as hexadecimal digits."""
+    digest = hashlib.sha256(json.dumps([_FORMAT, featurizer.describe()]).encode("utf-8"))
+    for example in examples:
+        digest.update(repr(example).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:32]

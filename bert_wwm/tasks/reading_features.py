@@ -1,0 +1,315 @@
+"""Questions to features: ``[CLS] question [SEP] a chunk of the context [SEP]``.
+
+A context that is too long is cut into chunks that overlap (google-research/bert, run_squad.py).
+What stands in each sequence is gathered by NumPy from the pieces of all questions and contexts.
+"""
+
+import dataclasses
+from typing import Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, UNANSWERABLE, Question
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
+from bert_wwm.tasks.featurize import Featurizer
+from bert_wwm.tasks.reading_files import answer_span
+from bert_wwm.text.bulk import BulkTokenizer
+from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.text.vocabulary import CLS, SEP
+
+START_POSITIONS, END_POSITIONS, ANSWER_TYPE_IDS = (
+    "start_positions",
+    "end_positions",
+    "answer_types",
+)
+CONTEXT_BEGIN, CONTEXT_END = "context_begin", "context_end"
+CHAR_STARTS, CHAR_ENDS, MAX_CONTEXT = "char_starts", "char_ends", "max_context"
+UNKNOWN = -1  # a position or type that isn't trained on
+NO_ANSWER = 0  # the position of [CLS]
+
+_VERSION = 1  # of what becomes of a question
+_SPECIAL = 3  # [CLS], [SEP], [SEP]
+_SHORTEST = 8  # tokens: four of a question, one of its context
+_PARTS = 5  # of a sequence
+
+
+class ReadingFeaturizer(Featurizer):
+    """Makes features of questions.
+
+    The tables have of each token, besides ids and segment, the half-open span of the context's
+    characters, ``char_starts`` and ``char_ends`` (-1 outside the context), and ``max_context``: 1
+    where no other chunk shows more of what stands around this piece of the context.
+
+    Of each sequence they have ``start_positions`` and ``end_positions``, its end inclusive: where
+    the first answer is; 0, [CLS], where it isn't wholly in this chunk or is no span; -1 where the
+    file has no answer, or one that isn't in the context: not to be trained on. The context's
+    positions are ``context_begin`` to ``context_end``, half-open.
+    ``answer_types`` are numbers of ``ANSWER_TYPES``, -1 as above; of a span that isn't wholly in
+    this chunk, unanswerable.
+
+    Args:
+        tokenizer: of the model.
+        max_seq_length: tokens of a sequence, at most.
+        doc_stride: by how many pieces a chunk begins behind the one before.
+        max_query_length: pieces of a question, at most; the rest is cut off. A question is cut
+            further where it would leave to its context less than a quarter of the sequence, not
+            counting [CLS] and [SEP].
+        hfl_compat: train on the first occurrence of an answer, whatever the file says.
+        answer_types: whether to give ``answer_types``.
+
+    Raises:
+        ConfigError: a length isn't positive, or sequences are too short.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        max_seq_length: int,
+        doc_stride: int = 128,
+        max_query_length: int = 64,
+        hfl_compat: bool = False,
+        answer_types: bool = False,
+    ):
+        if max_seq_length < _SHORTEST:
+            raise ConfigError(
+                f"max_seq_length is {max_seq_length}; expected at least {_SHORTEST}, so that "
+                "something of question and context fits"
+            )
+        for name, value in (("doc_stride", doc_stride), ("max_query_length", max_query_length)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; expected at least 1")
+        self._tokenizer = tokenizer
+        self._bulk = BulkTokenizer(tokenizer)
+        self._max_seq_length = max_seq_length
+        self._doc_stride = doc_stride
+        self._max_query_length = max_query_length
+        self._hfl_compat = hfl_compat
+        self._answer_types = answer_types
+
+    def describe(self) -> Dict[str, object]:
+        """Returns, as JSON knows it, all that the features depend on besides the questions."""
+        return {
+            "kind": "reading",
+            "version": _VERSION,
+            "vocabulary_sha256": self._tokenizer.vocabulary.sha256(),
+            "do_lower_case": self._tokenizer.do_lower_case,
+            "drop_category_c": self._tokenizer.drop_category_c,
+            "max_seq_length": self._max_seq_length,
+            "doc_stride": self._doc_stride,
+            "max_query_length": self._max_query_length,
+            "hfl_compat": self._hfl_compat,
+            "answer_types": self._answer_types,
+        }
+
+    def __call__(self, examples: Sequence[Question], first: int) -> FeatureTable:
+        """Returns the features of questions: of each at least one sequence, in their order.
+
+        Args:
+            examples: some in a row.
+            first: the number of the first of them in its file.
+        """
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(q.context for q in examples))}
+        contexts = _Texts.of(self._bulk, list(numbers))
+        questions = _Texts.of(self._bulk, [question.question for question in examples])
+        context_of = np.asarray([numbers[q.context] for q in examples], np.int64)
+
+        room = self._max_seq_length - _SPECIAL
+        longest = min(self._max_query_length, room - max(1, room // 4))
+        query_lengths = np.minimum(questions.lengths, longest)
+        chunks = _chunks(
+            contexts.lengths[context_of], room - query_lengths, self._doc_stride, query_lengths
+        )
+        tokens, offsets = self._tokens(questions, contexts, context_of, chunks)
+        rows = {
+            "example": chunks.question + first,
+            CONTEXT_BEGIN: chunks.query_lengths + 2,
+            CONTEXT_END: chunks.query_lengths + 2 + chunks.lengths,
+        }
+        rows.update(self._targets(examples, contexts, context_of, chunks))
+        return FeatureTable(
+            offsets,
+            {name: values.astype(np.int32) for name, values in tokens.items()},
+            {name: values.astype(np.int32) for name, values in rows.items()},
+        )
+
+    def _tokens(
+        self, questions: "_Texts", contexts: "_Texts", context_of: np.ndarray, chunks: "_Chunks"
+    ) -> Tuple[Dict[str, np.ndarray], np.ndarray]:
+        """Gathers the tokens of all sequences, and their offsets, from [CLS], [SEP] and pieces."""
+        ids = self._tokenizer.vocabulary.ids
+        # Where [CLS], [SEP], the questions and the contexts begin in what is gathered from.
+        cls, sep, query_base = 0, 1, 2
+        context_base = query_base + len(questions.ids)
+        begins = np.empty((len(chunks), _PARTS), np.int64)
+        begins[:, 0], begins[:, 2], begins[:, 4] = cls, sep, sep
+        begins[:, 1] = query_base + questions.offsets[chunks.question]
+        context_begins = contexts.offsets[context_of[chunks.question]] + chunks.begins
+        begins[:, 3] = context_base + context_begins
+        counts = np.ones((len(chunks), _PARTS), np.int64)
+        counts[:, 1], counts[:, 3] = chunks.query_lengths, chunks.lengths
+        source = _ranges(begins.ravel(), counts.ravel())
+
+        outside = np.full(context_base, -1, np.int64)
+        pieces = np.concatenate([[ids[CLS], ids[SEP]], questions.ids, contexts.ids])
+        segments = np.tile(np.asarray([0, 0, 0, 1, 1]), len(chunks))
+        lengths = counts.sum(axis=1)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        max_context = np.zeros(len(source), np.int64)
+        positions = _ranges(offsets[:-1] + chunks.query_lengths + 2, chunks.lengths)
+        max_context[positions] = _has_max_context(chunks)
+        return {
+            INPUT_IDS: pieces[source],
+            SEGMENT_IDS: np.repeat(segments, counts.ravel()),
+            CHAR_STARTS: np.concatenate([outside, contexts.starts])[source],
+            CHAR_ENDS: np.concatenate([outside, contexts.ends])[source],
+            MAX_CONTEXT: max_context,
+        }, offsets
+
+    def _targets(
+        self,
+        examples: Sequence[Question],
+        contexts: "_Texts",
+        context_of: np.ndarray,
+        chunks: "_Chunks",
+    ) -> Dict[str, np.ndarray]:
+        """Positions, and types if asked for, of each sequence."""
+        spans = np.full((len(examples), 2), UNKNOWN, np.int64)
+        types = np.full(len(examples), UNKNOWN, np.int64)
+        for i, question in enumerate(examples):
+            if not question.answers:
+                continue
+            if question.answer_type == SPAN:
+                spans[i] = self._piece_span(question, contexts, context_of[i])
+                if spans[i, 0] == UNKNOWN:
+                    continue
+            types[i] = ANSWER_TYPES.index(question.answer_type)
+
+        types = types[chunks.question]
+        first, last = spans[chunks.question].T
+        is_span = types == ANSWER_TYPES.index(SPAN)
+        is_here = is_span & (first >= chunks.begins) & (last < chunks.begins + chunks.lengths)
+        shift = chunks.query_lengths + 2 - chunks.begins
+        elsewhere = np.where(types == UNKNOWN, UNKNOWN, NO_ANSWER)
+        targets = {
+            START_POSITIONS: np.where(is_here, first + shift, elsewhere),
+            END_POSITIONS: np.where(is_here, last + shift, elsewhere),
+        }
+        if self._answer_types:
+            unanswerable = ANSWER_TYPES.index(UNANSWERABLE)
+            targets[ANSWER_TYPE_IDS] = np.where(is_span & ~is_here, unanswerable, types)
+        return targets
+
+    def _piece_span(self, question: Question, contexts: "_Texts", number: int) -> Tuple[int, int]:
+        """The pieces, both inclusive, that touch the first answer; UNKNOWN where there are none."""
+        span = answer_span(question.context, question.answers[0], self._hfl_compat)
+        if span is None:
+            return UNKNOWN, UNKNOWN
+        begin, end = contexts.offsets[number : number + 2]
+        first = int(np.searchsorted(contexts.ends[begin:end], span[0], "right"))
+        last = int(np.searchsorted(contexts.starts[begin:end], span[1], "left")) - 1
+        return (first, last) if first <= last else (UNKNOWN, UNKNOWN)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Texts:
+    """The pieces of n texts: ids, and half-open spans of characters of the text they are from.
+
+    Attributes:
+        ids, starts, ends: int64 [pieces].
+        offsets: int64 [n + 1].
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, bulk: BulkTokenizer, texts: List[str]) -> "_Texts":
+        pieces = bulk.tokenize([text.replace("\n", " ") for text in texts])
+        offsets = pieces.offsets[: len(texts) + 1].astype(np.int64)
+        begins = np.repeat(pieces.characters, np.diff(offsets))
+        return cls(
+            pieces.ids.astype(np.int64), pieces.starts - begins, pieces.ends - begins, offsets
+        )
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chunks:
+    """The chunks of all questions' contexts, in the order of the questions; int64 [chunks] each.
+
+    Attributes:
+        question: whose.
+        number: its number among the chunks of its question.
+        begins: the piece of the context with which it begins.
+        lengths: its pieces.
+        context_lengths: pieces of the whole context.
+        query_lengths: pieces of the question.
+    """
+
+    question: np.ndarray
+    number: np.ndarray
+    begins: np.ndarray
+    lengths: np.ndarray
+    context_lengths: np.ndarray
+    query_lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.question)
+
+
+def _chunks(
+    context_lengths: np.ndarray, rooms: np.ndarray, stride: int, query_lengths: np.ndarray
+) -> _Chunks:
+    """Cuts contexts into chunks, of at most ``rooms`` pieces each; of an empty one there is one."""
+    strides = np.minimum(stride, rooms)
+    counts = 1 + -(-np.maximum(context_lengths - rooms, 0) // strides)
+    question = np.repeat(np.arange(len(counts)), counts)
+    number = _ranges(np.zeros(len(counts), np.int64), counts)
+    begins = number * strides[question]
+    lengths = np.minimum(context_lengths[question] - begins, rooms[question])
+    return _Chunks(
+        question, number, begins, lengths, context_lengths[question], query_lengths[question]
+    )
+
+
+def _has_max_context(chunks: _Chunks) -> np.ndarray:
+    """Tells of each piece in each chunk whether no other chunk of its question shows it better.
+
+    The score is google-research/bert's (run_squad.py, _check_is_max_context): the smaller of the
+    numbers of pieces before and behind it, plus a hundredth of the chunk's length; of chunks that
+    are equal, the first.
+
+    Returns:
+        bool [pieces of all chunks].
+    """
+    is_first = chunks.number == 0
+    of_question = np.concatenate([[0], np.cumsum(chunks.context_lengths[is_first])])
+    piece = _ranges(of_question[chunks.question] + chunks.begins, chunks.lengths)
+    place = _ranges(np.zeros(len(chunks), np.int64), chunks.lengths)
+    length = np.repeat(chunks.lengths, chunks.lengths)
+    score = np.minimum(place, length - 1 - place) + 0.01 * length
+
+    best = np.full(of_question[-1], -1.0)
+    owner = np.zeros(of_question[-1], np.int64)
+    offsets = np.concatenate([[0], np.cumsum(chunks.lengths)])
+    order = np.argsort(chunks.number, kind="stable")
+    for same in np.split(order, np.flatnonzero(np.diff(chunks.number[order])) + 1):
+        # One chunk of each question, so no piece is there twice.
+        at = _ranges(offsets[same], chunks.lengths[same])
+        better = at[score[at] > best[piece[at]]]
+        best[piece[better]] = score[better]
+        owner[piece[better]] = np.searchsorted(offsets, better, "right") - 1
+    return owner[piece] == np.repeat(np.arange(len(chunks)), chunks.lengths)
+
+
+def _ranges(begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Returns the numbers of ranges, one behind the other. [5, 0], [2, 3] -> [5, 6, 0, 1, 2]"""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(begins - (ends - lengths), lengths) + np.arange(total)

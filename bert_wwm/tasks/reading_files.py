@@ -1,0 +1,278 @@
+"""Readers of the files of reading comprehension, and where in the context their answers stand.
+
+All are JSON: SQuAD's form, which DRCD, CJRC and the released CMRC 2018 share, or the form in which
+CMRC 2018 was first given out. Which of the two a file has is seen by looking.
+"""
+
+import json
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+from bert_wwm.tasks.examples import NO, SPAN, UNANSWERABLE, YES, Answer, Question
+
+_NAMES = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
+_IMPOSSIBLE = {True: True, False: False, "true": True, "false": False, "": False}
+_SHOWN_CHARS = 40  # of a value that is wrong
+
+
+class AnswerPlaces(NamedTuple):
+    """How the answers that are trained on, the first of each question, fit their contexts.
+
+    Attributes:
+        answers: how many there are, without YES, NO and unanswerable.
+        moved: ids of the questions whose answer doesn't stand where ``answer_start`` says, but
+            elsewhere.
+        missing: ids of those whose answer isn't in the context at all.
+    """
+
+    answers: int
+    moved: Tuple[str, ...]
+    missing: Tuple[str, ...]
+
+
+def read_spans(path: str, note: Callable[[str], None]) -> List[Question]:
+    """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1.
+
+    Args:
+        path: a JSON file in SQuAD's form or in CMRC's own; ``.gz`` is fine.
+        note: is told, a sentence at a time, what the user should know.
+
+    Raises:
+        DataError: the file is no JSON, not of that form (``path: data[3].paragraphs[0].qas[1]``),
+            has no question, two of the same id, or one that is marked as unanswerable.
+    """
+    return _read(path, note, can_be_impossible=False)
+
+
+def read_squad2(path: str, note: Callable[[str], None]) -> List[Question]:
+    """Reads questions which the context may not answer: SQuAD 2.0. As ``read_spans`` does."""
+    return _read(path, note)
+
+
+def read_cjrc(path: str, note: Callable[[str], None]) -> List[Question]:
+    """Reads CJRC (CAIL 2019), where YES and NO are answers too. As ``read_spans`` does.
+
+    The first answer says of what type it is. ``is_impossible``, there the text "true" or "false",
+    isn't always right; it counts only where there is no answer.
+    """
+    return _read(path, note, has_yes_no=True)
+
+
+def answer_span(
+    context: str, answer: Answer, hfl_compat: bool = False
+) -> Optional[Tuple[int, int]]:
+    """Finds an answer in its context.
+
+    Args:
+        context: the text.
+        answer: the answer.
+        hfl_compat: take the first occurrence whatever ``answer.start`` says, as HFL's code for
+            CMRC 2018 does; of DRCD's answers, that is another than the annotator's for one in
+            seven.
+
+    Returns:
+        The half-open span of its characters: at ``answer.start``, else the occurrence nearest to
+        that, of two the earlier; None where it doesn't occur. White space and the width of
+        characters count.
+    """
+    text = answer.text
+    if not text.strip():
+        return None
+    if hfl_compat or answer.start < 0:
+        start = context.find(text)
+    elif context.startswith(text, answer.start):
+        start = answer.start
+    else:
+        before = context.rfind(text, 0, answer.start + len(text))
+        start = context.find(text, answer.start)
+        if start < 0 or (before >= 0 and answer.start - before <= start - answer.start):
+            start = before
+    return (start, start + len(text)) if start >= 0 else None
+
+
+def answer_places(questions: Sequence[Question]) -> AnswerPlaces:
+    """Looks whether the first answers stand where they should."""
+    count = 0
+    moved, missing = [], []
+    for question in questions:
+        if question.answer_type != SPAN or not question.answers:
+            continue
+        count += 1
+        answer = question.answers[0]
+        span = answer_span(question.context, answer)
+        if span is None:
+            missing.append(question.id)
+        elif 0 <= answer.start != span[0]:
+            moved.append(question.id)
+    return AnswerPlaces(count, tuple(moved), tuple(missing))
+
+
+def _read(
+    path: str,
+    note: Callable[[str], None],
+    can_be_impossible: bool = True,
+    has_yes_no: bool = False,
+) -> List[Question]:
+    content = _load(path)
+    if isinstance(content, list):
+        found = _cmrc_questions(path, content)
+    else:
+        found = _squad_questions(path, content)
+    questions: List[Question] = []
+    places: Dict[str, str] = {}
+    contradictions = 0
+    for place, question, is_impossible in found:
+        if is_impossible and not can_be_impossible:
+            raise DataError(
+                f"{path}: {place}: is_impossible is true; expected questions that the context "
+                "answers (squad2 and cjrc have others)"
+            )
+        if places.setdefault(question.id, place) != place:
+            raise DataError(
+                f"{path}: {place}: {question.id!r} is already the id of "
+                f"{places[question.id]}; expected every id once"
+            )
+        if is_impossible and not question.answers:
+            question = question._replace(answers=(Answer(""),))
+        if can_be_impossible or has_yes_no:
+            question = question._replace(answer_type=_answer_type(question, has_yes_no))
+        contradictions += is_impossible and question.answer_type != UNANSWERABLE
+        questions.append(question)
+    if not questions:
+        raise DataError(f"{path}: holds no question; expected at least one")
+    _tell(path, questions, contradictions, note)
+    return questions
+
+
+def _answer_type(question: Question, has_yes_no: bool) -> str:
+    if not question.answers:
+        return SPAN
+    text, start = question.answers[0]
+    if not text.strip():
+        return UNANSWERABLE
+    # A context may hold the word, and an answer point to it.
+    is_in_context = start >= 0 and question.context.startswith(text, start)
+    if has_yes_no and text.strip() in (YES, NO) and not is_in_context:
+        return text.strip()
+    return SPAN
+
+
+def _tell(
+    path: str, questions: Sequence[Question], contradictions: int, note: Callable[[str], None]
+) -> None:
+    places = answer_places(questions)
+    if places.moved:
+        note(
+            f"{path}: {len(places.moved):,} of {places.answers:,} answers aren't where "
+            f"answer_start says; the nearest occurrence is taken; first: {places.moved[0]}"
+        )
+    if places.missing:
+        note(
+            f"{path}: {len(places.missing):,} of {places.answers:,} answers aren't in the context "
+            f"at all, and are not trained on; first: {places.missing[0]}"
+        )
+    if contradictions:
+        note(
+            f"{path}: {contradictions:,} of {len(questions):,} questions are marked impossible "
+            "but have an answer; the answer counts"
+        )
+    unknown = [question.id for question in questions if not question.answers]
+    if 0 < len(unknown) < len(questions):
+        note(
+            f"{path}: {len(unknown):,} of {len(questions):,} questions have no answer, and are "
+            f"neither trained on nor scored; first: {unknown[0]}"
+        )
+    empty = [question.id for question in questions if not question.context.strip()]
+    if empty:
+        note(
+            f"{path}: {len(empty):,} of {len(questions):,} questions have an empty context; "
+            f"first: {empty[0]}"
+        )
+
+
+def _load(path: str) -> Any:
+    try:
+        content = json.loads("\n".join(files.read_lines(path)))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}:{error.lineno}: broken JSON ({error.msg} at column {error.colno}); "
+            "expected a JSON file in the form of SQuAD or CMRC 2018"
+        ) from None
+    if not isinstance(content, (dict, list)):
+        raise DataError(f"{path}: is {content!r}; expected an object with 'data', or a list")
+    return content
+
+
+def _squad_questions(path: str, content: Dict[str, Any]) -> Iterator[Tuple[str, Question, bool]]:
+    """Yields of each question its place, itself, and whether it is marked as impossible."""
+    for a, article in enumerate(_field(path, "", content, "data", list)):
+        paragraphs = _field(path, f"data[{a}]", article, "paragraphs", list)
+        for p, paragraph in enumerate(paragraphs):
+            place = f"data[{a}].paragraphs[{p}]"
+            context = _field(path, place, paragraph, "context", str)
+            for q, entry in enumerate(_field(path, place, paragraph, "qas", list)):
+                where = f"{place}.qas[{q}]"
+                question = Question(
+                    _field(path, where, entry, "id", str),
+                    _field(path, where, entry, "question", str),
+                    context,
+                    _squad_answers(path, where, entry),
+                )
+                yield where, question, _is_impossible(path, where, entry)
+
+
+def _squad_answers(path: str, place: str, entry: Dict[str, Any]) -> Tuple[Answer, ...]:
+    if "answers" not in entry:
+        return ()
+    answers = []
+    for number, answer in enumerate(_field(path, place, entry, "answers", list)):
+        where = f"{place}.answers[{number}]"
+        text = _field(path, where, answer, "text", str)
+        has_start = "answer_start" in answer
+        start = _field(path, where, answer, "answer_start", int) if has_start else -1
+        answers.append(Answer(text, max(start, -1)))
+    return tuple(answers)
+
+
+def _is_impossible(path: str, place: str, entry: Dict[str, Any]) -> bool:
+    value = entry.get("is_impossible", False)
+    if not isinstance(value, (bool, str)) or value not in _IMPOSSIBLE:
+        raise DataError(f"{path}: {place}.is_impossible: is {value!r}; expected true or false")
+    return _IMPOSSIBLE[value]
+
+
+def _cmrc_questions(path: str, content: List[Any]) -> Iterator[Tuple[str, Question, bool]]:
+    """The same of CMRC's own form, which says of no answer where it stands."""
+    for c, entry in enumerate(content):
+        context = _field(path, f"[{c}]", entry, "context_text", str)
+        for q, qa in enumerate(_field(path, f"[{c}]", entry, "qas", list)):
+            where = f"[{c}].qas[{q}]"
+            _check(path, where, qa, dict)
+            texts = _field(path, where, qa, "answers", list) if "answers" in qa else []
+            for number, text in enumerate(texts):
+                _check(path, f"{where}.answers[{number}]", text, str)
+            question = Question(
+                _field(path, where, qa, "query_id", str),
+                _field(path, where, qa, "query_text", str),
+                context,
+                tuple(Answer(text) for text in texts),
+            )
+            yield where, question, False
+
+
+def _field(path: str, place: str, entry: Any, name: str, kind: type) -> Any:
+    """Returns a field of an object, which has to be there and of a type."""
+    _check(path, place, entry, dict)
+    if name not in entry:
+        where = f"{place}: " if place else ""
+        raise DataError(f"{path}: {where}has no {name!r}; expected {_NAMES[kind]} of that name")
+    _check(path, f"{place}.{name}" if place else name, entry[name], kind)
+    return entry[name]
+
+
+def _check(path: str, place: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        shown = json.dumps(value, ensure_ascii=False)
+        shown = shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}..."
+        raise DataError(f"{path}: {place}: is {shown}; expected {_NAMES[kind]}")

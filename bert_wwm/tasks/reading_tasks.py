@@ -1,0 +1,212 @@
+"""The tasks of reading comprehension."""
+
+import dataclasses
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+
+from bert_wwm.metrics import cjrc, cmrc, squad
+from bert_wwm.tasks import answers, reading_files
+from bert_wwm.tasks.examples import ANSWER_TYPES, UNANSWERABLE, Question
+from bert_wwm.tasks.features import FeatureTable
+from bert_wwm.tasks.reading_features import ReadingFeaturizer
+from bert_wwm.tasks.task import READING, Settings, Task, add
+from bert_wwm.text.tokenizer import Tokenizer
+
+# HFL's baseline and Google's run_squad.py have 30. Of CMRC 2018's development questions one in
+# twenty has no answer so short.
+_LONGEST_CHINESE, _LONGEST_ENGLISH = 64, 30
+
+_Measure = Callable[[Mapping[str, Sequence[str]], Mapping[str, str]], Dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadingTask(Task):
+    """A task of reading comprehension.
+
+    Attributes:
+        max_answer_length: pieces of an answer that is predicted, at most.
+        with_null: whether a question may have no answer.
+        answer_types: whether YES and NO are answers too, so that the model predicts the type.
+        strip_blanks: whether HFL's code takes the blanks out of answers.
+    """
+
+    max_answer_length: int = _LONGEST_CHINESE
+    with_null: bool = False
+    answer_types: bool = False
+    strip_blanks: bool = False
+
+    def featurizer(
+        self,
+        tokenizer: Tokenizer,
+        max_seq_length: int,
+        doc_stride: int = 128,
+        max_query_length: int = 64,
+        hfl_compat: bool = False,
+    ) -> ReadingFeaturizer:
+        """Returns what makes features of the task's questions."""
+        return ReadingFeaturizer(
+            tokenizer, max_seq_length, doc_stride, max_query_length, hfl_compat, self.answer_types
+        )
+
+    def best_answers(
+        self,
+        questions: Sequence[Question],
+        table: FeatureTable,
+        outputs: Sequence[answers.Outputs],
+        n_best_size: int = 20,
+        max_answer_length: Optional[int] = None,
+        null_score_diff_threshold: float = 0.0,
+        hfl_compat: bool = False,
+    ) -> answers.Answers:
+        """Returns what ``answers.best_answers`` does; its length None means the task's."""
+        return answers.best_answers(
+            questions,
+            table,
+            outputs,
+            n_best_size,
+            max_answer_length or self.max_answer_length,
+            null_score_diff_threshold,
+            self.with_null,
+            hfl_compat and self.strip_blanks,
+            self.answer_types,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Score:
+    """Scores the answers to questions of which the file has true ones; in percent."""
+
+    measure: _Measure
+
+    def __call__(
+        self, questions: Sequence[Question], predictions: Sequence[str]
+    ) -> Dict[str, float]:
+        told = [pair for pair in zip(questions, predictions) if pair[0].answers]
+        references = {question.id: _references(question) for question, _ in told}
+        return self.measure(references, {question.id: text for question, text in told})
+
+
+def _references(question: Question) -> Tuple[str, ...]:
+    if question.answer_type == UNANSWERABLE and not any(a.text for a in question.answers):
+        return ()
+    return tuple(answer.text for answer in question.answers)
+
+
+def _cmrc(references: Any, predictions: Any) -> Dict[str, float]:
+    figures = cmrc.evaluate(references, predictions)
+    return {"em": figures["EM"], "f1": figures["F1"], "average": figures["AVERAGE"]}
+
+
+def _squad(references: Any, predictions: Any) -> Dict[str, float]:
+    figures = squad.evaluate_v1(references, predictions)
+    return {"em": figures["exact_match"], "f1": figures["f1"]}
+
+
+def _squad2(references: Any, predictions: Any) -> Dict[str, float]:
+    figures = squad.evaluate_v2(references, predictions)
+    return {"em": figures["exact"], "f1": figures["f1"]}
+
+
+def _cjrc(references: Any, predictions: Any) -> Dict[str, float]:
+    scores = cjrc.question_scores(references, predictions).values()
+    return {
+        name: 100.0 * sum(getattr(score, name) for score in scores) / len(scores)
+        for name in ("em", "f1")
+    }
+
+
+_PAPER = "arXiv 1906.08101 v3, table IV; batch: ymcui/Chinese-BERT-wwm issue 14"
+_GOOGLE = "google-research/bert README.md"
+
+add(
+    ReadingTask(
+        name="cmrc2018",
+        title="CMRC 2018",
+        kind=READING,
+        files={
+            "train": ("cmrc2018_train.json", "train.json"),
+            "dev": ("cmrc2018_dev.json", "dev.json", "cmrc2018_trial.json"),
+            "test": ("cmrc2018_test.json", "test.json"),
+        },
+        read=reading_files.read_spans,
+        score=_Score(_cmrc),
+        metrics=("em", "f1", "average"),
+        best_metric="average",
+        settings=Settings(512, 64, 2.0, 3e-5),
+        source=_PAPER,
+        strip_blanks=True,
+    )
+)
+add(
+    ReadingTask(
+        name="drcd",
+        title="DRCD",
+        kind=READING,
+        files={
+            "train": ("DRCD_training.json",),
+            "dev": ("DRCD_dev.json",),
+            "test": ("DRCD_test.json",),
+        },
+        read=reading_files.read_spans,
+        score=_Score(_cmrc),
+        metrics=("em", "f1", "average"),
+        best_metric="average",
+        settings=Settings(512, 64, 2.0, 3e-5),
+        source=_PAPER,
+        strip_blanks=True,
+    )
+)
+add(
+    ReadingTask(
+        name="cjrc",
+        title="CJRC",
+        kind=READING,
+        files={
+            "train": ("small_train_data.json", "small-train-data.json", "big_train_data.json"),
+            "dev": ("dev_ground_truth.json",),
+            "test": ("test_ground_truth.json",),
+        },
+        read=reading_files.read_cjrc,
+        score=_Score(_cjrc),
+        metrics=("em", "f1"),
+        best_metric="f1",
+        settings=Settings(512, 64, 2.0, 4e-5),
+        source=_PAPER,
+        labels=ANSWER_TYPES,
+        with_null=True,
+        answer_types=True,
+        strip_blanks=True,
+    )
+)
+add(
+    ReadingTask(
+        name="squad",
+        title="SQuAD 1.1",
+        kind=READING,
+        files={"train": ("train-v1.1.json",), "dev": ("dev-v1.1.json",), "test": ()},
+        read=reading_files.read_spans,
+        score=_Score(_squad),
+        metrics=("em", "f1"),
+        best_metric="f1",
+        settings=Settings(384, 12, 2.0, 3e-5),
+        source=f"{_GOOGLE}, SQuAD 1.1 with BERT-Base",
+        is_chinese=False,
+        max_answer_length=_LONGEST_ENGLISH,
+    )
+)
+add(
+    ReadingTask(
+        name="squad2",
+        title="SQuAD 2.0",
+        kind=READING,
+        files={"train": ("train-v2.0.json",), "dev": ("dev-v2.0.json",), "test": ()},
+        read=reading_files.read_squad2,
+        score=_Score(_squad2),
+        metrics=("em", "f1"),
+        best_metric="f1",
+        settings=Settings(384, 24, 2.0, 3e-5),
+        source=f"{_GOOGLE}, SQuAD 2.0 with BERT-Large",
+        is_chinese=False,
+        max_answer_length=_LONGEST_ENGLISH,
+        with_null=True,
+    )
+)

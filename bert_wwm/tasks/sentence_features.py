@@ -1,0 +1,153 @@
+"""Texts to classify as sequences for the model, and its outputs as labels."""
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.tasks.examples import Sentence
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
+from bert_wwm.tasks.featurize import Featurizer
+from bert_wwm.tasks.sentence_files import listed
+from bert_wwm.text.bulk import BulkTokenizer
+from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.text.vocabulary import CLS, SEP
+
+_VERSION = 1  # of the features
+_SHORTEST = 5  # [CLS] a [SEP] b [SEP]
+
+
+class SentenceFeaturizer(Featurizer):
+    """Makes ``[CLS] a [SEP]`` or ``[CLS] a [SEP] b [SEP]`` of examples.
+
+    The sequences are those of google-research/bert's ``convert_single_example``: too long a pair
+    loses pieces of its longer text, from the end, and a second text without pieces counts as none.
+
+    Args:
+        tokenizer: the model's.
+        max_seq_length: tokens of a sequence, at most.
+        labels: in the order of their ids.
+
+    Raises:
+        ConfigError: sequences are too short for two texts.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]):
+        if max_seq_length < _SHORTEST:
+            raise ConfigError(
+                f"max_seq_length {max_seq_length}; expected {_SHORTEST} at least, for a piece of "
+                "each of two texts"
+            )
+        self._tokenizer = tokenizer
+        self._max_seq_length = max_seq_length
+        self._labels = tuple(labels)
+        self._bulk: Optional[BulkTokenizer] = None
+
+    def __getstate__(self) -> Dict[str, object]:
+        return {**self.__dict__, "_bulk": None}  # megabytes that are soon made again
+
+    def describe(self) -> Dict[str, object]:
+        return {
+            "kind": "sentence",
+            "version": _VERSION,
+            "vocabulary": self._tokenizer.vocabulary.sha256(),
+            "do_lower_case": self._tokenizer.do_lower_case,
+            "drop_category_c": self._tokenizer.drop_category_c,
+            "max_seq_length": self._max_seq_length,
+            "labels": list(self._labels),
+        }
+
+    def __call__(self, examples: Sequence[Sentence], first: int) -> FeatureTable:
+        """Returns one sequence an example.
+
+        Its rows are ``label_ids`` (-1 where there is no label), ``example``, and ``truncated``, 1
+        where the texts have more pieces than fit.
+
+        Raises:
+            DataError: a label is not among those of this featurizer.
+        """
+        if self._bulk is None:
+            self._bulk = BulkTokenizer(self._tokenizer)
+        count = len(examples)
+        texts = [example.text_a for example in examples]
+        texts += [example.text_b or "" for example in examples]
+        pieces = self._bulk.tokenize([text.replace("\n", " ") for text in texts])
+        sizes = np.diff(pieces.offsets)
+        a, b = kept(sizes[:count], sizes[count:], self._max_seq_length)
+        is_pair = b > 0
+
+        offsets = np.concatenate([[0], np.cumsum(a + b + 2 + is_pair)]).astype(np.int64)
+        begins = offsets[:-1]
+        ids = self._tokenizer.vocabulary.ids
+        # All that isn't written below is the [SEP] behind a text.
+        input_ids = np.full(offsets[-1], ids[SEP], np.int32)
+        input_ids[begins] = ids[CLS]
+        input_ids[_ranges(begins + 1, a)] = pieces.ids[_ranges(pieces.offsets[:count], a)]
+        input_ids[_ranges(begins + a + 2, b)] = pieces.ids[_ranges(pieces.offsets[count:-1], b)]
+        segment_ids = np.zeros(offsets[-1], np.int32)
+        segment_ids[_ranges(begins + a + 2, b + is_pair)] = 1
+        rows = {
+            "label_ids": self._label_ids(examples),
+            "example": np.arange(first, first + count, dtype=np.int32),
+            "truncated": (a + b < sizes[:count] + sizes[count:]).astype(np.int32),
+        }
+        return FeatureTable(offsets, {INPUT_IDS: input_ids, SEGMENT_IDS: segment_ids}, rows)
+
+    def _label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
+        ids: Dict[Optional[str], int] = {label: index for index, label in enumerate(self._labels)}
+        ids[None] = -1
+        for example in examples:
+            if example.label not in ids:
+                raise DataError(
+                    f"example {example.id}: label {example.label!r}; expected "
+                    f"{listed(self._labels)}"
+                )
+        return np.array([ids[example.label] for example in examples], np.int32)
+
+
+def kept(
+    sizes_a: np.ndarray, sizes_b: np.ndarray, max_seq_length: int
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Returns how many pieces two texts keep.
+
+    It is where google-research/bert's ``_truncate_seq_pair`` ends, which takes one piece after the
+    other from the longer text, from the second of two of one length.
+
+    Args:
+        sizes_a, sizes_b: pieces of the texts, int64 [n]; 0 in ``sizes_b``: there is no second.
+        max_seq_length: tokens of a sequence with ``[CLS]`` and ``[SEP]``.
+
+    Returns:
+        Pieces kept of each, int64 [n].
+    """
+    room = np.where(sizes_b > 0, max_seq_length - 3, max_seq_length - 2)
+    half = np.where(sizes_b > 0, (room + 1) // 2, room)
+    a = np.minimum(sizes_a, np.maximum(room - sizes_b, half))
+    return a, np.minimum(sizes_b, room - a)
+
+
+def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns ``begins[i]`` up to ``begins[i] + counts[i]`` for each i, one behind the other.
+
+    Example:
+        _ranges([5, 0], [2, 3]) -> [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - (ends - counts), counts)
+
+
+def predicted_labels(logits: Sequence[np.ndarray], labels: Sequence[str]) -> List[str]:
+    """Returns the most probable label of each sequence; of equal ones the first.
+
+    Args:
+        logits: of each sequence, [classes].
+        labels: in the order of their ids.
+    """
+    return [labels[int(np.argmax(values))] for values in logits]
+
+
+def probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the softmax of each sequence's logits: float64 [n, classes]."""
+    values = np.asarray(logits, np.float64)
+    exponentials = np.exp(values - values.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -1,0 +1,126 @@
+"""What readers of texts to classify share: examples of a file, their labels, and notes on them.
+
+The readers themselves: sentence_tables.py (tab- and comma-separated), sentence_json.py (JSON
+lines) and sentence_news.py (THUCNews).
+"""
+
+from typing import Callable, Collection, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.tasks.examples import Sentence
+
+Note = Callable[[str], None]
+
+_SHOWN_LABELS = 20
+
+
+class Labels(NamedTuple):
+    """What a task's files have as labels.
+
+    Attributes:
+        known: all there are, in the order of their ids; None: what the training data holds.
+        renamed: other spellings, and what they stand for.
+        dropped: those of examples to leave out, with the reason.
+    """
+
+    known: Optional[Tuple[str, ...]] = None
+    renamed: Mapping[str, str] = {}
+    dropped: Mapping[str, str] = {}
+
+
+class Collector:
+    """Takes the examples of a file one by one; counts what the user should know of.
+
+    Args:
+        path: the file, for messages.
+        labels: what its labels are.
+    """
+
+    def __init__(self, path: str, labels: Labels):
+        self._path = path
+        self._labels = labels
+        self._known = None if labels.known is None else frozenset(labels.known)
+        self._examples: List[Sentence] = []
+        self._places: List[str] = []  # where each example stands: the number of its line
+        self._empty: List[str] = []  # the places of those without text
+        self._dropped: Dict[str, int] = dict.fromkeys(labels.dropped, 0)
+
+    def add(
+        self,
+        place: str,
+        text_a: str,
+        text_b: Optional[str],
+        label: Optional[str],
+        example_id: Optional[str] = None,
+    ) -> None:
+        """Takes an example.
+
+        Args:
+            place: the number of its line, or what else names it in its file.
+            text_a, text_b: its texts.
+            label: as in the file; None or empty where there is none.
+            example_id: the file's own name for it.
+
+        Raises:
+            DataError: its label is not among the known ones.
+        """
+        label = self._labels.renamed.get(label, label) if label else None
+        if label in self._dropped:
+            self._dropped[label] += 1
+            return
+        if label is not None and self._known is not None and label not in self._known:
+            raise unknown_label(self._path, place, label, self._labels.known or ())
+        example = Sentence(place if example_id is None else example_id, text_a, text_b, label)
+        if not text_a.strip() or (text_b is not None and not text_b.strip()):
+            self._empty.append(place)
+        self._examples.append(example)
+        self._places.append(place)
+
+    def finish(self, note: Note) -> List[Sentence]:
+        """Returns the examples, and tells what was counted.
+
+        Raises:
+            DataError: there are none.
+        """
+        total = len(self._examples) + sum(self._dropped.values())
+        for label, count in self._dropped.items():
+            if count:
+                note(
+                    f"{self._path}: {count:,} of {total:,} examples have the label {label!r} "
+                    f"({self._labels.dropped[label]}) and are left out"
+                )
+        if not self._examples:
+            raise DataError(f"{self._path}: holds no example; expected one at least")
+        if self._empty:
+            note(
+                f"{self._path}: {len(self._empty):,} of {total:,} examples have an empty text; "
+                f"the first is {self._path}:{self._empty[0]}"
+            )
+        bare = sum(example.label is None for example in self._examples)
+        if 0 < bare < len(self._examples):
+            note(f"{self._path}: {bare:,} of {total:,} examples have no label")
+        return self._with_unique_ids(note)
+
+    def _with_unique_ids(self, note: Note) -> List[Sentence]:
+        repeated = len(self._examples) - len({example.id for example in self._examples})
+        if not repeated:
+            return self._examples
+        note(
+            f"{self._path}: {repeated:,} of {len(self._examples):,} examples have the id of "
+            "another; all are named by their lines"
+        )
+        pairs = zip(self._examples, self._places)
+        return [example._replace(id=place) for example, place in pairs]
+
+
+def unknown_label(path: str, place: str, label: str, known: Collection[str]) -> DataError:
+    """Returns the error of a label that isn't among the known ones."""
+    return DataError(f"{path}:{place}: label {label!r}; expected {listed(known)}")
+
+
+def listed(labels: Collection[str]) -> str:
+    """Returns labels in words, the first of them where there are many."""
+    shown = list(labels)[:_SHOWN_LABELS]
+    if len(shown) == len(labels):
+        return f"one of {', '.join(shown)}"
+    return f"one of {len(labels)} labels: {', '.join(shown)}, ..."

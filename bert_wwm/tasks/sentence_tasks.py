@@ -1,0 +1,285 @@
+"""The tasks of classifying a text, or a pair of texts.
+
+Settings are those of the paper of Chinese BERT-wwm, RoBERTa-wwm and MacBERT (arXiv 1906.08101 v3,
+table IV), where it has the task; it gives no batch size, which its author does elsewhere.
+"""
+
+import functools
+import re
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.metrics import classification
+from bert_wwm.tasks.examples import Sentence
+from bert_wwm.tasks.sentence_files import Labels, Note, listed, unknown_label
+from bert_wwm.tasks.sentence_json import JsonReader
+from bert_wwm.tasks.sentence_news import read_news
+from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
+from bert_wwm.tasks.task import SENTENCE, Settings, Task, add
+
+Reader = Callable[[str, Note], List[Sentence]]
+Measure = Callable[[Sequence[str], Sequence[str]], Dict[str, float]]
+
+_PAPER = "arXiv 1906.08101 v3, table IV; batch: ymcui/Chinese-BERT-wwm issues 7, 14 and 36"
+_PAPER_CLUE = "arXiv 1906.08101 v3, table IV; batch: as in its other tasks (inferred)"
+_CLUE = "CLUEbenchmark/CLUE, baselines/models/roberta_wwm_ext/run_classifier_{}.sh"
+_GOOGLE = "google-research/bert, README, sentence (and sentence-pair) classification"
+_GOOGLE_SETTINGS = Settings(128, 32, 3.0, 2e-5)
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+_SPLITS = ("train", "dev", "test")
+_TSV = {split: (f"{split}.tsv",) for split in _SPLITS}
+_TABLES = {split: (f"{split}.tsv", f"{split}.txt") for split in _SPLITS}
+_JSON = {split: (f"{split}.json",) for split in _SPLITS}
+
+_BINARY = Labels(("0", "1"))
+_INFERENCE = Labels(
+    ("contradiction", "entailment", "neutral"),
+    renamed={"contradictory": "contradiction"},
+    dropped={"-": "no agreement"},
+)
+_NEWS = Labels(tuple(str(label) for label in range(100, 117) if label not in (105, 111)))
+# Two texts and a label, or none; a text behind a label, or alone.
+_PAIR_COLUMNS = {3: Columns(0, 1, 2), 2: Columns(0, 1)}
+_TEXT_COLUMNS = {2: Columns(1, None, 0), 1: Columns(0)}
+
+
+def score(
+    measures: Sequence[Measure], examples: Sequence[Sentence], predictions: Sequence[str]
+) -> Dict[str, float]:
+    """Returns what the measures say of predictions, fractions of 100.
+
+    Raises:
+        DataError: an example has no label.
+    """
+    targets = []
+    for example in examples:
+        if example.label is None:
+            raise DataError(f"example {example.id} has no label; expected one, to score by")
+        targets.append(example.label)
+    scores: Dict[str, float] = {}
+    for measure in measures:
+        scores.update(measure(targets, predictions))
+    return {name: 100 * value for name, value in scores.items()}
+
+
+_accuracy = functools.partial(score, (classification.accuracy,))
+
+
+def _add(
+    name: str,
+    title: str,
+    read: Reader,
+    labels: Optional[Tuple[str, ...]],
+    settings: Settings,
+    source: str,
+    **others: Any,
+) -> None:
+    """Adds a row that is scored by accuracy and has files of the usual names, unless told else."""
+    row: Dict[str, Any] = {"files": _TSV, "score": _accuracy, "metrics": ("accuracy",), **others}
+    add(
+        Task(
+            name, title, SENTENCE, read=read, labels=labels, settings=settings, source=source, **row
+        )
+    )
+
+
+_add(
+    "xnli",
+    "XNLI (Chinese)",
+    TableReader(True, _INFERENCE, _PAIR_COLUMNS, language="zh"),
+    _INFERENCE.known,
+    Settings(128, 64, 2.0, 3e-5),
+    _PAPER,
+    files={
+        "train": (
+            "multinli/multinli.train.zh.tsv",
+            "multinli.train.zh.tsv",
+            "XNLI-MT-1.0/multinli/multinli.train.zh.tsv",
+            "train.tsv",
+        ),
+        "dev": ("xnli.dev.tsv", "XNLI-1.0/xnli.dev.tsv", "dev.tsv"),
+        "test": ("xnli.test.tsv", "XNLI-1.0/xnli.test.tsv", "test.tsv"),
+    },
+)
+for _name, _title, _rate in (("lcqmc", "LCQMC", 2e-5), ("bq", "BQ Corpus", 3e-5)):
+    _add(
+        _name,
+        _title,
+        TableReader(True, _BINARY, _PAIR_COLUMNS),
+        _BINARY.known,
+        Settings(128, 64, 3.0, _rate),
+        _PAPER,
+        files=_TABLES,
+    )
+_add(
+    "chnsenticorp",
+    "ChnSentiCorp",
+    TableReader(False, _BINARY, _TEXT_COLUMNS),
+    _BINARY.known,
+    Settings(256, 64, 3.0, 2e-5),
+    _PAPER,
+    files=_TABLES,
+)
+_add(
+    "thucnews",
+    "THUCNews",
+    read_news,
+    None,
+    Settings(512, 64, 3.0, 2e-5),
+    _PAPER,
+    files={
+        "train": ("cnews.train.txt", "train.txt", "train.tsv", "train"),
+        "dev": ("cnews.val.txt", "dev.txt", "val.txt", "dev.tsv", "dev"),
+        "test": ("cnews.test.txt", "test.txt", "test.tsv", "test"),
+    },
+)
+# The paper speaks of titles and keywords; the text is the title alone, as in CLUE's program.
+_add(
+    "tnews",
+    "TNEWS",
+    JsonReader("sentence", None, _NEWS),
+    _NEWS.known,
+    Settings(128, 64, 3.0, 2e-5),
+    _PAPER_CLUE,
+    files=_JSON,
+)
+_add(
+    "ocnli",
+    "OCNLI",
+    JsonReader("sentence1", "sentence2", _INFERENCE),
+    _INFERENCE.known,
+    Settings(128, 64, 3.0, 2e-5),
+    _PAPER_CLUE,
+    files={
+        **_JSON,
+        "train": (
+            "train.50k.json",
+            "train.json",
+            "train.30k.json",
+            "train.10k.json",
+            "train.3k.json",
+        ),
+    },
+    small_learning_rate=5e-5,
+)
+for _name, _title, _text_a, _text_b, _labels in (
+    ("cmnli", "CMNLI", "sentence1", "sentence2", _INFERENCE),
+    ("afqmc", "AFQMC", "sentence1", "sentence2", _BINARY),
+    ("csl", "CSL", "keyword", "abst", _BINARY),
+    ("iflytek", "IFLYTEK", "sentence", None, Labels(tuple(map(str, range(119))))),
+):
+    _add(
+        _name,
+        _title,
+        JsonReader(_text_a, _text_b, _labels),
+        _labels.known,
+        Settings(128, 32, 3.0, 2e-5),
+        _CLUE.format(_name),
+        files=_JSON,
+    )
+_add(
+    "cola",
+    "CoLA",
+    TableReader(False, _BINARY, {4: Columns(3, None, 1)}),
+    _BINARY.known,
+    _GOOGLE_SETTINGS,
+    _GOOGLE,
+    score=functools.partial(score, (classification.matthews_correlation, classification.accuracy)),
+    metrics=("matthews_correlation", "accuracy"),
+    is_chinese=False,
+)
+_add(
+    "mnli",
+    "MultiNLI (matched)",
+    TableReader(True, _INFERENCE),
+    _INFERENCE.known,
+    _GOOGLE_SETTINGS,
+    _GOOGLE,
+    files={**_TSV, "dev": ("dev_matched.tsv",), "test": ("test_matched.tsv",)},
+    is_chinese=False,
+)
+_add(
+    "mrpc",
+    "MRPC",
+    TableReader(True, _BINARY),
+    _BINARY.known,
+    _GOOGLE_SETTINGS,
+    _GOOGLE,
+    score=functools.partial(
+        score, (functools.partial(classification.f1, positive="1"), classification.accuracy)
+    ),
+    metrics=("f1", "accuracy"),
+    is_chinese=False,
+)
+
+
+def user_task(text_columns: Sequence[str], label_column: str) -> Task:
+    """Returns the task of a user's own tables, ``tsv``.
+
+    Args:
+        text_columns: the columns of one or two texts: names in the header, or, for files without
+            one, numbers from 0.
+        label_column: the column of the label, in the same way.
+
+    Raises:
+        ConfigError: they aren't one or two different columns, all of them names or all numbers.
+    """
+    return Task(
+        name="tsv",
+        title="a table of your own",
+        kind=SENTENCE,
+        files={split: (f"{split}.tsv", f"{split}.csv") for split in _SPLITS},
+        read=UserTableReader(tuple(text_columns), label_column),
+        score=_accuracy,
+        metrics=("accuracy",),
+        settings=_GOOGLE_SETTINGS,
+        source=_GOOGLE,
+    )
+
+
+def labels_of(examples: Sequence[Sentence]) -> List[str]:
+    """Returns the labels of training examples, sorted; numbers by their size.
+
+    Raises:
+        DataError: an example has no label, or all have the same.
+    """
+    found = set()
+    for example in examples:
+        if example.label is None:
+            raise DataError(
+                f"example {example.id} of the training data has no label; expected one for each"
+            )
+        found.add(example.label)
+    if len(found) < 2:
+        raise DataError(
+            f"the labels of the training data are {', '.join(map(repr, found)) or 'none'}; "
+            "expected two different ones at least"
+        )
+    if all(_NUMBER.fullmatch(label) for label in found):
+        return sorted(found, key=lambda label: (float(label), label))
+    return sorted(found)
+
+
+def check_labels(
+    path: str, examples: Sequence[Sentence], labels: Sequence[str], required: bool
+) -> None:
+    """Checks the labels of a file against those that a model knows.
+
+    Args:
+        path: the file, for messages.
+        examples: what it holds.
+        labels: those of the training.
+        required: whether each example needs one, as in training.
+
+    Raises:
+        DataError: an example has another one, or needs one and has none.
+    """
+    known = frozenset(labels)
+    for example in examples:
+        if example.label is None:
+            if required:
+                raise DataError(f"{path}:{example.id}: has no label; expected {listed(labels)}")
+        elif example.label not in known:
+            raise unknown_label(path, example.id, example.label, labels)

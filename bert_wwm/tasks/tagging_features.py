@@ -1,0 +1,269 @@
+"""Tagged sentences to features, and what the model says of them back to tags."""
+
+import collections
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.metrics.tagging import OUTSIDE
+from bert_wwm.tasks.examples import Tagged
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
+from bert_wwm.tasks.featurize import Featurizer
+from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.text.vocabulary import CLS, SEP, UNK
+
+TAG_IDS, TOKEN_INDEX, TAG_LOGITS = "tag_ids", "token_index", "tag_logits"
+EXAMPLE = "example"
+NONE = -1  # no tag, or no token, at a position
+
+_VERSION = 1  # of the features
+_SPECIAL = 2  # [CLS] and [SEP]
+_CACHED_TOKENS = 200_000  # about 40 MB; then the cache starts anew
+
+
+def labels_of(examples: Sequence[Tagged]) -> List[str]:
+    """Returns the tags of examples, O first, the others sorted.
+
+    Raises:
+        DataError: there are none.
+    """
+    tags = {tag for example in examples for tag in example.tags or ()}
+    if not tags:
+        raise DataError("the training data has no tags; expected one for each token")
+    return sorted(tags, key=lambda tag: (tag != OUTSIDE, tag))
+
+
+def unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> Dict[str, int]:
+    """Returns how often each tag occurs that is none of the labels.
+
+    Such a token has no loss, and its prediction is bound to be wrong.
+    """
+    counts = collections.Counter(tag for example in examples for tag in example.tags or ())
+    return {tag: counts[tag] for tag in sorted(counts.keys() - set(labels))}
+
+
+class TaggingFeaturizer(Featurizer):
+    """Features of tagged sentences: ``[CLS] pieces [SEP]``, the tag at each token's first piece.
+
+    Each token is tokenized by itself. One that has no piece, such as a blank or a zero-width
+    character, becomes ``[UNK]``, and one with more pieces than fit into a sequence loses the last
+    ones: so each is predicted. A sentence that is longer than a sequence is cut into windows that
+    overlap by half. A token counts, in training as in prediction, in that window alone where it has
+    the most context on its narrower side.
+
+    The table has
+
+    - tokens ``tag_ids``: the number of the tag, at the first piece of each token; 0 where the tags
+      are not told, -1 where it is none of the labels, and elsewhere;
+    - tokens ``token_index``: there the number of the token in its example, elsewhere -1;
+    - rows ``example``: the number of the example in its file. One without tokens has no row.
+
+    Args:
+        tokenizer: the model's.
+        max_seq_length: tokens of a sequence, with ``[CLS]`` and ``[SEP]``, at most.
+        labels: the tags, by number.
+
+    Raises:
+        ConfigError: a sequence has no room for a piece.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]):
+        if max_seq_length <= _SPECIAL:
+            raise ConfigError(
+                f"max_seq_length is {max_seq_length}; expected at least {_SPECIAL + 1}: [CLS], "
+                "a piece and [SEP]"
+            )
+        self._tokenizer = tokenizer
+        self._labels = list(labels)
+        self._capacity = max_seq_length - _SPECIAL
+        self._pieces: Dict[str, List[int]] = {}
+
+    def describe(self) -> Dict[str, object]:
+        return {
+            "kind": "tagging",
+            "version": _VERSION,
+            "vocabulary": self._tokenizer.vocabulary.sha256(),
+            "do_lower_case": self._tokenizer.do_lower_case,
+            "drop_category_c": self._tokenizer.drop_category_c,
+            "max_seq_length": self._capacity + _SPECIAL,
+            "labels": self._labels,
+        }
+
+    def __call__(self, examples: Sequence[Tagged], first: int) -> FeatureTable:
+        # E examples, T tokens of them all, P pieces of those, W windows, S positions of those.
+        lengths = np.array([len(example.tokens) for example in examples], np.int64)
+        tokens_of = _offsets(lengths)  # [E + 1]
+        pieces, pieces_of = self._pieces_of(examples)  # [P], [T + 1]
+        begins, ends, owners = _windows(tokens_of, pieces_of, self._capacity)  # [W], [W], [T]
+
+        bodies = pieces_of[ends] - pieces_of[begins]  # pieces of each window, [W]
+        offsets = _offsets(bodies + _SPECIAL)
+        sources = _ranges(pieces_of[begins], bodies)  # of each position's piece
+        targets = _ranges(offsets[:-1] + 1, bodies)  # that position
+        tokens = np.repeat(np.arange(len(owners)), np.diff(pieces_of))[sources]
+        windows = np.repeat(np.arange(len(begins)), bodies)
+        counts = (pieces_of[tokens] == sources) & (owners[tokens] == windows)
+
+        ids = self._tokenizer.vocabulary.ids
+        input_ids = np.full(offsets[-1], ids[SEP], np.int32)
+        input_ids[offsets[:-1]] = ids[CLS]
+        input_ids[targets] = pieces[sources]
+        tag_ids = np.full(offsets[-1], NONE, np.int32)
+        tag_ids[targets[counts]] = self._tags_of(examples)[tokens[counts]]
+        token_index = np.full(offsets[-1], NONE, np.int32)
+        numbers = _ranges(np.zeros_like(lengths), lengths)  # of each token in its example, [T]
+        token_index[targets[counts]] = numbers[tokens[counts]]
+        example = np.searchsorted(tokens_of, begins, side="right") - 1 + first
+        return FeatureTable(
+            offsets,
+            {
+                INPUT_IDS: input_ids,
+                SEGMENT_IDS: np.zeros_like(input_ids),
+                TAG_IDS: tag_ids,
+                TOKEN_INDEX: token_index,
+            },
+            {EXAMPLE: example.astype(np.int32)},
+        )
+
+    def _pieces_of(self, examples: Sequence[Tagged]) -> Tuple[np.ndarray, np.ndarray]:
+        """Ids of all pieces, int32 [P], and where those of each token begin, int64 [T + 1]."""
+        numbers: Dict[str, int] = {}  # of the distinct tokens
+        which = np.array(
+            [
+                numbers.setdefault(token, len(numbers))
+                for example in examples
+                for token in example.tokens
+            ],
+            np.int64,
+        )
+        if len(self._pieces) > _CACHED_TOKENS:
+            self._pieces.clear()
+        ids = [self._ids_of(token) for token in numbers]
+        counts = np.array([len(of_token) for of_token in ids], np.int64)
+        flat = np.array([piece for of_token in ids for piece in of_token], np.int32)
+        pieces = flat[_ranges(_offsets(counts)[which], counts[which])]
+        return pieces, _offsets(counts[which])
+
+    def _ids_of(self, token: str) -> List[int]:
+        found = self._pieces.get(token)
+        if found is None:
+            ids = [piece.id for piece in self._tokenizer.tokenize(token)]
+            found = ids[: self._capacity] or [self._tokenizer.vocabulary.ids[UNK]]
+            self._pieces[token] = found
+        return found
+
+    def _tags_of(self, examples: Sequence[Tagged]) -> np.ndarray:
+        """The number of each token's tag: int32 [T]."""
+        numbers = {label: number for number, label in enumerate(self._labels)}
+        tags: List[int] = []
+        for example in examples:
+            if example.tags is None:
+                tags += [0] * len(example.tokens)
+            else:
+                tags += [numbers.get(tag, NONE) for tag in example.tags]
+        return np.array(tags, np.int32)
+
+
+def _windows(
+    tokens_of: np.ndarray, pieces_of: np.ndarray, capacity: int
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cuts examples into windows of whole tokens.
+
+    Args:
+        tokens_of: where the tokens of each example begin, [E + 1].
+        pieces_of: where the pieces of each token begin, [T + 1]; a token has at least one, and at
+            most ``capacity``.
+        capacity: pieces of a window at most.
+
+    Returns:
+        The first token of each window and the one behind its last, int64 [W], and the window in
+        which each token counts, int64 [T].
+    """
+    begins: List[int] = []
+    ends: List[int] = []
+    owners = np.zeros(tokens_of[-1], np.int64)
+    for first, last in zip(tokens_of[:-1].tolist(), tokens_of[1:].tolist()):
+        if first == last:
+            continue
+        owners[first:last] = len(begins)
+        cuts = [(0, last - first)]
+        if pieces_of[last] - pieces_of[first] > capacity:
+            cuts = list(_cuts(pieces_of[first : last + 1], capacity))
+            owners[first:last] += _most_context(pieces_of[first : last + 1], cuts)
+        begins += [first + begin for begin, _ in cuts]
+        ends += [first + end for _, end in cuts]
+    return np.array(begins, np.int64), np.array(ends, np.int64), owners
+
+
+def _cuts(starts: np.ndarray, capacity: int) -> Iterator[Tuple[int, int]]:
+    """Yields the windows of an example, half-open spans of its n tokens.
+
+    Args:
+        starts: where the pieces of each token begin, and where the last one's end, [n + 1].
+        capacity: pieces of a window at most.
+    """
+    begin = 0
+    while True:
+        end = int(np.searchsorted(starts, starts[begin] + capacity, side="right")) - 1
+        yield begin, end
+        if end == len(starts) - 1:
+            return
+        half = int(np.searchsorted(starts, starts[begin] + capacity // 2))
+        last = int(np.searchsorted(starts, starts[-1] - capacity))  # ends where the example does
+        begin = max(begin + 1, min(half, last, end))
+
+
+def _most_context(starts: np.ndarray, cuts: Sequence[Tuple[int, int]]) -> np.ndarray:
+    """Returns in which of the windows each token has most context on its narrower side: [n].
+
+    Of equal windows it is the first. Arguments as in ``_cuts``.
+    """
+    most = np.full(len(starts) - 1, -1, np.int64)
+    owners = np.zeros(len(starts) - 1, np.int64)
+    for number, (begin, end) in enumerate(cuts):
+        before = starts[begin:end] - starts[begin]
+        behind = starts[end] - starts[begin + 1 : end + 1]
+        context = np.minimum(before, behind)
+        better = begin + np.flatnonzero(context > most[begin:end])
+        most[better] = context[better - begin]
+        owners[better] = number
+    return owners
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    """Where stretches of these lengths begin, one behind the other, and the last ends: [n + 1]."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The numbers from each start on, so many, one range behind the other."""
+    offsets = _offsets(lengths)
+    return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+
+
+def predicted_tags(
+    examples: Sequence[Tagged],
+    table: FeatureTable,
+    outputs: Sequence[Mapping[str, np.ndarray]],
+    labels: Sequence[str],
+) -> List[List[str]]:
+    """Returns the likeliest tag of each token, by example.
+
+    Args:
+        examples: all of a file.
+        table: their features.
+        outputs: of each sequence of the table, in its order, ``tag_logits`` [length, labels].
+        labels: the tags, by number.
+    """
+    lengths = np.array([len(example.tokens) for example in examples], np.int64)
+    offsets = _offsets(lengths)
+    tags = np.full(offsets[-1], NONE, np.int64)
+    for row, example in enumerate(table.rows[EXAMPLE].tolist()):
+        tokens = table.of_tokens(TOKEN_INDEX, row)
+        counts = tokens != NONE
+        tags[offsets[example] + tokens[counts]] = outputs[row][TAG_LOGITS].argmax(-1)[counts]
+    if (tags == NONE).any():
+        raise ValueError("a token has no prediction; the features are of other examples")
+    names = [labels[tag] for tag in tags.tolist()]
+    return [names[begin:end] for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist())]

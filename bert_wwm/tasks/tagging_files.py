@@ -1,0 +1,289 @@
+"""Files of tagged sentences: lines of a token and its tag, MSRA's own format, CLUENER's."""
+
+import collections
+import itertools
+import json
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+from bert_wwm.metrics.tagging import OUTSIDE, Entity, seqeval_entities
+from bert_wwm.tasks.examples import Tagged
+
+Note = Callable[[str], None]
+
+_SEPARATORS = " \t"  # no other blank: U+3000 is a token of Chinese text
+_DOCUMENT = "-DOCSTART-"
+# Lines that hold no token.
+_END, _MARK = ("", ""), ("", _DOCUMENT)
+_MSRA_TYPES = {"o": "", "nr": "PER", "ns": "LOC", "nt": "ORG"}
+_EXPECTED_ENTITIES = 'expected {"type": {"entity": [[first, last], ...]}}'
+
+
+def read_columns(path: str, note: Note) -> List[Tagged]:
+    """Reads lines of a token and its tag, with a blank line behind each sentence.
+
+    Columns are parted by tabs where the first line has one, else by blanks. Of several columns the
+    first is the token and the last its tag; where there is one only, the tags are not told. What
+    begins with a separator is the line of a blank. Tags are kept as they are.
+
+    A blank line is one of blanks and tabs. (So where there are no tags, a blank cannot be a token,
+    but U+3000 can.)
+
+    Args:
+        path: the file, UTF-8 text or .gz.
+        note: takes what the user should know, a sentence at a time.
+
+    Raises:
+        DataError: the file is missing, not UTF-8, or without a sentence, or the lines don't have
+            the same number of columns.
+    """
+    parser = _ColumnParser(path)
+    parsed: Dict[str, Tuple[str, str]] = {}  # lines repeat, and strings of one line are kept once
+    examples: List[Tagged] = []
+    sentence: List[Tuple[str, str]] = []
+    marks = 0
+    for number, line in enumerate(itertools.chain(files.read_lines(path), [""]), 1):
+        pair = parsed.get(line)
+        if pair is None:
+            pair = parsed[line] = parser.parse(number, line)
+        if pair[0]:
+            sentence.append(pair)
+            continue
+        marks += pair is _MARK
+        if sentence:
+            tokens, tags = zip(*sentence)
+            first = number - len(sentence)
+            examples.append(Tagged(str(first), tokens, tags if parser.num_columns > 1 else None))
+            sentence = []
+    if not examples:
+        raise DataError(
+            f"{path}: has no sentence; expected lines of a token, a blank and its tag, and a blank "
+            "line behind each sentence"
+        )
+    if marks:
+        note(f"{path}: {marks:,} lines of {_DOCUMENT} are left out")
+    _note_illegal(path, examples, note)
+    return examples
+
+
+class _ColumnParser:
+    """Takes lines apart.
+
+    Attributes:
+        num_columns: of each line, as the first has them; 0 before it is met.
+    """
+
+    def __init__(self, path: str):
+        self.num_columns = 0
+        self._path = path
+        self._separator: Optional[str] = None
+        self._first_line = 0
+
+    def parse(self, number: int, line: str) -> Tuple[str, str]:
+        """Returns the token of a line and its last column, or ``_END`` or ``_MARK``."""
+        text = line.rstrip(_SEPARATORS)
+        if not text:
+            return _END
+        if text.replace("\t", " ").split(" ")[0] == _DOCUMENT:
+            return _MARK
+        if not self.num_columns:
+            self._separator = "\t" if "\t" in text else " "
+        columns = [column for column in text.split(self._separator) if column]
+        if text[0] == self._separator:
+            columns.insert(0, " ")
+        if not self.num_columns:
+            self.num_columns, self._first_line = len(columns), number
+        if len(columns) != self.num_columns:
+            by = "tabs" if self._separator == "\t" else "blanks"
+            raise DataError(
+                f"{self._path}:{number}: the number of columns, parted by {by}, is {len(columns)}; "
+                f"expected {self.num_columns}, as on line {self._first_line}"
+            )
+        return columns[0], columns[-1]
+
+
+def _note_illegal(path: str, examples: Sequence[Tagged], note: Note) -> None:
+    pairs = collections.Counter(
+        itertools.chain.from_iterable(
+            zip((OUTSIDE, *example.tags), example.tags) for example in examples if example.tags
+        )
+    )
+    count = sum(
+        times
+        for (previous, tag), times in pairs.items()
+        if tag.startswith("I-") and previous not in (tag, f"B-{tag[2:]}")
+    )
+    if count:
+        note(f"{path}: {count:,} entities begin with I-, not B-; their tags are kept as they are")
+
+
+def read_msra(path: str, note: Note) -> List[Tagged]:
+    """Reads MSRA's corpus, as columns or in the format of the SIGHAN bakeoff 2006.
+
+    The latter has a sentence a line, its parts with ``/nr`` (PER), ``/ns`` (LOC), ``/nt`` (ORG) or
+    ``/o`` behind each, parted by blanks; characters become the tokens, and tags are BIO. The first
+    line tells which format it is.
+
+    Args:
+        path: the file, UTF-8 text or .gz.
+        note: takes what the user should know, a sentence at a time.
+
+    Raises:
+        DataError: as ``read_columns``, or a part has none of these tags.
+    """
+    first = next((line for line in files.read_lines(path) if line.strip(_SEPARATORS)), "")
+    parts = first.split()
+    if not parts or not all(part.rpartition("/")[2].lower() in _MSRA_TYPES for part in parts):
+        return read_columns(path, note)
+    examples = []
+    empty = 0
+    for number, line in enumerate(files.read_lines(path), 1):
+        tokens: List[str] = []
+        tags: List[str] = []
+        for part in line.split(" "):
+            if part:
+                word, slash, name = part.rpartition("/")
+                if not slash or name.lower() not in _MSRA_TYPES:
+                    raise DataError(
+                        f"{path}:{number}: {part[-40:]!r} has no tag; expected a word and one of "
+                        f"{', '.join(f'/{name}' for name in _MSRA_TYPES)} behind it"
+                    )
+                empty += not word
+                tokens += word
+                tags += _bio_tags(_MSRA_TYPES[name.lower()], len(word))
+        if tokens:
+            examples.append(Tagged(str(number), tuple(tokens), tuple(tags)))
+    if empty:
+        note(f"{path}: {empty:,} tags with no word before them are left out")
+    return examples
+
+
+def _bio_tags(type_: str, length: int) -> List[str]:
+    if not type_:
+        return [OUTSIDE] * length
+    return [f"{'I' if place else 'B'}-{type_}" for place in range(length)]
+
+
+def read_cluener(path: str, note: Note) -> List[Tagged]:
+    """Reads CLUENER's JSON lines: ``text``, ``label`` but in the test file, perhaps an ``id``.
+
+    The label holds ``{"name": {"叶老桂": [[9, 11]]}}``, first and last character of each entity.
+    Characters become the tokens, and tags are BIO. Of entities that overlap, the one that begins
+    first is kept, and of those that begin together the longest.
+
+    Args:
+        path: the file, UTF-8 text or .gz.
+        note: takes what the user should know, a sentence at a time.
+
+    Raises:
+        DataError: the file is missing, not UTF-8 or empty, a line is something else, or an entity
+            doesn't stand where it is said to.
+    """
+    examples: List[Tagged] = []
+    dropped = 0
+    for number, line in enumerate(files.read_lines(path), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        record = _record(where, line)
+        text = record["text"]
+        tags = None
+        if record.get("label") is not None:
+            entities = sorted(_entities(where, text, record["label"]), key=_begins_first)
+            tags = [OUTSIDE] * len(text)
+            end = 0
+            for entity in entities:
+                if entity.start < end:
+                    dropped += 1
+                    continue
+                end = entity.end
+                tags[entity.start : end] = _bio_tags(entity.type, end - entity.start)
+        if examples and (tags is None) != (examples[0].tags is None):
+            does, did = ("no", "one") if tags is None else ("a", "none")
+            raise DataError(f"{where}: has {does} label; expected {did}, as in the first line")
+        id_ = str(record.get("id", number))
+        examples.append(Tagged(id_, tuple(text), None if tags is None else tuple(tags)))
+    if not examples:
+        raise DataError(f'{path}: is empty; expected lines of {{"text": ..., "label": ...}}')
+    if dropped:
+        note(f"{path}: {dropped:,} entities overlap with another and are left out")
+    return examples
+
+
+def _begins_first(entity: Entity) -> Tuple[int, int]:
+    return entity.start, -entity.end
+
+
+def _record(where: str, line: str) -> Dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f'{where}: is no JSON ({error}); expected {{"text": ..., "label": ...}}'
+        ) from None
+    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+        raise DataError(f'{where}: has no text; expected {{"text": ..., "label": ...}}')
+    if any("\ud800" <= char <= "\udfff" for char in record["text"]):
+        raise DataError(f"{where}: half a surrogate pair in the text; expected Unicode text")
+    return record
+
+
+def _entities(where: str, text: str, label: Any) -> Iterator[Entity]:
+    for type_, of_type in _items(where, label):
+        for name, spans in _items(where, of_type):
+            if not isinstance(spans, list):
+                raise DataError(f"{where}: {name!r} has no list of spans; {_EXPECTED_ENTITIES}")
+            for span in spans:
+                if (
+                    not isinstance(span, list)
+                    or len(span) != 2
+                    or not all(isinstance(place, int) for place in span)
+                ):
+                    raise DataError(f"{where}: {span!r} is no span; {_EXPECTED_ENTITIES}")
+                first, last = span
+                if not 0 <= first <= last < len(text) or text[first : last + 1] != name:
+                    raise DataError(
+                        f"{where}: {name!r} does not stand at {span}; "
+                        "expected its first and its last character, counted from 0"
+                    )
+                yield Entity(type_, first, last + 1)
+
+
+def _items(where: str, value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: {str(value)[:40]!r} in the label; {_EXPECTED_ENTITIES}")
+    return value.items()
+
+
+def conll_lines(examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yields lines of a token, its tag where that is known, and the predicted one.
+
+    Columns are parted by tabs, and a blank line follows each sentence. A tab or line end that is a
+    token becomes a blank.
+    """
+    for example, predicted in zip(examples, predictions):
+        tokens = [token.translate(_BLANKS) for token in example.tokens]
+        columns = [tokens, predicted] if example.tags is None else [tokens, example.tags, predicted]
+        yield from map("\t".join, zip(*columns))
+        if tokens:
+            yield ""
+
+
+_BLANKS = str.maketrans("\t\r\n", "   ")
+
+
+def cluener_lines(
+    examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]
+) -> Iterator[str]:
+    """Yields lines of CLUENER's ``cluener_predict.json``: ``{"id": ..., "label": ...}``.
+
+    The label is that of ``read_cluener``; tokens are characters.
+    """
+    for example, predicted in zip(examples, predictions):
+        label: Dict[str, Dict[str, List[List[int]]]] = {}
+        for type_, start, end in seqeval_entities(predicted):
+            spans = label.setdefault(type_, {}).setdefault("".join(example.tokens[start:end]), [])
+            spans.append([start, end - 1])
+        id_ = int(example.id) if example.id.isdecimal() else example.id
+        yield json.dumps({"id": id_, "label": label}, ensure_ascii=False)

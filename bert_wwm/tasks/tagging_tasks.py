@@ -1,0 +1,92 @@
+"""The rows of sequence tagging: named entities, and whatever else each token has a tag for."""
+
+from typing import Dict, Sequence
+
+from bert_wwm.metrics.tagging import evaluate
+from bert_wwm.tasks.examples import Tagged
+from bert_wwm.tasks.tagging_files import read_cluener, read_columns, read_msra
+from bert_wwm.tasks.task import TAGGING, Settings, Task, add
+
+METRICS = ("precision", "recall", "f1")
+
+
+def score(examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Dict[str, float]:
+    """Scores predicted tags: precision, recall and F1 of entities as seqeval counts them (micro).
+
+    Args:
+        examples: with their tags.
+        predictions: of each example the tags.
+
+    Returns:
+        Those, and ``accuracy``, the share of tokens whose tag is right, in percent.
+    """
+    scores = evaluate([example.tags or () for example in examples], predictions)
+    return {name: 100 * scores[name] for name in (*METRICS, "accuracy")}
+
+
+# What HFL fine-tuned NER with is not known but for the batch of 64.
+_CLUE = "CLUE's run_ner_msra.sh, batch of Chinese-BERT-wwm"
+
+add(
+    Task(
+        name="msra_ner",
+        title="MSRA-NER",
+        kind=TAGGING,
+        files={
+            "train": ("msra_train_bio.txt", "train.txt", "train1.txt"),
+            "dev": ("dev.txt",),
+            "test": ("msra_test_bio.txt", "test.txt", "testright1.txt"),
+        },
+        read=read_msra,
+        score=score,
+        metrics=METRICS,
+        best_metric="f1",
+        settings=Settings(256, 64, 5.0, 2e-5),
+        source=_CLUE,
+    )
+)
+
+add(
+    Task(
+        name="peopledaily_ner",
+        title="People's Daily",
+        kind=TAGGING,
+        files={"train": ("train.txt",), "dev": ("dev.txt",), "test": ("test.txt",)},
+        read=read_columns,
+        score=score,
+        metrics=METRICS,
+        best_metric="f1",
+        settings=Settings(128, 64, 5.0, 2e-5),
+        source=f"{_CLUE}; its sentences have 100 characters at most",
+    )
+)
+
+add(
+    Task(
+        name="cluener",
+        title="CLUENER2020",
+        kind=TAGGING,
+        files={"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)},
+        read=read_cluener,
+        score=score,
+        metrics=METRICS,
+        best_metric="f1",
+        settings=Settings(128, 24, 4.0, 3e-5),
+        source="CLUENER2020's run_ner_softmax.sh",
+    )
+)
+
+add(
+    Task(
+        name="ner",
+        title="tagged sentences of your own",
+        kind=TAGGING,
+        files={"train": ("train.txt",), "dev": ("dev.txt",), "test": ("test.txt",)},
+        read=read_columns,
+        score=score,
+        metrics=METRICS,
+        best_metric="f1",
+        settings=Settings(256, 64, 5.0, 2e-5),
+        source=f"as for MSRA-NER: {_CLUE}",
+    )
+)

@@ -1,0 +1,90 @@
+"""The table of tasks: one row each, in the module of its kind."""
+
+import dataclasses
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from bert_wwm.core.registry import Registry
+
+SENTENCE, READING, TAGGING = KINDS = ("sentence", "reading", "tagging")
+
+
+class Settings(NamedTuple):
+    """How a task is fine-tuned for; the flags of the same names.
+
+    Attributes:
+        max_seq_length: tokens of a sequence, at most.
+        train_batch_size: examples of a step.
+        num_train_epochs: passes over the training data.
+        learning_rate: the peak.
+    """
+
+    max_seq_length: int
+    train_batch_size: int
+    num_train_epochs: float
+    learning_rate: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task: where its data is, what it predicts, how it is trained for and scored.
+
+    Attributes:
+        name: as in --task_name.
+        title: as in the papers.
+        kind: ``sentence``, ``reading`` or ``tagging``: the program that takes it.
+        files: the names that its files ``train``, ``dev`` and ``test`` go by in --data_dir, the
+            usual one first; a split may have none.
+        read: reads a file, and tells by its second argument, a sentence at a time, what the user
+            should know: what was left out or looks wrong. It may raise DataError.
+        score: scores predictions: examples, and of each the predicted label, tags, or answer.
+            Returns fractions of 100 by name.
+        metrics: the scores that are reported, in this order; the first decides which checkpoint is
+            best, unless ``best_metric`` does.
+        settings: the paper's, defaults of the flags.
+        source: where the settings are from.
+        labels: what there is to predict; None: what the training data holds.
+        best_metric: the score that decides which checkpoint is best.
+        small_learning_rate: the peak for small models.
+        is_chinese: whether its texts are.
+    """
+
+    name: str
+    title: str
+    kind: str
+    files: Mapping[str, Tuple[str, ...]]
+    read: Callable[[str, Callable[[str], None]], List[Any]]
+    score: Callable[[Sequence[Any], Sequence[Any]], Dict[str, float]]
+    metrics: Tuple[str, ...]
+    settings: Settings
+    source: str
+    labels: Optional[Tuple[str, ...]] = None
+    best_metric: Optional[str] = None
+    small_learning_rate: float = 1e-4
+    is_chinese: bool = True
+
+    def settings_for(self, small: bool) -> Settings:
+        """Returns the settings for a released model of 12 layers and more, or for a small one.
+
+        Small ones, such as RBT3, want a higher rate and more epochs (HFL's MiniRBT, README: 1e-4,
+        but 5e-5 for OCNLI; epochs searched among 2, 3, 5 and 10).
+        """
+        if not small:
+            return self.settings
+        return self.settings._replace(
+            learning_rate=self.small_learning_rate, num_train_epochs=_SMALL_EPOCHS
+        )
+
+
+_SMALL_EPOCHS = 5.0
+
+TASKS: Registry[Task] = Registry("task")
+
+
+def add(task: Task) -> Task:
+    """Adds a row to the table."""
+    return TASKS.add(task.name, task)
+
+
+def tasks_of(kind: str) -> List[str]:
+    """Returns the names of the tasks of a kind."""
+    return [name for name in TASKS.names() if TASKS[name].kind == kind]

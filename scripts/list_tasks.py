@@ -1,0 +1,82 @@
+"""Prints the tasks to fine-tune for: what they are scored by, and the settings they are run with.
+
+Example:
+  python scripts/list_tasks.py --markdown
+"""
+
+from typing import Callable, Dict, List
+
+from absl import flags
+
+from bert_wwm.cli import app
+from bert_wwm.tasks.sentence_tasks import user_task
+from bert_wwm.tasks.table import TASKS, tasks_of
+from bert_wwm.tasks.task import KINDS, READING, SENTENCE, TAGGING, Task
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_bool("markdown", False, "Whether to print a Markdown table, as in the README.")
+
+PROGRAMS = {SENTENCE: "run_classifier.py", READING: "run_squad.py", TAGGING: "run_ner.py"}
+
+
+def _rate(rate: float) -> str:
+    mantissa, exponent = f"{rate:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def _small(task: Task) -> str:
+    settings = task.settings_for(small=True)
+    return f"{_rate(settings.learning_rate)}, {settings.num_train_epochs:g} epochs"
+
+
+def _metrics(task: Task) -> str:
+    """The scores, the one that decides which checkpoint is best in front."""
+    best = task.best_metric or task.metrics[0]
+    return ", ".join([best, *(name for name in task.metrics if name != best)])
+
+
+def _files(task: Task) -> str:
+    """The usual name of each split's file."""
+    return ", ".join(names[0] for names in task.files.values() if names)
+
+
+COLUMNS: Dict[str, Callable[[Task], str]] = {
+    "name": lambda task: task.name,
+    "task": lambda task: task.title,
+    "program": lambda task: PROGRAMS[task.kind],
+    "scores": _metrics,
+    "tokens": lambda task: str(task.settings.max_seq_length),
+    "batch": lambda task: str(task.settings.train_batch_size),
+    "epochs": lambda task: f"{task.settings.num_train_epochs:g}",
+    "rate": lambda task: _rate(task.settings.learning_rate),
+    "small models": _small,
+    "files": _files,
+    "settings from": lambda task: task.source,
+}
+
+
+def table() -> List[List[str]]:
+    """The lines of the table, the names of its columns in front."""
+    tasks = [TASKS[name] for kind in KINDS for name in tasks_of(kind)]
+    tasks.append(user_task(["text"], "label"))
+    return [list(COLUMNS), *([cell(task) for cell in COLUMNS.values()] for task in tasks)]
+
+
+def markdown(lines: List[List[str]]) -> List[str]:
+    lines = [lines[0], ["---"] * len(COLUMNS), *lines[1:]]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def aligned(lines: List[List[str]]) -> List[str]:
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in lines)
+    return ["  ".join(line).rstrip() for line in padded]
+
+
+def main(_) -> None:
+    print("\n".join((markdown if FLAGS.markdown else aligned)(table())))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bert_wwm.tasks.batches import TrainingOrder, prediction_batches, shapes_up_to
+
+LENGTHS = np.random.default_rng(1).integers(5, 129, 3000)
+SHAPES = shapes_up_to(128, 8)
+
+
+def all_rows(order, num_steps):
+    return np.concatenate([order.batch(step).rows for step in range(num_steps)])
+
+
+def test_shapes_are_multiples_and_the_longest():
+    assert shapes_up_to(30, 8) == (8, 16, 24, 30)
+    assert shapes_up_to(32, 8) == (8, 16, 24, 32)
+    assert shapes_up_to(5, 8) == (5,)
+
+
+@given(
+    size=st.integers(1, 300),
+    batch_size=st.integers(1, 40),
+    epochs=st.integers(1, 4),
+    shapes=st.sampled_from([SHAPES, (128,), (32, 128)]),
+)
+def test_an_epoch_holds_every_sequence_once(size, batch_size, epochs, shapes):
+    num_steps = size * epochs // batch_size
+    if not num_steps:
+        return
+    order = TrainingOrder(LENGTHS[:size], batch_size, num_steps, 7, shapes)
+    counts = np.bincount(all_rows(order, num_steps), minlength=size)
+    # What doesn't fill a batch at the end is left out.
+    assert counts.max() <= epochs and counts.min() >= epochs - 1
+    assert counts.sum() == num_steps * batch_size
+
+
+@pytest.mark.parametrize("shapes", [SHAPES, (128,)], ids=["by length", "fixed"])
+def test_a_step_hangs_on_the_seed_and_its_number_alone(shapes):
+    order = TrainingOrder(LENGTHS, 16, 400, 3, shapes)
+    steps = [order.batch(step) for step in range(400)]
+    entered = TrainingOrder(LENGTHS, 16, 400, 3, shapes)
+    for step in (399, 57, 0, 250):
+        assert (entered.batch(step).rows == steps[step].rows).all()
+    other = TrainingOrder(LENGTHS, 16, 400, 4, shapes)
+    assert (other.batch(0).rows != steps[0].rows).any()
+
+
+def test_batches_by_length_hold_little_padding():
+    order = TrainingOrder(LENGTHS, 16, 400, 3, SHAPES)
+    batches = [order.batch(step) for step in range(400)]
+    tokens = sum(LENGTHS[batch.rows].sum() for batch in batches)
+    assert tokens / sum(16 * batch.length for batch in batches) > 0.9
+    assert all(LENGTHS[batch.rows].max() <= batch.length <= 128 for batch in batches)
+
+
+def test_lengths_come_in_random_order():
+    order = TrainingOrder(LENGTHS, 16, 400, 3, SHAPES)
+    lengths = np.array([order.batch(step).length for step in range(400)])
+    # Neighbours are no more alike than any two.
+    assert abs(np.corrcoef(lengths[:-1], lengths[1:])[0, 1]) < 0.15
+
+
+def test_sorted_classes_are_mixed():
+    labels = np.arange(3000) // 1500
+    for shapes in (SHAPES, (128,)):
+        order = TrainingOrder(LENGTHS, 32, 90, 3, shapes)
+        shares = [labels[order.batch(step).rows].mean() for step in range(90)]
+        assert min(shares) > 0.1 and max(shares) < 0.9
+
+
+@given(size=st.integers(1, 200), batch_size=st.integers(1, 50))
+def test_predictions_cover_everything_once(size, batch_size):
+    batches = prediction_batches(LENGTHS[:size], batch_size, SHAPES)
+    rows = np.concatenate([batch.rows for batch in batches])
+    assert sorted(rows.tolist()) == list(range(size))
+    assert all(LENGTHS[batch.rows].max() <= batch.length for batch in batches)
+    assert [batch.length for batch in batches] == sorted((b.length for b in batches), reverse=True)

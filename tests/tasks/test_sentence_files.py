@@ -1,0 +1,69 @@
+"""Labels of files, and what their readers tell."""
+
+import pytest
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.tasks.examples import Sentence
+from bert_wwm.tasks.sentence_files import (
+    Collector,
+    Labels,
+    listed,
+)
+
+
+def collected(labels, *added):
+    notes = []
+    collector = Collector("f.tsv", labels)
+    for arguments in added:
+        collector.add(*arguments)
+    return collector.finish(notes.append), notes
+
+
+def test_examples_are_as_they_were_added():
+    found, notes = collected(Labels(), ("1", "甲", "乙", "x"), ("3", "丙", None, None, "id"))
+    assert found == [Sentence("1", "甲", "乙", "x"), Sentence("id", "丙", None, None)]
+    assert notes == ["f.tsv: 1 of 2 examples have no label"]
+
+
+def test_dropped_labels_are_counted():
+    labels = Labels(("a", "b"), {"B": "b"}, {"-": "no agreement"})
+    found, notes = collected(
+        labels, ("1", "甲", None, "-"), ("2", "乙", None, "B"), ("3", "丙", None, "-")
+    )
+    assert found == [Sentence("2", "乙", None, "b")]
+    assert notes == ["f.tsv: 2 of 3 examples have the label '-' (no agreement) and are left out"]
+
+
+def test_empty_texts_stay_and_are_counted():
+    found, notes = collected(Labels(), ("1", "甲", "乙", "x"), ("2", "甲", " ", "x"))
+    assert len(found) == 2
+    assert notes == ["f.tsv: 1 of 2 examples have an empty text; the first is f.tsv:2"]
+
+
+def test_examples_of_one_id_are_named_by_their_lines():
+    found, notes = collected(
+        Labels(),
+        ("1", "甲", None, "x", "7"),
+        ("2", "乙", None, "x", "8"),
+        ("4", "丙", None, "x", "7"),
+    )
+    assert [example.id for example in found] == ["1", "2", "4"]
+    assert notes == ["f.tsv: 1 of 3 examples have the id of another; all are named by their lines"]
+
+
+def test_a_file_of_nothing_is_refused():
+    with pytest.raises(DataError, match=r"^f.tsv: holds no example; expected one at least$"):
+        collected(Labels())
+    with pytest.raises(DataError, match="holds no example"):
+        collected(Labels(dropped={"-": "no agreement"}), ("1", "甲", None, "-"))
+
+
+def test_an_unknown_label_is_refused():
+    with pytest.raises(DataError, match=r"^f.tsv:7: label 'c'; expected one of a, b$"):
+        collected(Labels(("a", "b")), ("7", "甲", None, "c"))
+
+
+def test_many_labels_are_listed_in_part():
+    assert listed(["a", "b"]) == "one of a, b"
+    assert listed([str(label) for label in range(119)]).startswith("one of 119 labels: 0, 1, 2,")
+    assert listed([str(label) for label in range(119)]).endswith("19, ...")

@@ -1,0 +1,139 @@
+"""CLUE's files."""
+
+import gzip
+import json
+
+import pytest
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.tasks.examples import Sentence
+from bert_wwm.tasks.table import TASKS
+
+
+def read(task, path, *lines):
+    if lines:
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    notes = []
+    return TASKS[task].read(str(path), notes.append), notes
+
+
+@pytest.mark.parametrize(
+    ("file", "count", "dropped"), [("dev", 3000, 50), ("train.10k", 10000, 15)]
+)
+def test_ocnli_is_read_but_for_pairs_without_agreement(test_data, file, count, dropped):
+    path = test_data / "ocnli" / f"{file}.json"
+    found, notes = read("ocnli", path)
+    assert len(found) == count - dropped
+    assert {example.label for example in found} == set(TASKS["ocnli"].labels)
+    assert notes == [
+        f"{path}: {dropped} of {count:,} examples have the label '-' (no agreement) and are left "
+        "out"
+    ]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    expected = [
+        Sentence(str(line["id"]), line["sentence1"], line["sentence2"], line["label"])
+        for line in lines
+        if line["label"] != "-"
+    ]
+    assert found == expected
+
+
+def test_tnews_is_its_titles(test_data):
+    found, notes = read("tnews", test_data / "tnews" / "dev.json")
+    assert len(found) == 10_000
+    assert notes == []
+    assert {example.label for example in found} == set(TASKS["tnews"].labels)
+    assert len(TASKS["tnews"].labels) == 15
+    assert found[0] == Sentence(
+        "1", "江疏影甜甜圈自拍，迷之角度竟这么好看，美吸引一切事物", None, "102"
+    )
+
+
+def test_pairs_and_numbers_as_labels(tmp_path):
+    found, _ = read(
+        "afqmc",
+        tmp_path / "train.json",
+        {"sentence1": "双十一", "sentence2": "里程", "label": "0"},
+        {"sentence1": "花呗", "sentence2": "借呗", "label": 1},
+    )
+    assert found == [Sentence("1", "双十一", "里程", "0"), Sentence("2", "花呗", "借呗", "1")]
+
+
+def test_keywords_are_joined_by_blanks(tmp_path):
+    line = {"id": 1, "abst": "摘要。", "keyword": ["水声学", "基阵"], "label": "0"}
+    found, _ = read("csl", tmp_path / "train.json", line)
+    assert found == [Sentence("1", "水声学 基阵", "摘要。", "0")]
+
+
+def test_long_texts_with_line_ends(tmp_path):
+    text = "一\n" * 50_000
+    line = {"label": "11", "label_des": "薅羊毛", "sentence": text}
+    found, _ = read("iflytek", tmp_path / "train.json", line)
+    assert found == [Sentence("1", text, None, "11")]
+    assert len(TASKS["iflytek"].labels) == 119
+
+
+def test_tests_have_no_labels(tmp_path):
+    lines = [{"id": number, "sentence": "甲"} for number in range(3)]
+    found, notes = read("tnews", tmp_path / "test.json", *lines)
+    assert found == [Sentence(str(number), "甲") for number in range(3)]
+    assert notes == []
+
+
+def test_notes(tmp_path):
+    path = tmp_path / "dev.json"
+    lines = [
+        {"id": 5, "sentence": "甲", "label": "100"},
+        "",
+        {"id": 5, "sentence": "", "label": None},
+    ]
+    found, notes = read("tnews", path, *lines)
+    assert found == [Sentence("1", "甲", None, "100"), Sentence("3", "", None, None)]
+    assert notes == [
+        f"{path}: 1 empty line is left out",
+        f"{path}: 1 of 2 examples have an empty text; the first is {path}:3",
+        f"{path}: 1 of 2 examples have no label",
+        f"{path}: 1 of 2 examples have the id of another; all are named by their lines",
+    ]
+
+
+def test_compressed_files(tmp_path, test_data):
+    source = test_data / "ocnli" / "dev.json"
+    packed = tmp_path / "dev.json.gz"
+    packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + source.read_bytes()))
+    assert read("ocnli", packed)[0] == read("ocnli", source)[0]
+
+
+EXPECTED = "expected an object with 'sentence1' and 'sentence2' on each line"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            '{"sentence1": "甲"',
+            f":2: is no JSON (Expecting ',' delimiter: line 1 column 18 (char 17)); {EXPECTED}",
+        ),
+        ("[1, 2]", f":2: is JSON, but no object; {EXPECTED}"),
+        ('{"sentence1": "甲"}', f":2: has no 'sentence2'; {EXPECTED}"),
+        ('{"sentence1": 3, "sentence2": "乙"}', ":2: 'sentence1' is 3; expected a text"),
+        (
+            '{"sentence1": "甲", "sentence2": "乙", "label": 0.5}',
+            ":2: 'label' is 0.5; expected a text or a whole number",
+        ),
+        (
+            '{"sentence1": "甲", "sentence2": "乙", "label": "0", "id": true}',
+            ":2: 'id' is true; expected a text or a whole number",
+        ),
+        (
+            '{"sentence1": "甲", "sentence2": "乙", "label": "2"}',
+            ":2: label '2'; expected one of 0, 1",
+        ),
+    ],
+)
+def test_bad_lines_are_refused(tmp_path, line, message):
+    path = tmp_path / "train.json"
+    with pytest.raises(DataError) as error:
+        read("afqmc", path, {"sentence1": "甲", "sentence2": "乙", "label": "1"}, line)
+    assert str(error.value) == f"{path}{message}"
