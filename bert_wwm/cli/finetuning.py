@@ -1,0 +1,223 @@
+"""What the programs that fine-tune do, whatever the kind of their tasks."""
+
+import dataclasses
+import json
+import os
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from absl import flags
+
+from bert_wwm.cli import finetuning_flags, model_flags
+from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.tasks.featurize import features_key, featurize
+from bert_wwm.tasks.task import Settings, Task
+from bert_wwm.text.tokenizer import Tokenizer
+
+FLAGS = flags.FLAGS
+
+# Makes the job of a task: of the tokenizer, the longest sequence, and the labels of the task.
+MakeJob = Callable[[Task, Tokenizer, int, Sequence[str]], Any]
+
+_LABELS = "labels.json"
+_SPLITS = ("train", "dev", "test")
+# What the outcome of a run depends on, besides the features.
+_IDENTITY = (
+    "bert_config_file init_checkpoint allow_random_init warmup_proportion num_accumulation_steps "
+    "optimizer layer_decay gelu use_bfloat16"
+).split()
+
+
+def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = None) -> None:
+    """Trains, evaluates and predicts, as the flags say.
+
+    Args:
+        task: for what.
+        make_job: makes the task's job.
+        find_labels: finds the labels of a task that doesn't define them in its training examples.
+    """
+    finetuning_flags.check_flags()
+    model_flags.prepare_xla()
+    # TensorFlow takes seconds to import; a wrong flag should not.
+    from bert_wwm.compat import tf
+    from bert_wwm.finetuning.repeat import repeat
+    from bert_wwm.model.bert import BertConfig
+
+    if FLAGS.use_tpu:  # there the Estimator says how the training goes
+        tf.logging.set_verbosity(tf.logging.INFO)
+    config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
+    small = finetuning_flags.is_small(config.num_hidden_layers, config.hidden_size)
+    settings = finetuning_flags.settings_of(task, small)
+    if settings.max_seq_length > config.max_position_embeddings:
+        raise ConfigError(
+            f"--max_seq_length={settings.max_seq_length} is more than max_position_embeddings of "
+            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
+        )
+    rates = finetuning_flags.learning_rates(settings.learning_rate)
+    tokenizer = make_tokenizer_from_flags()
+    if len(tokenizer.vocabulary) > config.vocab_size:
+        raise ConfigError(
+            f"{FLAGS.vocab_file}: {len(tokenizer.vocabulary):,} pieces; expected at most the "
+            f"{config.vocab_size:,} of vocab_size in {FLAGS.bert_config_file}"
+        )
+    examples = _read(task)
+    labels = _labels(task, examples, find_labels)
+    job = make_job(task, tokenizer, settings.max_seq_length, labels)
+    splits = _featurized(job, examples)
+    runner = _Runner(job, config, settings, splits, several=FLAGS.num_runs > 1 or len(rates) > 1)
+    seeds = [FLAGS.random_seed + number for number in range(FLAGS.num_runs)]
+    results = repeat(runner.carry_out, seeds, rates, task.best_metric or task.metrics[0])
+    _report(task, settings, results)
+
+
+def _read(task: Task) -> Dict[str, List[Any]]:
+    """Returns the examples of the splits that are needed."""
+    wanted = dict(zip(_SPLITS, (FLAGS.do_train, FLAGS.do_eval, FLAGS.do_predict)))
+    examples = {}
+    for split in (split for split in _SPLITS if wanted[split]):
+        path = finetuning_flags.path_of(task, split)
+        examples[split] = task.read(path, log)
+        if not examples[split]:
+            raise DataError(f"{path}: holds no example; expected some of {task.title}")
+        log(f"{split:<5}  {path}: {len(examples[split]):,} examples")
+    return examples
+
+
+def _labels(
+    task: Task, examples: Mapping[str, List[Any]], find_labels: Optional[Callable]
+) -> Sequence[str]:
+    """Returns what there is to predict: the task's labels, or those of the training data."""
+    if task.labels is not None or find_labels is None:
+        return task.labels or ()
+    path = os.path.join(FLAGS.output_dir, _LABELS)
+    if "train" not in examples:
+        if not files.exists(path):
+            raise ConfigError(
+                f"{path}: missing, so the labels of {task.name} aren't known; expected the "
+                "--output_dir of a training"
+            )
+        return json.loads(files.read_bytes(path))
+    labels = find_labels(examples["train"])
+    files.make_folder(FLAGS.output_dir)
+    files.write_text(path, json.dumps(labels, ensure_ascii=False) + "\n")
+    return labels
+
+
+def _featurized(job: Any, examples: Mapping[str, List[Any]]) -> Dict[str, Any]:
+    from bert_wwm.finetuning.job import Split
+
+    folder = finetuning_flags.feature_dir()
+    splits = {}
+    for name, of_split in examples.items():
+        path = finetuning_flags.path_of(job.task, name)
+        job.check(name, path, of_split, log)
+        table = featurize(job.featurizer, of_split, FLAGS.num_workers, folder, log)
+        key = features_key(job.featurizer, of_split)
+        splits[name] = Split(name, path, of_split, table, key)
+    return splits
+
+
+class _Runner:
+    """Makes runs of the flags, and carries them out."""
+
+    def __init__(
+        self,
+        job: Any,
+        config: Any,
+        settings: Settings,
+        splits: Mapping[str, Any],
+        several: bool,
+    ):
+        self._job = job
+        self._config = config
+        self._settings = settings
+        self._splits = splits
+        self._several = several
+
+    def carry_out(self, seed: int, rate: float) -> Dict[str, Any]:
+        """Returns the record of a run with a seed and a learning rate."""
+        from bert_wwm.finetuning.run import Plan, Run
+        from bert_wwm.train.estimator import Machine
+        from bert_wwm.train.model_fn import TrainingSettings
+
+        folder = FLAGS.output_dir
+        if self._several:
+            folder = os.path.join(folder, f"rate_{rate:g}_seed_{seed}")
+            log(f"\n== Seed {seed}, learning rate {rate:g}: {folder}")
+        settings = self._settings
+        of_run = {
+            "output_dir": folder,
+            "learning_rate": rate,
+            "random_seed": seed,
+            "train_batch_size": settings.train_batch_size,
+        }
+        shapes = finetuning_flags.shapes_of(settings.max_seq_length)
+        machine = Machine(**{**model_flags.values_of(Machine), **_of(Machine, of_run)})
+        training = TrainingSettings(
+            **{
+                **model_flags.values_of(TrainingSettings),
+                **_of(TrainingSettings, of_run),
+                "num_train_steps": 0,  # hangs on the training data
+                "num_warmup_steps": 0,
+                "tpu_buckets": shapes if FLAGS.use_tpu else (),
+            }
+        )
+        plan = Plan(
+            settings.num_train_epochs,
+            FLAGS.warmup_proportion,
+            shapes,
+            FLAGS.predict_batch_size,
+        )
+        identity = {
+            **{name: FLAGS[name].value for name in _IDENTITY},
+            **{name: value for name, value in of_run.items() if name != "output_dir"},
+            "num_train_epochs": settings.num_train_epochs,
+            "shapes": list(shapes),
+        }
+        run = Run(self._job, self._config, training, machine, plan, log)
+        return run.carry_out(self._splits, FLAGS.do_train, identity)
+
+
+def _of(kind: Any, values: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns those of the values that the dataclass has fields for."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _report(task: Task, settings: Settings, results: Dict[str, Any]) -> None:
+    """Prints the scores, and writes ``results.json``."""
+    from bert_wwm.finetuning.repeat import in_hfls_form
+
+    for split in ("dev", "test"):
+        summary = results.get(split, {})
+        if not all(name in summary for name in task.metrics):
+            continue
+        if results["num_runs"] == 1:
+            values = " / ".join(f"{summary[name]['max']:.2f}" for name in task.metrics)
+        else:
+            values = in_hfls_form(summary, task.metrics)
+        log(f"{task.title}, {split}: {' / '.join(task.metrics)}  {values}")
+    if not FLAGS.do_train:
+        return
+    results = {
+        "task": task.name,
+        "model": FLAGS.model_name or _name_of_model(),
+        "settings": {**settings._asdict(), "learning_rate": results["learning_rate"]},
+        **results,
+    }
+    text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+    files.write_text(os.path.join(FLAGS.output_dir, "results.json"), text)
+
+
+def _name_of_model() -> Optional[str]:
+    """Returns the name of the folder that the weights start from."""
+    if not FLAGS.init_checkpoint:
+        return None
+    path = files.absolute(FLAGS.init_checkpoint)
+    is_folder = files.exists(os.path.join(path, "checkpoint"))
+    return os.path.basename(path if is_folder else os.path.dirname(path))
+
+
+def log(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,207 @@
+"""Flags that the programs which fine-tune share."""
+
+import math
+import os
+from typing import List, Optional, Tuple
+
+from absl import flags
+
+from bert_wwm.cli import model_flags, tokenizer_flags
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.workers import default_num_workers
+from bert_wwm.tasks.batches import shapes_up_to
+from bert_wwm.tasks.task import Settings, Task
+
+FLAGS = flags.FLAGS
+
+for _module in (model_flags, tokenizer_flags):
+    flags.adopt_module_key_flags(_module)
+
+# Lengths of batches: on a CPU all multiples of 8; under XLA, which compiles each, fewer.
+_LENGTH_STEP, _LENGTH_STEP_OF_XLA = 8, 64
+# A model of fewer layers, or of narrower ones, than any of these is small.
+_SMALL_LAYERS, _SMALL_WIDTH = 6, 384
+
+flags.DEFINE_string("output_dir", None, "Where checkpoints, predictions and results go.")
+flags.DEFINE_string("data_dir", None, "Folder of the task's files, by their usual names.")
+flags.DEFINE_string("train_file", None, "File to train on, if it isn't in --data_dir.")
+flags.DEFINE_string("eval_file", None, "File to evaluate on, if it isn't in --data_dir.")
+flags.DEFINE_string("predict_file", None, "File to predict, if it isn't in --data_dir.")
+flags.DEFINE_bool("do_train", False, "Train; with --do_eval, evaluate every epoch.")
+flags.DEFINE_bool("do_eval", False, "Evaluate, and choose the best weights by that.")
+flags.DEFINE_bool("do_predict", False, "Predict, with the best weights.")
+flags.DEFINE_integer(
+    "max_seq_length",
+    None,
+    "Tokens of a sequence, at most; by default the task's.",
+    lower_bound=1,
+)
+flags.DEFINE_integer(
+    "train_batch_size",
+    None,
+    "Examples of a training step; by default the task's.",
+    lower_bound=1,
+)
+flags.DEFINE_float(
+    "num_train_epochs", None, "Passes over the training data; by default the task's.", lower_bound=0
+)
+flags.DEFINE_list(
+    "learning_rate",
+    None,
+    "Peak learning rate; by default the task's. Of several, such as 1e-5,2e-5,3e-5, the one with "
+    "the best mean score on the evaluated file is chosen.",
+)
+flags.DEFINE_float(
+    "warmup_proportion",
+    0.1,
+    "Share of the steps in which the learning rate rises.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.DEFINE_integer("eval_batch_size", 32, "Examples of an evaluation step.", lower_bound=1)
+flags.DEFINE_integer("predict_batch_size", 32, "Examples of a prediction step.", lower_bound=1)
+flags.DEFINE_integer("num_runs", 1, "Runs, each with a seed of its own.", lower_bound=1)
+flags.DEFINE_integer(
+    "random_seed", 12345, "Seed of the first run: new weights, order, dropout. Then + 1, + 2, ..."
+)
+flags.DEFINE_string("model_name", None, "What the model is called in results.json.")
+flags.DEFINE_float(
+    "layer_decay",
+    1.0,
+    "What the learning rate of each layer is of that of the layer above it; 0.8 or so helps large "
+    "models.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.DEFINE_bool(
+    "batch_by_length",
+    True,
+    "Put sequences of like length into a batch and pad to the longest of them. False: pad all to "
+    "--max_seq_length, as google-research/bert does. TPUs pad to --tpu_buckets.",
+)
+flags.DEFINE_list(
+    "tpu_buckets",
+    None,
+    "Lengths that a TPU's step is compiled for, such as 64,128,256; by default --max_seq_length "
+    "only.",
+)
+flags.DEFINE_string(
+    "feature_dir",
+    None,
+    "Where features are kept for further runs; by default --output_dir/features.",
+)
+flags.DEFINE_integer(
+    "num_workers", default_num_workers(), "Processes that make features.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "keep_checkpoint_max", 1, "Most checkpoints to keep, the best apart.", lower_bound=1
+)
+flags.DEFINE_integer("log_every_steps", 50, "Steps between two lines of progress.", lower_bound=1)
+flags.mark_flags_as_required(["bert_config_file", "vocab_file", "output_dir"])
+
+
+def check_flags() -> None:
+    """Refuses flags that make no sense together, before anything is read."""
+    if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
+        raise ConfigError(
+            "nothing to do; expected --do_train, --do_eval, --do_predict, or several of them"
+        )
+    if not FLAGS.output_dir:
+        raise ConfigError("--output_dir=: expected a folder")
+    model_flags.check_tpu()
+    if FLAGS.tpu_buckets and not FLAGS.use_tpu:
+        raise ConfigError("--tpu_buckets: only TPUs have any; expected --use_tpu")
+    if FLAGS.allow_random_init and not FLAGS.init_checkpoint:
+        raise ConfigError("--allow_random_init: of what? expected --init_checkpoint")
+    several = FLAGS.num_runs > 1 or len(FLAGS.learning_rate or ()) > 1
+    if several and not (FLAGS.do_train and FLAGS.do_eval):
+        raise ConfigError(
+            "--num_runs and several rates of --learning_rate: expected --do_train and --do_eval"
+        )
+    for name in ("eval_batch_size", "predict_batch_size"):
+        if FLAGS.use_tpu and FLAGS[name].value % FLAGS.num_tpu_cores:
+            raise ConfigError(
+                f"--{name}={FLAGS[name].value} can't be divided evenly by "
+                f"--num_tpu_cores={FLAGS.num_tpu_cores}; expected a multiple"
+            )
+
+
+def path_of(task: Task, split: str) -> str:
+    """Returns the file of a split: the flag's, or the one of the usual name in --data_dir.
+
+    Raises:
+        ConfigError: neither is given, or the folder has none.
+    """
+    flag = {"train": "train_file", "dev": "eval_file", "test": "predict_file"}[split]
+    if FLAGS[flag].value:
+        return FLAGS[flag].value
+    names = task.files.get(split, ())
+    if not FLAGS.data_dir or not names:
+        expected = f"--{flag}, or --data_dir" if names else f"--{flag}"
+        raise ConfigError(f"where is the {split} file of {task.name}? expected {expected}")
+    for name in names:
+        path = os.path.join(FLAGS.data_dir, name)
+        if files.exists(path):
+            return path
+    raise ConfigError(
+        f"{FLAGS.data_dir}: holds no {split} file of {task.name}; expected {' or '.join(names)}, "
+        f"or --{flag}"
+    )
+
+
+def is_small(num_hidden_layers: int, hidden_size: int) -> bool:
+    """Tells RBT3, RBT4, RBTL3, MiniRBT and the like from the models that they are made of."""
+    return num_hidden_layers < _SMALL_LAYERS or hidden_size < _SMALL_WIDTH
+
+
+def settings_of(task: Task, small: bool) -> Settings:
+    """Returns the task's settings, but where a flag says something else."""
+    settings = task.settings_for(small)
+    given = {
+        name: FLAGS[name].value
+        for name in ("max_seq_length", "train_batch_size", "num_train_epochs")
+        if FLAGS[name].value is not None
+    }
+    return settings._replace(**given)
+
+
+def learning_rates(default: float) -> List[float]:
+    """Returns the rates of --learning_rate."""
+    rates = []
+    for text in FLAGS.learning_rate or ():
+        try:
+            rates.append(float(text))
+        except ValueError:
+            raise ConfigError(
+                f"--learning_rate: {text!r} is no number; expected such as 3e-5"
+            ) from None
+        if not 0 <= rates[-1] < math.inf:
+            raise ConfigError(f"--learning_rate={text}: expected a rate above 0")
+    return rates or [default]
+
+
+def shapes_of(max_seq_length: int) -> Tuple[int, ...]:
+    """Returns the lengths that batches are padded to."""
+    if FLAGS.use_tpu:
+        return _tpu_buckets(max_seq_length)
+    if not FLAGS.batch_by_length:
+        return (max_seq_length,)
+    return shapes_up_to(max_seq_length, _LENGTH_STEP_OF_XLA if FLAGS.use_xla else _LENGTH_STEP)
+
+
+def _tpu_buckets(max_seq_length: int) -> Tuple[int, ...]:
+    buckets = set()
+    for text in FLAGS.tpu_buckets or ():
+        if not text.isdecimal() or not 0 < int(text) <= max_seq_length:
+            raise ConfigError(
+                f"--tpu_buckets: {text!r}; expected lengths of 1 to --max_seq_length, "
+                f"{max_seq_length}"
+            )
+        buckets.add(int(text))
+    return tuple(sorted({*buckets, max_seq_length}))
+
+
+def feature_dir() -> Optional[str]:
+    """Returns the folder that features are kept in."""
+    return FLAGS.feature_dir or os.path.join(FLAGS.output_dir, "features")

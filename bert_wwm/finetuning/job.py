@@ -1,0 +1,86 @@
+"""A task and its data, as a fine-tuning run needs them."""
+
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
+
+import numpy as np
+
+from bert_wwm.finetuning.objective import TaskObjective
+from bert_wwm.tasks.features import FeatureTable
+from bert_wwm.tasks.featurize import Featurizer
+from bert_wwm.tasks.task import Task
+
+# Of each sequence of a table what the model says, by name.
+Outputs = Sequence[Mapping[str, np.ndarray]]
+
+TRAIN, DEV, TEST = SPLITS = ("train", "dev", "test")
+
+
+class Split(NamedTuple):
+    """A file of a task.
+
+    Attributes:
+        name: ``train``, ``dev`` or ``test``.
+        path: where it was read.
+        examples: what it holds.
+        table: their features.
+        key: the same for the same features.
+    """
+
+    name: str
+    path: str
+    examples: Sequence[Any]
+    table: FeatureTable
+    key: str
+
+
+class Job:
+    """What to learn, and what becomes of the model's outputs; one subclass for a kind of tasks.
+
+    Attributes:
+        task: the row of the table.
+        featurizer: makes features of examples.
+        objective: the heads.
+    """
+
+    task: Task
+    featurizer: Featurizer
+    objective: TaskObjective
+
+    def check(
+        self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
+    ) -> None:
+        """Looks whether the examples of a split fit what the model is to predict.
+
+        Args:
+            name: ``train``, ``dev`` or ``test``.
+            path: their file, for messages.
+            examples: what it holds.
+            log: takes what the user should know.
+
+        Raises:
+            DataError: they don't.
+        """
+
+    def decode(self, split: Split, outputs: Outputs) -> Any:
+        """Returns predictions.
+
+        Args:
+            split: what they are of.
+            outputs: of each row of its table what the model says.
+        """
+        raise NotImplementedError
+
+    def score(self, split: Split, predictions: Any) -> Dict[str, float]:
+        """Returns the task's scores in percent, and further figures, by name.
+
+        Empty where the file doesn't tell what is true.
+        """
+        raise NotImplementedError
+
+    def files(self, split: Split, predictions: Any) -> Dict[str, str]:
+        """Returns the files that predictions are handed on in: contents by name."""
+        raise NotImplementedError
+
+    def result_lines(self, scores: Dict[str, float]) -> Dict[str, float]:
+        """Returns what ``eval_results.txt`` holds, by name."""
+        return scores

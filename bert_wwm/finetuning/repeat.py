@@ -1,0 +1,72 @@
+"""The same fine-tuning with several seeds and learning rates, and what came out on the whole."""
+
+import statistics
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
+from bert_wwm.finetuning.job import DEV, TEST
+
+Record = Dict[str, Any]
+
+
+def repeat(
+    carry_out: Callable[[int, float], Record],
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    best_metric: str,
+) -> Dict[str, Any]:
+    """Carries out a run for each seed and learning rate.
+
+    Args:
+        carry_out: gives the record of a run: of each split its scores by name.
+        seeds: of the runs.
+        rates: learning rates to choose from, by the mean of ``best_metric`` on ``dev``.
+        best_metric: the score that counts.
+
+    Returns:
+        ``learning_rate``, ``runs`` with it, ``dev`` and ``test`` with maximum, mean and standard
+        deviation of each score, and with several rates ``search``: of each what ``dev`` came to.
+    """
+    by_rate = {}
+    for rate in rates:
+        records = [carry_out(seed, rate) for seed in seeds]
+        by_rate[rate] = [
+            {"seed": seed, "learning_rate": rate, **_scores_of(record)}
+            for seed, record in zip(seeds, records)
+        ]
+    dev = {rate: summary_of(runs, DEV) for rate, runs in by_rate.items()}
+    chosen = max(rates, key=lambda rate: dev[rate][best_metric]["mean"] if len(rates) > 1 else 0)
+    results: Dict[str, Any] = {"learning_rate": chosen, "num_runs": len(seeds)}
+    results["runs"] = by_rate[chosen]
+    for split in (DEV, TEST):
+        summary = summary_of(by_rate[chosen], split)
+        if summary:
+            results[split] = summary
+    if len(rates) > 1:
+        results["search"] = {f"{rate:g}": dev[rate] for rate in rates}
+    return results
+
+
+def _scores_of(record: Mapping[str, Any]) -> Record:
+    return {key: record[key] for key in (DEV, TEST, "seconds") if record.get(key)}
+
+
+def summary_of(runs: Sequence[Mapping[str, Any]], split: str) -> Dict[str, Dict[str, float]]:
+    """Returns maximum, mean and (sample) standard deviation of each score over runs."""
+    scores: List[Mapping[str, float]] = [run[split] for run in runs if split in run]
+    if not scores:
+        return {}
+    return {
+        name: {
+            "max": max(score[name] for score in scores),
+            "mean": statistics.fmean(score[name] for score in scores),
+            "std": statistics.stdev(s[name] for s in scores) if len(scores) > 1 else 0.0,
+        }
+        for name in scores[0]
+    }
+
+
+def in_hfls_form(summary: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> str:
+    """Returns scores as HFL's tables have them, as in ``67.4 (66.5) / 87.2 (86.5)``."""
+    return " / ".join(
+        f"{summary[name]['max']:.1f} ({summary[name]['mean']:.1f})" for name in metrics
+    )

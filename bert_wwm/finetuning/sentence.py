@@ -1,0 +1,76 @@
+"""Fine-tuning for the class of a text or of a pair of texts."""
+
+from typing import Callable, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from bert_wwm.finetuning.job import DEV, TRAIN, Job, Outputs, Split
+from bert_wwm.finetuning.objective import SentenceObjective
+from bert_wwm.tasks.examples import Sentence
+from bert_wwm.tasks.sentence_features import SentenceFeaturizer, predicted_labels, probabilities
+from bert_wwm.tasks.sentence_tasks import check_labels
+from bert_wwm.tasks.task import Task
+from bert_wwm.text.tokenizer import Tokenizer
+
+# The probabilities of each text's classes, [n, classes], and the likeliest class.
+Predictions = Tuple[np.ndarray, List[str]]
+
+
+class SentenceJob(Job):
+    """The class of a text or of a pair.
+
+    Args:
+        task: the row of the table.
+        tokenizer: of the model.
+        max_seq_length: tokens of a sequence, at most.
+        labels: the classes.
+    """
+
+    def __init__(
+        self, task: Task, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]
+    ):
+        self.task = task
+        self.featurizer = SentenceFeaturizer(tokenizer, max_seq_length, labels)
+        self.objective = SentenceObjective(len(labels))
+        self._labels = list(labels)
+
+    def check(
+        self, name: str, path: str, examples: Sequence[Sentence], log: Callable[[str], None]
+    ) -> None:
+        check_labels(path, examples, self._labels, required=name == TRAIN)
+
+    def decode(self, split: Split, outputs: Outputs) -> Predictions:
+        logits = np.stack([output["logits"] for output in outputs])
+        return probabilities(logits), predicted_labels(logits, self._labels)
+
+    def score(self, split: Split, predictions: Predictions) -> Dict[str, float]:
+        if any(example.label is None for example in split.examples):
+            return {}
+        chances, labels = predictions
+        truth = split.table.rows["label_ids"]
+        of_truth = chances[np.arange(len(truth)), truth]
+        scores = self.task.score(split.examples, labels)
+        return {**scores, "loss": float(-np.mean(np.log(np.maximum(of_truth, 1e-30))))}
+
+    def files(self, split: Split, predictions: Predictions) -> Dict[str, str]:
+        chances, labels = predictions
+        begin = "dev_" if split.name == DEV else "test_"
+        table = ["\t".join(map(str, row)) for row in chances.tolist()]
+        named = [
+            f"{example.id}\t{label}\t{max(row):.6f}"
+            for example, label, row in zip(split.examples, labels, chances.tolist())
+        ]
+        return {
+            f"{begin}results.tsv": "".join(f"{line}\n" for line in table),
+            f"{begin}labels.tsv": "".join(
+                f"{line}\n" for line in ["id\tlabel\tprobability", *named]
+            ),
+        }
+
+    def result_lines(self, scores: Dict[str, float]) -> Dict[str, float]:
+        """google-research/bert's names, and its fractions of 1."""
+        lines = {
+            f"eval_{name}": value if name == "loss" else value / 100
+            for name, value in scores.items()
+        }
+        return {**lines, "loss": scores["loss"]}
