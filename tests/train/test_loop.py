@@ -216,14 +216,6 @@ def test_sigterm_saves_and_ends_it(whole, paths, tmp_path, monkeypatch):
     assert_same(variables(training.folder), variables(whole[0].folder))
 
 
-@pytest.mark.parametrize("metric", ["f1", "masked_lm_f1"])
-def test_metrics_that_cannot_be_compared_are_refused_at_once(paths, tmp_path, metric):
-    training = Training(tmp_path / "model", paths)
-    with pytest.raises(ConfigError, match=f"unknown metric '{metric}'"):
-        training.run(eval_every_steps=8, best_metric=metric)
-    assert not (tmp_path / "model").exists()
-
-
 @pytest.mark.slow
 def test_a_metric_that_no_evaluation_gives_is_refused(paths, tmp_path):
     training = Training(tmp_path / "model", paths)
