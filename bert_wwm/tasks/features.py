@@ -114,3 +114,17 @@ def concatenated(tables: Iterable[FeatureTable]) -> FeatureTable:
         {name: np.concatenate([part.tokens[name] for part in parts]) for name in parts[0].tokens},
         {name: np.concatenate([part.rows[name] for part in parts]) for name in parts[0].rows},
     )
+
+
+def ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns ``begins[i]`` up to ``begins[i] + counts[i]`` for each i, one behind the other.
+
+    Args:
+        begins: the first number of each range, integers [n].
+        counts: how many numbers each has, from 0 on, integers [n].
+
+    Example:
+        ranges([5, 0], [2, 3]) -> [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - (ends - counts), counts)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, UNANSWERABLE, Question
-from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, ranges
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.reading_files import answer_span
 from bert_wwm.text.bulk import BulkTokenizer
@@ -148,7 +148,7 @@ class ReadingFeaturizer(Featurizer):
         begins[:, 3] = context_base + context_begins
         counts = np.ones((len(chunks), _PARTS), np.int64)
         counts[:, 1], counts[:, 3] = chunks.query_lengths, chunks.lengths
-        source = _ranges(begins.ravel(), counts.ravel())
+        source = ranges(begins.ravel(), counts.ravel())
 
         outside = np.full(context_base, -1, np.int64)
         pieces = np.concatenate([[ids[CLS], ids[SEP]], questions.ids, contexts.ids])
@@ -156,7 +156,7 @@ class ReadingFeaturizer(Featurizer):
         lengths = counts.sum(axis=1)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         max_context = np.zeros(len(source), np.int64)
-        positions = _ranges(offsets[:-1] + chunks.query_lengths + 2, chunks.lengths)
+        positions = ranges(offsets[:-1] + chunks.query_lengths + 2, chunks.lengths)
         max_context[positions] = _has_max_context(chunks)
         return {
             INPUT_IDS: pieces[source],
@@ -270,7 +270,7 @@ def _chunks(
     strides = np.minimum(stride, rooms)
     counts = 1 + -(-np.maximum(context_lengths - rooms, 0) // strides)
     question = np.repeat(np.arange(len(counts)), counts)
-    number = _ranges(np.zeros(len(counts), np.int64), counts)
+    number = ranges(np.zeros(len(counts), np.int64), counts)
     begins = number * strides[question]
     lengths = np.minimum(context_lengths[question] - begins, rooms[question])
     return _Chunks(
@@ -290,8 +290,8 @@ def _has_max_context(chunks: _Chunks) -> np.ndarray:
     """
     is_first = chunks.number == 0
     of_question = np.concatenate([[0], np.cumsum(chunks.context_lengths[is_first])])
-    piece = _ranges(of_question[chunks.question] + chunks.begins, chunks.lengths)
-    place = _ranges(np.zeros(len(chunks), np.int64), chunks.lengths)
+    piece = ranges(of_question[chunks.question] + chunks.begins, chunks.lengths)
+    place = ranges(np.zeros(len(chunks), np.int64), chunks.lengths)
     length = np.repeat(chunks.lengths, chunks.lengths)
     score = np.minimum(place, length - 1 - place) + 0.01 * length
 
@@ -301,15 +301,8 @@ def _has_max_context(chunks: _Chunks) -> np.ndarray:
     order = np.argsort(chunks.number, kind="stable")
     for same in np.split(order, np.flatnonzero(np.diff(chunks.number[order])) + 1):
         # One chunk of each question, so no piece is there twice.
-        at = _ranges(offsets[same], chunks.lengths[same])
+        at = ranges(offsets[same], chunks.lengths[same])
         better = at[score[at] > best[piece[at]]]
         best[piece[better]] = score[better]
         owner[piece[better]] = np.searchsorted(offsets, better, "right") - 1
     return owner[piece] == np.repeat(np.arange(len(chunks)), chunks.lengths)
-
-
-def _ranges(begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Returns the numbers of ranges, one behind the other. [5, 0], [2, 3] -> [5, 6, 0, 1, 2]"""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(begins - (ends - lengths), lengths) + np.arange(total)

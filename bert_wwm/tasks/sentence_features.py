@@ -6,7 +6,7 @@ import numpy as np
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, ranges
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.sentence_files import listed
 from bert_wwm.text.bulk import BulkTokenizer
@@ -82,10 +82,10 @@ class SentenceFeaturizer(Featurizer):
         # All that isn't written below is the [SEP] behind a text.
         input_ids = np.full(offsets[-1], ids[SEP], np.int32)
         input_ids[begins] = ids[CLS]
-        input_ids[_ranges(begins + 1, a)] = pieces.ids[_ranges(pieces.offsets[:count], a)]
-        input_ids[_ranges(begins + a + 2, b)] = pieces.ids[_ranges(pieces.offsets[count:-1], b)]
+        input_ids[ranges(begins + 1, a)] = pieces.ids[ranges(pieces.offsets[:count], a)]
+        input_ids[ranges(begins + a + 2, b)] = pieces.ids[ranges(pieces.offsets[count:-1], b)]
         segment_ids = np.zeros(offsets[-1], np.int32)
-        segment_ids[_ranges(begins + a + 2, b + is_pair)] = 1
+        segment_ids[ranges(begins + a + 2, b + is_pair)] = 1
         rows = {
             "label_ids": self._label_ids(examples),
             "example": np.arange(first, first + count, dtype=np.int32),
@@ -124,16 +124,6 @@ def kept(
     half = np.where(sizes_b > 0, (room + 1) // 2, room)
     a = np.minimum(sizes_a, np.maximum(room - sizes_b, half))
     return a, np.minimum(sizes_b, room - a)
-
-
-def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Returns ``begins[i]`` up to ``begins[i] + counts[i]`` for each i, one behind the other.
-
-    Example:
-        _ranges([5, 0], [2, 3]) -> [5, 6, 0, 1, 2]
-    """
-    ends = np.cumsum(counts)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - (ends - counts), counts)
 
 
 def predicted_labels(logits: Sequence[np.ndarray], labels: Sequence[str]) -> List[str]:

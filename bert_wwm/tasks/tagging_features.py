@@ -8,7 +8,7 @@ import numpy as np
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.metrics.tagging import OUTSIDE
 from bert_wwm.tasks.examples import Tagged
-from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, ranges
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP, UNK
@@ -99,8 +99,8 @@ class TaggingFeaturizer(Featurizer):
 
         bodies = pieces_of[ends] - pieces_of[begins]  # pieces of each window, [W]
         offsets = _offsets(bodies + _SPECIAL)
-        sources = _ranges(pieces_of[begins], bodies)  # of each position's piece
-        targets = _ranges(offsets[:-1] + 1, bodies)  # that position
+        sources = ranges(pieces_of[begins], bodies)  # of each position's piece
+        targets = ranges(offsets[:-1] + 1, bodies)  # that position
         tokens = np.repeat(np.arange(len(owners)), np.diff(pieces_of))[sources]
         windows = np.repeat(np.arange(len(begins)), bodies)
         counts = (pieces_of[tokens] == sources) & (owners[tokens] == windows)
@@ -112,7 +112,7 @@ class TaggingFeaturizer(Featurizer):
         tag_ids = np.full(offsets[-1], NONE, np.int32)
         tag_ids[targets[counts]] = self._tags_of(examples)[tokens[counts]]
         token_index = np.full(offsets[-1], NONE, np.int32)
-        numbers = _ranges(np.zeros_like(lengths), lengths)  # of each token in its example, [T]
+        numbers = ranges(np.zeros_like(lengths), lengths)  # of each token in its example, [T]
         token_index[targets[counts]] = numbers[tokens[counts]]
         example = np.searchsorted(tokens_of, begins, side="right") - 1 + first
         return FeatureTable(
@@ -142,7 +142,7 @@ class TaggingFeaturizer(Featurizer):
         ids = [self._ids_of(token) for token in numbers]
         counts = np.array([len(of_token) for of_token in ids], np.int64)
         flat = np.array([piece for of_token in ids for piece in of_token], np.int32)
-        pieces = flat[_ranges(_offsets(counts)[which], counts[which])]
+        pieces = flat[ranges(_offsets(counts)[which], counts[which])]
         return pieces, _offsets(counts[which])
 
     def _ids_of(self, token: str) -> List[int]:
@@ -234,12 +234,6 @@ def _most_context(starts: np.ndarray, cuts: Sequence[Tuple[int, int]]) -> np.nda
 def _offsets(lengths: np.ndarray) -> np.ndarray:
     """Where stretches of these lengths begin, one behind the other, and the last ends: [n + 1]."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The numbers from each start on, so many, one range behind the other."""
-    offsets = _offsets(lengths)
-    return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
 
 
 def predicted_tags(

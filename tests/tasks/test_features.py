@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bert_wwm.tasks.features import FeatureTable, concatenated, table_of
+from bert_wwm.tasks.features import FeatureTable, concatenated, ranges, table_of
 
 TABLE = table_of(
     {
@@ -45,3 +45,11 @@ def test_broken_bytes_are_refused(data):
 
     with pytest.raises((ValueError, KeyError, EOFError, zipfile.BadZipFile)):
         FeatureTable.from_bytes(data)
+
+
+def test_ranges_come_one_behind_the_other():
+    assert ranges(np.array([5, 0]), np.array([2, 3])).tolist() == [5, 6, 0, 1, 2]
+    assert ranges(np.array([3, 7, 1]), np.array([0, 1, 0])).tolist() == [7]
+    none = np.zeros(0, np.int64)
+    assert ranges(none, none).tolist() == []
+    assert np.issubdtype(ranges(none, none).dtype, np.integer)  # fit to index with

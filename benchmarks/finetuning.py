@@ -1,0 +1,266 @@
+"""Measures fine-tuning on the CPU: what batches by length bring against padding all to one length.
+
+Training steps (forward, backward, AdamW) and predictions run as run_classifier.py runs them, by its
+Estimators, input and model function, on real texts with the task's length and batch size:
+
+  python benchmarks/finetuning.py                            RBT3's shape, three tasks, ten minutes
+  python benchmarks/finetuning.py --tasks=lcqmc --quick      a look
+  python benchmarks/finetuning.py --length_steps=1,8,16      how finely to tell lengths apart
+  python benchmarks/finetuning.py --bert_config_file=configs/bert_base.json --quick
+
+A batch of fixed length and one by length take turns on the same weights, so that the machine's
+moods hit both alike. Their lengths stand for those of an epoch's batches. CPU time, that of all
+threads, hangs less on what else the machine does.
+
+The data is the test data of the project: the folder --data_dir holds vocab.txt,
+chnsenticorp/train.tsv, xnli/train_cmnli_subset.tsv and lcqmc/dev.tsv.
+"""
+
+import os
+import tempfile
+import time
+from typing import Any, Callable, Iterator, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+from absl import flags
+
+from bert_wwm.cli import app
+from bert_wwm.tasks.batches import Batch, TrainingOrder, prediction_batches, shapes_up_to
+from bert_wwm.tasks.features import FeatureTable
+from bert_wwm.tasks.featurize import featurize
+from bert_wwm.tasks.table import TASKS
+from bert_wwm.tasks.task import Task
+from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.text.vocabulary import Vocabulary
+
+FLAGS = flags.FLAGS
+
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+FILES = {
+    "chnsenticorp": "chnsenticorp/train.tsv",
+    "xnli": "xnli/train_cmnli_subset.tsv",
+    "lcqmc": "lcqmc/dev.tsv",  # its training data is not among the test data
+}
+
+flags.DEFINE_list("tasks", list(FILES), f"What to train for, of {', '.join(FILES)}.")
+flags.register_validator(
+    "tasks", lambda names: set(names) <= set(FILES), f"expected some of {', '.join(FILES)}"
+)
+flags.DEFINE_string(
+    "data_dir",
+    os.environ.get("BERT_WWM_TEST_DATA", os.path.join(ROOT, os.pardir, "shared", "data")),
+    "The test data; by default the folder that the environment variable BERT_WWM_TEST_DATA names, "
+    "or ../shared/data beside the project.",
+)
+flags.DEFINE_string(
+    "bert_config_file", os.path.join(ROOT, "configs", "rbt3.json"), "The model's shape, as JSON."
+)
+flags.DEFINE_integer("steps", 6, "Steps of a turn, of each kind.", lower_bound=1, upper_bound=100)
+flags.DEFINE_integer("repeats", 2, "Turns; the median counts.", lower_bound=1)
+flags.DEFINE_list(
+    "length_steps",
+    ["8"],
+    "Batches by length are padded to multiples of this; several for as many kinds of batches.",
+)
+flags.register_validator(
+    "length_steps",
+    lambda steps: all(step.isdecimal() and int(step) for step in steps),
+    "expected numbers above 0",
+)
+flags.DEFINE_bool("quick", False, "One turn of three steps.")
+
+SEED = 12345
+
+
+class Cost(NamedTuple):
+    """Seconds by the clock, and of all threads."""
+
+    wall: float
+    cpu: float
+
+
+class Order(NamedTuple):
+    """A kind of batches, those of an epoch, and the share of padding in them."""
+
+    kind: str
+    batches: List[Batch]
+    padding: float
+
+
+def main(_) -> None:
+    if FLAGS.quick:
+        FLAGS.steps, FLAGS.repeats = 3, 1
+    print(
+        f"{os.path.basename(FLAGS.bert_config_file)}, {os.cpu_count()} cores; median of "
+        f"{FLAGS.repeats} times {FLAGS.steps} steps\n"
+    )
+    tokenizer = Tokenizer(Vocabulary.from_file(os.path.join(FLAGS.data_dir, "vocab.txt")))
+    for name in FLAGS.tasks:
+        measure_task(TASKS[name], tokenizer)
+
+
+def measure_task(task: Task, tokenizer: Tokenizer) -> None:
+    """Prints what a task costs: its features, training and predictions."""
+    from bert_wwm.finetuning.sentence import SentenceJob
+
+    examples = task.read(os.path.join(FLAGS.data_dir, FILES[task.name]), lambda note: None)
+    length, batch_size = task.settings.max_seq_length, task.settings.train_batch_size
+    job = SentenceJob(task, tokenizer, length, task.labels or ())
+    with tempfile.TemporaryDirectory() as folder:
+        table, first = timed(lambda: featurize(job.featurizer, examples, 1, folder))
+        _, again = timed(lambda: featurize(job.featurizer, examples, 1, folder))
+    print(
+        f"{task.title}: {len(table):,} examples of {table.lengths.mean():.1f} tokens on the mean, "
+        f"of {length} at most, {batch_size} a step\n"
+        f"features: {len(table) / first.cpu:,.0f} examples a CPU second, again from the cache in "
+        f"{again.wall:.2f} s\n"
+        f"{'':<28}{'% padding':>10}{'s a step':>10}{'CPU s':>8}{'examples/s':>12}"
+        f"{'times as fast':>15}{'in CPU time':>13}",
+        flush=True,
+    )
+    kinds = {"fixed length": (length,)}
+    for step in FLAGS.length_steps:
+        kinds[f"multiples of {step}"] = shapes_up_to(length, int(step))
+    with tempfile.TemporaryDirectory() as folder:
+        measure = Measure(job, table, folder)
+        for name, make, run in (
+            ("training", training_batches, measure.training),
+            ("prediction", prediction_batches, measure.prediction),
+        ):
+            orders = [
+                order_of(kind, table, make(table.lengths, batch_size, shapes))
+                for kind, shapes in kinds.items()
+            ]
+            print_rows(name, orders, run(in_turns(orders)), batch_size)
+    print()
+
+
+def timed(work: Callable[[], Any]) -> Tuple[Any, Cost]:
+    """Returns the result of some work, and what it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return result, Cost(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def training_batches(lengths: np.ndarray, batch_size: int, shapes: Sequence[int]) -> List[Batch]:
+    """Returns the batches of a training's first epoch."""
+    num_steps = len(lengths) // batch_size
+    order = TrainingOrder(lengths, batch_size, num_steps, SEED, shapes)
+    return [order.batch(step) for step in range(num_steps)]
+
+
+def order_of(kind: str, table: FeatureTable, batches: List[Batch]) -> Order:
+    positions = sum(len(batch.rows) * batch.length for batch in batches)
+    tokens = sum(int(table.lengths[batch.rows].sum()) for batch in batches)
+    return Order(kind, batches, 1 - tokens / positions)
+
+
+def in_turns(orders: Sequence[Order]) -> List[Batch]:
+    """Returns the batches to measure, one of each kind in turn, behind one of each to warm up."""
+    turn = [batch for of_kinds in zip(*map(spread, orders)) for batch in of_kinds]
+    return turn[: len(orders)] + turn * FLAGS.repeats
+
+
+def spread(order: Order) -> List[Batch]:
+    """Returns full batches, from short to long, whose lengths have the mean of an epoch's."""
+    full = [batch for batch in order.batches if len(batch.rows) == len(order.batches[0].rows)]
+    full.sort(key=lambda batch: batch.length)
+    bounds = np.linspace(0, len(full), FLAGS.steps + 1).astype(int)
+    chosen, owed = [], 0.0
+    for begin, end in zip(bounds, bounds[1:]):
+        owed += np.mean([batch.length for batch in full[begin:end]])
+        chosen.append(min(full[begin:end], key=lambda batch: abs(batch.length - owed)))
+        owed -= chosen[-1].length  # the next ones make up for it
+    return chosen
+
+
+class Measure:
+    """Trains, and predicts with the weights that come of it.
+
+    Args:
+        job: the task.
+        table: its features.
+        folder: for checkpoints.
+    """
+
+    def __init__(self, job: Any, table: FeatureTable, folder: str):
+        self._job = job
+        self._table = table
+        self._folder = folder
+
+    def training(self, batches: Sequence[Batch]) -> List[Cost]:
+        """Returns what a training step on each batch takes."""
+        from bert_wwm.compat import tf
+
+        costs: List[Cost] = []
+
+        class Watch(tf.train.SessionRunHook):
+            def before_run(self, run_context: Any) -> None:
+                self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+            def after_run(self, run_context: Any, run_values: Any) -> None:
+                costs.append(
+                    Cost(time.perf_counter() - self._wall, time.process_time() - self._cpu)
+                )
+
+        objective = self._job.objective
+        input_fn = self._input_fn(batches, (*objective.inputs, *objective.targets))
+        self._estimators(len(batches)).train(input_fn, len(batches), [Watch()])
+        return costs
+
+    def prediction(self, batches: Sequence[Batch]) -> List[Cost]:
+        """Returns what the prediction of each batch takes."""
+        input_fn = self._input_fn(batches, self._job.objective.inputs)
+        outputs: Iterator[Any] = self._estimators(len(batches)).predict(input_fn, None)
+        return [timed(lambda: next(outputs))[1] for _ in batches]
+
+    def _input_fn(self, batches: Sequence[Batch], names: Sequence[str]) -> Callable[..., Any]:
+        from bert_wwm.finetuning.input import host_input_fn
+
+        return host_input_fn(
+            self._table, self._job.objective, names, batches.__getitem__, len(batches)
+        )
+
+    def _estimators(self, num_steps: int) -> Any:
+        from bert_wwm.model.bert import BertConfig
+        from bert_wwm.train.estimator import Estimators, Machine
+        from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+
+        of_task = self._job.task.settings
+        settings = TrainingSettings(of_task.learning_rate, num_steps, 0, of_task.train_batch_size)
+        machine = Machine(
+            self._folder,
+            of_task.train_batch_size,
+            of_task.train_batch_size,
+            save_checkpoints_steps=num_steps + 1,  # behind the last step only
+            keep_checkpoint_max=1,
+            random_seed=SEED,
+        )
+        config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu("erf")
+        return Estimators(make_model_fn(config, self._job.objective, settings, None), machine)
+
+
+def print_rows(name: str, orders: Sequence[Order], costs: Sequence[Cost], batch_size: int) -> None:
+    """Prints lines of the table.
+
+    Args:
+        name: what was done.
+        orders: of each kind of batches; the first is what others are compared with.
+        costs: of each batch of ``in_turns``.
+        batch_size: examples of a step.
+    """
+    measured = np.array(costs[len(orders) :])
+    # [turns, kinds, wall and CPU]
+    turns = measured.reshape(FLAGS.repeats, FLAGS.steps, len(orders), 2).mean(axis=1)
+    medians = np.median(turns, axis=0)
+    times = np.median(turns[:, :1] / turns, axis=0)
+    for order, (wall, cpu), (times_wall, times_cpu) in zip(orders, medians, times):
+        print(
+            f"{name:<12}{order.kind:<16}{100 * order.padding:>10.1f}{wall:>10.2f}{cpu:>8.2f}"
+            f"{batch_size / wall:>12.1f}{times_wall:>15.2f}{times_cpu:>13.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)
