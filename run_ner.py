@@ -6,8 +6,10 @@ With --do_train and --do_eval it evaluates every epoch and keeps the best weight
 any moment and started again with the same command, it goes on.
 
 Leaves in --output_dir: eval_results.txt, dev_predictions.conll and predictions.conll (a token, its
-tag, the predicted tag), results.json, TensorBoard's events, and for each run training_summary.json,
-learning_curve.png and its best weights in best/.
+tag, the predicted tag), labels.json (the tags), results.json, run.json (the settings),
+TensorBoard's events, training_summary.json, learning_curve.png and the best weights in best/. Of
+several runs each has a folder of its own with all but results.json, and keeps of its weights the
+best alone.
 
 Example:
   python run_ner.py --task_name=peopledaily_ner --data_dir=data/peopledaily \\

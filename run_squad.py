@@ -8,8 +8,9 @@ command, it goes on.
 
 Leaves in --output_dir: predictions.json, nbest_predictions.json and, where a question may have no
 answer, null_odds.json (of the evaluated file with dev_ in front), eval_results.txt, results.json,
-TensorBoard's events, and for each run training_summary.json, learning_curve.png and its best
-weights in best/.
+run.json (the settings), TensorBoard's events, training_summary.json, learning_curve.png and the
+best weights in best/. Of several runs each has a folder of its own with all but results.json, and
+keeps of its weights the best alone.
 
 Example:
   python run_squad.py --task_name=cmrc2018 --train_file=cmrc2018_train.json \\
@@ -68,6 +69,9 @@ flags.DEFINE_bool(
     False,
     "The choices of HFL's baseline for CMRC 2018: learn the first occurrence of an answer, "
     "whatever the file says, predict 30 pieces at most, and take the blanks out of predictions.",
+)
+flags.DEFINE_bool(
+    "verbose_logging", False, "Name the questions to learn from whose answer is whole in no chunk."
 )
 
 _HFLS_MAX_ANSWER_LENGTH = 30

@@ -20,7 +20,6 @@ FLAGS = flags.FLAGS
 # Makes the job of a task: of the tokenizer, the longest sequence, and the labels of the task.
 MakeJob = Callable[[Task, Tokenizer, int, Sequence[str]], Any]
 
-_LABELS = "labels.json"
 _SPLITS = ("train", "dev", "test")
 # What the outcome of a run depends on, besides the features.
 _IDENTITY = (
@@ -65,7 +64,8 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = No
     labels = _labels(task, examples, find_labels)
     job = make_job(task, tokenizer, settings.max_seq_length, labels)
     splits = _featurized(job, examples)
-    runner = _Runner(job, config, settings, splits, several=FLAGS.num_runs > 1 or len(rates) > 1)
+    several = FLAGS.num_runs > 1 or len(rates) > 1
+    runner = _Runner(job, config, settings, splits, several)
     seeds = [FLAGS.random_seed + number for number in range(FLAGS.num_runs)]
     results = repeat(runner.carry_out, seeds, rates, task.best_metric or task.metrics[0])
     _report(task, settings, results)
@@ -90,18 +90,37 @@ def _labels(
     """Returns what there is to predict: the task's labels, or those of the training data."""
     if task.labels is not None or find_labels is None:
         return task.labels or ()
-    path = os.path.join(FLAGS.output_dir, _LABELS)
     if "train" not in examples:
+        return _labels_of_training(task)
+    try:
+        return find_labels(examples["train"])
+    except DataError as error:
+        raise DataError(f"{finetuning_flags.path_of(task, 'train')}: {error}") from None
+
+
+def _labels_of_training(task: Task) -> Sequence[str]:
+    """Returns the labels that the weights were trained for."""
+    from bert_wwm.finetuning.run import LABELS
+
+    folders = [FLAGS.output_dir]
+    if FLAGS.init_checkpoint:
+        path = files.absolute(FLAGS.init_checkpoint)
+        # A checkpoint, or a folder of some; that of the best is within a run's.
+        folders += [path, os.path.dirname(path), os.path.dirname(os.path.dirname(path))]
+    for path in (os.path.join(folder, LABELS) for folder in folders):
         if not files.exists(path):
-            raise ConfigError(
-                f"{path}: missing, so the labels of {task.name} aren't known; expected the "
-                "--output_dir of a training"
-            )
-        return json.loads(files.read_bytes(path))
-    labels = find_labels(examples["train"])
-    files.make_folder(FLAGS.output_dir)
-    files.write_text(path, json.dumps(labels, ensure_ascii=False) + "\n")
-    return labels
+            continue
+        try:
+            labels = json.loads(files.read_bytes(path))
+        except ValueError:
+            labels = None
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise DataError(f"{path}: is broken; expected a list of labels in JSON")
+        return labels
+    raise ConfigError(
+        f"{os.path.join(FLAGS.output_dir, LABELS)}: missing, so the labels of {task.name} aren't "
+        "known; expected the --output_dir of a run, or its weights as --init_checkpoint"
+    )
 
 
 def _featurized(job: Any, examples: Mapping[str, List[Any]]) -> Dict[str, Any]:
@@ -115,6 +134,10 @@ def _featurized(job: Any, examples: Mapping[str, List[Any]]) -> Dict[str, Any]:
         table = featurize(job.featurizer, of_split, FLAGS.num_workers, folder, log)
         key = features_key(job.featurizer, of_split)
         splits[name] = Split(name, path, of_split, table, key)
+        if name == "train" and not len(table):
+            raise DataError(f"{path}: all texts are empty; expected some to learn from")
+        for note in job.notes(splits[name]):
+            log(note)
     return splits
 
 
@@ -168,12 +191,14 @@ class _Runner:
             FLAGS.warmup_proportion,
             shapes,
             FLAGS.predict_batch_size,
+            only_best=self._several,
         )
         identity = {
+            "task": self._job.task.name,
             **{name: FLAGS[name].value for name in _IDENTITY},
             **{name: value for name, value in of_run.items() if name != "output_dir"},
             "num_train_epochs": settings.num_train_epochs,
-            "shapes": list(shapes),
+            "batch_by_length": len(shapes) > 1,
         }
         run = Run(self._job, self._config, training, machine, plan, log)
         return run.carry_out(self._splits, FLAGS.do_train, identity)

@@ -18,8 +18,9 @@ FLAGS = flags.FLAGS
 for _module in (model_flags, tokenizer_flags):
     flags.adopt_module_key_flags(_module)
 
-# Lengths of batches: on a CPU all multiples of 8; under XLA, which compiles each, fewer.
-_LENGTH_STEP, _LENGTH_STEP_OF_XLA = 8, 64
+# Of what the lengths of batches are multiples: a GPU's products are fastest with multiples of 8,
+# and XLA compiles a step for each length.
+_LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
 
@@ -44,7 +45,7 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_float(
-    "num_train_epochs", None, "Passes over the training data; by default the task's.", lower_bound=0
+    "num_train_epochs", None, "Passes over the training data; by default the task's."
 )
 flags.DEFINE_list(
     "learning_rate",
@@ -95,7 +96,7 @@ flags.DEFINE_integer(
     "num_workers", default_num_workers(), "Processes that make features.", lower_bound=1
 )
 flags.DEFINE_integer(
-    "keep_checkpoint_max", 1, "Most checkpoints to keep, the best apart.", lower_bound=1
+    "keep_checkpoint_max", 2, "Most checkpoints to keep, the best apart.", lower_bound=1
 )
 flags.DEFINE_integer("log_every_steps", 50, "Steps between two lines of progress.", lower_bound=1)
 flags.mark_flags_as_required(["bert_config_file", "vocab_file", "output_dir"])
@@ -109,16 +110,24 @@ def check_flags() -> None:
         )
     if not FLAGS.output_dir:
         raise ConfigError("--output_dir=: expected a folder")
+    if os.path.isfile(FLAGS.output_dir):
+        raise ConfigError(f"--output_dir={FLAGS.output_dir}: is a file; expected a folder")
+    epochs = FLAGS.num_train_epochs
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise ConfigError(
+            f"--num_train_epochs={epochs:g}: expected more than 0; without --do_train nothing is "
+            "trained"
+        )
     model_flags.check_tpu()
     if FLAGS.tpu_buckets and not FLAGS.use_tpu:
         raise ConfigError("--tpu_buckets: only TPUs have any; expected --use_tpu")
     if FLAGS.allow_random_init and not FLAGS.init_checkpoint:
         raise ConfigError("--allow_random_init: of what? expected --init_checkpoint")
     several = FLAGS.num_runs > 1 or len(FLAGS.learning_rate or ()) > 1
-    if several and not (FLAGS.do_train and FLAGS.do_eval):
-        raise ConfigError(
-            "--num_runs and several rates of --learning_rate: expected --do_train and --do_eval"
-        )
+    if several and not FLAGS.do_train:
+        raise ConfigError("--num_runs and several rates of --learning_rate: expected --do_train")
+    if len(FLAGS.learning_rate or ()) > 1 and not FLAGS.do_eval:
+        raise ConfigError("--learning_rate: which is best? expected --do_eval, or a single rate")
     for name in ("eval_batch_size", "predict_batch_size"):
         if FLAGS.use_tpu and FLAGS[name].value % FLAGS.num_tpu_cores:
             raise ConfigError(
@@ -139,6 +148,10 @@ def path_of(task: Task, split: str) -> str:
     names = task.files.get(split, ())
     if not FLAGS.data_dir or not names:
         expected = f"--{flag}, or --data_dir" if names else f"--{flag}"
+        if split == "dev" and FLAGS.predict_file:
+            expected += (
+                " (--do_predict gives the scores of --predict_file too, where it has answers)"
+            )
         raise ConfigError(f"where is the {split} file of {task.name}? expected {expected}")
     for name in names:
         path = os.path.join(FLAGS.data_dir, name)
@@ -176,7 +189,7 @@ def learning_rates(default: float) -> List[float]:
             raise ConfigError(
                 f"--learning_rate: {text!r} is no number; expected such as 3e-5"
             ) from None
-        if not 0 <= rates[-1] < math.inf:
+        if not 0 < rates[-1] < math.inf:
             raise ConfigError(f"--learning_rate={text}: expected a rate above 0")
     return rates or [default]
 
@@ -187,7 +200,15 @@ def shapes_of(max_seq_length: int) -> Tuple[int, ...]:
         return _tpu_buckets(max_seq_length)
     if not FLAGS.batch_by_length:
         return (max_seq_length,)
-    return shapes_up_to(max_seq_length, _LENGTH_STEP_OF_XLA if FLAGS.use_xla else _LENGTH_STEP)
+    return shapes_up_to(max_seq_length, _length_step())
+
+
+def _length_step() -> int:
+    from bert_wwm.compat import tf
+
+    if FLAGS.use_xla:
+        return _LENGTH_STEP_OF_XLA
+    return _LENGTH_STEP_OF_GPU if tf.config.list_physical_devices("GPU") else _LENGTH_STEP
 
 
 def _tpu_buckets(max_seq_length: int) -> Tuple[int, ...]:

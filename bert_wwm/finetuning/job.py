@@ -1,9 +1,11 @@
 """A task and its data, as a fine-tuning run needs them."""
 
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
+from types import MappingProxyType
+from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
+from bert_wwm.core.errors import DataError
 from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import Featurizer
@@ -40,11 +42,15 @@ class Job:
         task: the row of the table.
         featurizer: makes features of examples.
         objective: the heads.
+        labels: the classes or tags; empty where there are none.
+        decoding: what predictions depend on besides features and weights, as JSON knows it.
     """
 
     task: Task
     featurizer: Featurizer
     objective: TaskObjective
+    labels: Sequence[str] = ()
+    decoding: Mapping[str, Any] = MappingProxyType({})
 
     def check(
         self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
@@ -58,8 +64,12 @@ class Job:
             log: takes what the user should know.
 
         Raises:
-            DataError: they don't.
+            DataError: they don't, or ``train`` or ``dev`` doesn't tell what is true.
         """
+
+    def notes(self, split: Split) -> Iterator[str]:
+        """Yields what the user should know of the features of a split, a sentence at a time."""
+        return iter(())
 
     def decode(self, split: Split, outputs: Outputs) -> Any:
         """Returns predictions.
@@ -84,3 +94,11 @@ class Job:
     def result_lines(self, scores: Dict[str, float]) -> Dict[str, float]:
         """Returns what ``eval_results.txt`` holds, by name."""
         return scores
+
+
+def nothing_to_evaluate(path: str, truth: str) -> DataError:
+    """Returns the error of a file for ``dev`` that lacks what is true, such as ``a label``."""
+    return DataError(
+        f"{path}: no example has {truth}, so there is nothing to "
+        "evaluate; expected the truth, or --do_predict instead of --do_eval"
+    )

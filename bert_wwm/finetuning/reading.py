@@ -1,12 +1,16 @@
 """Fine-tuning for answers to questions on a text."""
 
 import json
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence
 
-from bert_wwm.finetuning.job import DEV, Job, Outputs, Split
+import numpy as np
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Outputs, Split, nothing_to_evaluate
 from bert_wwm.finetuning.objective import ReadingObjective
 from bert_wwm.tasks.answers import Answers
-from bert_wwm.tasks.examples import ANSWER_TYPES
+from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, Question
+from bert_wwm.tasks.reading_features import CONTEXT_BEGIN, START_POSITIONS
 from bert_wwm.tasks.reading_tasks import ReadingTask
 from bert_wwm.text.tokenizer import Tokenizer
 
@@ -22,6 +26,7 @@ class ReadingOptions(NamedTuple):
         null_score_diff_threshold: above it a question has no answer.
         hfl_compat: HFL's choices for CMRC 2018: learn the first occurrence of an answer, and take
             the blanks out of predictions.
+        verbose_logging: name the questions whose answer is whole in no chunk.
     """
 
     doc_stride: int = 128
@@ -30,6 +35,11 @@ class ReadingOptions(NamedTuple):
     max_answer_length: Optional[int] = None
     null_score_diff_threshold: float = 0.0
     hfl_compat: bool = False
+    verbose_logging: bool = False
+
+
+# Of these, what features don't depend on already.
+_OF_DECODING = ("n_best_size", "max_answer_length", "null_score_diff_threshold", "hfl_compat")
 
 
 class ReadingJob(Job):
@@ -57,6 +67,49 @@ class ReadingJob(Job):
         )
         self.objective = ReadingObjective(len(ANSWER_TYPES) if task.answer_types else 0)
         self._options = options
+        self._max_seq_length = max_seq_length
+        self.decoding = {
+            name: value for name, value in options._asdict().items() if name in _OF_DECODING
+        }
+
+    def check(
+        self, name: str, path: str, examples: Sequence[Question], log: Callable[[str], None]
+    ) -> None:
+        if name == TEST or any(example.answers for example in examples):
+            return
+        if name == DEV:
+            raise nothing_to_evaluate(path, "an answer")
+        raise DataError(f"{path}: no question has an answer; expected some to learn from")
+
+    def notes(self, split: Split) -> Iterator[str]:
+        example = split.table.rows["example"]
+        in_several = np.bincount(example, minlength=len(split.examples)) > 1
+        # Between the question and the last [SEP].
+        rooms = self._max_seq_length - 1 - split.table.rows[CONTEXT_BEGIN][in_several[example]]
+        if len(rooms) and 2 * self._options.doc_stride > rooms.min():
+            yield (
+                f"{split.path}: {in_several.sum():,} of {len(in_several):,} contexts are read in "
+                f"chunks, of {rooms.min()} pieces at least, which overlap by less than half at "
+                f"--doc_stride={self._options.doc_stride}, so that answers at their borders "
+                f"may be lost; expected {max(1, rooms.min() // 2)} at most, or a longer "
+                "--max_seq_length"
+            )
+        if split.name != TRAIN:
+            return
+        # Of each question the highest: above 0 where a chunk holds the answer.
+        starts = np.full(len(split.examples), -1)
+        np.maximum.at(starts, example, split.table.rows[START_POSITIONS])
+        is_span = [question.answer_type == SPAN for question in split.examples]
+        lost = np.flatnonzero((starts == 0) & is_span)
+        if len(lost):
+            yield (
+                f"{split.path}: {len(lost):,} of {len(starts):,} answers are whole in no chunk, "
+                "and are learned as if there were none; a smaller --doc_stride or a longer "
+                "--max_seq_length may help"
+            )
+        if self._options.verbose_logging:
+            for number in lost:
+                yield f"  {split.examples[number].id}"
 
     def decode(self, split: Split, outputs: Outputs) -> Answers:
         return self.task.best_answers(

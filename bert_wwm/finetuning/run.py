@@ -5,13 +5,14 @@ import hashlib
 import json
 import math
 import os
+import re
 import sys
 import time
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.finetuning.input import InputFn, host_input_fn, scattered
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.tpu_input import record_input_fn
@@ -20,10 +21,15 @@ from bert_wwm.report.training import write_summary
 from bert_wwm.tasks.batches import Batch, TrainingOrder, prediction_batches
 from bert_wwm.train.checkpoints import newest_readable
 from bert_wwm.train.estimator import Estimators, Machine
-from bert_wwm.train.loop import Loop, Summary
+from bert_wwm.train.loop import Loop, Summary, step_of
 from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 
-_RECORD = "run.json"
+_RECORD, LABELS = "run.json", "labels.json"
+_BEST = "best"
+_STOPPED = 143  # the status of a process that SIGTERM ended
+_DEV_DATA = "hash of the evaluated data"
+# What the Estimator leaves of a training, to go on from.
+_CHECKPOINT = re.compile(r"model\.ckpt-\d+\..*|graph\.pbtxt")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +42,14 @@ class Plan:
         shapes: the lengths that batches may be padded to, ascending.
         predict_batch_size: examples of ``test`` at a time; ``dev`` has the machine's
             ``eval_batch_size``.
+        only_best: keep of a finished training its best weights only, not those to go on from.
     """
 
     num_train_epochs: float
     warmup_proportion: float
     shapes: Sequence[int]
     predict_batch_size: int
+    only_best: bool = False
 
     def num_train_steps(self, num_rows: int, batch_size: int) -> int:
         """Returns google-research/bert's number of steps; 1 at least."""
@@ -82,7 +90,7 @@ class Run:
     ) -> Dict[str, Any]:
         """Trains where asked to; then scores and writes the predictions of the other splits.
 
-        A run that has been carried out before is left as it is.
+        What has been done before, with the same settings, is left as it is.
 
         Args:
             splits: ``train`` where it is to train; ``dev``, to evaluate; ``test``, to predict.
@@ -94,53 +102,80 @@ class Run:
 
         Raises:
             ConfigError: the folder holds another run, or no weights.
+            DataError: its record can't be read.
         """
         wanted = [splits[name] for name in (DEV, TEST) if name in splits]
-        record = self._record(splits, identity) if do_train else {"features": {}}
-        if do_train and record["finished"] and all(_has(record, split) for split in wanted):
-            self._log(f"{self.folder}: finished before, with these settings")
-            return record
-        if do_train:
+        record = self._record(splits, identity) if do_train else _new_record({})
+        if record["trained"]:
+            self._log(f"{self.folder}: trained before, with these settings")
+        elif do_train:
             self._train_and_record(splits, record)
         checkpoint = self._weights()
         if not checkpoint and not self._settings.init_checkpoint:
             raise ConfigError(
-                f"{self.folder}: holds no trained weights; expected --do_train, or "
-                "--init_checkpoint with the weights of a fine-tuned model"
+                f"{self.folder}: holds no trained weights; expected --do_train, the --output_dir "
+                "of a run, or --init_checkpoint with the weights of a fine-tuned model"
             )
+        if checkpoint and not do_train:
+            self._log(f"Weights from {checkpoint}")
         for split in wanted:
-            record[split.name] = self._results(split, checkpoint)
-            record["features"][split.name] = split.key
-        record["finished"] = True
+            made_of = {"features": split.key, **self._job.decoding}
+            if record["made_of"].get(split.name) != made_of:
+                record[split.name] = self._results(split, checkpoint)
+                record["made_of"][split.name] = made_of
         if do_train:
             self._write_record(record)
+            if self._plan.only_best:
+                self._remove_all_but_best()
         return record
 
     def _record(self, splits: Mapping[str, Split], identity: Mapping[str, Any]) -> Dict[str, Any]:
         """Returns the record of an earlier process, or a new one."""
-        settings = {**identity, "train_features": splits[TRAIN].key}
+        settings = {
+            **self._job.featurizer.describe(),
+            **identity,
+            "hash of the training data": splits[TRAIN].key,
+            _DEV_DATA: splits[DEV].key if DEV in splits else None,
+        }
         path = os.path.join(self.folder, _RECORD)
+        if not self._weights():  # what failed before its first step is no run
+            return _new_record(settings)
         if not files.exists(path):
-            return {"settings": settings, "features": {}, "finished": False}
-        record = json.loads(files.read_bytes(path))
+            raise ConfigError(
+                f"{self.folder}: holds weights of another program; expected a new --output_dir, "
+                "or one of the same task"
+            )
+        try:
+            record = json.loads(files.read_bytes(path))
+            former, _, _ = (record[name] for name in ("settings", "made_of", "trained"))
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{path}: is broken; expected the record of a run, or another --output_dir"
+            ) from None
         for name, value in settings.items():
-            before = record["settings"].get(name)
-            if before != value:
+            before = former.get(name)
+            if before != value and not (name == _DEV_DATA and None in (before, value)):
                 raise ConfigError(
                     f"{self.folder}: holds a run with {name} {before}, not {value}; expected the "
                     "same settings, or another --output_dir"
                 )
+        former[_DEV_DATA] = settings[_DEV_DATA] or former[_DEV_DATA]
         return record
 
     def _train_and_record(self, splits: Mapping[str, Split], record: Dict[str, Any]) -> None:
         begun = time.monotonic()
         self._write_record(record)
+        if self._job.labels:
+            text = json.dumps(list(self._job.labels), ensure_ascii=False) + "\n"
+            files.write_text(os.path.join(self.folder, LABELS), text)
         summary = self._train(splits[TRAIN], splits.get(DEV))
         write_summary(self.folder, dataclasses.asdict(summary), self._log)
+        record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - begun
+        record["trained"] = not summary.stopped
+        self._write_record(record)
         if summary.stopped:
             self._log(f"Stopped at step {summary.last_step:,}; the same command goes on")
-            sys.exit(143)
-        record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - begun
+            sys.exit(_STOPPED)
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
@@ -148,10 +183,12 @@ class Run:
 
     def _results(self, split: Split, checkpoint: Optional[str]) -> Dict[str, float]:
         """Predicts, writes predictions and ``eval_results.txt``, and returns the scores."""
-        machine = self._machine
+        machine, settings = self._machine, self._settings
         if split.name == TEST:
             machine = dataclasses.replace(machine, eval_batch_size=self._plan.predict_batch_size)
-        predictions = self._predict(self._estimators(self._settings, machine), split, checkpoint)
+        if checkpoint:
+            settings = dataclasses.replace(settings, init_checkpoint=None)
+        predictions = self._predict(self._estimators(settings, machine), split, checkpoint)
         scores = self._job.score(split, predictions)
         contents = self._job.files(split, predictions)
         if split.name == DEV:
@@ -159,7 +196,10 @@ class Run:
             lines = {**self._job.result_lines(scores), "global_step": step}
             contents["eval_results.txt"] = "".join(f"{k} = {lines[k]}\n" for k in sorted(lines))
         for name, content in contents.items():
-            files.write_text(os.path.join(self.folder, name), content)
+            # JSON may name half a surrogate pair, which UTF-8 hasn't.
+            data = content.encode("utf-8", "backslashreplace")
+            files.write_bytes(os.path.join(self.folder, name), data)
+        self._log(f"{split.name:<5}  {self.folder}: {', '.join(sorted(contents))}")
         return scores
 
     def _train(self, train: Split, dev: Optional[Split]) -> Summary:
@@ -180,7 +220,9 @@ class Run:
 
         def evaluate() -> Dict[str, float]:
             assert dev is not None
-            return self._job.score(dev, self._predict(estimators, dev, None))
+            scores = self._job.score(dev, self._predict(estimators, dev, None))
+            self._show_in_tensorboard(scores)
+            return scores
 
         def input_fn_at(step: int) -> InputFn:
             return self._input_fn(train, order.batch, num_steps, batch_size, step)
@@ -190,6 +232,15 @@ class Run:
         return Loop(estimators, self._log, self._line).train(
             num_steps, input_fn_at, every, evaluate, task.best_metric or task.metrics[0]
         )
+
+    def _show_in_tensorboard(self, scores: Mapping[str, float]) -> None:
+        """Writes the scores of the newest weights to the folder's events of evaluations."""
+        step = step_of(tf.train.latest_checkpoint(self.folder))
+        values = [tf.Summary.Value(tag=tag, simple_value=score) for tag, score in scores.items()]
+        with tf.Graph().as_default():  # elsewhere its writer is refused
+            writer = tf.summary.FileWriterCache.get(os.path.join(self.folder, "eval"))
+            writer.add_summary(tf.Summary(value=values), step)
+            writer.flush()
 
     def _line(self, scores: Mapping[str, float]) -> str:
         shown = [f"{name} {scores[name]:.2f}" for name in self._job.task.metrics]
@@ -232,13 +283,21 @@ class Run:
 
     def _weights(self) -> Optional[str]:
         """Returns the prefix of the best weights in the folder, or else of the newest."""
-        best = tf.train.latest_checkpoint(os.path.join(self.folder, "best"))
+        best = tf.train.latest_checkpoint(os.path.join(self.folder, _BEST))
         return best or newest_readable(self.folder, self._log)
+
+    def _remove_all_but_best(self) -> None:
+        if not tf.train.latest_checkpoint(os.path.join(self.folder, _BEST)):
+            return  # no evaluation gave a finite score
+        files.remove(os.path.join(self.folder, "checkpoint"))
+        for name in tf.gfile.ListDirectory(self.folder):
+            if _CHECKPOINT.fullmatch(name):
+                files.remove(os.path.join(self.folder, name))
 
     def _estimators(self, settings: TrainingSettings, machine: Machine) -> Estimators:
         model_fn = make_model_fn(self._config, self._job.objective, settings, self._log)
         return Estimators(model_fn, machine)
 
 
-def _has(record: Mapping[str, Any], split: Split) -> bool:
-    return split.name in record and record["features"].get(split.name) == split.key
+def _new_record(settings: Dict[str, Any]) -> Dict[str, Any]:
+    return {"settings": settings, "trained": False, "made_of": {}}

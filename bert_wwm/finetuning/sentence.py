@@ -1,10 +1,10 @@
 """Fine-tuning for the class of a text or of a pair of texts."""
 
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from bert_wwm.finetuning.job import DEV, TRAIN, Job, Outputs, Split
+from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, nothing_to_evaluate
 from bert_wwm.finetuning.objective import SentenceObjective
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer, predicted_labels, probabilities
@@ -32,16 +32,28 @@ class SentenceJob(Job):
         self.task = task
         self.featurizer = SentenceFeaturizer(tokenizer, max_seq_length, labels)
         self.objective = SentenceObjective(len(labels))
-        self._labels = list(labels)
+        self.labels = list(labels)
+        self._max_seq_length = max_seq_length
 
     def check(
         self, name: str, path: str, examples: Sequence[Sentence], log: Callable[[str], None]
     ) -> None:
-        check_labels(path, examples, self._labels, required=name == TRAIN)
+        if name == DEV and all(example.label is None for example in examples):
+            raise nothing_to_evaluate(path, "a label")
+        check_labels(path, examples, self.labels, required=name != TEST)
+
+    def notes(self, split: Split) -> Iterator[str]:
+        truncated = int(split.table.rows["truncated"].sum())
+        if truncated:
+            yield (
+                f"{split.path}: {truncated:,} of {len(split.table):,} texts "
+                f"({100 * truncated / len(split.table):.1f} %) have more pieces than "
+                f"--max_seq_length={self._max_seq_length} holds, and lose the last ones"
+            )
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         logits = np.stack([output["logits"] for output in outputs])
-        return probabilities(logits), predicted_labels(logits, self._labels)
+        return probabilities(logits), predicted_labels(logits, self.labels)
 
     def score(self, split: Split, predictions: Predictions) -> Dict[str, float]:
         if any(example.label is None for example in split.examples):

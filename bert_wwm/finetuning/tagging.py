@@ -2,7 +2,7 @@
 
 from typing import Callable, Dict, List, Sequence
 
-from bert_wwm.finetuning.job import DEV, Job, Outputs, Split
+from bert_wwm.finetuning.job import DEV, Job, Outputs, Split, nothing_to_evaluate
 from bert_wwm.finetuning.objective import TaggingObjective
 from bert_wwm.tasks.examples import Tagged
 from bert_wwm.tasks.tagging_features import TaggingFeaturizer, predicted_tags, unknown_tags
@@ -29,18 +29,20 @@ class TaggingJob(Job):
         self.task = task
         self.featurizer = TaggingFeaturizer(tokenizer, max_seq_length, labels)
         self.objective = TaggingObjective(len(labels))
-        self._labels = list(labels)
+        self.labels = list(labels)
 
     def check(
         self, name: str, path: str, examples: Sequence[Tagged], log: Callable[[str], None]
     ) -> None:
-        unknown = unknown_tags(examples, self._labels)
+        if name == DEV and all(example.tags is None for example in examples):
+            raise nothing_to_evaluate(path, "a tag")
+        unknown = unknown_tags(examples, self.labels)
         if unknown:
             counts = ", ".join(f"{tag} ({count:,})" for tag, count in unknown.items())
             log(f"{path}: tags that the training data hasn't, and can't be predicted: {counts}")
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
-        return predicted_tags(split.examples, split.table, outputs, self._labels)
+        return predicted_tags(split.examples, split.table, outputs, self.labels)
 
     def score(self, split: Split, predictions: Predictions) -> Dict[str, float]:
         if any(example.tags is None for example in split.examples):

@@ -3,6 +3,7 @@
 from typing import Callable, Dict, List, Tuple
 
 from bert_wwm.compat import tf
+from bert_wwm.model.layers import get_shape_list
 from bert_wwm.train.step import gradients_of
 
 Features = Dict[str, tf.Tensor]
@@ -31,7 +32,7 @@ def accumulate(
         scalars = forward(features, tf.constant(0))
         return (scalars, *gradients_of(scalars["loss"]))
     parts = {
-        name: tf.reshape(value, [num_parts, -1, *value.shape.as_list()[1:]])
+        name: tf.reshape(value, [num_parts, -1, *get_shape_list(value)[1:]])
         for name, value in features.items()
     }
 

@@ -1,0 +1,87 @@
+import pytest
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.finetuning.job import Split
+from bert_wwm.finetuning.reading import ReadingJob, ReadingOptions
+from bert_wwm.finetuning.sentence import SentenceJob
+from bert_wwm.finetuning.tagging import TaggingJob
+from bert_wwm.tasks.examples import UNANSWERABLE, Answer, Question, Sentence, Tagged
+from bert_wwm.tasks.table import TASKS
+from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.text.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def tokenizer(vocab_file):
+    return Tokenizer(Vocabulary.from_file(vocab_file))
+
+
+def split_of(job, name, examples):
+    return Split(name, "a.json", examples, job.featurizer(examples, 0), "")
+
+
+def reading_job(tokenizer, doc_stride, task="squad2"):
+    return ReadingJob(TASKS[task], tokenizer, 20, ReadingOptions(doc_stride))
+
+
+CONTEXT = "我们在学习" * 4 + "使用语言模型来预测下一"
+QUESTIONS = [
+    Question("short", "什么", "使用语言", (Answer("语言"),)),
+    # Rooms of 15 pieces: at a stride of 15, chunks of pieces 0-14, 15-29 and 30.
+    Question("whole", "什么", CONTEXT, (Answer("使用"),)),
+    Question("cut", "什么", CONTEXT, (Answer("下一", 29),)),
+    Question("elsewhere", "什么", CONTEXT, (Answer("没有"),)),
+    Question("none", "什么", CONTEXT, (Answer(""),), UNANSWERABLE),
+    Question("not told", "什么", CONTEXT),
+]
+
+
+def test_chunks_that_overlap_too_little_and_answers_they_lose(tokenizer):
+    job = reading_job(tokenizer, 15)
+    overlap, lost = job.notes(split_of(job, "train", QUESTIONS))
+    assert overlap.startswith(
+        "a.json: 5 of 6 contexts are read in chunks, of 15 pieces at least, which overlap by less "
+        "than half at --doc_stride=15,"
+    )
+    assert "expected 7 at most" in overlap
+    assert lost.startswith("a.json: 1 of 6 answers are whole in no chunk,")
+    assert len(list(job.notes(split_of(job, "dev", QUESTIONS)))) == 1
+
+
+def test_chunks_that_overlap_by_half_and_contexts_in_one_are_no_matter(tokenizer):
+    job = reading_job(tokenizer, 7)
+    assert not list(job.notes(split_of(job, "train", QUESTIONS)))
+    job = reading_job(tokenizer, 128)
+    assert not list(job.notes(split_of(job, "train", QUESTIONS[:1])))
+
+
+def test_texts_that_are_cut_are_counted(tokenizer):
+    job = SentenceJob(TASKS["lcqmc"], tokenizer, 12, ["0", "1"])
+    texts = [Sentence("1", "我们", "学习", "1"), Sentence("2", CONTEXT, "学习", "0")]
+    (note,) = job.notes(split_of(job, "train", texts))
+    assert note.startswith(
+        "a.json: 1 of 2 texts (50.0 %) have more pieces than --max_seq_length=12"
+    )
+    assert not list(job.notes(split_of(job, "train", texts[:1])))
+
+
+def test_what_does_not_tell_the_truth_is_for_prediction_only(tokenizer):
+    job = SentenceJob(TASKS["lcqmc"], tokenizer, 12, ["0", "1"])
+    texts = [Sentence("1", "我们", "学习"), Sentence("2", "我们", "学习", "1")]
+    job.check("test", "a.tsv", texts, print)
+    with pytest.raises(DataError, match=r"a.tsv:1: has no label; expected one of 0, 1"):
+        job.check("dev", "a.tsv", texts, print)
+    with pytest.raises(DataError, match=r"a.tsv: no example has a label, so there is nothing to"):
+        job.check("dev", "a.tsv", texts[:1], print)
+    tagging = TaggingJob(TASKS["ner"], tokenizer, 12, ["O"])
+    tagging.check("test", "a.txt", [Tagged("1", ("中",))], print)
+    with pytest.raises(DataError, match=r"a.txt: no example has a tag, so"):
+        tagging.check("dev", "a.txt", [Tagged("1", ("中",))], print)
+    reading = reading_job(tokenizer, 7)
+    for name in ("train", "dev", "test"):
+        reading.check(name, "a.json", QUESTIONS, print)
+    reading.check("test", "a.json", QUESTIONS[-1:], print)
+    with pytest.raises(DataError, match=r"a.json: no example has an answer, so"):
+        reading.check("dev", "a.json", QUESTIONS[-1:], print)
+    with pytest.raises(DataError, match=r"a.json: no question has an answer; expected some to"):
+        reading.check("train", "a.json", QUESTIONS[-1:], print)

@@ -1,0 +1,485 @@
+import json
+import pathlib
+import random
+import re
+import shutil
+import signal
+import statistics
+
+import numpy as np
+import pytest
+from finetuning_runs import Programs, chnsenticorp, reviews, scalars, weights
+
+PROGRAM = "run_classifier.py"
+FLAGS = (
+    "--max_seq_length=32",
+    "--train_batch_size=16",
+    "--learning_rate=2e-3",
+    "--num_train_epochs=2",
+    "--log_every_steps=1",
+)
+ALL = ("--do_train", "--do_eval", "--do_predict")
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    programs = Programs(tmp_path_factory.mktemp("programs"))
+    yield programs
+    programs.close()
+
+
+@pytest.fixture(scope="module")
+def model(bert_config, vocab_file):
+    return f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for seed, (name, count) in enumerate((("train", 96), ("dev", 32), ("test", 16))):
+        (folder / f"{name}.tsv").write_text(chnsenticorp(reviews(count, seed)), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def toy(model, data):
+    """The flags of a toy task."""
+    return ("--task_name=chnsenticorp", f"--data_dir={data}", *model, *FLAGS)
+
+
+@pytest.fixture(scope="module")
+def trained(run, toy, tmp_path_factory):
+    """The folder of a run, and what the program printed."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return folder, run(PROGRAM, *toy, *ALL, f"--output_dir={folder}").stdout
+
+
+def write(path: pathlib.Path, text: str) -> pathlib.Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def table(path):
+    return np.array([line.split("\t") for line in path.read_text().splitlines()], float)
+
+
+def content(folder, name):
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_all_files_are_there_and_well_formed(trained, data):
+    folder, output = trained
+    truth = {}
+    for split in ("dev", "test"):
+        lines = (data / f"{split}.tsv").read_text(encoding="utf-8").splitlines()[1:]
+        truth[split] = np.array([int(line[0]) for line in lines])
+        chances = table(folder / f"{split}_results.tsv")
+        assert chances.shape == (len(lines), 2)
+        assert chances.sum(axis=1) == pytest.approx(1)
+        header, *named = (folder / f"{split}_labels.tsv").read_text().splitlines()
+        assert header == "id\tlabel\tprobability"
+        for number, (line, row) in enumerate(zip(named, chances), 2):  # behind the header
+            name, label, chance = line.split("\t")
+            assert (name, label) == (str(number), str(row.argmax()))
+            assert float(chance) == pytest.approx(row.max(), abs=1e-6)
+        accuracy = 100 * np.mean(chances.argmax(axis=1) == truth[split])
+        assert f"ChnSentiCorp, {split}: accuracy  {accuracy:.2f}\n" in output
+        assert content(folder, "results.json")[split]["accuracy"]["max"] == pytest.approx(accuracy)
+        assert content(folder, "run.json")[split]["accuracy"] == pytest.approx(accuracy)
+    chances = table(folder / "dev_results.tsv")
+    loss = -np.log(chances[np.arange(32), truth["dev"]]).mean()
+    lines = dict(
+        line.split(" = ") for line in (folder / "eval_results.txt").read_text().splitlines()
+    )
+    assert list(lines) == ["eval_accuracy", "eval_loss", "global_step", "loss"]
+    accuracy = np.mean(chances.argmax(axis=1) == truth["dev"])
+    assert float(lines["eval_accuracy"]) == pytest.approx(accuracy)
+    assert float(lines["eval_loss"]) == float(lines["loss"]) == pytest.approx(loss)
+    best = content(folder, "best/best.json")
+    assert int(lines["global_step"]) == best["step"]
+    assert best["value"] == pytest.approx(100 * accuracy)
+    summary = content(folder, "training_summary.json")
+    assert [one["step"] for one in summary["evaluations"]] == [6, 12]
+    assert max(one["accuracy"] for one in summary["evaluations"]) == best["value"]
+    assert (summary["last_step"], summary["examples"]) == (12, 192)
+    assert content(folder, "labels.json") == ["0", "1"]
+    results = content(folder, "results.json")
+    assert results["settings"] == {
+        "max_seq_length": 32,
+        "train_batch_size": 16,
+        "num_train_epochs": 2.0,
+        "learning_rate": 0.002,
+    }
+    assert {path.name for path in folder.iterdir()} >= {"learning_curve.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by_checkpoint", [False, True])
+def test_it_predicts_later(programs, trained, toy, tmp_path, by_checkpoint):
+    """In the same folder, or in another one by its weights; from a file without labels."""
+    folder = trained[0]
+    expected = (folder / "test_results.tsv").read_text()
+    bare = tmp_path / "bare.tsv"
+    rows = reviews(16, 2)
+    bare.write_text("text_a\n" + "".join(f"{text}\n" for text, _ in rows), encoding="utf-8")
+    flags = [f"--output_dir={folder}"]
+    if by_checkpoint:
+        flags = [f"--output_dir={tmp_path / 'other'}", f"--init_checkpoint={folder / 'best'}"]
+        folder = tmp_path / "other"
+    (folder / "test_results.tsv").unlink(missing_ok=True)
+    record = (trained[0] / "run.json").read_text()
+    output = programs.good(PROGRAM, *toy, "--do_predict", f"--predict_file={bare}", *flags)
+    assert (folder / "test_results.tsv").read_text() == expected
+    assert "accuracy" not in output
+    assert ("Weights from" in output) == (not by_checkpoint)
+    assert (trained[0] / "run.json").read_text() == record
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again(programs, trained, toy):
+    folder, output = trained
+    summary = (folder / "training_summary.json").read_text()
+    again = programs.good(PROGRAM, *toy, *ALL, f"--output_dir={folder}")
+    assert f"{folder}: trained before, with these settings" in again and "step" not in again
+    assert again.splitlines()[-2:] == output.splitlines()[-2:]  # the scores
+    assert (folder / "training_summary.json").read_text() == summary
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(programs, trained, toy, tmp_path, kill):
+    folder = tmp_path / "run"
+    flags = (PROGRAM, *toy, *ALL, f"--output_dir={folder}", "--save_checkpoints_steps=2")
+    done = programs.run(*flags, kill=kill, kill_at="step 9/12")
+    assert done.status == (143 if kill == signal.SIGTERM else -kill)
+    assert not (folder / "eval_results.txt").exists()
+    if kill == signal.SIGTERM:
+        stopped = int(re.search(r"Stopped at step (\d+); the same command", done.stdout)[1])
+        assert 9 <= stopped < 12
+        assert (folder / f"model.ckpt-{stopped}.index").exists()
+    output = programs.good(*flags)
+    begun = int(re.search(rf"Going on from {folder}/model.ckpt-(\d+)\n", output)[1])
+    if kill == signal.SIGKILL:
+        stopped = begun  # the last of every second step that was saved
+        assert stopped in (8, 10)
+    assert begun == stopped
+    assert f"step {stopped + 1}/12" in output and f"step {stopped}/12" not in output
+    assert output.splitlines()[-2:] == trained[1].splitlines()[-2:]
+    for name in ("dev_results.tsv", "test_results.tsv", "eval_results.txt"):
+        assert (folder / name).read_text() == (trained[0] / name).read_text()
+    assert weights(folder / "model.ckpt-12") == weights(trained[0] / "model.ckpt-12")
+    assert weights(folder / "best") == weights(trained[0] / "best")
+
+
+@pytest.mark.slow
+def test_a_step_in_parts_learns_the_same(programs, toy, bert_config, tmp_path):
+    """But for dropout, so there is none here."""
+    config = bert_config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    flags = (*toy, f"--bert_config_file={config}", "--num_train_epochs=1", "--do_train")
+    losses = []
+    for parts in (1, 2):
+        folder = tmp_path / str(parts)
+        programs.good(
+            PROGRAM, *flags, f"--output_dir={folder}", f"--num_accumulation_steps={parts}"
+        )
+        losses.append(scalars(folder, "loss"))
+    assert len(losses[0]) == 6
+    assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_fixed_lengths_and_no_evaluation(programs, trained, toy, tmp_path):
+    flags = (*toy, "--num_train_epochs=1", "--do_train", f"--output_dir={tmp_path}")
+    programs.good(PROGRAM, *flags, "--batch_by_length=False")
+    tokens, padding = (np.array(scalars(tmp_path, name)) for name in ("tokens", "padding"))
+    assert padding == pytest.approx(1 - tokens / (16 * 32), abs=1e-5)
+    assert padding.mean() > 0.3 > np.mean(scalars(trained[0], "padding"))
+    assert not (tmp_path / "best").exists()
+    assert (tmp_path / "model.ckpt-6.index").exists()
+
+
+@pytest.mark.slow
+def test_several_seeds_and_rates(programs, toy, tmp_path):
+    folder = tmp_path / "runs"
+    flags = (*toy, *ALL, "--num_runs=2", "--learning_rate=1e-3,3e-3", "--num_train_epochs=1")
+    flags = (PROGRAM, *flags, f"--output_dir={folder}", "--random_seed=7")
+    names = [f"rate_{rate}_seed_{seed}" for rate in ("0.001", "0.003") for seed in (7, 8)]
+    third = names[2]
+    done = programs.run(*flags, kill_at=f"{third}(.|\n)*step 2/6")
+    assert done.status == -signal.SIGKILL
+    before = {name: (folder / name / "dev_results.tsv").read_text() for name in names[:2]}
+    assert before[names[0]] != before[names[1]]  # another seed
+    assert not (folder / "results.json").exists()
+
+    output = programs.good(*flags)
+    for name in names:
+        assert f"{folder / name}\n" in output
+        trained_before = f"{folder / name}: trained before, with these settings" in output
+        assert trained_before == (name in before)
+        kept = {path.name for path in (folder / name).glob("*ckpt*")}
+        assert not kept and not (folder / name / "checkpoint").exists()
+        assert len(list((folder / name / "best").glob("model.ckpt-*.index"))) == 1
+    for name in before:
+        assert (folder / name / "dev_results.tsv").read_text() == before[name]
+
+    results = content(folder, "results.json")
+    records = {name: content(folder / name, "run.json") for name in names}
+    means = {
+        rate: statistics.mean(
+            records[f"rate_{rate}_seed_{seed}"]["dev"]["accuracy"] for seed in (7, 8)
+        )
+        for rate in ("0.001", "0.003")
+    }
+    assert {rate: one["accuracy"]["mean"] for rate, one in results["search"].items()} == means
+    chosen = max(means, key=means.get)
+    assert results["learning_rate"] == float(chosen)
+    assert [run["seed"] for run in results["runs"]] == [7, 8]
+    for split in ("dev", "test"):
+        scores = [records[f"rate_{chosen}_seed_{seed}"][split]["accuracy"] for seed in (7, 8)]
+        assert results[split]["accuracy"] == pytest.approx(
+            {
+                "max": max(scores),
+                "mean": sum(scores) / 2,
+                "std": abs(scores[0] - scores[1]) / 2**0.5,
+            }
+        )
+        line = f"{max(scores):.1f} ({sum(scores) / 2:.1f})"
+        assert f"ChnSentiCorp, {split}: accuracy  {line}\n" in output
+
+    # What is asked for later is made by the best weights; nothing is trained again.
+    record = folder / third / "run.json"
+    values = json.loads(record.read_text())
+    del values["made_of"]["test"], values["test"]
+    record.write_text(json.dumps(values))
+    expected = (folder / third / "test_results.tsv").read_text()
+    (folder / third / "test_results.tsv").unlink()
+    again = programs.good(*flags)
+    assert "step" not in again and again.count("trained before, with these settings") == 4
+    assert (folder / third / "test_results.tsv").read_text() == expected
+    assert content(folder, "results.json") == results
+
+    # A run's folder is one to predict in.
+    of_run = [flag for flag in flags if not flag.startswith(("--do", "--num_runs", "--learning"))]
+    of_run += ["--do_predict", f"--output_dir={folder / third}"]
+    (folder / third / "test_results.tsv").unlink()
+    programs.good(*of_run)
+    assert (folder / third / "test_results.tsv").read_text() == expected
+    assert "the --output_dir of a run" in programs.error(*of_run, f"--output_dir={folder}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flag, name, before, now",
+    [
+        ("--learning_rate=1e-3", "learning_rate", "0.002", "0.001"),
+        ("--max_seq_length=24", "max_seq_length", "32", "24"),
+        ("--random_seed=1", "random_seed", "12345", "1"),
+        ("--task_name=bq", "task", "chnsenticorp", "bq"),
+    ],
+)
+def test_other_settings_in_the_same_folder_are_refused(
+    programs, trained, toy, tmp_path, flag, name, before, now
+):
+    folder = trained[0]
+    files = {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name != "features"}
+    flags = [*toy, *ALL, f"--output_dir={folder}", f"--feature_dir={tmp_path}", flag]
+    if name == "task":
+        for split in ("train", "dev", "test"):
+            path = tmp_path / f"{split}.tsv"
+            path.write_text("我们\t学习\t1\n今天\t天气\t0\n", encoding="utf-8")
+        flags.append(f"--data_dir={tmp_path}")
+    error = programs.error(PROGRAM, *flags)
+    assert error == (
+        f"{folder}: holds a run with {name} {before}, not {now}; expected the same settings, or "
+        "another --output_dir"
+    )
+    assert files == {
+        path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name != "features"
+    }
+
+
+@pytest.mark.slow
+def test_other_data_in_the_same_folder_is_refused(programs, trained, toy, data):
+    flags = (PROGRAM, *toy, *ALL, f"--output_dir={trained[0]}")
+    error = programs.error(*flags, f"--train_file={data / 'dev.tsv'}")
+    assert "hash of the training data" in error
+    error = programs.error(*flags, f"--eval_file={data / 'test.tsv'}")
+    assert "hash of the evaluated data" in error
+
+
+@pytest.mark.slow
+def test_a_folder_of_something_else_is_left_alone(programs, trained, toy, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    flags = (PROGRAM, *toy, *ALL, f"--output_dir={folder}")
+    write(folder / "run.json", '{"settings": ')
+    assert programs.error(*flags).startswith(f"{folder / 'run.json'}: is broken; expected")
+    (folder / "run.json").unlink()
+    error = programs.error(*flags)
+    assert error.startswith(f"{folder}: holds weights of another program; expected a new --output")
+
+
+@pytest.mark.slow
+def test_an_evaluation_by_itself_gives_the_same(programs, trained, toy):
+    folder = trained[0]
+    before = {name: (folder / name).read_text() for name in ("eval_results.txt", "dev_results.tsv")}
+    for name in before:
+        (folder / name).unlink()
+    output = programs.good(PROGRAM, *toy, "--do_eval", f"--output_dir={folder}")
+    assert {name: (folder / name).read_text() for name in before} == before
+    assert f"Weights from {folder}/best/model.ckpt-" in output
+
+
+@pytest.mark.slow
+def test_sorted_classes_are_learned_as_well_as_shuffled_ones(programs, model, tmp_path):
+    """By a table with names whose labels are numbers, and a CSV with numbers and words."""
+    rows = reviews(448, 3)
+    random.Random(1).shuffle(rows)
+    numbers = {"0": "-1", "1": "1"}
+    words = {"0": "错, 很错", "1": '"好"'}
+    for name, part in (("train", rows[:384]), ("dev", rows[384:])):
+        lines = [
+            f"{number}\t{text}\t{numbers[label]}\n" for number, (text, label) in enumerate(part)
+        ]
+        (tmp_path / f"{name}.tsv").write_text("id\t评论\t标签\n" + "".join(lines), encoding="utf-8")
+        ordered = sorted(part, key=lambda row: row[1])
+        quoted = [(words[label].replace('"', '""'), text) for text, label in ordered]
+        lines = [f'"{label}",{text}\n' for label, text in quoted]
+        (tmp_path / f"{name}.csv").write_text("".join(lines), encoding="utf-8")
+    accuracies = []
+    for ending, columns in (("tsv", ("评论", "标签")), ("csv", ("1", "0"))):
+        folder = tmp_path / ending
+        output = programs.good(
+            PROGRAM,
+            "--task_name=TSV",
+            f"--text_columns={columns[0]}",
+            f"--label_column={columns[1]}",
+            f"--train_file={tmp_path / 'train'}.{ending}",
+            f"--eval_file={tmp_path / 'dev'}.{ending}",
+            *model,
+            *FLAGS,
+            "--do_train",
+            "--do_eval",
+            f"--output_dir={folder}",
+        )
+        accuracies.append(float(re.search(r"dev: accuracy  ([\d.]+)", output)[1]))
+        labels = ["-1", "1"] if ending == "tsv" else ['"好"', "错, 很错"]
+        assert content(folder, "labels.json") == labels
+    assert min(accuracies) > 95
+
+    bare = tmp_path / "bare.csv"
+    bare.write_text("使用语言好好\n今天错错错\n", encoding="utf-8")
+    flags = (
+        PROGRAM,
+        "--task_name=tsv",
+        "--text_columns=0",
+        "--label_column=1",
+        f"--predict_file={bare}",
+        *model,
+        *FLAGS,
+        "--do_predict",
+    )
+    other = tmp_path / "other"
+    error = programs.error(*flags, f"--output_dir={other}")
+    assert error.startswith(f"{other / 'labels.json'}: missing, so the labels of tsv aren't known")
+    assert not other.exists()
+    best = tmp_path / "csv" / "best"
+    programs.good(*flags, f"--output_dir={other}", f"--init_checkpoint={best}")
+    lines = (other / "test_labels.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [line.split("\t")[1] for line in lines] == ['"好"', "错, 很错"]
+
+
+@pytest.mark.slow
+def test_googles_command_line_for_mrpc_and_hostile_texts(programs, model, tmp_path):
+    texts = [
+        "繁體中文與語言模型",
+        "好😀👍🏽的",
+        "ＡＢＣ１２３，全角！",
+        "我们 use BERT to predict 概率",
+        "引号 \"a\" 'b'",
+        "",
+        "\u200b\u3000",
+        "好错" * 50_000,
+    ]
+    header = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+    rows = [f"{n % 2}\t1\t1\t{text}\t{texts[-1 - n]}\n" for n, text in enumerate(texts)]
+    write(tmp_path / "train.tsv", header + "".join(rows))
+    write(tmp_path / "dev.tsv", header + "".join(rows))
+    header = "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+    write(tmp_path / "test.tsv", header + "".join(rows))
+    folder = tmp_path / "out"
+    output = programs.good(
+        PROGRAM,
+        "--task_name=MRPC",
+        "--do_train=true",
+        "--do_eval=true",
+        "--do_predict=true",
+        f"--data_dir={tmp_path}",
+        *model,
+        "--max_seq_length=32",
+        "--train_batch_size=32",
+        "--learning_rate=2e-5",
+        "--num_train_epochs=3.0",
+        f"--output_dir={folder}/",
+    )
+    assert "step 1/1 " in output  # eight examples, batches of 32
+    assert "have an empty text; the first is" in output
+    assert f"{tmp_path / 'train.tsv'}: 2 of 8 texts (25.0 %) have more pieces than" in output
+    assert table(folder / "test_results.tsv").shape == (8, 2)
+    assert re.search(r"MRPC, dev: f1 / accuracy  [\d.]+ / [\d.]+\n", output)
+    assert "MRPC, test" not in output
+    assert "eval_f1 = " in (folder / "eval_results.txt").read_text()
+
+
+HEADER = "label\ttext_a\n"
+GOOD_TABLE = HEADER + "1\t我们\n0\t学习\n"
+
+
+@pytest.mark.parametrize(
+    "content, flags, error",
+    [
+        (HEADER + "1\t我们\t学习\n", [], "train.tsv:2: has 3 columns; expected 2, as on line 1"),
+        (HEADER + "1\t我们\n2\t学习\n", [], "train.tsv:3: label '2'; expected one of 0, 1"),
+        (HEADER, [], "train.tsv: holds no example; expected one at least"),
+        ("", [], "train.tsv: holds no example; expected one at least"),
+        (None, [], "holds no train file of chnsenticorp; expected train.tsv or train.txt, or"),
+        (GOOD_TABLE, ["--train_file=/no/such.tsv"], "/no/such.tsv: no such file"),
+        (GOOD_TABLE, ["--data_dir="], "where is the train file of chnsenticorp? expected --train_"),
+        (GOOD_TABLE, ["--data_dir=/no/such"], "/no/such: holds no train file of chnsenticorp"),
+        (GOOD_TABLE, ["--max_seq_length=65"], "--max_seq_length=65 is more than max_position_emb"),
+        (GOOD_TABLE, ["--max_seq_length=4"], "max_seq_length 4; expected 5 at least"),
+        (GOOD_TABLE, ["--learning_rate=much"], "--learning_rate: 'much' is no number; expected"),
+        (GOOD_TABLE, ["--learning_rate=0"], "--learning_rate=0: expected a rate above 0"),
+        (GOOD_TABLE, ["--learning_rate=nan"], "--learning_rate=nan: expected a rate above 0"),
+        (GOOD_TABLE, ["--num_train_epochs=0"], "--num_train_epochs=0: expected more than 0"),
+        (GOOD_TABLE, ["--num_train_epochs=inf"], "--num_train_epochs=inf: expected more than 0"),
+        (GOOD_TABLE, ["--num_train_epochs=nan"], "--num_train_epochs=nan: expected more than 0"),
+        (GOOD_TABLE, ["--nodo_train"], "nothing to do; expected --do_train"),
+        (
+            GOOD_TABLE,
+            ["--learning_rate=1e-3,2e-3"],
+            "--learning_rate: which is best? expected --do_e",
+        ),
+        (GOOD_TABLE, ["--init_checkpoint=/no/such"], "/no/such"),
+        (GOOD_TABLE, ["--do_eval", "--eval_file={bare}"], "has a label, so there is nothing to"),
+        (GOOD_TABLE, ["--do_eval", "--eval_file={half}"], "half.tsv:3: has no label; expected one"),
+        (GOOD_TABLE, ["--train_file={bare}"], "bare.tsv:1: has no label; expected one of 0, 1"),
+        (GOOD_TABLE, ["--num_accumulation_steps=3"], "--train_batch_size=16 can't be divided"),
+        (GOOD_TABLE, ["--text_columns=0"], "--text_columns: only for --task_name=tsv"),
+        (GOOD_TABLE, ["--task_name=tsv"], "--task_name=tsv: expected --text_columns and"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_a_sentence(
+    programs, model, tmp_path, content, flags, error
+):
+    if content is not None:
+        write(tmp_path / "train.tsv", content)
+    bare = write(tmp_path / "bare.tsv", "我们\n学习\n")
+    half = write(tmp_path / "half.tsv", HEADER + "1\t我们\n\t学习\n")
+    folder = tmp_path / "out"
+    flags = [flag.format(bare=bare, half=half) for flag in flags]
+    toy = ("--task_name=chnsenticorp", f"--data_dir={tmp_path}", *model, *FLAGS, "--do_train")
+    assert error in programs.error(PROGRAM, *toy, f"--output_dir={folder}", *flags)
+    written = [path.name for path in folder.iterdir()] if folder.exists() else []
+    assert set(written) <= {"features", "run.json", "labels.json"}
