@@ -83,12 +83,6 @@ flags.DEFINE_integer(
     "train_batch_size", 32, "Examples of a training step, on all devices together.", lower_bound=1
 )
 flags.DEFINE_integer("eval_batch_size", 8, "Examples of an evaluation step.", lower_bound=1)
-flags.DEFINE_bool(
-    "stop_on_nan",
-    True,
-    "Stop where the loss or a gradient is no finite number. False: pass such steps over, and count "
-    "them. In neither case they change a weight.",
-)
 flags.DEFINE_float("learning_rate", 5e-5, "Peak learning rate.", lower_bound=0.0)
 flags.DEFINE_integer("num_train_steps", 100000, "Training steps.", lower_bound=1)
 flags.DEFINE_integer("num_warmup_steps", 10000, "Of these, warmup steps.", lower_bound=0)
@@ -121,10 +115,8 @@ def main(_) -> None:
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.checks import check_records
     from bert_wwm.train.estimator import Estimators
-    from bert_wwm.train.hooks import not_finite
     from bert_wwm.train.loop import Loop
     from bert_wwm.train.model_fn import make_model_fn
-    from bert_wwm.train.tpu_summaries import step_not_finite
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
@@ -153,10 +145,7 @@ def main(_) -> None:
             train(Loop(estimators, log), estimators, train_records, eval_records)
         if FLAGS.do_eval and machine.is_chief():
             evaluate_at_the_end(estimators, eval_records)
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-        step = step_not_finite(error)
-        if step is not None:
-            raise not_finite(step, FLAGS.output_dir) from None
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
         for records in (train_records, eval_records):  # says which file, and where
             check_records(records.paths, records.schema, config.vocab_size)
         raise

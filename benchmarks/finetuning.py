@@ -59,8 +59,9 @@ flags.DEFINE_integer("steps", 6, "Steps of a turn, of each kind.", lower_bound=1
 flags.DEFINE_integer("repeats", 2, "Turns; the median counts.", lower_bound=1)
 flags.DEFINE_list(
     "length_steps",
-    ["8"],
-    "Batches by length are padded to multiples of this; several for as many kinds of batches.",
+    ["1"],
+    "Batches by length are padded to multiples of this, by default of 1 as the programs do it on "
+    "CPUs; several for as many kinds of batches.",
 )
 flags.register_validator(
     "length_steps",

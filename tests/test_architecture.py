@@ -78,3 +78,9 @@ def test_importing_does_without_tensorflow(names):
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_test_modules_have_names_of_their_own():
+    """pytest imports them by these."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))

@@ -35,4 +35,9 @@ def test_the_demo_learns_and_says_so(tmp_path):
     )
     assert guessing - end > 2
     assert abs(held_out - end) < 0.5
+    after, before = map(
+        float,
+        re.search(r"reviews +([\d.]+) % right after pretraining, ([\d.]+) %", summary).groups(),
+    )
+    assert after > 70 and after > before - 2  # 300 steps teach little
     assert "ltp" in result.stdout and "\n  " in result.stdout

@@ -119,6 +119,8 @@ def check_flags() -> None:
             "trained"
         )
     model_flags.check_tpu()
+    if not FLAGS.layer_decay:
+        raise ConfigError("--layer_decay=0: expected more than 0, and 1 at most")
     if FLAGS.tpu_buckets and not FLAGS.use_tpu:
         raise ConfigError("--tpu_buckets: only TPUs have any; expected --use_tpu")
     if FLAGS.allow_random_init and not FLAGS.init_checkpoint:

@@ -60,6 +60,12 @@ flags.DEFINE_string("gcp_project", None, "Its project, if it is not that of the 
 flags.DEFINE_string("master", None, "Address of TensorFlow's master.")
 flags.DEFINE_integer("num_tpu_cores", 8, "Cores of the TPU.", lower_bound=1)
 flags.DEFINE_bool(
+    "stop_on_nan",
+    True,
+    "Stop where the loss or a gradient is no finite number. False: pass such steps over, and count "
+    "them. In neither case they change a weight.",
+)
+flags.DEFINE_bool(
     "gradient_checkpointing",
     False,
     "Keep only the layers' inputs in memory, and compute the rest again for the gradients: for "

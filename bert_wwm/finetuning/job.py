@@ -14,7 +14,7 @@ from bert_wwm.tasks.task import Task
 # Of each sequence of a table what the model says, by name.
 Outputs = Sequence[Mapping[str, np.ndarray]]
 
-TRAIN, DEV, TEST = SPLITS = ("train", "dev", "test")
+TRAIN, DEV, TEST = "train", "dev", "test"
 
 
 class Split(NamedTuple):

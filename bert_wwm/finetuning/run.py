@@ -25,10 +25,10 @@ from bert_wwm.train.loop import Loop, Summary, step_of
 from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 
 _RECORD, LABELS = "run.json", "labels.json"
-_BEST = "best"
+_BEST, _TPU_INPUT = "best", "tpu_input"
 _STOPPED = 143  # the status of a process that SIGTERM ended
-_DEV_DATA = "hash of the evaluated data"
-# What the Estimator leaves of a training, to go on from.
+_DEV_DATA, _DECODING = "hash of the evaluated data", "decoding"
+# What is left of a training, to go on from.
 _CHECKPOINT = re.compile(r"model\.ckpt-\d+\..*|graph\.pbtxt")
 
 
@@ -52,7 +52,11 @@ class Plan:
     only_best: bool = False
 
     def num_train_steps(self, num_rows: int, batch_size: int) -> int:
-        """Returns google-research/bert's number of steps; 1 at least."""
+        """Returns the number of steps; 1 at least.
+
+        google-research/bert's where an example is one sequence. Of reading comprehension it counts
+        questions, HFL as here the chunks of their contexts.
+        """
         return max(1, int(num_rows / batch_size * self.num_train_epochs))
 
 
@@ -136,6 +140,7 @@ class Run:
             **identity,
             "hash of the training data": splits[TRAIN].key,
             _DEV_DATA: splits[DEV].key if DEV in splits else None,
+            _DECODING: dict(self._job.decoding),
         }
         path = os.path.join(self.folder, _RECORD)
         if not self._weights():  # what failed before its first step is no run
@@ -154,6 +159,8 @@ class Run:
             ) from None
         for name, value in settings.items():
             before = former.get(name)
+            if name == _DECODING and record["trained"]:
+                continue  # the best weights are chosen; other predictions may be made by them
             if before != value and not (name == _DEV_DATA and None in (before, value)):
                 raise ConfigError(
                     f"{self.folder}: holds a run with {name} {before}, not {value}; expected the "
@@ -227,7 +234,7 @@ class Run:
         def input_fn_at(step: int) -> InputFn:
             return self._input_fn(train, order.batch, num_steps, batch_size, step)
 
-        every = -(-num_steps // math.ceil(self._plan.num_train_epochs)) if dev else 0
+        every = math.ceil(rows / batch_size) if dev else 0
         task = self._job.task
         return Loop(estimators, self._log, self._line).train(
             num_steps, input_fn_at, every, evaluate, task.best_metric or task.metrics[0]
@@ -276,7 +283,7 @@ class Run:
             batch_at,
             num_batches,
             first_batch,
-            os.path.join(self.folder, "tpu_input", f"{split.name}-{name}.tfrecord"),
+            os.path.join(self.folder, _TPU_INPUT, f"{split.name}-{name}.tfrecord"),
             self._plan.shapes[-1],
             batch_size,
         )
@@ -287,12 +294,18 @@ class Run:
         return best or newest_readable(self.folder, self._log)
 
     def _remove_all_but_best(self) -> None:
-        if not tf.train.latest_checkpoint(os.path.join(self.folder, _BEST)):
-            return  # no evaluation gave a finite score
-        files.remove(os.path.join(self.folder, "checkpoint"))
+        """Leaves the best weights; where there was nothing to find them by, the last ones."""
+        kept = "no checkpoint"
+        if tf.train.latest_checkpoint(os.path.join(self.folder, _BEST)):
+            files.remove(os.path.join(self.folder, "checkpoint"))
+        else:
+            kept = os.path.basename(tf.train.latest_checkpoint(self.folder))
         for name in tf.gfile.ListDirectory(self.folder):
-            if _CHECKPOINT.fullmatch(name):
+            if _CHECKPOINT.fullmatch(name) and not name.startswith(f"{kept}."):
                 files.remove(os.path.join(self.folder, name))
+        records = os.path.join(self.folder, _TPU_INPUT)
+        if tf.gfile.IsDirectory(records):
+            tf.gfile.DeleteRecursively(records)
 
     def _estimators(self, settings: TrainingSettings, machine: Machine) -> Estimators:
         model_fn = make_model_fn(self._config, self._job.objective, settings, self._log)

@@ -34,7 +34,7 @@ class TaggingJob(Job):
     def check(
         self, name: str, path: str, examples: Sequence[Tagged], log: Callable[[str], None]
     ) -> None:
-        if name == DEV and all(example.tags is None for example in examples):
+        if name == DEV and not any(example.tags for example in examples):
             raise nothing_to_evaluate(path, "a tag")
         unknown = unknown_tags(examples, self.labels)
         if unknown:

@@ -1,6 +1,6 @@
 """Which sequences make a batch: of like length, and yet at random.
 
-Most of a fixed-length batch of short texts is padding. Here the shuffled stream of examples is cut
+Most of a fixed-length batch of short texts is padding. Here each epoch's shuffled examples are cut
 into pools of some dozens of batches, and a pool's sequences are put into batches by length, which
 then come in random order. What is in a step hangs on the seed and the step alone.
 """
@@ -32,7 +32,8 @@ def shapes_up_to(max_length: int, step: int) -> Tuple[int, ...]:
 class TrainingOrder:
     """The batches of a training, step by step; every sequence once in each epoch.
 
-    Epochs follow each other without a break, so all batches are full.
+    Epochs follow each other without a break, so all batches are full: what an epoch's last batch
+    lacks comes from the next one.
 
     Args:
         lengths: tokens of each sequence, [n].
@@ -56,27 +57,35 @@ class TrainingOrder:
         self._num_steps = num_steps
         self._seed = seed
         self._shapes = shapes
-        self._pool = -1
+        self._pool = range(0)  # its steps
         self._batches = np.zeros((0, batch_size), np.int64)
 
     def batch(self, step: int) -> Batch:
         """Returns the batch of a step, counted from 0."""
-        pool, place = divmod(step, _POOL_BATCHES)
-        if pool != self._pool:
-            self._pool, self._batches = pool, self._batches_of(pool)
-        return _padded(self._batches[place], self._lengths, self._shapes)
+        if step not in self._pool:
+            self._pool = self._pool_of(step)
+            self._batches = self._batches_of(self._pool)
+        return _padded(self._batches[step - self._pool.start], self._lengths, self._shapes)
 
-    def _batches_of(self, pool: int) -> np.ndarray:
+    def _pool_of(self, step: int) -> range:
+        """The steps that share a pool with a step: a part of those of its epoch."""
+        size = len(self._lengths)
+        epoch = step * self._batch_size // size
+        first = -(-epoch * size // self._batch_size)
+        last = min(-(-(epoch + 1) * size // self._batch_size), self._num_steps)
+        pools = -(-(last - first) // _POOL_BATCHES)
+        bounds = [first + (last - first) * pool // pools for pool in range(pools + 1)]
+        return next(range(*pool) for pool in zip(bounds, bounds[1:]) if step < pool[1])
+
+    def _batches_of(self, pool: range) -> np.ndarray:
         """int64 [batches, batch_size]: the rows of a pool's batches."""
-        begin = pool * _POOL_BATCHES
-        count = min(_POOL_BATCHES, self._num_steps - begin)
-        rows = self._stream(begin * self._batch_size, (begin + count) * self._batch_size)
+        rows = self._stream(pool.start * self._batch_size, pool.stop * self._batch_size)
         if len(self._shapes) == 1:
-            return rows.reshape(count, self._batch_size)
+            return rows.reshape(len(pool), self._batch_size)
         # The stream is shuffled, so a stable order leaves those of one length at random.
         rows = rows[np.argsort(self._lengths[rows], kind="stable")]
-        batches = rows.reshape(count, self._batch_size)
-        return batches[_permutation(count, self._seed, _POOL, pool)]
+        batches = rows.reshape(len(pool), self._batch_size)
+        return batches[_permutation(len(pool), self._seed, _POOL, pool.start)]
 
     def _stream(self, begin: int, end: int) -> np.ndarray:
         """Positions ``begin`` to ``end`` of the epochs in a row, each in an order of its own."""

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from bert_wwm.metrics import cjrc, cmrc, squad
 from bert_wwm.tasks import answers, reading_files
-from bert_wwm.tasks.examples import ANSWER_TYPES, UNANSWERABLE, Question
+from bert_wwm.tasks.examples import UNANSWERABLE, Question
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
 from bert_wwm.tasks.task import READING, Settings, Task, add
@@ -171,7 +171,6 @@ add(
         best_metric="f1",
         settings=Settings(512, 64, 2.0, 4e-5),
         source=_PAPER,
-        labels=ANSWER_TYPES,
         with_null=True,
         answer_types=True,
         strip_blanks=True,
@@ -189,7 +188,6 @@ add(
         best_metric="f1",
         settings=Settings(384, 12, 2.0, 3e-5),
         source=f"{_GOOGLE}, SQuAD 1.1 with BERT-Base",
-        is_chinese=False,
         max_answer_length=_LONGEST_ENGLISH,
     )
 )
@@ -205,7 +203,6 @@ add(
         best_metric="f1",
         settings=Settings(384, 24, 2.0, 3e-5),
         source=f"{_GOOGLE}, SQuAD 2.0 with BERT-Large",
-        is_chinese=False,
         max_answer_length=_LONGEST_ENGLISH,
         with_null=True,
     )

@@ -188,7 +188,6 @@ _add(
     _GOOGLE,
     score=functools.partial(score, (classification.matthews_correlation, classification.accuracy)),
     metrics=("matthews_correlation", "accuracy"),
-    is_chinese=False,
 )
 _add(
     "mnli",
@@ -198,7 +197,6 @@ _add(
     _GOOGLE_SETTINGS,
     _GOOGLE,
     files={**_TSV, "dev": ("dev_matched.tsv",), "test": ("test_matched.tsv",)},
-    is_chinese=False,
 )
 _add(
     "mrpc",
@@ -211,7 +209,6 @@ _add(
         score, (functools.partial(classification.f1, positive="1"), classification.accuracy)
     ),
     metrics=("f1", "accuracy"),
-    is_chinese=False,
 )
 
 

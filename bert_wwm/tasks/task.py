@@ -45,7 +45,6 @@ class Task:
         labels: what there is to predict; None: what the training data holds.
         best_metric: the score that decides which checkpoint is best.
         small_learning_rate: the peak for small models.
-        is_chinese: whether its texts are.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Task:
     labels: Optional[Tuple[str, ...]] = None
     best_metric: Optional[str] = None
     small_learning_rate: float = 1e-4
-    is_chinese: bool = True
 
     def settings_for(self, small: bool) -> Settings:
         """Returns the settings for a released model of 12 layers and more, or for a small one.

@@ -8,7 +8,8 @@ from bert_wwm.compat import tf
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.train.checkpoints import BestCheckpoint, newest_readable
 from bert_wwm.train.estimator import Estimators
-from bert_wwm.train.hooks import StopOnSignal, head_results
+from bert_wwm.train.hooks import StopOnSignal, head_results, not_finite
+from bert_wwm.train.tpu_summaries import step_not_finite
 
 _MOST_SECONDS_TO_SAVE = 600
 
@@ -108,7 +109,13 @@ class Loop:
             target = num_train_steps
             if eval_every_steps:
                 target = min(target, (step // eval_every_steps + 1) * eval_every_steps)
-            self._estimators.train(input_fn_at(step), target, hooks)
+            try:
+                self._estimators.train(input_fn_at(step), target, hooks)
+            except tf.errors.InvalidArgumentError as error:
+                not_finite_at = step_not_finite(error)
+                if not_finite_at is None:
+                    raise
+                raise not_finite(not_finite_at, output_dir) from None
             summary.last_step = target
             if chief:
                 summary.checkpoint = tf.train.latest_checkpoint(output_dir)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
+from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import (
     BlockOutput,
     Written,
-    default_num_workers,
     spread,
     write_blocks,
     written,

@@ -69,3 +69,18 @@ def test_without_arguments_the_usage_is_shown():
     for script in (SCRIPTS / "finetune.sh", *OF_TASKS):
         done = run(script)
         assert done.returncode == 2 and f"Usage: scripts/{script.name}" in done.stderr
+
+
+def test_which_checkpoint_is_taken(model):
+    (model / "checkpoint").touch()
+    command = run(OF_TASKS[0], model, "data", "out").stdout
+    assert f"--init_checkpoint={model}/bert_model.ckpt " in command
+    (model / "bert_model.ckpt.index").rename(model / "lert_model.ckpt.index")
+    assert f"--init_checkpoint={model} " in run(OF_TASKS[0], model, "data", "out").stdout
+    (model / "checkpoint").unlink()
+    command = run(OF_TASKS[0], model, "data", "out").stdout
+    assert f"--init_checkpoint={model}/lert_model.ckpt " in command
+    (model / "other.ckpt.index").touch()
+    assert "holds several checkpoints" in run(OF_TASKS[0], model, "data", "out").stderr
+    command = run(OF_TASKS[0], "gs://bucket/model", "gs://bucket/data", "gs://bucket/out").stdout
+    assert "--init_checkpoint=gs://bucket/model/bert_model.ckpt " in command
