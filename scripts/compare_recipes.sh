@@ -7,9 +7,8 @@
 # needs gensim for MacBERT's similar words (pip install -e ".[similar-words]"). Sequences are pairs
 # of segments that follow each other, without a loss on the pair, so only the masking differs.
 # Prints for each strategy the held-out loss of its own task, and of the masked language model on
-# whole words masked by [MASK] alike for all, and the accuracy of telling good reviews from bad ones
-# after fine-tuning on 4,000, as mean (lowest to highest) over the seeds. PERT has no masked language
-# model. Killed, it goes on where it was.
+# whole words masked by [MASK] alike for all, as mean (lowest to highest) over the seeds. PERT has
+# no masked language model. Killed, it goes on where it was.
 #
 # NUM_TRAIN_STEPS (2000), SEEDS ("1 2 3") and STRATEGIES in the environment change the size. Each
 # number of steps has models of its own in OUTPUT_DIR.
@@ -24,12 +23,10 @@ read -ra STRATEGIES <<<"${STRATEGIES:-piece wwm ngram macbert pert lert}"
 SHAPE=(--max_seq_length=32 --max_predictions_per_seq=5)
 VOCAB=(--vocab_file="$DEMO/vocab.txt")
 
-for file in vocab.txt reviews/train.tsv; do
-  if [[ ! -e $DEMO/$file ]]; then
-    echo "compare_recipes.sh: error: $DEMO/$file is missing; run 'make demo' first" >&2
-    exit 1
-  fi
-done
+if [[ ! -e $DEMO/vocab.txt ]]; then
+  echo "compare_recipes.sh: error: $DEMO/vocab.txt is missing; run 'make demo' first" >&2
+  exit 1
+fi
 mkdir -p "$OUT"
 
 for part in train heldout; do
@@ -77,14 +74,6 @@ evaluate() { # model strategy-of-the-records
   mv "$1/eval_results.txt" "$1/on_$2.txt"
 }
 
-finetune() { # model seed
-  python run_classifier.py --task_name=tsv --text_columns=text --label_column=label \
-    --data_dir="$DEMO/reviews" --do_train --do_eval --init_checkpoint="$1" \
-    --output_dir="$1/finetuned" --bert_config_file="$DEMO/bert_config.json" "${VOCAB[@]}" \
-    --feature_dir="$OUT/features" --train_batch_size=64 --num_train_epochs=3 --learning_rate=1e-3 \
-    --random_seed="$2"
-}
-
 records wwm heldout
 for strategy in "${STRATEGIES[@]}"; do
   records "$strategy" train
@@ -97,13 +86,12 @@ for strategy in "${STRATEGIES[@]}"; do
       --learning_rate=2e-3 --random_seed="$seed" --log_every_steps=200 --save_checkpoints_steps=500
     [[ -e $model/on_$strategy.txt ]] || evaluate "$model" "$strategy"
     [[ -e $model/on_wwm.txt || $strategy == pert ]] || evaluate "$model" wwm
-    finetune "$model" "$seed"
   done
 done
 
-summary() { # strategy file measure: mean (lowest to highest) over the seeds
+summary() { # strategy records measure: mean (lowest to highest) over the seeds
   local files=()
-  for seed in "${SEEDS[@]}"; do files+=("$(model_folder "$1" "$seed")/$2"); done
+  for seed in "${SEEDS[@]}"; do files+=("$(model_folder "$1" "$seed")/on_$2.txt"); done
   awk -v measure="$3" '
     $1 == measure {
       n += 1
@@ -122,18 +110,16 @@ summary() { # strategy file measure: mean (lowest to highest) over the seeds
 
 echo
 echo "$STEPS steps of 64 sequences of 32 tokens, ${#SEEDS[@]} seed(s): mean (lowest to highest)"
-row() { printf '%-8s %-22s %-22s %-22s %s\n' "$@"; }
-row masking "own task, loss" "whole words, loss" "accuracy" "reviews, accuracy"
+printf '%-10s %-24s %-24s %s\n' masking "own task, loss" "whole words, loss" "accuracy"
 for strategy in "${STRATEGIES[@]}"; do
   if [[ $strategy == pert ]]; then
-    own_loss=$(summary pert on_pert.txt position_loss)
+    own_loss=$(summary pert pert position_loss)
     words_loss=-
     accuracy=-
   else
-    own_loss=$(summary "$strategy" "on_$strategy.txt" masked_lm_loss)
-    words_loss=$(summary "$strategy" on_wwm.txt masked_lm_loss)
-    accuracy=$(summary "$strategy" on_wwm.txt masked_lm_accuracy)
+    own_loss=$(summary "$strategy" "$strategy" masked_lm_loss)
+    words_loss=$(summary "$strategy" wwm masked_lm_loss)
+    accuracy=$(summary "$strategy" wwm masked_lm_accuracy)
   fi
-  reviews=$(summary "$strategy" finetuned/eval_results.txt eval_accuracy)
-  row "$strategy" "$own_loss" "$words_loss" "$accuracy" "$reviews"
+  printf '%-10s %-24s %-24s %s\n' "$strategy" "$own_loss" "$words_loss" "$accuracy"
 done
