@@ -35,9 +35,6 @@ def test_the_demo_learns_and_says_so(tmp_path):
     )
     assert guessing - end > 2
     assert abs(held_out - end) < 0.5
-    after, before = map(
-        float,
-        re.search(r"reviews +([\d.]+) % right after pretraining, ([\d.]+) %", summary).groups(),
-    )
-    assert after > 70 and after > before - 2  # 300 steps teach little
+    right = re.search(r"reviews +([\d.]+) % of those held out told apart", summary).group(1)
+    assert float(right) > 65  # half of them are good ones
     assert "ltp" in result.stdout and "\n  " in result.stdout
