@@ -139,7 +139,8 @@ def test_the_shapes_are_those_of_the_models(name):
 
 
 def test_every_shape_is_tested():
-    assert sorted(path.stem for path in (ROOT / "configs").glob("*.json")) == sorted(SHAPES)
+    found = {path.stem for path in (ROOT / "configs").glob("*.json")} - {"published_results"}
+    assert found == set(SHAPES)
 
 
 def test_the_table_lists_every_recipe():
