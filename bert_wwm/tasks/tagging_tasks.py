@@ -1,6 +1,6 @@
 """The rows of sequence tagging: named entities, and whatever else each token has a tag for."""
 
-from typing import Dict, Sequence
+from typing import Any, Dict, Sequence
 
 from bert_wwm.metrics.tagging import evaluate
 from bert_wwm.tasks.examples import Tagged
@@ -27,66 +27,56 @@ def score(examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> D
 # What HFL fine-tuned NER with is not known but for the batch of 64.
 _CLUE = "CLUE's run_ner_msra.sh, batch of Chinese-BERT-wwm"
 
-add(
-    Task(
-        name="msra_ner",
-        title="MSRA-NER",
-        kind=TAGGING,
-        files={
-            "train": ("msra_train_bio.txt", "train.txt", "train1.txt"),
-            "dev": ("dev.txt",),
-            "test": ("msra_test_bio.txt", "test.txt", "testright1.txt"),
-        },
-        read=read_msra,
-        score=score,
-        metrics=METRICS,
-        best_metric="f1",
-        settings=Settings(256, 64, 5.0, 2e-5),
-        source=_CLUE,
-    )
-)
+_SPLITS = {"train": ("train.txt",), "dev": ("dev.txt",), "test": ("test.txt",)}
 
-add(
-    Task(
-        name="peopledaily_ner",
-        title="People's Daily",
-        kind=TAGGING,
-        files={"train": ("train.txt",), "dev": ("dev.txt",), "test": ("test.txt",)},
-        read=read_columns,
-        score=score,
-        metrics=METRICS,
-        best_metric="f1",
-        settings=Settings(128, 64, 5.0, 2e-5),
-        source=f"{_CLUE}; its sentences have 100 characters at most",
-    )
-)
 
-add(
-    Task(
-        name="cluener",
-        title="CLUENER2020",
-        kind=TAGGING,
-        files={"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)},
-        read=read_cluener,
-        score=score,
-        metrics=METRICS,
-        best_metric="f1",
-        settings=Settings(128, 24, 4.0, 3e-5),
-        source="CLUENER2020's run_ner_softmax.sh",
+def _add(name: str, title: str, settings: Settings, source: str, **others: Any) -> None:
+    """Adds a row; what it doesn't say is as of files of lines of a token and its tag."""
+    defaults = {"files": _SPLITS, "read": read_columns}
+    add(
+        Task(
+            name=name,
+            title=title,
+            kind=TAGGING,
+            score=score,
+            metrics=METRICS,
+            best_metric="f1",
+            settings=settings,
+            source=source,
+            **{**defaults, **others},
+        )
     )
-)
 
-add(
-    Task(
-        name="ner",
-        title="tagged sentences of your own",
-        kind=TAGGING,
-        files={"train": ("train.txt",), "dev": ("dev.txt",), "test": ("test.txt",)},
-        read=read_columns,
-        score=score,
-        metrics=METRICS,
-        best_metric="f1",
-        settings=Settings(256, 64, 5.0, 2e-5),
-        source=f"as for MSRA-NER: {_CLUE}",
-    )
+
+_add(
+    "msra_ner",
+    "MSRA-NER",
+    Settings(256, 64, 5.0, 2e-5),
+    _CLUE,
+    files={
+        "train": ("msra_train_bio.txt", "train.txt", "train1.txt"),
+        "dev": ("dev.txt",),
+        "test": ("msra_test_bio.txt", "test.txt", "testright1.txt"),
+    },
+    read=read_msra,
+)
+_add(
+    "peopledaily_ner",
+    "People's Daily",
+    Settings(128, 64, 5.0, 2e-5),
+    f"{_CLUE}; its sentences have 100 characters at most",
+)
+_add(
+    "cluener",
+    "CLUENER2020",
+    Settings(128, 24, 4.0, 3e-5),
+    "CLUENER2020's run_ner_softmax.sh",
+    files={"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)},
+    read=read_cluener,
+)
+_add(
+    "ner",
+    "tagged sentences of your own",
+    Settings(256, 64, 5.0, 2e-5),
+    f"as for MSRA-NER: {_CLUE}",
 )

@@ -127,3 +127,19 @@ def trained(pretrain, tmp_path_factory):
     """A model trained for 40 steps and evaluated; its folder, and what the program printed."""
     folder = tmp_path_factory.mktemp("trained") / "model"
     return folder, pretrain(folder, "--do_train", "--do_eval").stdout
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """What runs the programs that fine-tune, in processes that have TensorFlow already."""
+    from finetuning_runs import Programs
+
+    programs = Programs(tmp_path_factory.mktemp("programs"))
+    yield programs
+    programs.close()
+
+
+@pytest.fixture(scope="module")
+def model(bert_config, vocab_file):
+    """The flags of a small model and its vocabulary."""
+    return f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"

@@ -8,7 +8,7 @@ import statistics
 
 import numpy as np
 import pytest
-from finetuning_runs import Programs, chnsenticorp, reviews, scalars, weights
+from finetuning_runs import chnsenticorp, reviews, scalars, weights
 
 PROGRAM = "run_classifier.py"
 FLAGS = (
@@ -19,18 +19,6 @@ FLAGS = (
     "--log_every_steps=1",
 )
 ALL = ("--do_train", "--do_eval", "--do_predict")
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    programs = Programs(tmp_path_factory.mktemp("programs"))
-    yield programs
-    programs.close()
-
-
-@pytest.fixture(scope="module")
-def model(bert_config, vocab_file):
-    return f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pathlib
 import re
 
 import pytest
-from finetuning_runs import Programs, entities
+from finetuning_runs import entities
 
 PROGRAM = "run_ner.py"
 FLAGS = (
@@ -13,18 +13,6 @@ FLAGS = (
     "--num_train_epochs=2",
 )
 ALL = ("--do_train", "--do_eval", "--do_predict")
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    programs = Programs(tmp_path_factory.mktemp("programs"))
-    yield programs
-    programs.close()
-
-
-@pytest.fixture(scope="module")
-def model(bert_config, vocab_file):
-    return f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
 
 
 @pytest.fixture(scope="module")

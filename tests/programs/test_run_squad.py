@@ -4,7 +4,7 @@ import pathlib
 import re
 
 import pytest
-from finetuning_runs import Programs, questions
+from finetuning_runs import questions
 
 PROGRAM = "run_squad.py"
 FLAGS = (
@@ -15,18 +15,6 @@ FLAGS = (
     "--num_train_epochs=2",
 )
 SCORER = "scripts/evaluate_reading.py"
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    programs = Programs(tmp_path_factory.mktemp("programs"))
-    yield programs
-    programs.close()
-
-
-@pytest.fixture(scope="module")
-def model(bert_config, vocab_file):
-    return f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
 
 
 @pytest.fixture(scope="module")
