@@ -7,8 +7,9 @@
 # needs gensim for MacBERT's similar words (pip install -e ".[similar-words]"). Sequences are pairs
 # of segments that follow each other, without a loss on the pair, so only the masking differs.
 # Prints for each strategy the held-out loss of its own task, and of the masked language model on
-# whole words masked by [MASK] alike for all, as mean (lowest to highest) over the seeds. PERT has
-# no masked language model. Killed, it goes on where it was.
+# whole words masked by [MASK] alike for all, and how many of the demo's reviews each tells apart
+# after fine-tuning, in percent; as mean (lowest to highest) over the seeds. PERT has no masked
+# language model. Killed, it goes on where it was.
 #
 # NUM_TRAIN_STEPS (2000), SEEDS ("1 2 3") and STRATEGIES in the environment change the size. Each
 # number of steps has models of its own in OUTPUT_DIR.
@@ -74,6 +75,13 @@ evaluate() { # model strategy-of-the-records
   mv "$1/eval_results.txt" "$1/on_$2.txt"
 }
 
+finetune() { # model seed
+  python run_classifier.py --task_name=tsv --text_columns=text --label_column=label \
+    --data_dir="$DEMO/reviews" --feature_dir="$OUT/reviews" --output_dir="$1/reviews" \
+    --bert_config_file="$DEMO/bert_config.json" "${VOCAB[@]}" --init_checkpoint="$1" --do_train \
+    --do_eval --train_batch_size=64 --num_train_epochs=2 --learning_rate=1e-3 --random_seed="$2"
+}
+
 records wwm heldout
 for strategy in "${STRATEGIES[@]}"; do
   records "$strategy" train
@@ -86,40 +94,44 @@ for strategy in "${STRATEGIES[@]}"; do
       --learning_rate=2e-3 --random_seed="$seed" --log_every_steps=200 --save_checkpoints_steps=500
     [[ -e $model/on_$strategy.txt ]] || evaluate "$model" "$strategy"
     [[ -e $model/on_wwm.txt || $strategy == pert ]] || evaluate "$model" wwm
+    [[ -e $model/reviews/eval_results.txt ]] || finetune "$model" "$seed"
   done
 done
 
-summary() { # strategy records measure: mean (lowest to highest) over the seeds
+summary() { # strategy results measure format: mean (lowest to highest) over the seeds
   local files=()
-  for seed in "${SEEDS[@]}"; do files+=("$(model_folder "$1" "$seed")/on_$2.txt"); done
-  awk -v measure="$3" '
+  for seed in "${SEEDS[@]}"; do files+=("$(model_folder "$1" "$seed")/$2.txt"); done
+  awk -v measure="$3" -v format="$4 ($4 to $4)" -v scale="${5:-1}" '
     $1 == measure {
+      value = $3 * scale
       n += 1
-      sum += $3
-      if (n == 1 || $3 < low) low = $3
-      if (n == 1 || $3 > high) high = $3
+      sum += value
+      if (n == 1 || value < low) low = value
+      if (n == 1 || value > high) high = value
     }
     END {
       if (n != ARGC - 1) {
         print "compare_recipes.sh: error: " measure " is not in each of the results" > "/dev/stderr"
         exit 1
       }
-      printf "%.3f (%.3f to %.3f)", sum / n, low, high
+      printf format, sum / n, low, high
     }' "${files[@]}"
 }
 
 echo
 echo "$STEPS steps of 64 sequences of 32 tokens, ${#SEEDS[@]} seed(s): mean (lowest to highest)"
-printf '%-10s %-24s %-24s %s\n' masking "own task, loss" "whole words, loss" "accuracy"
+printf '%-10s %-24s %-24s %-24s %s\n' masking "own task, loss" "whole words, loss" "accuracy" \
+  "reviews, %"
 for strategy in "${STRATEGIES[@]}"; do
   if [[ $strategy == pert ]]; then
-    own_loss=$(summary pert pert position_loss)
+    own_loss=$(summary pert on_pert position_loss %.3f)
     words_loss=-
     accuracy=-
   else
-    own_loss=$(summary "$strategy" "$strategy" masked_lm_loss)
-    words_loss=$(summary "$strategy" wwm masked_lm_loss)
-    accuracy=$(summary "$strategy" wwm masked_lm_accuracy)
+    own_loss=$(summary "$strategy" "on_$strategy" masked_lm_loss %.3f)
+    words_loss=$(summary "$strategy" on_wwm masked_lm_loss %.3f)
+    accuracy=$(summary "$strategy" on_wwm masked_lm_accuracy %.3f)
   fi
-  printf '%-10s %-24s %-24s %s\n' "$strategy" "$own_loss" "$words_loss" "$accuracy"
+  reviews=$(summary "$strategy" reviews/eval_results eval_accuracy %.1f 100)
+  printf '%-10s %-24s %-24s %-24s %s\n' "$strategy" "$own_loss" "$words_loss" "$accuracy" "$reviews"
 done
