@@ -108,7 +108,7 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
     length, batch_size = task.settings.max_seq_length, task.settings.train_batch_size
     job = SentenceJob(task, tokenizer, length, task.labels or ())
     with tempfile.TemporaryDirectory() as folder:
-        table, first = timed(lambda: featurize(job.featurizer, examples, 1, folder))
+        (table, _), first = timed(lambda: featurize(job.featurizer, examples, 1, folder))
         _, again = timed(lambda: featurize(job.featurizer, examples, 1, folder))
     print(
         f"{task.title}: {len(table):,} examples of {table.lengths.mean():.1f} tokens on the mean, "

@@ -11,7 +11,8 @@ from bert_wwm.cli import finetuning_flags, model_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.tasks.featurize import features_key, featurize
+from bert_wwm.core.json_files import read_json
+from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.task import Settings, Task
 from bert_wwm.text.tokenizer import Tokenizer
 
@@ -20,6 +21,7 @@ FLAGS = flags.FLAGS
 # Makes the job of a task: of the tokenizer, the longest sequence, and the labels of the task.
 MakeJob = Callable[[Task, Tokenizer, int, Sequence[str]], Any]
 
+_OF_LABELS = ("output_weights", "output_bias")  # variables, of texts' classes as of tokens' tags
 _SPLITS = ("train", "dev", "test")
 # What the outcome of a run depends on, besides the features.
 _IDENTITY = (
@@ -34,7 +36,8 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = No
     Args:
         task: for what.
         make_job: makes the task's job.
-        find_labels: finds the labels of a task that doesn't define them in its training examples.
+        find_labels: finds the labels of a task that doesn't define them in its training file's
+            examples.
     """
     finetuning_flags.check_flags()
     model_flags.prepare_xla()
@@ -62,6 +65,7 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = No
         )
     examples = _read(task)
     labels = _labels(task, examples, find_labels)
+    _check_initial_weights(task, labels)
     job = make_job(task, tokenizer, settings.max_seq_length, labels)
     splits = _featurized(job, examples)
     several = FLAGS.num_runs > 1 or len(rates) > 1
@@ -92,35 +96,56 @@ def _labels(
         return task.labels or ()
     if "train" not in examples:
         return _labels_of_training(task)
-    try:
-        return find_labels(examples["train"])
-    except DataError as error:
-        raise DataError(f"{finetuning_flags.path_of(task, 'train')}: {error}") from None
+    return find_labels(finetuning_flags.path_of(task, "train"), examples["train"])
 
 
 def _labels_of_training(task: Task) -> Sequence[str]:
     """Returns the labels that the weights were trained for."""
     from bert_wwm.finetuning.run import LABELS
 
-    folders = [FLAGS.output_dir]
-    if FLAGS.init_checkpoint:
-        path = files.absolute(FLAGS.init_checkpoint)
-        # A checkpoint, or a folder of some; that of the best is within a run's.
-        folders += [path, os.path.dirname(path), os.path.dirname(os.path.dirname(path))]
-    for path in (os.path.join(folder, LABELS) for folder in folders):
-        if not files.exists(path):
-            continue
-        try:
-            labels = json.loads(files.read_bytes(path))
-        except ValueError:
-            labels = None
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise DataError(f"{path}: is broken; expected a list of labels in JSON")
-        return labels
-    raise ConfigError(
-        f"{os.path.join(FLAGS.output_dir, LABELS)}: missing, so the labels of {task.name} aren't "
-        "known; expected the --output_dir of a run, or its weights as --init_checkpoint"
-    )
+    path = os.path.join(FLAGS.output_dir, LABELS)
+    if not files.exists(path):
+        path = _labels_of_initial_weights()
+    if not path:
+        raise ConfigError(
+            f"{os.path.join(FLAGS.output_dir, LABELS)}: missing, so the labels of {task.name} "
+            "aren't known; expected the --output_dir of a run, or its weights as --init_checkpoint"
+        )
+    return _read_labels(path)
+
+
+def _labels_of_initial_weights() -> Optional[str]:
+    """Returns the file of labels beside --init_checkpoint, if there is one."""
+    from bert_wwm.finetuning.run import LABELS
+
+    if not FLAGS.init_checkpoint:
+        return None
+    path = files.absolute(FLAGS.init_checkpoint)
+    # A checkpoint, or a folder of some; that of the best is within a run's.
+    folders = [path, os.path.dirname(path), os.path.dirname(os.path.dirname(path))]
+    paths = (os.path.join(folder, LABELS) for folder in folders)
+    return next(filter(files.exists, paths), None)
+
+
+def _read_labels(path: str) -> List[str]:
+    labels = read_json(path)
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise DataError(f"{path}: is broken; expected a list of labels in JSON")
+    return labels
+
+
+def _check_initial_weights(task: Task, labels: Sequence[str]) -> None:
+    """Raises ConfigError where a training would start from weights for more or fewer labels."""
+    path = _labels_of_initial_weights() if FLAGS.do_train and labels else None
+    if not path or set(_OF_LABELS) <= set(FLAGS.allow_random_init):
+        return
+    count = len(_read_labels(path))
+    if count != len(labels):
+        raise ConfigError(
+            f"--init_checkpoint={FLAGS.init_checkpoint}: fine-tuned for the {count} labels of "
+            f"{path}; expected weights for the {len(labels)} of {task.name}, or "
+            f"--allow_random_init={','.join(_OF_LABELS)} to learn these anew"
+        )
 
 
 def _featurized(job: Any, examples: Mapping[str, List[Any]]) -> Dict[str, Any]:
@@ -128,12 +153,12 @@ def _featurized(job: Any, examples: Mapping[str, List[Any]]) -> Dict[str, Any]:
 
     folder = finetuning_flags.feature_dir()
     splits = {}
-    for name, of_split in examples.items():
+    for name, of_file in examples.items():
         path = finetuning_flags.path_of(job.task, name)
-        job.check(name, path, of_split, log)
-        table = featurize(job.featurizer, of_split, FLAGS.num_workers, folder, log)
-        key = features_key(job.featurizer, of_split)
-        splits[name] = Split(name, path, of_split, table, key)
+        usable = job.usable(name, of_file)
+        job.check(name, path, usable, log)
+        table, key = featurize(job.featurizer, usable, FLAGS.num_workers, folder, log)
+        splits[name] = Split(name, path, usable, table, key)
         if name == "train" and not len(table):
             raise DataError(f"{path}: all texts are empty; expected some to learn from")
         for note in job.notes(splits[name]):

@@ -6,10 +6,9 @@ import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.finetuning.objective import TaskObjective
+from bert_wwm.records.input_fn import InputFn
 from bert_wwm.tasks.batches import Batch
 from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
-
-InputFn = Callable[[Dict[str, Any]], "tf.data.Dataset"]
 
 _PREFETCHED_BATCHES = 4
 

@@ -23,7 +23,7 @@ class Split(NamedTuple):
     Attributes:
         name: ``train``, ``dev`` or ``test``.
         path: where it was read.
-        examples: what it holds.
+        examples: those of it that are usable.
         table: their features.
         key: the same for the same features.
     """
@@ -52,6 +52,10 @@ class Job:
     labels: Sequence[str] = ()
     decoding: Mapping[str, Any] = MappingProxyType({})
 
+    def usable(self, name: str, examples: Sequence[Any]) -> Sequence[Any]:
+        """Returns those of a file's examples that a split is made of; ``test`` is of all."""
+        return examples
+
     def check(
         self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
     ) -> None:
@@ -60,7 +64,7 @@ class Job:
         Args:
             name: ``train``, ``dev`` or ``test``.
             path: their file, for messages.
-            examples: what it holds.
+            examples: those of it that are usable.
             log: takes what the user should know.
 
         Raises:
@@ -96,9 +100,15 @@ class Job:
         return scores
 
 
-def nothing_to_evaluate(path: str, truth: str) -> DataError:
-    """Returns the error of a file for ``dev`` that lacks what is true, such as ``a label``."""
-    return DataError(
-        f"{path}: no example has {truth}, so there is nothing to "
-        "evaluate; expected the truth, or --do_predict instead of --do_eval"
-    )
+def nothing_told(name: str, path: str, truth: str) -> DataError:
+    """Returns the error of a file for ``train`` or ``dev`` that doesn't tell what is true.
+
+    Args:
+        name: of the split.
+        path: the file.
+        truth: what its examples lack, such as ``a label``.
+    """
+    expected = "some to learn from"
+    if name == DEV:
+        expected = "some to evaluate by, or --do_predict instead of --do_eval"
+    return DataError(f"{path}: no example has {truth}; expected {expected}")

@@ -4,7 +4,7 @@ from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, nothing_to_evaluate
+from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, nothing_told
 from bert_wwm.finetuning.objective import SentenceObjective
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer, predicted_labels, probabilities
@@ -35,11 +35,16 @@ class SentenceJob(Job):
         self.labels = list(labels)
         self._max_seq_length = max_seq_length
 
+    def usable(self, name: str, examples: Sequence[Sentence]) -> Sequence[Sentence]:
+        if name == TEST:
+            return examples
+        return [example for example in examples if not example.undecided]
+
     def check(
         self, name: str, path: str, examples: Sequence[Sentence], log: Callable[[str], None]
     ) -> None:
-        if name == DEV and all(example.label is None for example in examples):
-            raise nothing_to_evaluate(path, "a label")
+        if name != TEST and all(example.label is None for example in examples):
+            raise nothing_told(name, path, "a label")
         check_labels(path, examples, self.labels, required=name != TEST)
 
     def notes(self, split: Split) -> Iterator[str]:
@@ -56,12 +61,13 @@ class SentenceJob(Job):
         return probabilities(logits), predicted_labels(logits, self.labels)
 
     def score(self, split: Split, predictions: Predictions) -> Dict[str, float]:
-        if any(example.label is None for example in split.examples):
+        decided = [row for row, one in enumerate(split.examples) if not one.undecided]
+        examples = [split.examples[row] for row in decided]
+        if not examples or any(example.label is None for example in examples):
             return {}
         chances, labels = predictions
-        truth = split.table.rows["label_ids"]
-        of_truth = chances[np.arange(len(truth)), truth]
-        scores = self.task.score(split.examples, labels)
+        of_truth = chances[decided, split.table.rows["label_ids"][decided]]
+        scores = self.task.score(examples, [labels[row] for row in decided])
         return {**scores, "loss": float(-np.mean(np.log(np.maximum(of_truth, 1e-30))))}
 
     def files(self, split: Split, predictions: Predictions) -> Dict[str, str]:

@@ -2,7 +2,7 @@
 
 from typing import Callable, Dict, List, Sequence
 
-from bert_wwm.finetuning.job import DEV, Job, Outputs, Split, nothing_to_evaluate
+from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, nothing_told
 from bert_wwm.finetuning.objective import TaggingObjective
 from bert_wwm.tasks.examples import Tagged
 from bert_wwm.tasks.tagging_features import TaggingFeaturizer, predicted_tags, unknown_tags
@@ -34,8 +34,8 @@ class TaggingJob(Job):
     def check(
         self, name: str, path: str, examples: Sequence[Tagged], log: Callable[[str], None]
     ) -> None:
-        if name == DEV and not any(example.tags for example in examples):
-            raise nothing_to_evaluate(path, "a tag")
+        if name != TEST and not any(example.tags for example in examples):
+            raise nothing_told(name, path, "a tag")
         unknown = unknown_tags(examples, self.labels)
         if unknown:
             counts = ", ".join(f"{tag} ({count:,})" for tag, count in unknown.items())

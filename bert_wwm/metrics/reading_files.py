@@ -4,8 +4,8 @@ import json
 import math
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import read_json
 
 _KINDS: Dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 
@@ -35,7 +35,7 @@ def read_references(path: str) -> Dict[str, Reference]:
     Raises:
         DataError: the file is of another format, or an id is there twice.
     """
-    content = _read_json(path)
+    content = read_json(path)
     texts, where = content, f"{path}: "
     if isinstance(content, dict):
         texts, where = _member(content, ("data",), list, path), f"{path}: data"
@@ -62,7 +62,7 @@ def read_predictions(path: str) -> Dict[str, str]:
     Raises:
         DataError: the file is of another format, or an id is there twice.
     """
-    content = _read_json(path)
+    content = read_json(path)
     if isinstance(content, dict):
         for name, answer in content.items():
             _check(answer, str, f"{path}: the prediction of {name!r}")
@@ -84,7 +84,7 @@ def read_na_probs(path: str) -> Dict[str, float]:
     Raises:
         DataError: the file is of another format, or an id is there twice.
     """
-    content = _read_json(path)
+    content = read_json(path)
     _check(content, dict, f"{path}: the whole")
     for name, number in content.items():
         is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
@@ -128,21 +128,3 @@ def _check(value: Any, kind: type, place: str) -> None:
         shown = json.dumps(value, ensure_ascii=False)
         shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
         raise DataError(f"{place} is {shown}; expected {_KINDS[kind]}")
-
-
-def _read_json(path: str) -> Any:
-    def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        result = dict(pairs)
-        if len(result) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in result if names.count(name) > 1)
-            raise DataError(f"{path}: an object has {twice!r} twice; expected each name once")
-        return result
-
-    text = "\n".join(files.read_lines(path))
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: broken at column {error.colno} ({error.msg}); expected JSON"
-        ) from None

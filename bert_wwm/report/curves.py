@@ -61,15 +61,20 @@ def plot_learning_curve(
     path: str,
     title: str,
     held_out: Optional[Curves] = None,
+    best_metric: Optional[str] = None,
 ) -> None:
     """Draws a training into a PNG: each head's loss and accuracy, below them the learning rate.
+
+    Of fine-tuning, the task's score on ``dev`` has a panel between them.
 
     Args:
         curves: what ``read_scalars`` finds: ``<head>_loss`` (nats) of each head, its
             ``<head>_accuracy`` (fraction of 1) where there is one, and ``learning_rate``.
         path: the file to write, local or in a bucket.
         title: what was trained.
-        held_out: losses and accuracies on held-out text by the same names, if there are any.
+        held_out: losses and accuracies on held-out text by the same names, if there are any; of
+            fine-tuning the task's scores (percent).
+        best_metric: by which the best weights were chosen.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -88,7 +93,12 @@ def plot_learning_curve(
 
     held_out = held_out or {}
     figure = Figure(figsize=(9, 6.5), layout="constrained")
-    losses, rate = figure.subplots(2, sharex=True, height_ratios=[6, 1])
+    scores = held_out.get(best_metric or "", [])
+    if scores and not _is_of_head(best_metric):
+        losses, score, rate = figure.subplots(3, sharex=True, height_ratios=[6, 3, 1])
+        _draw_score(score, best_metric, scores)
+    else:
+        losses, rate = figure.subplots(2, sharex=True, height_ratios=[6, 1])
     accuracies = losses.twinx()
     for number, head in enumerate(heads):
         colour = f"C{number}"
@@ -103,7 +113,8 @@ def plot_learning_curve(
     rate.xaxis.set_major_formatter("{x:,.0f}")
     rate.yaxis.set_major_formatter("{x:.3g}")
     figure.suptitle(title)
-    _add_legends(figure, [_label(head, curves, held_out) for head in heads], bool(held_out))
+    labels = [_label(head, curves, held_out) for head in heads]
+    _add_legends(figure, labels, any(head + _LOSS in held_out for head in heads))
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120)
     with files.atomic_path(path) as temporary, tf.gfile.GFile(temporary, "wb") as stream:
@@ -124,6 +135,22 @@ def _draw(axes: Any, curves: Curves, held_out: Curves, name: str, colour: str) -
         steps, values = _coordinates(held_out[name], unit)
         face = colour if of_loss else "white"
         axes.scatter(steps, values, s=25, edgecolors=colour, facecolors=face, zorder=3)
+
+
+def _is_of_head(metric: str) -> bool:
+    """True of the loss as a whole, too, and false of the score of a task, ``accuracy`` or other."""
+    return metric.endswith(("loss", _ACCURACY))
+
+
+def _draw_score(axes: Any, metric: str, scores: Curve) -> None:
+    """Draws a task's score, the best, of equal ones the first, as a whole point."""
+    axes.plot(*_coordinates(scores), "-o", color="0.3", markerfacecolor="white", markersize=5)
+    step, best = max(scores, key=lambda point: point[1])
+    axes.plot([step], [best], "o", color="0.3", markersize=7)
+    axes.set_title(f"{metric} on dev, best {best:.2f} at step {step:,}", fontsize=10)
+    axes.set(ylabel=f"{metric} (%)")
+    axes.margins(y=0.15)
+    axes.grid(alpha=0.3)
 
 
 def _coordinates(curve: Curve, unit: float = 1) -> Tuple[List[int], List[float]]:

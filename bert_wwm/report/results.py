@@ -1,13 +1,14 @@
 """Results of fine-tuning: the published ones, and those that the programs leave."""
 
 import glob
-import json
 import math
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_json
+from bert_wwm.tasks.table import TASKS
 
 RESULTS_FILE = "results.json"
 SPLITS = ("dev", "test", "challenge")
@@ -58,7 +59,6 @@ class Results(NamedTuple):
         num_runs: of own results; 0 for published ones.
         runs: each run's values by split and metric, of own results.
         settings: what own results were trained with, by the flags' names.
-        note: why own results can't be compared, a sentence.
     """
 
     task: str
@@ -69,7 +69,6 @@ class Results(NamedTuple):
     num_runs: int = 0
     runs: Mapping[Place, List[float]] = {}
     settings: Mapping[str, Any] = {}
-    note: str = ""
 
 
 class Published(NamedTuple):
@@ -91,7 +90,7 @@ def load_published(path: str) -> Published:
     Raises:
         DataError: the file is missing, or not of this form.
     """
-    values = _read_json(path)
+    values = _read_object(path)
     try:
         sources = {key: Source(**source) for key, source in values["sources"].items()}
         tasks = {
@@ -165,11 +164,11 @@ def load_results(path: str) -> Results:
     Raises:
         DataError: the file is missing, or not of this form.
     """
-    values = _read_json(path)
+    values = _read_object(path)
     task, runs = values.get("task"), values.get("runs", [])
-    settings, note = values.get("settings") or {}, values.get("note") or ""
+    settings = values.get("settings") or {}
     model = values.get("model") or os.path.basename(os.path.dirname(files.absolute(path)))
-    if not task or not all(isinstance(text, str) for text in (task, model, note)):
+    if not task or not isinstance(task, str) or not isinstance(model, str):
         raise DataError(f"{path}: task is {task!r}; expected the name of a task, and of a model")
     if not isinstance(settings, dict) or not isinstance(runs, list):
         raise DataError(f"{path}: settings or runs are no object or list; expected results")
@@ -198,7 +197,6 @@ def load_results(path: str) -> Results:
         num_runs=num_runs,
         runs={place: of_runs for place, of_runs in by_run.items() if of_runs},
         settings=settings,
-        note=note,
     )
 
 
@@ -226,15 +224,8 @@ def _number(where: str, value: Any) -> float:
     return float(value)
 
 
-def _read_json(path: str) -> Dict[str, Any]:
-    try:
-        values = json.loads(files.read_bytes(path).decode("utf-8"))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: not JSON ({error.msg}); expected results"
-        ) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8; expected JSON") from None
+def _read_object(path: str) -> Dict[str, Any]:
+    values = read_json(path)
     if not isinstance(values, dict):
         raise DataError(f"{path}: not a JSON object; expected results")
     return values
@@ -278,13 +269,21 @@ def describe_tasks(published: Published, own: Sequence[Results]) -> Dict[str, Ta
     }
     for results in own:
         metrics = tuple(dict.fromkeys(metric for _, metric in results.scores))
-        known = tasks.setdefault(results.task, TaskInfo(results.task, results.task, metrics))
+        known = tasks.setdefault(results.task, _unpublished(results.task, metrics))
         if not set(metrics) & set(known.metrics):
             raise DataError(
                 f"{results.path}: {results.task} by {', '.join(metrics)}; expected "
                 f"{' and '.join(known.metrics)}"
             )
     return tasks
+
+
+def _unpublished(name: str, metrics: Tuple[str, ...]) -> TaskInfo:
+    """Returns what is shown of a task that nobody has published results of."""
+    if name not in TASKS.names():
+        return TaskInfo(name, name, metrics)
+    title = TASKS[name].title
+    return TaskInfo(title, title, TASKS[name].metrics)
 
 
 def records(results: Sequence[Results]) -> List[Dict[str, Any]]:
@@ -300,7 +299,6 @@ def records(results: Sequence[Results]) -> List[Dict[str, Any]]:
             record.update(metric=metric, max=score.max, mean=score.mean)
             if of_model.path:
                 record.update(std=score.std, num_runs=of_model.num_runs, file=of_model.path)
-                record.update({"note": of_model.note} if of_model.note else {})
             else:
                 record["source"] = of_model.sources[split, metric]
             found.append(record)

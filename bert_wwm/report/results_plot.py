@@ -13,7 +13,7 @@ from bert_wwm.report.results import (
     TaskInfo,
     describe_tasks,
 )
-from bert_wwm.report.results_table import INCOMPARABLE, ModelRow, by_group, metric_title, model_rows
+from bert_wwm.report.results_table import ModelRow, by_group, metric_title, model_rows
 
 _GREY, _COLOUR = "0.45", "C0"
 _ROW_INCHES, _GROUP_INCHES, _LEGEND_INCHES = 0.21, 0.62, 0.4  # of the height
@@ -93,12 +93,7 @@ class _Group:
                 for name, place in self.panels
             )
         ]
-        self.labels = [
-            f"{row.label} {INCOMPARABLE}"
-            if any(r.note for r in row.by_task.values())
-            else row.label
-            for row in self.rows
-        ]
+        self.labels = [row.label for row in self.rows]
 
 
 def _results_to_show(rows: Sequence[ModelRow], task: str) -> List[Results]:

@@ -16,7 +16,6 @@ from bert_wwm.report.results import (
 )
 
 _UNKNOWN = "–"
-INCOMPARABLE = "†"
 _METRICS = {"em": "EM", "f1": "F1", "accuracy": "Accuracy"}
 _SETTINGS = {
     "max_seq_length": "length",
@@ -152,9 +151,7 @@ def _make_table(
 def _cell(results: Optional[Results], split: str, metrics: Sequence[str]) -> str:
     if results is None:
         return _UNKNOWN
-    scores = [results.scores.get((split, metric), Score()) for metric in metrics]
-    text = format_scores(scores)
-    return f"{text} {INCOMPARABLE}" if results.note and text != _UNKNOWN else text
+    return format_scores([results.scores.get((split, metric), Score()) for metric in metrics])
 
 
 def _own_notes(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> List[str]:
@@ -167,17 +164,12 @@ def _own_notes(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> List[
                 f"**{row.label}**, {tasks[name].title}: {runs}{_settings(results)}.",
                 _deviations(results, metrics),
             ]
-            if results.note:
-                parts.append(
-                    f"{INCOMPARABLE} Not comparable with the published results: {results.note}"
-                )
-            else:
-                of_others = [other.by_task.get(name) for other in rows if not other.is_own]
-                parts += [
-                    _differences(results, other, metrics)
-                    for other in of_others
-                    if other and same_model(other.model, results.model)
-                ]
+            of_others = [other.by_task.get(name) for other in rows if not other.is_own]
+            parts += [
+                _differences(results, other, metrics)
+                for other in of_others
+                if other and same_model(other.model, results.model)
+            ]
             parts.append(f"From `{results.path}`.")
             notes.append(" ".join(filter(None, parts)))
     return notes

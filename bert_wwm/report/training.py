@@ -24,6 +24,7 @@ def write_summary(folder: str, summary: Mapping[str, Any], log: Callable[[str], 
     files.write_text(path, json.dumps(values, indent=2) + "\n")
     if not any(name.endswith("_loss") for name in curves):
         return
+    best = summary["best"] or {}
     title = f"{os.path.basename(folder.rstrip('/'))}, step {summary['last_step']:,}"
     try:
         plot_learning_curve(
@@ -31,6 +32,7 @@ def write_summary(folder: str, summary: Mapping[str, Any], log: Callable[[str], 
             os.path.join(folder, "learning_curve.png"),
             title,
             read_scalars(os.path.join(folder, "eval")),
+            best.get("metric"),
         )
     except ConfigError as error:  # matplotlib is an extra
         log(f"No learning_curve.png: {error}")

@@ -11,12 +11,22 @@ class Sentence(NamedTuple):
         text_a: the text, or the first of two.
         text_b: the second; None where there is one.
         label: what is true; None where the file doesn't tell.
+        place: the number of its line, where the file has a name of its own for it.
+        undecided: whether it has no label because the annotators disagree. It is predicted, but
+            neither learned from nor scored.
     """
 
     id: str
     text_a: str
     text_b: Optional[str] = None
     label: Optional[str] = None
+    place: Optional[str] = None
+    undecided: bool = False
+
+    @property
+    def line(self) -> str:
+        """The number of its line, or what else says where it stands in its file."""
+        return self.place or self.id
 
 
 class Tagged(NamedTuple):

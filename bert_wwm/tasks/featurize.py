@@ -50,8 +50,8 @@ def featurize(
     num_workers: int,
     cache_dir: Optional[str] = None,
     log: Callable[[str], None] = lambda line: None,
-) -> FeatureTable:
-    """Returns the features of examples, in their order.
+) -> Tuple[FeatureTable, str]:
+    """Returns the features of examples, in their order, and ``features_key`` of them.
 
     They are kept in a file whose name is a hash of all that they depend on: the examples, the
     vocabulary, lengths and so on. So another run, with another seed or model, finds them.
@@ -63,18 +63,19 @@ def featurize(
         cache_dir: the folder of such files; None: keep nothing.
         log: takes a line where a file can't be read and is made anew.
     """
+    key = features_key(featurizer, examples)
     if cache_dir is None:
-        return _make(featurizer, examples, num_workers)
-    path = os.path.join(cache_dir, f"{features_key(featurizer, examples)}.npz")
+        return _make(featurizer, examples, num_workers), key
+    path = os.path.join(cache_dir, f"{key}.npz")
     if files.exists(path):
         try:
-            return FeatureTable.from_bytes(files.read_bytes(path))
+            return FeatureTable.from_bytes(files.read_bytes(path)), key
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
             log(f"{path}: broken, and made anew")
     table = _make(featurizer, examples, num_workers)
     files.make_folder(cache_dir)
     files.write_bytes(path, table.to_bytes())
-    return table
+    return table, key
 
 
 def _make(featurizer: Featurizer, examples: Sequence[Any], num_workers: int) -> FeatureTable:
@@ -98,7 +99,8 @@ def _chunks(examples: Sequence[Any]) -> Iterator[Tuple[int, List[Any]]]:
 
 
 def _num_characters(examples: Sequence[Any]) -> int:
-    return sum(len(field) for example in examples for field in example if field is not None)
+    fields = (field for example in examples for field in example)
+    return sum(len(field) for field in fields if isinstance(field, (str, tuple)))
 
 
 def features_key(featurizer: Featurizer, examples: Sequence[Any]) -> str:

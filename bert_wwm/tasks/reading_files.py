@@ -5,11 +5,12 @@ CMRC 2018 was first given out. Which of the two a file has is seen by looking.
 """
 
 import json
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.tasks.examples import NO, SPAN, UNANSWERABLE, YES, Answer, Question
+from bert_wwm.tasks.task import Note
 
 _NAMES = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
 _IMPOSSIBLE = {True: True, False: False, "true": True, "false": False, "": False}
@@ -31,12 +32,12 @@ class AnswerPlaces(NamedTuple):
     missing: Tuple[str, ...]
 
 
-def read_spans(path: str, note: Callable[[str], None]) -> List[Question]:
+def read_spans(path: str, note: Note) -> List[Question]:
     """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1.
 
     Args:
         path: a JSON file in SQuAD's form or in CMRC's own; ``.gz`` is fine.
-        note: is told, a sentence at a time, what the user should know.
+        note: takes what the user should know.
 
     Raises:
         DataError: the file is no JSON, not of that form (``path: data[3].paragraphs[0].qas[1]``),
@@ -45,12 +46,12 @@ def read_spans(path: str, note: Callable[[str], None]) -> List[Question]:
     return _read(path, note, can_be_impossible=False)
 
 
-def read_squad2(path: str, note: Callable[[str], None]) -> List[Question]:
+def read_squad2(path: str, note: Note) -> List[Question]:
     """Reads questions which the context may not answer: SQuAD 2.0. As ``read_spans`` does."""
     return _read(path, note)
 
 
-def read_cjrc(path: str, note: Callable[[str], None]) -> List[Question]:
+def read_cjrc(path: str, note: Note) -> List[Question]:
     """Reads CJRC (CAIL 2019), where YES and NO are answers too. As ``read_spans`` does.
 
     The first answer says of what type it is. ``is_impossible``, there the text "true" or "false",
@@ -110,15 +111,17 @@ def answer_places(questions: Sequence[Question]) -> AnswerPlaces:
 
 def _read(
     path: str,
-    note: Callable[[str], None],
+    note: Note,
     can_be_impossible: bool = True,
     has_yes_no: bool = False,
 ) -> List[Question]:
-    content = _load(path)
+    content = read_json(path)
     if isinstance(content, list):
         found = _cmrc_questions(path, content)
-    else:
+    elif isinstance(content, dict):
         found = _squad_questions(path, content)
+    else:
+        raise DataError(f"{path}: is {content!r}; expected an object with 'data', or a list")
     questions: List[Question] = []
     places: Dict[str, str] = {}
     contradictions = 0
@@ -158,9 +161,7 @@ def _answer_type(question: Question, has_yes_no: bool) -> str:
     return SPAN
 
 
-def _tell(
-    path: str, questions: Sequence[Question], contradictions: int, note: Callable[[str], None]
-) -> None:
+def _tell(path: str, questions: Sequence[Question], contradictions: int, note: Note) -> None:
     places = answer_places(questions)
     if places.moved:
         note(
@@ -189,19 +190,6 @@ def _tell(
             f"{path}: {len(empty):,} of {len(questions):,} questions have an empty context; "
             f"first: {empty[0]}"
         )
-
-
-def _load(path: str) -> Any:
-    try:
-        content = json.loads("\n".join(files.read_lines(path)))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: broken JSON ({error.msg} at column {error.colno}); "
-            "expected a JSON file in the form of SQuAD or CMRC 2018"
-        ) from None
-    if not isinstance(content, (dict, list)):
-        raise DataError(f"{path}: is {content!r}; expected an object with 'data', or a list")
-    return content
 
 
 def _squad_questions(path: str, content: Dict[str, Any]) -> Iterator[Tuple[str, Question, bool]]:

@@ -1,14 +1,14 @@
 """The tasks of reading comprehension."""
 
 import dataclasses
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bert_wwm.metrics import cjrc, cmrc, squad
 from bert_wwm.tasks import answers, reading_files
 from bert_wwm.tasks.examples import UNANSWERABLE, Question
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
-from bert_wwm.tasks.task import READING, Settings, Task, add
+from bert_wwm.tasks.task import READING, Note, Settings, Task, add
 from bert_wwm.text.tokenizer import Tokenizer
 
 # HFL's baseline and Google's run_squad.py have 30. Of CMRC 2018's development questions one in
@@ -117,93 +117,94 @@ def _cjrc(references: Any, predictions: Any) -> Dict[str, float]:
 _PAPER = "arXiv 1906.08101 v3, table IV; batch: ymcui/Chinese-BERT-wwm issue 14"
 _GOOGLE = "google-research/bert README.md"
 
-add(
-    ReadingTask(
-        name="cmrc2018",
-        title="CMRC 2018",
-        kind=READING,
-        files={
+
+def _add(
+    name: str,
+    title: str,
+    files: Mapping[str, Tuple[str, ...]],
+    read: Callable[[str, Note], List[Question]],
+    measure: _Measure,
+    settings: Settings,
+    source: str,
+    **others: Any,
+) -> None:
+    """Adds a row; unless told else, F1 decides which checkpoint is best."""
+    row: Dict[str, Any] = {"metrics": ("em", "f1"), "best_metric": "f1", **others}
+    add(
+        ReadingTask(
+            name=name,
+            title=title,
+            kind=READING,
+            files=files,
+            read=read,
+            score=_Score(measure),
+            settings=settings,
+            source=source,
+            **row,
+        )
+    )
+
+
+for _name, _title, _files in (
+    (
+        "cmrc2018",
+        "CMRC 2018",
+        {
             "train": ("cmrc2018_train.json", "train.json"),
             "dev": ("cmrc2018_dev.json", "dev.json", "cmrc2018_trial.json"),
             "test": ("cmrc2018_test.json", "test.json"),
         },
-        read=reading_files.read_spans,
-        score=_Score(_cmrc),
-        metrics=("em", "f1", "average"),
-        best_metric="average",
-        settings=Settings(512, 64, 2.0, 3e-5),
-        source=_PAPER,
-        strip_blanks=True,
-    )
-)
-add(
-    ReadingTask(
-        name="drcd",
-        title="DRCD",
-        kind=READING,
-        files={
+    ),
+    (
+        "drcd",
+        "DRCD",
+        {
             "train": ("DRCD_training.json",),
             "dev": ("DRCD_dev.json",),
             "test": ("DRCD_test.json",),
         },
-        read=reading_files.read_spans,
-        score=_Score(_cmrc),
+    ),
+):
+    _add(
+        _name,
+        _title,
+        _files,
+        reading_files.read_spans,
+        _cmrc,
+        Settings(512, 64, 2.0, 3e-5),
+        _PAPER,
         metrics=("em", "f1", "average"),
         best_metric="average",
-        settings=Settings(512, 64, 2.0, 3e-5),
-        source=_PAPER,
         strip_blanks=True,
     )
+_add(
+    "cjrc",
+    "CJRC",
+    {
+        "train": ("small_train_data.json", "small-train-data.json", "big_train_data.json"),
+        "dev": ("dev_ground_truth.json",),
+        "test": ("test_ground_truth.json",),
+    },
+    reading_files.read_cjrc,
+    _cjrc,
+    Settings(512, 64, 2.0, 4e-5),
+    _PAPER,
+    with_null=True,
+    answer_types=True,
+    strip_blanks=True,
 )
-add(
-    ReadingTask(
-        name="cjrc",
-        title="CJRC",
-        kind=READING,
-        files={
-            "train": ("small_train_data.json", "small-train-data.json", "big_train_data.json"),
-            "dev": ("dev_ground_truth.json",),
-            "test": ("test_ground_truth.json",),
-        },
-        read=reading_files.read_cjrc,
-        score=_Score(_cjrc),
-        metrics=("em", "f1"),
-        best_metric="f1",
-        settings=Settings(512, 64, 2.0, 4e-5),
-        source=_PAPER,
-        with_null=True,
-        answer_types=True,
-        strip_blanks=True,
-    )
-)
-add(
-    ReadingTask(
-        name="squad",
-        title="SQuAD 1.1",
-        kind=READING,
-        files={"train": ("train-v1.1.json",), "dev": ("dev-v1.1.json",), "test": ()},
-        read=reading_files.read_spans,
-        score=_Score(_squad),
-        metrics=("em", "f1"),
-        best_metric="f1",
-        settings=Settings(384, 12, 2.0, 3e-5),
-        source=f"{_GOOGLE}, SQuAD 1.1 with BERT-Base",
+for _name, _version, _read, _measure, _batch, _model in (
+    ("squad", "1.1", reading_files.read_spans, _squad, 12, "Base"),
+    ("squad2", "2.0", reading_files.read_squad2, _squad2, 24, "Large"),
+):
+    _add(
+        _name,
+        f"SQuAD {_version}",
+        {"train": (f"train-v{_version}.json",), "dev": (f"dev-v{_version}.json",), "test": ()},
+        _read,
+        _measure,
+        Settings(384, _batch, 2.0, 3e-5),
+        f"{_GOOGLE}, SQuAD {_version} with BERT-{_model}",
         max_answer_length=_LONGEST_ENGLISH,
+        with_null=_name == "squad2",
     )
-)
-add(
-    ReadingTask(
-        name="squad2",
-        title="SQuAD 2.0",
-        kind=READING,
-        files={"train": ("train-v2.0.json",), "dev": ("dev-v2.0.json",), "test": ()},
-        read=reading_files.read_squad2,
-        score=_Score(_squad2),
-        metrics=("em", "f1"),
-        best_metric="f1",
-        settings=Settings(384, 24, 2.0, 3e-5),
-        source=f"{_GOOGLE}, SQuAD 2.0 with BERT-Large",
-        max_answer_length=_LONGEST_ENGLISH,
-        with_null=True,
-    )
-)

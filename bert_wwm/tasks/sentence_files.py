@@ -4,12 +4,12 @@ The readers themselves: sentence_tables.py (tab- and comma-separated), sentence_
 lines) and sentence_news.py (THUCNews).
 """
 
-from typing import Callable, Collection, Dict, List, Mapping, NamedTuple, Optional, Tuple
+import collections
+from typing import Collection, Counter, List, Mapping, NamedTuple, Optional, Tuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
-
-Note = Callable[[str], None]
+from bert_wwm.tasks.task import Note
 
 _SHOWN_LABELS = 20
 
@@ -20,12 +20,12 @@ class Labels(NamedTuple):
     Attributes:
         known: all there are, in the order of their ids; None: what the training data holds.
         renamed: other spellings, and what they stand for.
-        dropped: those of examples to leave out, with the reason.
+        undecided: those of examples whose annotators disagree, with the reason in words.
     """
 
     known: Optional[Tuple[str, ...]] = None
     renamed: Mapping[str, str] = {}
-    dropped: Mapping[str, str] = {}
+    undecided: Mapping[str, str] = {}
 
 
 class Collector:
@@ -41,9 +41,8 @@ class Collector:
         self._labels = labels
         self._known = None if labels.known is None else frozenset(labels.known)
         self._examples: List[Sentence] = []
-        self._places: List[str] = []  # where each example stands: the number of its line
         self._empty: List[str] = []  # the places of those without text
-        self._dropped: Dict[str, int] = dict.fromkeys(labels.dropped, 0)
+        self._labels_found: Counter[Optional[str]] = collections.Counter()
 
     def add(
         self,
@@ -65,16 +64,16 @@ class Collector:
             DataError: its label is not among the known ones.
         """
         label = self._labels.renamed.get(label, label) if label else None
-        if label in self._dropped:
-            self._dropped[label] += 1
-            return
+        self._labels_found[label] += 1
+        undecided = label in self._labels.undecided
+        if undecided:
+            label = None
         if label is not None and self._known is not None and label not in self._known:
             raise unknown_label(self._path, place, label, self._labels.known or ())
-        example = Sentence(place if example_id is None else example_id, text_a, text_b, label)
         if not text_a.strip() or (text_b is not None and not text_b.strip()):
             self._empty.append(place)
-        self._examples.append(example)
-        self._places.append(place)
+        name, line = (place, None) if example_id is None else (example_id, place)
+        self._examples.append(Sentence(name, text_a, text_b, label, line, undecided))
 
     def finish(self, note: Note) -> List[Sentence]:
         """Returns the examples, and tells what was counted.
@@ -82,22 +81,23 @@ class Collector:
         Raises:
             DataError: there are none.
         """
-        total = len(self._examples) + sum(self._dropped.values())
-        for label, count in self._dropped.items():
+        total = len(self._examples)
+        if not total:
+            raise DataError(f"{self._path}: holds no example; expected one at least")
+        for label, reason in self._labels.undecided.items():
+            count = self._labels_found[label]
             if count:
                 note(
                     f"{self._path}: {count:,} of {total:,} examples have the label {label!r} "
-                    f"({self._labels.dropped[label]}) and are left out"
+                    f"({reason}), and are neither trained on nor scored"
                 )
-        if not self._examples:
-            raise DataError(f"{self._path}: holds no example; expected one at least")
         if self._empty:
             note(
                 f"{self._path}: {len(self._empty):,} of {total:,} examples have an empty text; "
                 f"the first is {self._path}:{self._empty[0]}"
             )
-        bare = sum(example.label is None for example in self._examples)
-        if 0 < bare < len(self._examples):
+        bare = self._labels_found[None]
+        if 0 < bare < total:
             note(f"{self._path}: {bare:,} of {total:,} examples have no label")
         return self._with_unique_ids(note)
 
@@ -109,8 +109,7 @@ class Collector:
             f"{self._path}: {repeated:,} of {len(self._examples):,} examples have the id of "
             "another; all are named by their lines"
         )
-        pairs = zip(self._examples, self._places)
-        return [example._replace(id=place) for example, place in pairs]
+        return [example._replace(id=example.line, place=None) for example in self._examples]
 
 
 def unknown_label(path: str, place: str, label: str, known: Collection[str]) -> DataError:

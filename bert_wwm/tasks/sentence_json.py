@@ -7,7 +7,8 @@ from typing import Any, Dict, List, Optional
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_files import Collector, Labels, Note
+from bert_wwm.tasks.sentence_files import Collector, Labels
+from bert_wwm.tasks.task import Note
 
 _LABEL, _ID = "label", "id"
 

@@ -13,7 +13,7 @@ from typing import Collection, List, Optional, Sequence
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_files import Collector, Labels, Note
+from bert_wwm.tasks.sentence_files import Collector, Labels
 from bert_wwm.tasks.sentence_tables import (
     TEXT_NAMES,
     Columns,
@@ -21,6 +21,7 @@ from bert_wwm.tasks.sentence_tables import (
     same_width,
     table_lines,
 )
+from bert_wwm.tasks.task import Note
 
 _CLASSES = "class.txt"
 _LABEL = "label"

@@ -7,7 +7,8 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_files import Collector, Labels, Note
+from bert_wwm.tasks.sentence_files import Collector, Labels
+from bert_wwm.tasks.task import Note
 
 Line = Tuple[int, List[str]]  # its number and its columns
 

@@ -11,11 +11,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import classification
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_files import Labels, Note, listed, unknown_label
+from bert_wwm.tasks.sentence_files import Labels, listed, unknown_label
 from bert_wwm.tasks.sentence_json import JsonReader
 from bert_wwm.tasks.sentence_news import read_news
 from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
-from bert_wwm.tasks.task import SENTENCE, Settings, Task, add
+from bert_wwm.tasks.task import SENTENCE, Note, Settings, Task, add
 
 Reader = Callable[[str, Note], List[Sentence]]
 Measure = Callable[[Sequence[str], Sequence[str]], Dict[str, float]]
@@ -37,7 +37,7 @@ _BINARY = Labels(("0", "1"))
 _INFERENCE = Labels(
     ("contradiction", "entailment", "neutral"),
     renamed={"contradictory": "contradiction"},
-    dropped={"-": "no agreement"},
+    undecided={"-": "no agreement"},
 )
 _NEWS = Labels(tuple(str(label) for label in range(100, 117) if label not in (105, 111)))
 # Two texts and a label, or none; a text behind a label, or alone.
@@ -236,8 +236,12 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
     )
 
 
-def labels_of(examples: Sequence[Sentence]) -> List[str]:
+def labels_of(path: str, examples: Sequence[Sentence]) -> List[str]:
     """Returns the labels of training examples, sorted; numbers by their size.
+
+    Args:
+        path: their file, for messages.
+        examples: what it holds.
 
     Raises:
         DataError: an example has no label, or all have the same.
@@ -245,14 +249,12 @@ def labels_of(examples: Sequence[Sentence]) -> List[str]:
     found = set()
     for example in examples:
         if example.label is None:
-            raise DataError(
-                f"example {example.id} of the training data has no label; expected one for each"
-            )
+            raise DataError(f"{path}:{example.line}: has no label; expected one for each example")
         found.add(example.label)
     if len(found) < 2:
         raise DataError(
-            f"the labels of the training data are {', '.join(map(repr, found)) or 'none'}; "
-            "expected two different ones at least"
+            f"{path}: its labels are {', '.join(map(repr, found)) or 'none'}; expected two "
+            "different ones at least"
         )
     if all(_NUMBER.fullmatch(label) for label in found):
         return sorted(found, key=lambda label: (float(label), label))
@@ -277,6 +279,6 @@ def check_labels(
     for example in examples:
         if example.label is None:
             if required:
-                raise DataError(f"{path}:{example.id}: has no label; expected {listed(labels)}")
+                raise DataError(f"{path}:{example.line}: has no label; expected {listed(labels)}")
         elif example.label not in known:
-            raise unknown_label(path, example.id, example.label, labels)
+            raise unknown_label(path, example.line, example.label, labels)

@@ -22,15 +22,19 @@ _SPECIAL = 2  # [CLS] and [SEP]
 _CACHED_TOKENS = 200_000  # about 40 MB; then the cache starts anew
 
 
-def labels_of(examples: Sequence[Tagged]) -> List[str]:
-    """Returns the tags of examples, O first, the others sorted.
+def labels_of(path: str, examples: Sequence[Tagged]) -> List[str]:
+    """Returns the tags of training examples, O first, the others sorted.
+
+    Args:
+        path: their file, for messages.
+        examples: what it holds.
 
     Raises:
         DataError: there are none.
     """
     tags = {tag for example in examples for tag in example.tags or ()}
     if not tags:
-        raise DataError("the training data has no tags; expected one for each token")
+        raise DataError(f"{path}: has no tags; expected one for each token")
     return sorted(tags, key=lambda tag: (tag != OUTSIDE, tag))
 
 

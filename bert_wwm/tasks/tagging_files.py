@@ -3,14 +3,13 @@
 import collections
 import itertools
 import json
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics.tagging import OUTSIDE, Entity, seqeval_entities
 from bert_wwm.tasks.examples import Tagged
-
-Note = Callable[[str], None]
+from bert_wwm.tasks.task import Note
 
 _SEPARATORS = " \t"  # no other blank: U+3000 is a token of Chinese text
 _DOCUMENT = "-DOCSTART-"

@@ -5,6 +5,8 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from bert_wwm.core.registry import Registry
 
+Note = Callable[[str], None]  # takes what the user should know, a sentence at a time
+
 SENTENCE, READING, TAGGING = KINDS = ("sentence", "reading", "tagging")
 
 
@@ -34,8 +36,8 @@ class Task:
         kind: ``sentence``, ``reading`` or ``tagging``: the program that takes it.
         files: the names that its files ``train``, ``dev`` and ``test`` go by in --data_dir, the
             usual one first; a split may have none.
-        read: reads a file, and tells by its second argument, a sentence at a time, what the user
-            should know: what was left out or looks wrong. It may raise DataError.
+        read: reads a file, and tells by its second argument what the user should know: what was
+            left out or looks wrong. It may raise DataError.
         score: scores predictions: examples, and of each the predicted label, tags, or answer.
             Returns fractions of 100 by name.
         metrics: the scores that are reported, in this order; the first decides which checkpoint is
@@ -51,7 +53,7 @@ class Task:
     title: str
     kind: str
     files: Mapping[str, Tuple[str, ...]]
-    read: Callable[[str, Callable[[str], None]], List[Any]]
+    read: Callable[[str, Note], List[Any]]
     score: Callable[[Sequence[Any], Sequence[Any]], Dict[str, float]]
     metrics: Tuple[str, ...]
     settings: Settings

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from bert_wwm.core.errors import DataError
@@ -65,23 +66,60 @@ def test_texts_that_are_cut_are_counted(tokenizer):
     assert not list(job.notes(split_of(job, "train", texts[:1])))
 
 
+def test_what_annotators_disagree_on_is_predicted_alone(tokenizer):
+    job = SentenceJob(TASKS["lcqmc"], tokenizer, 12, ["0", "1"])
+    texts = [
+        Sentence("1", "我们", "学习", "1"),
+        Sentence("2", "今天", "学习", undecided=True),
+        Sentence("3", "学习", "使用", "0"),
+    ]
+    for name in ("train", "dev"):
+        usable = job.usable(name, texts)
+        assert usable == [texts[0], texts[2]]
+        job.check(name, "a.tsv", usable, print)
+    assert job.usable("test", texts) == texts
+    job.check("test", "a.tsv", texts, print)
+    split = split_of(job, "test", texts)
+    chances = np.array([[0.2, 0.8], [0.9, 0.1], [0.3, 0.7]])
+    predictions = chances, ["1", "0", "1"]
+    scores = job.score(split, predictions)
+    assert scores["accuracy"] == 50.0
+    assert scores["loss"] == pytest.approx(-(np.log(0.8) + np.log(0.3)) / 2)
+    files = job.files(split, predictions)
+    assert files["test_results.tsv"] == "0.2\t0.8\n0.9\t0.1\n0.3\t0.7\n"
+    assert [line.split("\t")[0] for line in files["test_labels.tsv"].splitlines()[1:]] == list(
+        "123"
+    )
+    for unscored in (texts[1:2], [*texts, Sentence("4", "我们", "学习")]):
+        assert job.score(split_of(job, "test", unscored), predictions) == {}
+
+
 def test_what_does_not_tell_the_truth_is_for_prediction_only(tokenizer):
     job = SentenceJob(TASKS["lcqmc"], tokenizer, 12, ["0", "1"])
     texts = [Sentence("1", "我们", "学习"), Sentence("2", "我们", "学习", "1")]
     job.check("test", "a.tsv", texts, print)
     with pytest.raises(DataError, match=r"a.tsv:1: has no label; expected one of 0, 1"):
         job.check("dev", "a.tsv", texts, print)
-    with pytest.raises(DataError, match=r"a.tsv: no example has a label, so there is nothing to"):
+    nothing = r"a.tsv: no example has a label; expected some to evaluate by, or --do_predict"
+    with pytest.raises(DataError, match=nothing):
         job.check("dev", "a.tsv", texts[:1], print)
+    with pytest.raises(DataError, match=r"a.tsv: no example has a label; expected some to learn"):
+        job.check("train", "a.tsv", [], print)
     tagging = TaggingJob(TASKS["ner"], tokenizer, 12, ["O"])
     tagging.check("test", "a.txt", [Tagged("1", ("中",))], print)
-    with pytest.raises(DataError, match=r"a.txt: no example has a tag, so"):
+    with pytest.raises(
+        DataError, match=r"a.txt: no example has a tag; expected some to evaluate by"
+    ):
         tagging.check("dev", "a.txt", [Tagged("1", ("中",))], print)
     reading = reading_job(tokenizer, 7)
     for name in ("train", "dev", "test"):
         reading.check(name, "a.json", QUESTIONS, print)
     reading.check("test", "a.json", QUESTIONS[-1:], print)
-    with pytest.raises(DataError, match=r"a.json: no example has an answer, so"):
+    with pytest.raises(
+        DataError, match=r"a.json: no example has an answer; expected some to evaluate by"
+    ):
         reading.check("dev", "a.json", QUESTIONS[-1:], print)
-    with pytest.raises(DataError, match=r"a.json: no question has an answer; expected some to"):
+    with pytest.raises(
+        DataError, match=r"a.json: no example has an answer; expected some to learn"
+    ):
         reading.check("train", "a.json", QUESTIONS[-1:], print)

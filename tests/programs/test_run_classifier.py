@@ -379,6 +379,57 @@ def test_sorted_classes_are_learned_as_well_as_shuffled_ones(programs, model, tm
 
 
 @pytest.mark.slow
+def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored(
+    programs, model, tmp_path
+):
+    names = ("contradiction", "entailment", "-")
+    lines = [
+        {"id": 100 + n, "sentence1": text, "sentence2": "学习", "label": names[n % 3]}
+        for n, (text, _) in enumerate(reviews(36, 5))
+    ]
+    path = write(tmp_path / "a.json", "".join(f"{json.dumps(line)}\n" for line in lines))
+    splits = ("train", "eval", "predict")
+    flags = ("--task_name=ocnli", *(f"--{split}_file={path}" for split in splits), *model, *FLAGS)
+    folder = tmp_path / "out"
+    output = programs.good(PROGRAM, *flags, *ALL, f"--output_dir={folder}")
+    told = "12 of 36 examples have the label '-' (no agreement), and are neither trained on nor"
+    assert output.count(f"{path}: {told} scored\n") == 3
+    assert "step 3/3 " in output  # 24 examples, twice, in batches of 16
+    assert table(folder / "dev_results.tsv").shape == (24, 3)
+    assert table(folder / "test_results.tsv").shape == (36, 3)
+    rows = (folder / "test_labels.tsv").read_text().splitlines()[1:]
+    assert [row.split("\t")[0] for row in rows] == [str(line["id"]) for line in lines]
+    right = [row.split("\t")[1] == line["label"] for row, line in zip(rows, lines)]
+    accuracy = 100 * sum(right) / 24
+    assert f"OCNLI, test: accuracy  {accuracy:.2f}\n" in output
+    assert content(folder, "run.json")["dev"]["accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.slow
+def test_another_number_of_classes_is_told(programs, model, tmp_path):
+    for count in (2, 3):
+        rows = [f"{text}\t{'甲乙丙'[n % count]}\n" for n, (text, _) in enumerate(reviews(36, 0))]
+        write(tmp_path / f"{count}.tsv", "text\tlabel\n" + "".join(rows))
+    columns = ("--task_name=tsv", "--text_columns=text", "--label_column=label")
+    flags = (PROGRAM, *columns, *model, *FLAGS, "--do_train")
+    two, three = (f"--train_file={tmp_path / f'{count}.tsv'}" for count in (2, 3))
+    folder, other = tmp_path / "out", f"--output_dir={tmp_path / 'other'}"
+    programs.good(*flags, two, f"--output_dir={folder}")
+    assert programs.error(*flags, three, f"--output_dir={folder}") == (
+        f"{folder}: holds a run with labels ['乙', '甲'], not ['丙', '乙', '甲']; expected the "
+        "same settings, or another --output_dir"
+    )
+    for start in (folder, folder / "model.ckpt-4"):
+        assert programs.error(*flags, three, other, f"--init_checkpoint={start}") == (
+            f"--init_checkpoint={start}: fine-tuned for the 2 labels of {folder / 'labels.json'}; "
+            "expected weights for the 3 of tsv, or "
+            "--allow_random_init=output_weights,output_bias to learn these anew"
+        )
+    anew = "--allow_random_init=output_weights,output_bias"
+    programs.good(*flags, three, other, f"--init_checkpoint={folder}", anew)
+
+
+@pytest.mark.slow
 def test_googles_command_line_for_mrpc_and_hostile_texts(programs, model, tmp_path):
     texts = [
         "繁體中文與語言模型",
@@ -450,9 +501,14 @@ GOOD_TABLE = HEADER + "1\t我们\n0\t学习\n"
             "--learning_rate: which is best? expected --do_e",
         ),
         (GOOD_TABLE, ["--init_checkpoint=/no/such"], "/no/such"),
-        (GOOD_TABLE, ["--do_eval", "--eval_file={bare}"], "has a label, so there is nothing to"),
+        (GOOD_TABLE, ["--do_eval", "--eval_file={bare}"], "has a label; expected some to evaluate"),
         (GOOD_TABLE, ["--do_eval", "--eval_file={half}"], "half.tsv:3: has no label; expected one"),
-        (GOOD_TABLE, ["--train_file={bare}"], "bare.tsv:1: has no label; expected one of 0, 1"),
+        (GOOD_TABLE, ["--train_file={bare}"], "bare.tsv: no example has a label; expected some"),
+        (
+            GOOD_TABLE,
+            ["--task_name=afqmc", "--train_file={ids}"],
+            "ids.json:2: has no label; expected one of 0, 1",
+        ),
         (GOOD_TABLE, ["--num_accumulation_steps=3"], "--train_batch_size=16 can't be divided"),
         (GOOD_TABLE, ["--text_columns=0"], "--text_columns: only for --task_name=tsv"),
         (GOOD_TABLE, ["--task_name=tsv"], "--task_name=tsv: expected --text_columns and"),
@@ -465,8 +521,11 @@ def test_what_cannot_be_used_is_told_in_a_sentence(
         write(tmp_path / "train.tsv", content)
     bare = write(tmp_path / "bare.tsv", "我们\n学习\n")
     half = write(tmp_path / "half.tsv", HEADER + "1\t我们\n\t学习\n")
+    lines = [{"id": n, "sentence1": "我们", "sentence2": "学习"} for n in (7, 8)]
+    lines[0]["label"] = "1"
+    ids = write(tmp_path / "ids.json", "".join(f"{json.dumps(line)}\n" for line in lines))
     folder = tmp_path / "out"
-    flags = [flag.format(bare=bare, half=half) for flag in flags]
+    flags = [flag.format(bare=bare, half=half, ids=ids) for flag in flags]
     toy = ("--task_name=chnsenticorp", f"--data_dir={tmp_path}", *model, *FLAGS, "--do_train")
     assert error in programs.error(PROGRAM, *toy, f"--output_dir={folder}", *flags)
     written = [path.name for path in folder.iterdir()] if folder.exists() else []

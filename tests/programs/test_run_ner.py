@@ -98,7 +98,7 @@ def test_cluener_and_tags_never_seen_in_training(programs, model, tmp_path):
     "content, flags, error",
     [
         ("中 B-LOC\n国\n", [], "train.txt:2: the number of columns, parted by blanks, is 1; exp"),
-        ("中\n国\n", [], "train.txt: the training data has no tags; expected one for each"),
+        ("中\n国\n", [], "train.txt: has no tags; expected one for each"),
         ("\n\n", [], "train.txt: has no sentence; expected lines of a token"),
         ("中 O\n", ["--do_eval"], "holds no dev file of ner; expected dev.txt, or --eval_file"),
         ("中 O\n", ["--task_name=cluener", "--train_file={train}"], "train.txt:1: is no JSON"),

@@ -136,7 +136,7 @@ def test_googles_command_line(programs, model, data, tmp_path):
     assert predictions.read_text(encoding="utf-8") == before
     assert "em / f1" not in output
     error = programs.error(PROGRAM, "--do_eval", f"--eval_file={data / 'bare.json'}", *flags)
-    assert error.startswith(f"{data / 'bare.json'}: no example has an answer, so there is nothing")
+    assert error.startswith(f"{data / 'bare.json'}: no example has an answer; expected some to")
     error = programs.error(PROGRAM, "--do_eval", bare, *flags)
     assert error.startswith("where is the dev file of squad? expected --eval_file")
     assert "--do_predict gives the scores of --predict_file too" in error
@@ -195,11 +195,11 @@ GOOD = squad(("1", "使用语言", "用什么", "语言"))
 @pytest.mark.parametrize(
     "text, flags, error",
     [
-        (GOOD[:-9], [], "train.json:1: broken JSON ("),
+        (GOOD[:-9], [], "train.json:1: broken at column "),
         ("[]", [], "train.json: holds no question; expected at least one"),
         ('{"data": [{"paragraphs": [{"qas": []}]}]}', [], "has no 'context'; expected a text"),
         (questions(3, 1, impossible=True), [], "is_impossible is true; expected questions that"),
-        (questions(3, 1, answers=False), [], "no question has an answer; expected some to learn"),
+        (questions(3, 1, answers=False), [], "no example has an answer; expected some to learn"),
         (
             squad(("1", "使用", "a", "使"), ("1", "语言", "b", "语")),
             [],

@@ -1,5 +1,6 @@
 """Scalars out of event files, and the picture of them."""
 
+import json
 import struct
 import sys
 import zlib
@@ -9,6 +10,7 @@ import pytest
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.report.curves import plot_learning_curve, read_scalars
+from bert_wwm.report.training import write_summary
 
 HEADS = ("masked_lm", "pos", "ner", "dep", "sentence_order")
 
@@ -100,6 +102,51 @@ def test_the_picture_shows_each_head(tmp_path, monkeypatch, heads, with_held_out
     points = [list(map(tuple, dots.get_offsets())) for dots in accuracies.collections]
     assert points == ([[(15, 15), (30, 30)]] * len(heads) if with_held_out else [])
     assert len(kinds) == (4 if with_held_out else 2)
+
+
+def test_a_tasks_score_has_a_panel(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    figures = drawn(monkeypatch)
+    dev = {"f1": [(10, 60.0), (20, 71.5), (30, 71.5)], "loss": [(10, 0.5), (20, 0.4), (30, 0.3)]}
+    path = tmp_path / "curve.png"
+    plot_learning_curve(some(["label"]), str(path), "a task", dev, "f1")
+    assert png_size(path.read_bytes()) == (1080, 780)
+    (figure,) = figures
+    _, score, rate, _ = figure.axes
+    assert score.get_title() == "f1 on dev, best 71.50 at step 20"
+    curve, best = (list(zip(line.get_xdata(), line.get_ydata())) for line in score.lines)
+    assert (curve, best) == (dev["f1"], [(20, 71.5)])
+    assert score.get_xlim() == rate.get_xlim()
+    _, kinds = figure.legends
+    assert [text.get_text() for text in kinds.texts] == ["loss", "accuracy"]
+
+
+@pytest.mark.parametrize("metric, panels", [("accuracy", 4), ("loss", 3), (None, 3)])
+def test_what_a_training_leaves(tmp_path, monkeypatch, metric, panels):
+    pytest.importorskip("matplotlib")
+    figures = drawn(monkeypatch)
+    folder = tmp_path / "run"
+    of_training = {"label_loss": 0.5, "label_accuracy": 0.75, "learning_rate": 1e-4, "skipped": 2.0}
+    write(folder, [(1, of_training)])
+    write(folder / "eval", [(1, {"accuracy": 80.0, "loss": 0.25})])
+    summary = {"last_step": 1, "best": metric and {"metric": metric, "value": 80.0}}
+    write_summary(f"{folder}/", summary, print)
+    assert json.loads((folder / "training_summary.json").read_text()) == {
+        **summary,
+        "skipped_steps": 2,
+    }
+    assert (folder / "learning_curve.png").exists()
+    assert figures[0].get_suptitle() == "run, step 1"
+    assert len(figures[0].axes) == panels
+
+
+@pytest.mark.parametrize("metric", ["loss", "masked_lm_accuracy", None])
+def test_pretraining_has_no_panel_of_scores(tmp_path, monkeypatch, metric):
+    pytest.importorskip("matplotlib")
+    figures = drawn(monkeypatch)
+    held_out = {**some(HEADS[:1]), "loss": [(10, 4.0)]}
+    plot_learning_curve(some(HEADS[:1]), str(tmp_path / "a.png"), "wwm", held_out, metric)
+    assert len(figures[0].axes) == 3
 
 
 def drawn(monkeypatch):

@@ -12,6 +12,7 @@ from bert_wwm.report.results import (
     SPLITS,
     Results,
     Score,
+    TaskInfo,
     describe_tasks,
     find_results,
     load_published,
@@ -162,7 +163,7 @@ def test_published_rows_are_there_once(tmp_path):
 
 
 def test_own_results_are_read(tmp_path):
-    found = load_results(_write(tmp_path / "results.json", {**OWN, "note": "Another split."}))
+    found = load_results(_write(tmp_path / "results.json", OWN))
     assert (found.task, found.model, found.num_runs) == ("cmrc2018", "RBT3", 2)
     assert found.scores == {
         ("dev", "em"): Score(58.0, 57.5, 0.71),
@@ -174,11 +175,11 @@ def test_own_results_are_read(tmp_path):
         ("dev", "f1"): [79.0, 79.5],
         ("test", "em"): [61.0],
     }
-    assert found.settings["max_seq_length"] == 512 and found.note == "Another split."
+    assert found.settings["max_seq_length"] == 512
 
 
 def test_a_model_without_a_name_is_called_as_its_folder(tmp_path):
-    path = _write(tmp_path / "my_rbt3" / "results.json", {**OWN, "model": None, "note": None})
+    path = _write(tmp_path / "my_rbt3" / "results.json", {**OWN, "model": None})
     assert load_results(path).model == "my_rbt3"
 
 
@@ -205,9 +206,10 @@ def test_broken_own_results_are_told(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{\n"task": }', r"results\.json:2: not JSON"),
+        (b'{\n"task": }', r"results\.json:2: broken at column 9"),
         (b"[]", r"results\.json: not a JSON object"),
-        (b"\xff", r"results\.json: not UTF-8"),
+        (b'{"task": 1, "task": 2}', r"results\.json: an object has 'task' twice"),
+        (b"\xff", r"results\.json:1: byte 0xff at column 1 is not UTF-8"),
     ],
 )
 def test_what_is_no_json_object_is_told(tmp_path, content, message):
@@ -241,7 +243,14 @@ def test_files_are_found_by_path_folder_and_glob(tmp_path):
 def test_tasks_that_nobody_published_are_shown_by_all_their_metrics(published):
     own = Results("weibo", "RBT3", {("dev", "accuracy"): Score(90.0), ("dev", "f1"): Score(89.0)})
     tasks = describe_tasks(select(published, ["weibo"], None), [own])
-    assert list(tasks) == ["weibo"] and tasks["weibo"].metrics == ("accuracy", "f1")
+    assert tasks == {"weibo": TaskInfo("weibo", "weibo", ("accuracy", "f1"))}
+
+
+def test_tasks_of_the_table_are_called_by_their_titles(published):
+    scores = {("dev", name): Score(80.0) for name in ("accuracy", "recall", "precision", "f1")}
+    tasks = describe_tasks(select(published, ["cluener"], None), [Results("cluener", "A", scores)])
+    metrics = ("precision", "recall", "f1")
+    assert tasks == {"cluener": TaskInfo("CLUENER2020", "CLUENER2020", metrics)}
 
 
 def test_own_results_by_other_metrics_are_told(published):

@@ -99,13 +99,13 @@ def test_labels_lie_within_the_picture_and_apart(figures):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     name = "a_model_with_a_rather_long_name_as_folders_have_them"
-    own = [OWN._replace(model=name, note="Another split."), OWN]
+    own = [OWN._replace(model=name), OWN]
     draw_results(PUBLISHED, own)
     (figure,) = figures
     renderer = FigureCanvasAgg(figure).get_renderer()
     labels = figure.axes[0].get_yticklabels()
     boxes = [label.get_window_extent(renderer) for label in labels]
-    assert labels[-1].get_text() == f"{name} (own) †"
+    assert labels[-1].get_text() == f"{name} (own)"
     assert all(box.x0 >= 0 for box in boxes)
     assert all(box.y0 >= below.y1 for box, below in zip(boxes, boxes[1:]))
     titles = [panel.title.get_window_extent(renderer) for panel in figure.axes]

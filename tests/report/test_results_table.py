@@ -126,16 +126,6 @@ def test_maxima_are_compared_where_no_means_are_published():
     assert "Against the published maxima: dev EM +9.0, F1 +5.5." in table.notes[0]
 
 
-def test_what_cannot_be_compared_is_marked():
-    table, _ = make_tables(PUBLISHED, [_own(note="Our dev set is half as large.")])
-    assert table.rows[1] == ["**bert (own)**", "66.0 (64.0) / 84.5 (84.1) †", "–"]
-    assert (
-        "† Not comparable with the published results: Our dev set is half as large."
-        in (table.notes[0])
-    )
-    assert "Against" not in table.notes[0]
-
-
 def test_several_results_of_a_model_are_called_by_their_folders():
     def labels(*paths):
         own = [_own(path=path) for path in paths]

@@ -160,10 +160,11 @@ def test_answer_span(answer, span, first):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", r":1: broken JSON \(Expecting property name"),
-        ("", r":1: broken JSON \(Expecting value"),
+        ("{", r":1: broken at column 2 \(Expecting property name"),
+        ("", r":1: broken at column 1 \(Expecting value"),
         ("3", r": is 3; expected an object with 'data', or a list"),
         ({}, r": has no 'data'; expected a list of that name"),
+        ('{"data": [], "data": []}', r": an object has 'data' twice; expected each name once"),
         ({"data": {}}, r": data: is \{\}; expected a list"),
         ({"data": []}, r": holds no question; expected at least one"),
         ({"data": [1]}, r": data\[0\]: is 1; expected an object"),

@@ -21,17 +21,29 @@ def collected(labels, *added):
 
 def test_examples_are_as_they_were_added():
     found, notes = collected(Labels(), ("1", "甲", "乙", "x"), ("3", "丙", None, None, "id"))
-    assert found == [Sentence("1", "甲", "乙", "x"), Sentence("id", "丙", None, None)]
+    assert found == [Sentence("1", "甲", "乙", "x"), Sentence("id", "丙", None, None, "3")]
+    assert [example.line for example in found] == ["1", "3"]
     assert notes == ["f.tsv: 1 of 2 examples have no label"]
 
 
-def test_dropped_labels_are_counted():
+def test_examples_without_agreement_stay_without_a_label_and_are_counted():
     labels = Labels(("a", "b"), {"B": "b"}, {"-": "no agreement"})
     found, notes = collected(
         labels, ("1", "甲", None, "-"), ("2", "乙", None, "B"), ("3", "丙", None, "-")
     )
-    assert found == [Sentence("2", "乙", None, "b")]
-    assert notes == ["f.tsv: 2 of 3 examples have the label '-' (no agreement) and are left out"]
+    assert found == [
+        Sentence("1", "甲", undecided=True),
+        Sentence("2", "乙", None, "b"),
+        Sentence("3", "丙", undecided=True),
+    ]
+    assert notes == [
+        "f.tsv: 2 of 3 examples have the label '-' (no agreement), and are neither trained on nor "
+        "scored"
+    ]
+
+
+def test_a_mark_of_disagreement_is_a_label_like_any_other_where_the_task_says_so():
+    assert collected(Labels(), ("1", "甲", None, "-")) == ([Sentence("1", "甲", None, "-")], [])
 
 
 def test_empty_texts_stay_and_are_counted():
@@ -54,8 +66,6 @@ def test_examples_of_one_id_are_named_by_their_lines():
 def test_a_file_of_nothing_is_refused():
     with pytest.raises(DataError, match=r"^f.tsv: holds no example; expected one at least$"):
         collected(Labels())
-    with pytest.raises(DataError, match="holds no example"):
-        collected(Labels(dropped={"-": "no agreement"}), ("1", "甲", None, "-"))
 
 
 def test_an_unknown_label_is_refused():

@@ -19,22 +19,26 @@ def read(task, path, *lines):
 
 
 @pytest.mark.parametrize(
-    ("file", "count", "dropped"), [("dev", 3000, 50), ("train.10k", 10000, 15)]
+    ("file", "count", "undecided"), [("dev", 3000, 50), ("train.10k", 10000, 15)]
 )
-def test_ocnli_is_read_but_for_pairs_without_agreement(test_data, file, count, dropped):
+def test_ocnli_is_read_with_pairs_without_agreement(test_data, file, count, undecided):
     path = test_data / "ocnli" / f"{file}.json"
     found, notes = read("ocnli", path)
-    assert len(found) == count - dropped
-    assert {example.label for example in found} == set(TASKS["ocnli"].labels)
+    assert len(found) == count
+    assert sum(example.undecided for example in found) == undecided
+    assert {example.label for example in found} == {*TASKS["ocnli"].labels, None}
     assert notes == [
-        f"{path}: {dropped} of {count:,} examples have the label '-' (no agreement) and are left "
-        "out"
+        f"{path}: {undecided} of {count:,} examples have the label '-' (no agreement), and are "
+        "neither trained on nor scored"
     ]
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     expected = [
-        Sentence(str(line["id"]), line["sentence1"], line["sentence2"], line["label"])
-        for line in lines
-        if line["label"] != "-"
+        Sentence(str(line["id"]), line["sentence1"], line["sentence2"], None, str(number), True)
+        if line["label"] == "-"
+        else Sentence(
+            str(line["id"]), line["sentence1"], line["sentence2"], line["label"], str(number)
+        )
+        for number, line in enumerate(lines, 1)
     ]
     assert found == expected
 
@@ -63,7 +67,7 @@ def test_pairs_and_numbers_as_labels(tmp_path):
 def test_keywords_are_joined_by_blanks(tmp_path):
     line = {"id": 1, "abst": "摘要。", "keyword": ["水声学", "基阵"], "label": "0"}
     found, _ = read("csl", tmp_path / "train.json", line)
-    assert found == [Sentence("1", "水声学 基阵", "摘要。", "0")]
+    assert found == [Sentence("1", "水声学 基阵", "摘要。", "0", "1")]
 
 
 def test_long_texts_with_line_ends(tmp_path):
@@ -77,7 +81,7 @@ def test_long_texts_with_line_ends(tmp_path):
 def test_tests_have_no_labels(tmp_path):
     lines = [{"id": number, "sentence": "甲"} for number in range(3)]
     found, notes = read("tnews", tmp_path / "test.json", *lines)
-    assert found == [Sentence(str(number), "甲") for number in range(3)]
+    assert found == [Sentence(str(number), "甲", place=str(number + 1)) for number in range(3)]
     assert notes == []
 
 

@@ -71,11 +71,11 @@ def test_xnli_is_read_as_google_does(test_data, tmp_path):
     """XNLI-1.0's dev set of several languages gives what the three columns give."""
     expected, _ = read("xnli", test_data / "xnli" / "dev.tsv")
     lines = ["\t".join(XNLI_HEADER)]
-    for text_a, text_b, label in (example[1:] for example in expected):
+    for text_a, text_b, label in (example[1:4] for example in expected):
         lines.append(xnli_line("bg", "neutral", "Мамо", "Той"))
         lines.append(xnli_line("zh", label, text_a, text_b))
     found, notes = read("xnli", tmp_path / "xnli.dev.tsv", "\n".join(lines) + "\n")
-    assert [example[1:] for example in found] == [example[1:] for example in expected]
+    assert [example[1:4] for example in found] == [example[1:4] for example in expected]
     assert notes == [
         f"{tmp_path}/xnli.dev.tsv: 2,490 examples are in other languages than zh and are left out"
     ]
@@ -100,14 +100,14 @@ def test_translated_training_data_of_xnli(tmp_path):
 @pytest.mark.parametrize("header", ["", "text_a\ttext_b\tlabel\n", "sentence1\tsentence2\tlabel\n"])
 def test_pairs_with_and_without_header(tmp_path, header):
     found, notes = read("bq", tmp_path / "train.tsv", header + "甲\t乙\t1\n丙\t丁\t0\n")
-    assert [example[1:] for example in found] == [("甲", "乙", "1"), ("丙", "丁", "0")]
+    assert [example[1:4] for example in found] == [("甲", "乙", "1"), ("丙", "丁", "0")]
     assert notes == []
 
 
 @pytest.mark.parametrize("header", ["", "text_a\ttext_b\n"])
 def test_pairs_of_a_test_set_have_no_labels(tmp_path, header):
     found, notes = read("lcqmc", tmp_path / "test.tsv", header + "甲\t乙\n丙\t丁\n")
-    assert [example[1:] for example in found] == [("甲", "乙", None), ("丙", "丁", None)]
+    assert [example[1:4] for example in found] == [("甲", "乙", None), ("丙", "丁", None)]
     assert notes == []
 
 
@@ -147,7 +147,7 @@ def test_glue(tmp_path):
 
     text = "gj04\t1\t\tOur friends won't.\ngj04\t0\t*\tThem.\n"
     found, _ = read("cola", tmp_path / "train.tsv", text)
-    assert [example[1:] for example in found] == [
+    assert [example[1:4] for example in found] == [
         ("Our friends won't.", None, "1"),
         ("Them.", None, "0"),
     ]
@@ -158,18 +158,18 @@ def test_glue(tmp_path):
 def test_quotation_marks_are_text(tmp_path):
     text = '"甲\t乙"\t1\n"丙"\t丁\t0\n'
     found, _ = read("lcqmc", tmp_path / "train.tsv", text)
-    assert [example[1:] for example in found] == [('"甲', '乙"', "1"), ('"丙"', "丁", "0")]
+    assert [example[1:4] for example in found] == [('"甲', '乙"', "1"), ('"丙"', "丁", "0")]
 
 
 def test_marks_line_ends_and_compression(tmp_path):
     text = "\ufefflabel\ttext_a\r\n1\t甲\u2028乙\x0b丙\r\n0\t丁\r\n"
     expected = [("甲\u2028乙\x0b丙", None, "1"), ("丁", None, "0")]
     found, _ = read("chnsenticorp", tmp_path / "train.tsv", text)
-    assert [example[1:] for example in found] == expected
+    assert [example[1:4] for example in found] == expected
     packed = tmp_path / "train.tsv.gz"
     packed.write_bytes(gzip.compress(text.encode("utf-8")))
     found, _ = read("chnsenticorp", packed)
-    assert [example[1:] for example in found] == expected
+    assert [example[1:4] for example in found] == expected
 
 
 def test_empty_lines_and_texts_are_told(tmp_path):

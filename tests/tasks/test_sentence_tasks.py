@@ -94,23 +94,23 @@ def test_a_users_task_has_its_labels_from_its_data():
     ],
 )
 def test_labels_of_the_training_data_are_sorted(found, expected):
-    assert labels_of(examples(found)) == expected
-    assert labels_of(examples(found[::-1])) == expected
+    assert labels_of("train.tsv", examples(found)) == expected
+    assert labels_of("train.tsv", examples(found[::-1])) == expected
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (("a", None), "example 1 of the training data has no label; expected one for each"),
+        (("a", None), "train.tsv:1: has no label; expected one for each example"),
         (
             ("a", "a"),
-            "the labels of the training data are 'a'; expected two different ones at least",
+            "train.tsv: its labels are 'a'; expected two different ones at least",
         ),
     ],
 )
 def test_training_data_needs_labels(labels, message):
     with pytest.raises(DataError) as error:
-        labels_of(examples(labels))
+        labels_of("train.tsv", examples(labels))
     assert str(error.value) == message
 
 
@@ -121,3 +121,13 @@ def test_labels_are_checked_against_those_of_the_training():
         check_labels("dev.tsv", examples("ac"), ["a", "b"], required=False)
     with pytest.raises(DataError, match=r"^train.tsv:1: has no label; expected one of a, b$"):
         check_labels("train.tsv", examples(["a", None]), ["a", "b"], required=True)
+
+
+def test_examples_with_ids_of_their_own_are_told_by_their_lines():
+    found = [Sentence("id7", "文", None, "a", "1"), Sentence("id8", "文", None, None, "2")]
+    with pytest.raises(DataError, match=r"^train.json:2: has no label; expected one for each"):
+        labels_of("train.json", found)
+    with pytest.raises(DataError, match=r"^train.json:2: has no label; expected one of a, b$"):
+        check_labels("train.json", found, ["a", "b"], required=True)
+    with pytest.raises(DataError, match=r"^dev.json:1: label 'a'; expected one of b, c$"):
+        check_labels("dev.json", found, ["b", "c"], required=False)

@@ -240,10 +240,10 @@ def test_features_of_other_examples_are_refused(tokenizer):
 
 def test_labels():
     examples = [sentence("中国", ("I-PER", "B-LOC")), sentence("中"), sentence("天", ("O",))]
-    assert labels_of(examples) == ["O", "B-LOC", "I-PER"]
-    assert labels_of([sentence("中国", ("s", "b"))]) == ["b", "s"]
-    with pytest.raises(DataError, match="the training data has no tags; expected one for each"):
-        labels_of([sentence("中国")])
+    assert labels_of("a.txt", examples) == ["O", "B-LOC", "I-PER"]
+    assert labels_of("a.txt", [sentence("中国", ("s", "b"))]) == ["b", "s"]
+    with pytest.raises(DataError, match=r"^a\.txt: has no tags; expected one for each"):
+        labels_of("a.txt", [sentence("中国")])
 
 
 def test_a_sequence_has_room_for_a_piece(tokenizer):
@@ -291,7 +291,7 @@ def test_a_very_long_sentence(tokenizer):
 def test_peoples_daily_with_perfect_predictions(test_data, tmp_path, name, length):
     with zipfile.ZipFile(test_data / "peopledaily_ner" / "peopledaily.zip") as archive:
         examples = read_columns(archive.extract(f"{name}.txt", tmp_path), lambda line: None)
-    labels = labels_of(examples)
+    labels = labels_of("a.txt", examples)
     tokenizer = Tokenizer(Vocabulary.from_file(str(test_data / "vocab.txt")))
     table = TaggingFeaturizer(tokenizer, length, labels)(examples, 0)
     assert (len(table) == len(examples)) == (length == 128)

@@ -1,0 +1,36 @@
+"""Reads JSON files that users hand in."""
+
+import json
+from typing import Any, Dict, List, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+
+
+def read_json(path: str) -> Any:
+    """Reads a whole file of JSON, local or in a bucket; ``.gz`` is fine.
+
+    Raises:
+        DataError: the file is missing, not UTF-8 or no JSON (``path:line``), or an object in it
+            has a name twice, of which ``json`` would keep the last.
+    """
+
+    def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in result if names.count(name) > 1)
+            raise DataError(f"{path}: an object has {twice!r} twice; expected each name once")
+        return result
+
+    text = "\n".join(files.read_lines(path))
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}:{error.lineno}: broken at column {error.colno} ({error.msg}); expected JSON"
+        ) from None
+    except RecursionError:
+        raise DataError(
+            f"{path}: lists or objects too deep to read; expected flatter ones"
+        ) from None
