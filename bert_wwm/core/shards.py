@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from typing import IO, Any, Dict, List, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -115,6 +115,13 @@ class Shards:
         self._done = (sizes, state)
         if time.monotonic() >= self._next_commit:
             self._commit()
+
+    def written(self, number: int, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """Yields what was appended to a shard so far, in chunks."""
+        self._shards[number].flush()
+        with open(self._place(number), "rb") as shard:
+            while chunk := shard.read(chunk_bytes):
+                yield chunk
 
     def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
         """Gives all shards their names, and writes the manifests.

@@ -1,0 +1,167 @@
+"""Text as it is found on the web to text as it was written: without markup and invisible marks.
+
+What goes, and nothing else:
+
+- HTML: comments, document types, scripts and style sheets with their contents, and tags, but only
+  those with names of HTML or MediaWiki and what looks like attributes. ``a<b``, ``<3``,
+  ``vector<int>`` and 《书》 are text. Tags of paragraphs, lists and tables end a line.
+- Entities (``&lt;``, ``&#34;``) become what they mean; ``&nbsp`` also without its semicolon. They
+  come after the tags: who writes ``&lt;b&gt;`` writes about a tag.
+- Invisible characters: control characters, zero-width blanks and joiners, byte order marks, soft
+  hyphens, directional marks, fillers, private use, halves of pairs, and U+FFFC and U+FFFD, which
+  stand for something lost. Variation selectors stay, and zero-width joiners within emoji.
+- All kinds of blanks become one space; line ends of all kinds become ``\\n``.
+- Brackets that a template left empty: （）, and () unless it is a call as in ``f()``; commas and
+  semicolons that it left at the ends of full-width ones: （，拉丁文：…；）; and the marks of links:
+  ``[[甲|乙]]`` becomes 乙.
+
+Full-width letters, digits and punctuation stay as they are: HFL's models have seen them so.
+"""
+
+import html
+import re
+from typing import List, NamedTuple, Tuple
+
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+# By code point rather than by category: these are the same whatever Python's version.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"
+    "\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\uffff"
+    "\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U0010ffff]+"
+)
+_JOINER = "\u200d"
+_EMOJI = "\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_STRAY_JOINER = re.compile(f"(?<![{_EMOJI}\ufe0f]){_JOINER}|{_JOINER}(?![{_EMOJI}])")
+_BLANKS = re.compile("[\t \x1c-\x1f\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]+")
+
+_LINE_TAGS = (
+    "address article aside blockquote body br caption center dd details dialog dir div dl dt "
+    "fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html "
+    "iframe legend li link main menu meta nav noframes noscript ol optgroup option p pre section "
+    "select summary table tbody textarea tfoot thead title tr ul gallery poem references"
+).split()
+_CELL_TAGS = "td th".split()
+_INLINE_TAGS = (
+    "a abbr acronym applet area audio b base basefont bdi bdo big button canvas cite code col "
+    "colgroup data datalist del dfn em embed font i img input ins kbd label mark marquee meter "
+    "object output param picture progress q rb rp rt rtc ruby s samp script slot small source span "
+    "strike strong style sub sup svg path template time track tt u var video wbr "
+    "includeonly math noinclude nobr nowiki onlyinclude ref templatestyles"
+).split()
+# In an attribute without a value any word might stand: <b and c> is none of HTML.
+_BARE_ATTRIBUTES = (
+    "allowfullscreen async autofocus autoplay checked compact controls defer disabled download "
+    "hidden itemscope loop multiple muted noshade nowrap open readonly required reversed selected"
+).split()
+_ATTRIBUTE = (
+    r"""\s+(?:[A-Za-z_:@][-\w:.]*\s*=\s*(?:"[^"<]*"|'[^'<]*'|[^\s"'<>=]+)"""
+    rf"""|(?:{"|".join(_BARE_ATTRIBUTES)})(?![-\w:.=]))"""
+)
+_TAG = re.compile(
+    rf"</?(?=[a-z])({'|'.join([*_LINE_TAGS, *_CELL_TAGS, *_INLINE_TAGS])})"
+    rf"(?:{_ATTRIBUTE})*\s*/?>"
+    r"|<!DOCTYPE\b[^<>]*>|<\?xml\b[^<>]*>|<!\[(?:if|endif)\b[^<>]*>",
+    re.IGNORECASE,
+)
+_REPLACEMENT = {**dict.fromkeys(_LINE_TAGS, "\n"), **dict.fromkeys(_CELL_TAGS, " ")}
+_COMMENT, _COMMENT_END = re.compile("<!--"), re.compile("-->")
+_HIDDEN = re.compile(rf"<(script|style)(?:{_ATTRIBUTE})*\s*>", re.IGNORECASE)
+_HIDDEN_END = re.compile(r"</(?:script|style)\s*>", re.IGNORECASE)
+
+_ENTITY = re.compile(
+    r"&(?:amp;)?nbsp;?|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+)
+_EMPTY_BRACKETS = re.compile(r"（[ ，、；：,;:]*）|(?<![\w\])])\([ ，、；：,;:]*\)", re.ASCII)
+_LEFT_IN_BRACKETS = re.compile(r"(?<=（)[ ，、；]+|(?<![ ，、；])[ ，、；]+(?=）)")
+_LINK = re.compile(r"(?<![\w\])])\[\[(?:[^\[\]|\n]*\|)?([^\[\]|\n]*)\]\]", re.ASCII)
+
+_NO_LETTERS = re.compile(r"[\W\d_]+")
+
+
+class Cleaned(NamedTuple):
+    """What is left of a text.
+
+    Attributes:
+        lines: its lines; none is empty, none has blanks at an end.
+        tags: number of tags, comments, scripts and style sheets that were removed.
+        invisible: number of invisible characters that were removed.
+    """
+
+    lines: List[str]
+    tags: int
+    invisible: int
+
+
+def clean(text: str) -> Cleaned:
+    """Removes markup and invisible characters; in linear time, whatever the text.
+
+    Example:
+        clean("<p>使用&nbsp;语言\\u200b模型（）</p>") -> Cleaned(["使用 语言模型"], 2, 1)
+    """
+    text, invisible = _visible(text)
+    tags = 0
+    if "<" in text:
+        text, hidden = _without_parts(text, _COMMENT, _COMMENT_END)
+        text, scripts = _without_parts(text, _HIDDEN, _HIDDEN_END)
+        text, tags = _TAG.subn(_behind_tag, text)
+        tags += hidden + scripts
+    if "&" in text:
+        text, entities = _ENTITY.subn(_meaning, text)
+        if entities:
+            text, more = _visible(text)
+            invisible += more
+    if "[[" in text:
+        text = _LINK.sub(r"\1", text)
+    if "(" in text or "（" in text:
+        text = _LEFT_IN_BRACKETS.sub("", _EMPTY_BRACKETS.sub("", text))
+    text = _BLANKS.sub(" ", text)
+    lines = [line for line in (line.strip(" ") for line in text.split("\n")) if line]
+    return Cleaned(lines, tags, invisible)
+
+
+def share_of_text(text: str) -> float:
+    """Returns the share of letters of any script, Chinese characters above all, in what is visible.
+
+    Digits and punctuation are none. Of 2,500 documents from the web, of natural text nearly all,
+    half have more than 0.90 and two less than 0.30: a list of numbered asteroids and a review that
+    is mostly tildes.
+    """
+    visible = len(text) - text.count(" ") - text.count("\n")
+    return len(_NO_LETTERS.sub("", text)) / visible if visible else 0.0
+
+
+def _visible(text: str) -> Tuple[str, int]:
+    """Returns a text with line ends of one kind and no invisible characters, and their number."""
+    text = _LINE_END.sub("\n", text)
+    before = len(text)
+    text = _INVISIBLE.sub("", text)
+    if _JOINER in text:
+        text = _STRAY_JOINER.sub("", text)
+    return text, before - len(text)
+
+
+def _without_parts(
+    text: str, opening: "re.Pattern[str]", closing: "re.Pattern[str]"
+) -> Tuple[str, int]:
+    """Removes all from an opening to the next closing mark; one that is never closed is text."""
+    kept = []
+    place = count = 0
+    begin = opening.search(text)
+    while begin:
+        end = closing.search(text, begin.end())
+        if not end:
+            break
+        kept += [text[place : begin.start()], "\n"]
+        place = end.end()
+        count += 1
+        begin = opening.search(text, place)
+    return "".join([*kept, text[place:]]), count
+
+
+def _behind_tag(tag: "re.Match[str]") -> str:
+    return _REPLACEMENT.get(tag[1].lower(), "") if tag[1] else "\n"
+
+
+def _meaning(entity: "re.Match[str]") -> str:
+    return " " if "nbsp" in entity[0] else html.unescape(entity[0])

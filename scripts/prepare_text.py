@@ -1,0 +1,167 @@
+"""Makes a corpus of raw text: cleans it, cuts it into sentences, and leaves duplicates out.
+
+Reads plain text, JSON lines, tables (CSV, or parted by tabs) and what WikiExtractor writes, each
+also compressed by gzip, and writes what create_pretraining_data_wwm.py and segment_corpus.py read:
+one sentence a line, a blank line between documents. What is taken out of a text is listed in
+bert_wwm/text/cleaning.py: HTML, invisible characters, empty brackets. Documents that are no natural
+text, or the same as an earlier one, are left out and counted.
+
+The parent process keeps a hash of eight bytes for each document; all else is streamed. Any number
+of workers writes the same files, and a run that was interrupted goes on with the same command; it
+first reads again what it has written, to know those documents.
+
+Example:
+  python scripts/prepare_text.py --input_file=wiki/*/wiki_*,crawl/*.jsonl.gz \\
+      --output_file=corpus/text --num_output_shards=16
+  python scripts/segment_corpus.py --input_file=corpus/text-* \\
+      --output_file=segmented/text.gz --num_output_shards=16 --segmenter=ltp
+"""
+
+import collections
+import sys
+from typing import List
+
+from absl import flags
+
+from bert_wwm.cli import app, worker_flags
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.progress import Progress
+from bert_wwm.core.shards import Shards
+from bert_wwm.data import preparing
+from bert_wwm.data.counts import Counts
+from bert_wwm.data.local import BlockOutput
+from bert_wwm.data.preparing import PreparedCounts, PrepareWork, RawSource
+from bert_wwm.data.sources import read_all
+from bert_wwm.text.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, RawBlock, find_format
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_list("input_file", None, "Raw text: paths or globs, parted by commas.")
+flags.adopt_module_key_flags(worker_flags)
+flags.DEFINE_enum(
+    "input_format",
+    "auto",
+    ["auto", *FORMATS],
+    "Format of the files; auto looks at each file's name and beginning. WikiExtractor's output may "
+    "be of either kind, with <doc> or with --json.",
+)
+flags.DEFINE_string(
+    "text_field",
+    "text",
+    "JSON lines, tables: the field or column that holds the text; a.b is field b within field a.",
+)
+flags.DEFINE_string(
+    "delimiter",
+    "",
+    "Tables: what parts the cells, one character or 'tab'; by default a comma, and a tab in files "
+    "named *.tsv.",
+)
+flags.DEFINE_enum(
+    "documents",
+    BLANK_LINE,
+    DOCUMENTS,
+    "Plain text: a document ends at a blank line, at the end of each line, or of each file.",
+)
+flags.DEFINE_integer(
+    "min_chars", 1, "Leave documents with fewer characters out; blanks don't count.", lower_bound=1
+)
+flags.DEFINE_float(
+    "min_text_share",
+    0.3,
+    "Leave documents out of whose characters a smaller part are letters, Chinese ones above all; 0 "
+    "keeps all. Of natural text it is about 0.9, of text full of figures 0.5.",
+    lower_bound=0,
+    upper_bound=1,
+)
+flags.mark_flags_as_required(["input_file", "output_file"])
+
+
+def main(_) -> None:
+    inputs = files.find(FLAGS.input_file)
+    outputs = worker_flags.outputs_from_flags(inputs)
+    layout = layout_from_flags(inputs)
+    source = RawSource(layout)
+    work = PrepareWork(layout, FLAGS.min_chars, FLAGS.min_text_share)
+    found = collections.Counter(layout.formats[path] for path in inputs)
+    listed = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
+    print(f"Reads {len(inputs):,} file(s): {listed}", flush=True)
+    if FLAGS.dry_run:
+        worker_flags.estimate(SampleWork(work), source, inputs, len(outputs))
+        return
+    run = {
+        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "input": worker_flags.describe_inputs(inputs),
+        "input format": {files.absolute(path): layout.formats[path] for path in inputs},
+        "blocks": source.blocks(),
+        "prepared text": {"format": preparing.FORMAT},
+    }
+    with Shards(outputs, run, FLAGS.overwrite) as shards:
+        if shards.finished:
+            print(f"{', '.join(outputs)}: finished already")
+            return
+        before = preparing.prepared(shards, len(outputs))
+        if before.blocks:
+            print(f"Going on behind {before.bytes / 1e6:.1f} MB of text", flush=True)
+        with Progress("text", worker_flags.text_size(inputs), done=before.bytes) as progress:
+            after = preparing.write_documents(
+                work, read_all(source, inputs), shards, before, FLAGS.num_workers, progress
+            )
+        if not after.counts.documents_kept:
+            shards.discard()
+            raise DataError(nothing_left(inputs, after.counts))
+        manifest = {
+            "format": preparing.FORMAT,
+            "flags": worker_flags.key_flags(sys.argv[0]),
+            "counts": vars(after.counts),
+        }
+        shards.finish(manifest, [{"sentences": sentences} for sentences in after.sentences])
+    print(f"Wrote {outputs[0] if len(outputs) == 1 else f'{outputs[0]} ... {outputs[-1]}'}")
+    print(after.counts.summary())
+    if after.counts.documents_split:
+        print(
+            f"  {after.counts.documents_split:,} documents go on with one that was too long: is "
+            "there a blank line between documents?"
+        )
+
+
+def layout_from_flags(inputs: List[str]) -> Layout:
+    """Where the documents are in the input.
+
+    Raises:
+        ConfigError: --delimiter is none.
+    """
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(FLAGS.delimiter, FLAGS.delimiter)
+    if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
+        raise ConfigError(f"--delimiter={FLAGS.delimiter}: expected one character, or tab")
+    formats = {
+        path: find_format(path) if FLAGS.input_format == "auto" else FLAGS.input_format
+        for path in inputs
+    }
+    return Layout(formats, FLAGS.text_field, FLAGS.documents, delimiter)
+
+
+def nothing_left(inputs: List[str], counts: PreparedCounts) -> str:
+    return (
+        f"{', '.join(inputs)}: no text is left; of {counts.documents_read:,} documents "
+        f"{counts.documents_empty:,} are empty, {counts.documents_short:,} too short and "
+        f"{counts.documents_unnatural:,} no natural text; expected documents to keep"
+    )
+
+
+class SampleWork:
+    """What becomes of a block, in the form in which a run is estimated; duplicates count."""
+
+    def __init__(self, work: PrepareWork):
+        self._work = work
+
+    def __call__(self, block: RawBlock) -> BlockOutput:
+        documents = self._work(block).documents
+        text = b"".join(document + b"\n\n" for document in documents)
+        sentences = text.count(b"\n") - len(documents)
+        counts = Counts(documents=len(documents), sentences=sentences)
+        return BlockOutput([text], [sentences], counts)
+
+
+if __name__ == "__main__":
+    app.run(main)
