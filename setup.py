@@ -26,6 +26,8 @@ DATAFLOW = [
         "grpcio-status<1.63",
     )
 ]
+# Newer ones need numpy 2 and another protobuf than TensorFlow's.
+ONNX = ["tf2onnx==1.17.0", "onnx==1.17.0", "onnxruntime==1.19.2"]
 DEMO = ["snownlp==0.12.3", "matplotlib>=3.8,<4"]
 
 setup(
@@ -42,6 +44,7 @@ setup(
         "ltp-extension==0.1.13",
         "google-crc32c>=1.5,<2",  # checksums of TFRecords
         "huggingface_hub>=0.23,<1",  # finds LTP's models
+        "safetensors>=0.4.3,<1",  # Hugging Face's format of weights
         "nltk>=3.8,<4",  # CMRC 2018's metric parts English by it
         "setuptools<81",  # TensorBoard 2.15 imports pkg_resources
     ],
@@ -51,12 +54,14 @@ setup(
         "similar-words": SIMILAR_WORDS,
         "beam": BEAM,
         "dataflow": [*BEAM, *DATAFLOW],
+        "onnx": ONNX,
         "demo": DEMO,
         "dev": [
             *LTP_NEURAL,
             *RJIEBA,
             *SIMILAR_WORDS,
             *BEAM,
+            *ONNX,
             *DEMO,
             "hypothesis>=6.100",
             "mypy==1.19.1",

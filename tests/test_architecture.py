@@ -18,7 +18,7 @@ LAYERS = [
     ["data", "tasks"],
     ["compat"],
     ["records", "model"],
-    ["train", "report"],
+    ["train", "report", "convert"],
     ["finetuning"],
     ["cli"],
 ]
@@ -63,7 +63,11 @@ PURE_MODULES = [
     for path in modules()
     if path.relative_to(PACKAGE).parts[0] in PURE and path.stem != "__init__"
 ]
-PROGRAMS = ["create_pretraining_data_wwm", "run_pretraining"]
+PROGRAMS = [
+    "create_pretraining_data_wwm",
+    "run_pretraining",
+    "export_saved_model",
+]
 
 
 @pytest.mark.parametrize(

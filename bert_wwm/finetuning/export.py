@@ -1,0 +1,209 @@
+"""A fine-tuned model as a SavedModel, in the folders that TensorFlow Serving looks into."""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import uuid
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from bert_wwm.compat import tf
+from bert_wwm.core import files
+from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.finetuning.onnx import write_onnx
+from bert_wwm.finetuning.served import Served
+from bert_wwm.finetuning.signature import Signature, build_signature
+from bert_wwm.model.bert import BertConfig
+from bert_wwm.model.checkpoint import plan_restore
+from bert_wwm.train.checkpoints import newest_readable
+
+ONNX = "model.onnx"
+EXTRA = "assets.extra"  # where TensorFlow Serving lets be what isn't its own
+
+_SIGNATURE = "serving_default"
+_PROBE_LENGTHS = (16, 11, 5)  # tokens of the sequences that formats are compared by
+
+Log = Callable[[str], None]
+Shapes = Dict[str, Tuple[str, List[Optional[int]]]]
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        folder: the version's folder.
+        inputs: of each input its type and shape; None where the request says how many.
+        outputs: the same of the outputs.
+    """
+
+    folder: str
+    inputs: Shapes
+    outputs: Shapes
+
+
+def weights_in(folder: str, log: Log) -> str:
+    """Returns the prefix of the best weights of a run, or else of the newest.
+
+    Raises:
+        CheckpointError: the folder has none, or they are broken.
+    """
+    best = os.path.join(folder, "best")
+    for place in (best, folder):
+        prefix = newest_readable(place, log, repair=False)
+        if prefix:
+            return prefix
+    raise CheckpointError(
+        f"{folder}: holds no trained weights; expected the --output_dir of a run with --do_train"
+    )
+
+
+def export(served: Served, checkpoint: str, export_dir: str, with_onnx: bool, log: Log) -> Exported:
+    """Writes the next version of a model: whole, or not at all.
+
+    Args:
+        served: the model.
+        checkpoint: prefix of its weights.
+        export_dir: the folder of its versions 1, 2, ...
+        with_onnx: whether to write ``model.onnx`` too, and to compare it with TensorFlow.
+        log: takes a line about the comparison.
+
+    Raises:
+        ConfigError: the configuration doesn't fit the vocabulary, or the folder isn't local.
+        CheckpointError: the weights don't fit the model, or ONNX computes something else.
+    """
+    config = _config(served)
+    _check_folder(export_dir)
+    with tf.Graph().as_default(), tf.Session() as session:
+        signature = build_signature(config, served)
+        _restore(session, served, checkpoint)
+        with _new_version(export_dir) as (temporary, folder):
+            _write_saved_model(session, signature, temporary)
+            _write_facts(served, checkpoint, temporary)
+            if with_onnx:
+                feed = probe(config)
+                expected = session.run(signature.outputs, _fed(signature, feed))
+                weights = session.run({v.op.name: v for v in tf.trainable_variables()})
+                path = os.path.join(temporary, ONNX)
+                build = functools.partial(build_signature, config, served)
+                log(f"ONNX: {write_onnx(build, weights, feed, expected, path)}")
+        return Exported(folder, _shapes(signature.inputs), _shapes(signature.outputs))
+
+
+def probe(config: BertConfig) -> Dict[str, np.ndarray]:
+    """Returns a small batch of features, with padding: int32 [B, S] by name."""
+    length = min(max(_PROBE_LENGTHS), config.max_position_embeddings)
+    lengths = np.minimum(_PROBE_LENGTHS, length)[:, None]
+    places = np.arange(length)[None]
+    mask = places < lengths
+    ids = np.random.default_rng(0).integers(config.vocab_size, size=mask.shape)
+    segments = mask & (places >= lengths // 3) & (config.type_vocab_size > 1)
+    arrays = {"input_ids": ids * mask, "input_mask": mask, "segment_ids": segments}
+    return {name: values.astype(np.int32) for name, values in arrays.items()}
+
+
+def _config(served: Served) -> BertConfig:
+    path = served.bert_config_file
+    config = BertConfig.from_json_file(path).with_gelu(served.gelu)
+    pieces = len(served.vocabulary)
+    if pieces > config.vocab_size:
+        raise ConfigError(
+            f"{served.vocabulary.path}: {pieces:,} pieces; expected at most the "
+            f"{config.vocab_size:,} of vocab_size in {path}"
+        )
+    if served.max_seq_length > config.max_position_embeddings:
+        raise ConfigError(
+            f"max_seq_length {served.max_seq_length} is more than max_position_embeddings of "
+            f"{path}, {config.max_position_embeddings}"
+        )
+    return config
+
+
+def _check_folder(export_dir: str) -> None:
+    if files.is_remote(export_dir):
+        raise ConfigError(
+            f"--export_dir={export_dir}: expected a local folder; a bucket's folders can't be "
+            "renamed in one step, so copy it there when it is whole"
+        )
+    if os.path.exists(export_dir) and not os.path.isdir(export_dir):
+        raise ConfigError(f"--export_dir={export_dir}: is a file; expected a folder")
+
+
+def _restore(session: tf.Session, served: Served, checkpoint: str) -> None:
+    """Fills all variables of the graph."""
+    variables = tf.trainable_variables()
+    missing = plan_restore(variables, checkpoint, encoder_scope="").initialized
+    heads = [name for name in missing if not name.startswith("bert/")]
+    if heads:
+        raise CheckpointError(
+            f"{checkpoint}: lacks {', '.join(heads)}; expected weights that were fine-tuned for "
+            f"{served.task}, not pretrained ones or another task's"
+        )
+    if missing:
+        raise CheckpointError(
+            f"{checkpoint}: lacks {len(missing)} variables of the encoder that "
+            f"{served.bert_config_file} describes, the first {missing[0]}; expected its own "
+            "configuration"
+        )
+    tf.train.Saver(variables).restore(session, checkpoint)
+
+
+@contextlib.contextmanager
+def _new_version(export_dir: str) -> Iterator[Tuple[str, str]]:
+    """Gives a temporary folder, and the version that it becomes when the block ends well."""
+    is_new = not os.path.exists(export_dir)
+    os.makedirs(export_dir, exist_ok=True)
+    versions = [int(name) for name in os.listdir(export_dir) if name.isdecimal()]
+    folder = os.path.join(export_dir, str(max(versions, default=0) + 1))
+    # TensorFlow Serving passes over what has no number for its name.
+    temporary = os.path.join(export_dir, f".{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary, folder
+        os.rename(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # another process has written into it
+                os.rmdir(export_dir)
+        raise
+
+
+def _write_saved_model(session: tf.Session, signature: Signature, folder: str) -> None:
+    info = tf.saved_model.utils.build_tensor_info
+    definition = tf.saved_model.build_signature_def(
+        {name: info(tensor) for name, tensor in signature.inputs.items()},
+        {name: info(tensor) for name, tensor in signature.outputs.items()},
+        tf.saved_model.signature_constants.PREDICT_METHOD_NAME,
+    )
+    builder = tf.saved_model.Builder(folder)
+    builder.add_meta_graph_and_variables(
+        session,
+        [tf.saved_model.tag_constants.SERVING],
+        signature_def_map={_SIGNATURE: definition},
+        clear_devices=True,
+        strip_default_attrs=True,  # so that other versions of TensorFlow load it
+    )
+    builder.save()
+
+
+def _write_facts(served: Served, checkpoint: str, folder: str) -> None:
+    """Writes what makes features of texts, and answers of outputs."""
+    extra = os.path.join(folder, EXTRA)
+    facts = {**served.facts(), "checkpoint": checkpoint}
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    files.write_text(os.path.join(extra, "serving.json"), text)
+    pieces = "".join(f"{piece}\n" for piece in served.vocabulary.pieces)
+    files.write_text(os.path.join(extra, "vocab.txt"), pieces)
+    if served.labels:
+        labels = "".join(f"{label}\n" for label in served.labels)
+        files.write_text(os.path.join(extra, "labels.txt"), labels)
+
+
+def _fed(signature: Signature, feed: Dict[str, np.ndarray]) -> Dict[Any, np.ndarray]:
+    return {signature.inputs[name]: values for name, values in feed.items()}
+
+
+def _shapes(tensors: Dict[str, tf.Tensor]) -> Shapes:
+    return {name: (tensor.dtype.name, tensor.shape.as_list()) for name, tensor in tensors.items()}

@@ -1,0 +1,197 @@
+"""A fine-tuned model as those must know it who ask it for predictions."""
+
+import dataclasses
+import os
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.finetuning.outcome import Outcome
+from bert_wwm.tasks.examples import ANSWER_TYPES
+from bert_wwm.tasks.table import TASKS
+from bert_wwm.tasks.task import READING, SENTENCE
+from bert_wwm.text.vocabulary import Vocabulary
+
+# The task of a file of the user's own, which the table doesn't have.
+USERS_TASK = "tsv"
+# google-research/bert's, whose programs record nothing.
+_DO_LOWER_CASE, _TOKENIZER, _GELU = True, "google", "tanh"
+_DOC_STRIDE, _MAX_QUERY_LENGTH = 128, 64
+_TSV_LENGTH = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How questions are put, and answers chosen.
+
+    Attributes:
+        doc_stride: by how many pieces a chunk of a long text begins behind the one before.
+        max_query_length: pieces of a question, at most.
+        max_answer_length: pieces of an answer, at most.
+        with_null: whether a question may have no answer.
+        null_score_diff_threshold: by how much no answer has to be likelier than the best.
+        answer_types: the types of answers, by number; empty where all are spans.
+    """
+
+    doc_stride: int
+    max_query_length: int
+    max_answer_length: int
+    with_null: bool
+    null_score_diff_threshold: float
+    answer_types: Tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """A fine-tuned model, but for its weights.
+
+    Attributes:
+        task: the name that it was trained for by.
+        kind: ``sentence``, ``reading`` or ``tagging``.
+        bert_config_file: the encoder's shape.
+        gelu: the form of what that calls ``gelu``.
+        vocabulary: the pieces.
+        do_lower_case: whether text is lower-cased and stripped of accents.
+        tokenizer: ``google`` or ``hfl``.
+        max_seq_length: tokens of a sequence, at most.
+        labels: the classes or tags, by number; empty for reading.
+        reading: None for other kinds.
+    """
+
+    task: str
+    kind: str
+    bert_config_file: str
+    gelu: str
+    vocabulary: Vocabulary
+    do_lower_case: bool
+    tokenizer: str
+    max_seq_length: int
+    labels: Tuple[str, ...]
+    reading: Optional[Reading]
+
+    def facts(self) -> Dict[str, Any]:
+        """Returns what makes features of texts and answers of outputs, as JSON knows it."""
+        facts: Dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("task", "kind", "max_seq_length", "do_lower_case", "tokenizer")
+        }
+        if self.reading:
+            return {**facts, **dataclasses.asdict(self.reading)}
+        return {**facts, "labels": self.labels}
+
+
+def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
+    """Puts together what a run has recorded and what the user says.
+
+    Args:
+        outcome: the run.
+        given: by the name of its flag what the user says: ``task_name``, ``bert_config_file``,
+            ``gelu``, ``vocab_file``, ``do_lower_case``, ``tokenizer``, ``max_seq_length``,
+            ``labels`` and ``max_answer_length``; None where nothing.
+
+    Raises:
+        ConfigError: the two differ, or neither says what is needed.
+        DataError: the vocabulary can't be read.
+    """
+    facts = _Facts(outcome, given)
+    name = facts.known("task_name", "task")
+    task = None if name == USERS_TASK else TASKS[name]
+    kind = outcome.settings.get("kind") or (task.kind if task else SENTENCE)
+    for flag, of_it in (("labels", kind != READING), ("max_answer_length", kind == READING)):
+        if given[flag] is not None and not of_it:
+            raise ConfigError(f"--{flag}: {name} has none; expected no such flag")
+    config = facts.file_of_config()
+    labels = () if kind == READING else facts.known("labels", default=task and task.labels)
+    drop = outcome.settings.get("drop_category_c")
+    recorded = None if drop is None else "hfl" if drop else "google"
+    return Served(
+        task=name,
+        kind=kind,
+        bert_config_file=config,
+        gelu=facts.known("gelu", default=_GELU),
+        vocabulary=facts.vocabulary(config),
+        do_lower_case=facts.known("do_lower_case", default=_DO_LOWER_CASE),
+        tokenizer=facts.agreed("tokenizer", recorded, _TOKENIZER),
+        max_seq_length=facts.known(
+            "max_seq_length", default=task.settings.max_seq_length if task else _TSV_LENGTH
+        ),
+        labels=tuple(labels),
+        reading=_reading(outcome.settings, given, task) if kind == READING else None,
+    )
+
+
+class _Facts:
+    """What is known of a model from its run and from the user."""
+
+    def __init__(self, outcome: Outcome, given: Mapping[str, Any]):
+        self._folder, self._settings = outcome
+        self._given = given
+
+    def known(self, flag: str, name: Optional[str] = None, default: Any = None) -> Any:
+        """Returns what the run has recorded by a name, by default that of the flag."""
+        return self.agreed(flag, self._settings.get(name or flag), default)
+
+    def agreed(self, flag: str, recorded: Any, default: Any = None) -> Any:
+        """Returns what is recorded, or else the flag's value, or else the default."""
+        given = self._given[flag]
+        if recorded is None:
+            value = default if given is None else given
+            if value is None:
+                raise ConfigError(
+                    f"{self._folder}: doesn't say what --{flag} is; expected that flag, or the "
+                    "folder of a run with its run.json"
+                )
+            return value
+        if given is not None and given != recorded:
+            raise ConfigError(
+                f"--{flag}={_shown(given)}: {self._folder} was trained with {_shown(recorded)}; "
+                "expected the same, or no such flag"
+            )
+        return recorded
+
+    def file_of_config(self) -> str:
+        given = self._given["bert_config_file"]
+        path = given or self._settings.get("bert_config_file")
+        if not path:
+            raise ConfigError(f"{self._folder}: of which shape? expected --bert_config_file")
+        if not given and not files.exists(path):
+            raise ConfigError(
+                f"{path}: no such file, with which {self._folder} was trained; expected "
+                "--bert_config_file"
+            )
+        return path
+
+    def vocabulary(self, config: str) -> Vocabulary:
+        """Reads the vocabulary, by default the one beside the configuration."""
+        path = self._given["vocab_file"] or os.path.join(os.path.dirname(config), "vocab.txt")
+        if not self._given["vocab_file"] and not files.exists(path):
+            raise ConfigError(f"{path}: no such file; expected --vocab_file")
+        vocabulary = Vocabulary.from_file(path)
+        recorded = self._settings.get("vocabulary", self._settings.get("vocabulary_sha256"))
+        if recorded and vocabulary.sha256() != recorded:
+            raise ConfigError(
+                f"{path}: other pieces than those that {self._folder} was trained with; expected "
+                "the same --vocab_file"
+            )
+        return vocabulary
+
+
+def _reading(settings: Mapping[str, Any], given: Mapping[str, Any], task: Any) -> Reading:
+    decoding = settings.get("decoding", {})
+    return Reading(
+        doc_stride=settings.get("doc_stride", _DOC_STRIDE),
+        max_query_length=settings.get("max_query_length", _MAX_QUERY_LENGTH),
+        # Nothing is trained by it, so that it may be another one now.
+        max_answer_length=(
+            given["max_answer_length"]
+            or decoding.get("max_answer_length")
+            or task.max_answer_length
+        ),
+        with_null=task.with_null,
+        null_score_diff_threshold=decoding.get("null_score_diff_threshold", 0.0),
+        answer_types=ANSWER_TYPES if task.answer_types else (),
+    )
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
