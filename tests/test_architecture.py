@@ -66,7 +66,9 @@ PURE_MODULES = [
 PROGRAMS = [
     "create_pretraining_data_wwm",
     "run_pretraining",
+    "convert_checkpoint",
     "export_saved_model",
+    "extract_features",
 ]
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from typing import Callable, List
+from typing import Callable, List, Sequence
 
 from absl import app
 from absl import logging as absl_logging
@@ -12,8 +12,10 @@ from absl import logging as absl_logging
 from bert_wwm.core.errors import ToolkitError
 
 
-def run(main: Callable[[List[str]], None]) -> None:
+def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None:
     """Parses the flags and runs ``main``.
+
+    Where there are ``commands``, the first argument is one of them: ``main`` finds it in ``argv``.
 
     A ToolkitError, and what the operating system refuses (a full disk, a file that may not be
     written), end the program with one sentence on standard error and status 1, an interrupt
@@ -21,8 +23,10 @@ def run(main: Callable[[List[str]], None]) -> None:
     """
 
     def guarded(argv: List[str]) -> None:
-        if len(argv) > 1:
-            raise app.UsageError(f"unexpected argument {argv[1]!r}; flags start with --")
+        if commands and argv[1:2] not in ([command] for command in commands):
+            raise app.UsageError(f"expected one of {', '.join(commands)} as the first argument")
+        if len(argv) > (2 if commands else 1):
+            raise app.UsageError(f"unexpected argument {argv[-1]!r}; flags start with --")
         absl_logging.set_verbosity(absl_logging.WARNING)
         # TensorFlow warns of deprecations within itself, which a user can do nothing about.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)

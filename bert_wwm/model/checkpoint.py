@@ -3,7 +3,9 @@
 import re
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
@@ -92,7 +94,7 @@ def plan_restore(
             checkpoint lacks a variable of the encoder, ``layers`` are not as many as the model's or
             not in the checkpoint, or an entry of ``allow_random`` allows nothing.
     """
-    prefix = _resolve(init_checkpoint)
+    prefix = resolve(init_checkpoint)
     reader = _open(prefix)
     stored = _kinds(reader)
     wanted = OrderedDict(
@@ -142,6 +144,29 @@ def check_readable(prefix: str) -> None:
     _read_all(reader, prefix, reader.get_variable_to_shape_map())
 
 
+def read_variables(init_checkpoint: str) -> Dict[str, np.ndarray]:
+    """Reads all variables of a checkpoint, the optimizer's too, by which its sums are checked.
+
+    Args:
+        init_checkpoint: prefix of a checkpoint's files, or a folder with a ``checkpoint`` file.
+
+    Returns:
+        Values by name, in natural order (layer 2 before layer 10).
+
+    Raises:
+        CheckpointError: the checkpoint is missing or broken.
+    """
+    prefix = resolve(init_checkpoint)
+    reader = _open(prefix)
+    stored = sorted(reader.get_variable_to_shape_map(), key=_natural)
+    return dict(zip(stored, _tensors(reader, prefix, stored)))
+
+
+def is_optimizer_state(name: str) -> bool:
+    """True for variables of the training that wrote a checkpoint, which no model takes over."""
+    return bool(_OPTIMIZER_STATE.search(name))
+
+
 def get_assignment_map_from_checkpoint(
     tvars: Iterable[tf.Variable], init_checkpoint: str
 ) -> Tuple[Dict[str, str], Dict[str, int]]:
@@ -160,7 +185,7 @@ def get_assignment_map_from_checkpoint(
     Raises:
         CheckpointError: the checkpoint is missing or broken.
     """
-    stored = _open(_resolve(init_checkpoint)).get_variable_to_shape_map()
+    stored = _open(resolve(init_checkpoint)).get_variable_to_shape_map()
     wanted = {_name(variable) for variable in tvars}
     assignment_map = OrderedDict((name, name) for name in sorted(stored) if name in wanted)
     initialized_variable_names = {}
@@ -174,8 +199,12 @@ def _name(variable: tf.Variable) -> str:
     return re.sub(r":\d+$", "", variable.name)
 
 
-def _resolve(init_checkpoint: str) -> str:
-    """Returns the prefix of a checkpoint given by its prefix or its folder."""
+def resolve(init_checkpoint: str) -> str:
+    """Returns the prefix of a checkpoint given by its prefix or its folder.
+
+    Raises:
+        CheckpointError: the folder holds none, or it is one of the checkpoint's files.
+    """
     if _FILE_OF_CHECKPOINT.search(init_checkpoint):
         raise CheckpointError(
             f"{init_checkpoint}: one of the files of a checkpoint; expected what their names have "
@@ -203,9 +232,16 @@ def _open(prefix: str) -> tf.train.NewCheckpointReader:
 
 def _read_all(reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]) -> None:
     """Reads variables to check their sums now: a session would fail long after the start."""
+    for _ in _tensors(reader, prefix, names):
+        pass
+
+
+def _tensors(
+    reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]
+) -> Iterator[np.ndarray]:
     for name in names:
         try:
-            reader.get_tensor(name)
+            yield reader.get_tensor(name)
         except _READ_ERRORS as error:
             raise CheckpointError(
                 f"{prefix}: broken checkpoint: {name} cannot be read: {_reason(error)}"
@@ -307,8 +343,8 @@ def _left(
     """Returns what a checkpoint holds beside the sources: the model's, and the optimizer's."""
     left = sorted(set(stored) - set(sources.values()), key=_natural)
     return (
-        tuple(name for name in left if not _OPTIMIZER_STATE.search(name)),
-        tuple(name for name in left if _OPTIMIZER_STATE.search(name)),
+        tuple(name for name in left if not is_optimizer_state(name)),
+        tuple(name for name in left if is_optimizer_state(name)),
     )
 
 

@@ -1,0 +1,1 @@
+"""Models in and out: Google's checkpoints, Hugging Face folders, release archives."""

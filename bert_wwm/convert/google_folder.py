@@ -1,0 +1,129 @@
+"""Models as google-research/bert has them: a checkpoint, bert_config.json and vocab.txt."""
+
+import json
+import os
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+
+from bert_wwm.convert import model_config, names, tf_checkpoint
+from bert_wwm.convert.architectures import (
+    SENTENCE,
+    TAGGING,
+    architecture_of,
+    kind_of,
+)
+from bert_wwm.convert.pretrained import Pretrained, as_float32, check
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
+from bert_wwm.text.vocabulary import Vocabulary
+
+CHECKPOINT, CONFIG, VOCABULARY = "bert_model.ckpt", "bert_config.json", "vocab.txt"
+LABELS = "labels.json"  # the classes of a classifier
+# Said in the configuration of a cased model; google-research/bert passes over what it doesn't know.
+_LOWER_CASE = "do_lower_case"
+_RUN = "run.json"  # what a fine-tuning leaves beside its weights
+_BEST = "best"  # the folder of its best ones
+
+
+def read(
+    prefix: str, config_file: str, vocab_file: str, do_lower_case: Optional[bool] = None
+) -> Pretrained:
+    """Reads a model.
+
+    What a fine-tuned classifier judges, and its classes, come from ``run.json`` and
+    ``labels.json`` beside the checkpoint, or from the configuration.
+
+    Args:
+        prefix: of the checkpoint's files.
+        config_file: its ``bert_config.json``.
+        vocab_file: its vocabulary.
+        do_lower_case: whether it wants its text lower-cased; by default what the configuration
+            says, or else yes.
+
+    Raises:
+        DataError: the vocabulary is missing or broken.
+        ConfigError: the configuration is.
+        CheckpointError: the checkpoint is, or the three don't fit each other.
+    """
+    config = model_config.read_google(config_file)
+    vocabulary = Vocabulary.from_file(vocab_file)
+    architecture = model_config.architecture_in(config, config_file)
+    config.pop(model_config.ARCHITECTURES_KEY, None)
+    lower_case = config.pop(_LOWER_CASE, True) if do_lower_case is None else do_lower_case
+    tensors, state = tf_checkpoint.read(prefix)
+    model = Pretrained(tensors, config, vocabulary.pieces, bool(lower_case), optimizer_state=state)
+    for name in [name for name, tensor in tensors.items() if tensor.dtype.kind not in "biufV"]:
+        del tensors[name]
+        model.skipped[name] = "no numbers"
+    if model.num_classes:
+        model.kind = _recorded_kind(prefix) or kind_of(architecture)
+        model.labels = _labels(prefix)
+        if not model.kind:
+            model.notes.append(
+                "nothing says what the classifier judges; it is taken for one of whole texts"
+            )
+    as_float32(model, prefix)
+    check(model, prefix)
+    return model
+
+
+def write_folder(folder: str, model: Pretrained) -> List[str]:
+    """Writes bert_model.ckpt.*, bert_config.json, vocab.txt, and the labels of a classifier.
+
+    Args:
+        folder: where to; it is made if need be.
+        model: what it has of the optimizer's state goes along.
+
+    Returns:
+        The names of the files; of the checkpoint their prefix.
+
+    Raises:
+        CheckpointError: the checkpoint can't be written.
+    """
+    files.make_folder(folder)
+    tensors: Dict[str, np.ndarray] = {**model.tensors, **model.optimizer_state}
+    tf_checkpoint.write(os.path.join(folder, CHECKPOINT), tensors)
+    values = dict(model.config)
+    values.pop(_LOWER_CASE, None)
+    if not model.do_lower_case:
+        values[_LOWER_CASE] = False
+    contents = {VOCABULARY: "".join(f"{piece}\n" for piece in model.vocabulary)}
+    if model.num_classes:
+        values[model_config.ARCHITECTURES_KEY] = [
+            architecture_of(names.parts_of(tensors), model.kind)
+        ]
+    if model.labels:
+        contents[LABELS] = json.dumps(model.labels, ensure_ascii=False) + "\n"
+    contents[CONFIG] = model_config.to_text(values)
+    for name, text in contents.items():
+        files.write_text(os.path.join(folder, name), text)
+    return [CHECKPOINT, *sorted(contents)]
+
+
+def _beside(prefix: str, name: str) -> Optional[Any]:
+    """Returns what a file of JSON beside a checkpoint, or above its ``best``, holds."""
+    folder = os.path.dirname(prefix)
+    above = [os.path.dirname(folder)] if os.path.basename(folder) == _BEST else []
+    for place in (folder, *above):
+        path = os.path.join(place, name)
+        if files.exists(path):
+            try:
+                return json.loads(files.read_bytes(path))
+            except ValueError:
+                raise DataError(f"{path}: is broken; expected JSON") from None
+    return None
+
+
+def _recorded_kind(prefix: str) -> str:
+    record = _beside(prefix, _RUN)
+    try:
+        kind = record["settings"]["kind"]  # type: ignore[index]
+    except (KeyError, TypeError):
+        return ""
+    return kind if kind in (SENTENCE, TAGGING) else ""
+
+
+def _labels(prefix: str) -> List[str]:
+    labels = _beside(prefix, LABELS)
+    return [str(label) for label in labels] if isinstance(labels, list) else []

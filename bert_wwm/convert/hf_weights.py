@@ -1,0 +1,237 @@
+"""Weights as Hugging Face's libraries have written them over the years, as PyTorch names them."""
+
+import json
+import os
+import pickle
+import re
+import struct
+import warnings
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple
+
+import numpy as np
+
+from bert_wwm.convert import safetensors_file
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+
+# What Hugging Face's classes have no place for, by Google's names: heads of LERT and PERT.
+SIDE_FILE = "tf_heads.safetensors"
+INDEX = ".index.json"
+_ZIP_MAGIC = b"PK\x03\x04"
+# What Keras puts before the names: the layer of the file, and the model.
+_KERAS_MODEL = re.compile(r"^(.*/)?tf_bert[^/]*/")
+_KERAS_ENDS = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
+# What PyTorch raises for bytes that are none of a whole pickle.
+_PICKLE_ERRORS = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    ArithmeticError,
+    struct.error,
+)
+_BASE = ("embeddings.", "encoder.", "pooler.")
+
+
+class Weights(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        tensors: by PyTorch's names and in its layout; some may be read from the disk later.
+        origins: the name of each as it is in the files.
+        notes: what one should know of the files, in sentences.
+    """
+
+    tensors: Dict[str, np.ndarray]
+    origins: Dict[str, str]
+    notes: List[str]
+
+
+def choose(names: List[str]) -> List[str]:
+    """Returns, of the names of a folder's files, the weights to read: one form of them.
+
+    Of several files there it is the index, to which ``model-*`` and the like belong.
+    """
+    for name in READERS:
+        for candidate in (name, name + INDEX):
+            if candidate in names:
+                return [candidate]
+    return []
+
+
+def read(folder: str) -> Weights:
+    """Reads the weights in a folder: safetensors rather than pickles, these rather than Keras's.
+
+    Raises:
+        DataError: there are none, or they are broken, incomplete or no weights.
+        ConfigError: they are a pickle, and PyTorch is not installed.
+    """
+    found = choose(os.listdir(folder))
+    if not found:
+        raise DataError(f"{folder}: holds no weights; expected {', '.join(READERS)}")
+    path = os.path.join(folder, found[0])
+    reader = READERS[found[0].replace(INDEX, "")]
+    notes: List[str] = []
+    stored: Dict[str, np.ndarray] = {}
+    for part in _shards(path) if path.endswith(INDEX) else [path]:
+        for name, tensor in _read(reader, part, notes).items():
+            if name in stored and not identical(stored[name], tensor):
+                raise DataError(f"{part}: {name} is in another shard too, with other values")
+            stored[name] = tensor
+    return _as_pytorch(stored, path, notes)
+
+
+def identical(one: np.ndarray, other: np.ndarray) -> bool:
+    """True where two tensors are the same, bit for bit."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return np.array_equal(
+        np.ascontiguousarray(one).view(np.uint8), np.ascontiguousarray(other).view(np.uint8)
+    )
+
+
+def _shards(path: str) -> List[str]:
+    """Returns the paths of the files that an index names."""
+    try:
+        index = json.loads(files.read_bytes(path))["weight_map"]
+        shards = sorted(set(index.values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        shards = []
+    if not shards or not all(isinstance(shard, str) for shard in shards):
+        raise DataError(f"{path}: is broken; expected an index of weights in JSON")
+    folder = os.path.dirname(path)
+    for shard in shards:
+        if shard != os.path.basename(shard) or shard in ("", ".", "..") or "\\" in shard:
+            raise DataError(f"{path}: names {shard!r}; expected files of the same folder")
+    missing = [s for s in shards if not os.path.isfile(os.path.join(folder, s))]
+    if missing:
+        raise DataError(
+            f"{folder}: lacks {', '.join(missing)}, of {len(shards)} parts that "
+            f"{os.path.basename(path)} names"
+        )
+    return [os.path.join(folder, shard) for shard in shards]
+
+
+def _read(
+    reader: Callable[[str, List[str]], Dict[str, np.ndarray]], path: str, notes: List[str]
+) -> Dict[str, np.ndarray]:
+    if not os.path.getsize(path):
+        raise DataError(f"{path}: is empty; expected weights")
+    return reader(path, notes)
+
+
+def _read_safetensors(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
+    contents = safetensors_file.read(path)
+    if contents.bfloat16:
+        notes.append(_widened(contents.bfloat16, path))
+    return contents.tensors
+
+
+def _read_pickle(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
+    """Reads a ``pytorch_model.bin``; of what pickles can hold, PyTorch lets pass tensors alone."""
+    try:
+        import torch
+    except ImportError:
+        raise ConfigError(
+            f"{path}: only PyTorch reads this format, and it is not installed; expected "
+            "model.safetensors, or `pip install torch`"
+        ) from None
+    with open(path, "rb") as stream:
+        is_zip = stream.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old formats
+            stored = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError:
+        raise DataError(
+            f"{path}: is broken, or holds more than tensors, which could run programs; it is not "
+            "read"
+        ) from None
+    except _PICKLE_ERRORS:
+        raise DataError(f"{path}: is broken; expected the weights of a model") from None
+    if not isinstance(stored, Mapping):
+        raise DataError(f"{path}: holds a {type(stored).__name__}; expected tensors by name")
+    tensors, count = {}, 0
+    for name, tensor in stored.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise DataError(
+                f"{path}: {name} is a {type(tensor).__name__}; expected tensors by name, as of "
+                "model.state_dict()"
+            )
+        if tensor.dtype == torch.bfloat16:
+            tensor, count = tensor.float(), count + 1
+        tensors[str(name)] = tensor.detach().numpy()
+    if count:
+        notes.append(_widened(count, path))
+    return tensors
+
+
+def _read_hdf5(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
+    """Reads what TFBertModel and its like save."""
+    import h5py
+
+    tensors: Dict[str, np.ndarray] = {}
+
+    def collect(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            tensors[name] = item[()]
+
+    try:
+        with h5py.File(path, "r") as stream:
+            stream.visititems(collect)
+    except (OSError, RuntimeError, KeyError, ValueError):
+        raise DataError(f"{path}: is broken; expected weights in HDF5") from None
+    return tensors
+
+
+# The forms of weights, in order of preference, by the name that a file has which holds all.
+READERS: Mapping[str, Callable[[str, List[str]], Dict[str, np.ndarray]]] = {
+    "model.safetensors": _read_safetensors,
+    "pytorch_model.bin": _read_pickle,
+    "tf_model.h5": _read_hdf5,
+}
+
+
+def _widened(count: int, path: str) -> str:
+    return f"{count} tensors of type bfloat16 in {path} became float32"
+
+
+def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: List[str]) -> Weights:
+    """Gives tensors the names and layout of today's PyTorch classes.
+
+    Keras's classes have kernels [in, out], other names, and in HDF5 shared tensors several times;
+    old PyTorch ones say gamma and beta; a BertModel's names lack the prefix.
+    """
+    tensors: Dict[str, np.ndarray] = {}
+    origins: Dict[str, str] = {}
+    for origin, tensor in stored.items():
+        name = origin
+        if name.endswith(":0"):
+            name, tensor = _from_keras(name, tensor)
+        name = re.sub(r"\.LayerNorm\.gamma$", ".LayerNorm.weight", name)
+        name = re.sub(r"\.LayerNorm\.beta$", ".LayerNorm.bias", name)
+        if name.startswith(_BASE):
+            name = f"bert.{name}"
+        if name in tensors and not identical(tensors[name], tensor):
+            raise DataError(f"{path}: holds {origins[name]} and {origin}, which differ")
+        tensors.setdefault(name, tensor)
+        origins.setdefault(name, origin)
+    return Weights(tensors, origins, notes)
+
+
+def _from_keras(name: str, tensor: np.ndarray) -> Any:
+    """Returns PyTorch's name and layout of a tensor of a Keras model.
+
+    Example:
+        "bert/encoder/layer_._0/output/dense/kernel:0" [in, out]
+        -> "bert.encoder.layer.0.output.dense.weight" [out, in]
+    """
+    scopes = _KERAS_MODEL.sub("", name[: -len(":0")]).replace("layer_._", "layer/").split("/")
+    scopes[0] = scopes[0].rpartition("___")[2]
+    if scopes[-1] == "kernel":
+        tensor = tensor.T
+    return ".".join([*scopes[:-1], _KERAS_ENDS.get(scopes[-1], scopes[-1])]), tensor

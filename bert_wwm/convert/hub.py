@@ -1,0 +1,61 @@
+"""Models by their names on the Hugging Face hub."""
+
+import os
+import re
+from typing import List
+
+from bert_wwm.convert import hf_weights, tokenizer_files
+from bert_wwm.core.errors import DataError
+
+_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_NEEDED = (
+    "config.json",
+    hf_weights.SIDE_FILE,
+    tokenizer_files.ADDED_TOKENS,
+    *tokenizer_files.NAMES,
+)
+
+
+def folder_of(path_or_id: str) -> str:
+    """Returns the folder of a model; one that isn't there is looked for on the hub.
+
+    Of the hub's files it downloads what a conversion reads, of the weights one form. Without a
+    network, what was downloaded before does.
+
+    Raises:
+        DataError: it is neither a folder nor a model that can be had.
+    """
+    if os.path.isdir(path_or_id):
+        return path_or_id
+    if os.path.exists(path_or_id) or not _ID.fullmatch(path_or_id):
+        raise DataError(f"{path_or_id}: no such folder; expected one, or a model of the hub")
+    import huggingface_hub
+    from huggingface_hub import utils
+
+    try:
+        patterns = _patterns(huggingface_hub.list_repo_files(path_or_id))
+        return huggingface_hub.snapshot_download(path_or_id, allow_patterns=patterns)
+    except (utils.HfHubHTTPError, utils.HFValidationError) as error:
+        raise _unreachable(path_or_id, "the Hugging Face hub has no such model", error) from None
+    except OSError as error:  # no network: the library's other errors are requests' or Python's
+        try:
+            return huggingface_hub.snapshot_download(path_or_id, local_files_only=True)
+        except utils.LocalEntryNotFoundError:
+            what = "the Hugging Face hub can't be reached"
+            raise _unreachable(path_or_id, what, error) from None
+
+
+def _patterns(names: List[str]) -> List[str]:
+    """Returns which of the hub's files to download."""
+    patterns = list(_NEEDED)
+    for name in hf_weights.choose(names):
+        stem, extension = os.path.splitext(name.replace(hf_weights.INDEX, ""))
+        patterns += [name, f"{stem}-*{extension}"] if name.endswith(hf_weights.INDEX) else [name]
+    return patterns
+
+
+def _unreachable(path_or_id: str, what: str, error: Exception) -> DataError:
+    return DataError(
+        f"{path_or_id}: no such folder, and {what} ({type(error).__name__}); expected a folder, or "
+        "the name of a model there, such as hfl/chinese-roberta-wwm-ext"
+    )

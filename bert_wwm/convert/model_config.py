@@ -1,0 +1,236 @@
+"""``bert_config.json`` and Hugging Face's ``config.json``: two ways to say what a BERT is like."""
+
+import json
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
+
+from bert_wwm.convert.architectures import ARCHITECTURES, kind_of
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+
+ARCHITECTURES_KEY = "architectures"
+_LAYER_NORM_EPSILON = 1e-12
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+_PROPORTIONS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
+# What a value is where a file doesn't say it; google-research/bert has another number of segments.
+_DEFAULTS: Mapping[str, Any] = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "initializer_range": 0.02,
+}
+_GOOGLES_SEGMENTS = 16
+# Of no effect on BERT; Google's Chinese model and what follows from it have them in either file.
+_CARRIED = (
+    "directionality",
+    "pooler_fc_size",
+    "pooler_num_attention_heads",
+    "pooler_num_fc_layers",
+    "pooler_size_per_head",
+    "pooler_type",
+)
+# What Hugging Face's configuration may not say: here everything else has one value.
+_FIXED: Mapping[str, Any] = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "layer_norm_eps": _LAYER_NORM_EPSILON,
+    "pruned_heads": {},
+}
+_TO_HUGGING_FACE = {
+    "gelu": "gelu",
+    "gelu_erf": "gelu",
+    "gelu_tanh": "gelu_new",
+    "relu": "relu",
+    "tanh": "tanh",
+    "linear": "linear",
+    "": "linear",
+}
+# Each with its form of GELU in the name, so that no program has to be told which is meant.
+_FROM_HUGGING_FACE = {
+    "gelu": "gelu_erf",
+    "gelu_python": "gelu_erf",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "tanh": "tanh",
+    "linear": "linear",
+}
+
+
+class HuggingFaceConfig(NamedTuple):
+    """What a ``config.json`` says.
+
+    Attributes:
+        values: those of ``bert_config.json``.
+        architecture: the class that the weights are of, or "" where it isn't said.
+        labels: the classes of its classifier, where they have names.
+    """
+
+    values: Dict[str, Any]
+    architecture: str
+    labels: List[str]
+
+    @property
+    def kind(self) -> str:
+        """What the classifier judges: see ``Pretrained``."""
+        return kind_of(self.architecture)
+
+
+def read_google(path: str) -> Dict[str, Any]:
+    """Returns the values of a ``bert_config.json``, defaults for those it doesn't say.
+
+    Raises:
+        ConfigError: the file is missing, broken, or says what no BERT is like.
+    """
+    values = _read_object(path)
+    values = {**_DEFAULTS, "type_vocab_size": _GOOGLES_SEGMENTS, **values}
+    _check(values, path, _TO_HUGGING_FACE)
+    return values
+
+
+def read_hugging_face(path: str) -> HuggingFaceConfig:
+    """Reads a ``config.json``.
+
+    Raises:
+        ConfigError: the file is missing, broken, or of a model that isn't BERT as we know it.
+    """
+    values = _read_object(path)
+    kind = values.get("model_type", "bert")
+    if kind != "bert":
+        raise ConfigError(f"{path}: a model of type {kind}; expected bert")
+    architecture = architecture_in(values, path)
+    if architecture not in ("", *ARCHITECTURES):
+        raise ConfigError(
+            f"{path}: a model of class {architecture}; expected {', '.join(ARCHITECTURES)}"
+        )
+    for name, value in _FIXED.items():
+        if values.get(name) not in (None, value):
+            raise ConfigError(
+                f"{path}: {name} is {values[name]!r}; expected {value!r}, as in every BERT of "
+                "google-research/bert"
+            )
+    known = {name: values.get(name, default) for name, default in _DEFAULTS.items()}
+    carried = {name: values[name] for name in _CARRIED if name in values}
+    google = {**known, "vocab_size": values.get("vocab_size"), **carried}
+    _check(google, path, _FROM_HUGGING_FACE)
+    google["hidden_act"] = _FROM_HUGGING_FACE[google["hidden_act"]]
+    return HuggingFaceConfig(google, architecture, _labels(values, path))
+
+
+def architecture_in(values: Mapping[str, Any], path: str) -> str:
+    """Returns the class that a configuration names first, or "".
+
+    Raises:
+        ConfigError: it names it in another form.
+    """
+    named = values.get(ARCHITECTURES_KEY) or [""]
+    if not isinstance(named, list) or not isinstance(named[0], str):
+        raise ConfigError(f"{path}: architectures is {named!r}; expected a list of names")
+    return named[0]
+
+
+def to_hugging_face(
+    values: Mapping[str, Any],
+    architecture: str,
+    pad_token_id: int,
+    labels: Sequence[str] = (),
+) -> Dict[str, Any]:
+    """Returns what ``config.json`` says of a model.
+
+    Args:
+        values: those of ``bert_config.json``; ``gelu`` without a form stays ``gelu``, which is the
+            exact one there, as by default in this toolkit's programs.
+        architecture: the class that loads it.
+        pad_token_id: the id of ``[PAD]``.
+        labels: the classes of its classifier, if it has one.
+    """
+    there: Dict[str, Any] = {
+        ARCHITECTURES_KEY: [architecture],
+        "classifier_dropout": None,
+        "layer_norm_eps": _LAYER_NORM_EPSILON,
+        "model_type": "bert",
+        "pad_token_id": pad_token_id,
+        "position_embedding_type": "absolute",
+        "use_cache": True,
+    }
+    there.update((name, values[name]) for name in ("vocab_size", *_DEFAULTS))
+    there.update((name, values[name]) for name in _CARRIED if name in values)
+    there["hidden_act"] = _TO_HUGGING_FACE[str(values["hidden_act"]).lower()]
+    if labels:
+        there["id2label"] = {str(index): label for index, label in enumerate(labels)}
+        there["label2id"] = {label: index for index, label in enumerate(labels)}
+    return there
+
+
+def with_gelu(values: Mapping[str, Any], form: str) -> Dict[str, Any]:
+    """Returns a configuration in which ``gelu`` names its form, ``tanh`` or ``erf``."""
+    is_gelu = str(values["hidden_act"]).lower() == "gelu"
+    return {**values, "hidden_act": f"gelu_{form}"} if is_gelu else dict(values)
+
+
+def to_text(values: Mapping[str, Any]) -> str:
+    """Returns the text of a configuration file."""
+    return json.dumps(dict(sorted(values.items())), indent=2, ensure_ascii=False) + "\n"
+
+
+def _read_object(path: str) -> Dict[str, Any]:
+    try:
+        values = json.loads(files.read_bytes(path))
+    except DataError as error:
+        raise ConfigError(f"{error}; expected the configuration of a BERT") from None
+    except ValueError as error:  # broken JSON, or bytes that are no Unicode
+        raise ConfigError(f"{path}: not a BERT configuration in JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: a JSON {type(values).__name__}; expected the object of a BERT configuration"
+        )
+    return values
+
+
+def _check(values: Mapping[str, Any], path: str, activations: Mapping[str, str]) -> None:
+    """Raises ConfigError for values that no model can be built with."""
+    for name in _SIZES:
+        size = values.get(name)
+        if type(size) is not int or size < 1:
+            raise ConfigError(f"{path}: {name} is {size!r}; expected a positive integer")
+    for name in _PROPORTIONS:
+        if type(values[name]) not in (int, float) or not 0 <= values[name] < 1:
+            raise ConfigError(f"{path}: {name} is {values[name]!r}; expected a fraction of 1")
+    if values["hidden_size"] % values["num_attention_heads"]:
+        raise ConfigError(
+            f"{path}: hidden_size {values['hidden_size']} is not a multiple of "
+            f"num_attention_heads {values['num_attention_heads']}"
+        )
+    if str(values["hidden_act"]).lower() not in activations:
+        raise ConfigError(
+            f"{path}: hidden_act is {values['hidden_act']!r}; expected one of "
+            f"{', '.join(filter(None, activations))}"
+        )
+
+
+def _labels(values: Mapping[str, Any], path: str) -> List[str]:
+    """Returns the names of the classes by id; nothing where they are just numbered."""
+    named = values.get("id2label") or {}
+    try:
+        by_id = {int(index): str(label) for index, label in named.items()}
+    except (AttributeError, ValueError):
+        by_id = {-1: ""}
+    if sorted(by_id) != list(range(len(by_id))):
+        raise ConfigError(f"{path}: id2label is {named!r}; expected names by id, from 0 on")
+    labels = [by_id[index] for index in range(len(by_id))]
+    return [] if labels == [f"LABEL_{index}" for index in range(len(labels))] else labels

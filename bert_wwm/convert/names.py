@@ -1,0 +1,172 @@
+"""What a BERT consists of: one table of its tensors, in Google's names and Hugging Face's.
+
+V vocabulary, H hidden, I intermediate, P positions, T segments, C classes: the sizes of shapes.
+"""
+
+import re
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+# The parts that a model may have, one by one.
+ENCODER = "encoder"
+POOLER = "pooler"
+MASKED_LM = "masked language model"
+PAIR = "pair of segments"
+CLASSIFIER = "classifier"
+SPAN = "span of the answer"
+
+# What a module's tensors are called there and here, and whether the matrix is transposed.
+_KINDS: Mapping[str, Sequence[Tuple[str, str, bool]]] = {
+    "embedding": [("", ".weight", False)],
+    "dense": [("/kernel", ".weight", True), ("/bias", ".bias", False)],
+    "norm": [("/gamma", ".weight", False), ("/beta", ".bias", False)],
+    "linear": [("output_weights", ".weight", False), ("output_bias", ".bias", False)],
+    "bias": [("output_bias", ".bias", False)],
+}
+
+# Part, kind, Google's name, Hugging Face's, and the matrix's shape in Google's layout: kernels are
+# [in, out], `output_weights` [out, in]. The last size is a bias's, but of `linear` the first.
+_MODULES = [
+    (ENCODER, "embedding", "bert/embeddings/word_embeddings", "", "VH"),
+    (ENCODER, "embedding", "bert/embeddings/token_type_embeddings", "", "TH"),
+    (ENCODER, "embedding", "bert/embeddings/position_embeddings", "", "PH"),
+    (ENCODER, "norm", "bert/embeddings/LayerNorm", "", "H"),
+    (ENCODER, "dense", "bert/encoder/layer_{n}/attention/self/query", "", "HH"),
+    (ENCODER, "dense", "bert/encoder/layer_{n}/attention/self/key", "", "HH"),
+    (ENCODER, "dense", "bert/encoder/layer_{n}/attention/self/value", "", "HH"),
+    (ENCODER, "dense", "bert/encoder/layer_{n}/attention/output/dense", "", "HH"),
+    (ENCODER, "norm", "bert/encoder/layer_{n}/attention/output/LayerNorm", "", "H"),
+    (ENCODER, "dense", "bert/encoder/layer_{n}/intermediate/dense", "", "HI"),
+    (ENCODER, "dense", "bert/encoder/layer_{n}/output/dense", "", "IH"),
+    (ENCODER, "norm", "bert/encoder/layer_{n}/output/LayerNorm", "", "H"),
+    (POOLER, "dense", "bert/pooler/dense", "", "HH"),
+    (MASKED_LM, "dense", "cls/predictions/transform/dense", "", "HH"),
+    (MASKED_LM, "norm", "cls/predictions/transform/LayerNorm", "", "H"),
+    (MASKED_LM, "bias", "cls/predictions/", "", "V"),
+    (PAIR, "linear", "cls/seq_relationship/", "", "2H"),
+    (CLASSIFIER, "linear", "", "classifier", "CH"),
+    (SPAN, "linear", "cls/squad/", "qa_outputs", "2H"),
+]
+
+# The masked LM's output layer of Hugging Face, which is the word embeddings and the bias again.
+TIED = {
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
+
+_GOOGLE_LAYER = re.compile(r"(?<=^bert/encoder/layer_)(0|[1-9]\d*)(?=/)")
+_HUGGING_FACE_LAYER = re.compile(r"(?<=^bert\.encoder\.layer\.)(0|[1-9]\d*)(?=\.)")
+
+
+class Row(NamedTuple):
+    """A tensor of every BERT; ``{n}`` stands for the number of the layer.
+
+    Attributes:
+        part: what it belongs to.
+        google: its name in google-research/bert's checkpoints.
+        hugging_face: its name in PyTorch's.
+        transposed: whether the matrix is stored [out, in] there.
+        shape: its sizes in Google's layout, as letters.
+    """
+
+    part: str
+    google: str
+    hugging_face: str
+    transposed: bool
+    shape: str
+
+
+def _rows() -> List[Row]:
+    rows = []
+    for part, kind, google, hugging_face, shape in _MODULES:
+        there = hugging_face or google.rstrip("/").replace("layer_{n}", "layer/{n}")
+        for google_end, hugging_face_end, transposed in _KINDS[kind]:
+            is_bias = google_end in ("/bias", "output_bias")
+            bias_shape = shape[0] if kind == "linear" else shape[-1]
+            rows.append(
+                Row(
+                    part,
+                    google + google_end,
+                    there.replace("/", ".") + hugging_face_end,
+                    transposed,
+                    bias_shape if is_bias else shape,
+                )
+            )
+    return rows
+
+
+ROWS: Sequence[Row] = _rows()
+_BY_GOOGLE = {row.google: row for row in ROWS}
+_BY_HUGGING_FACE = {row.hugging_face: row for row in ROWS}
+
+
+def row_of(google: str) -> Optional[Row]:
+    """Returns the row of a tensor by Google's name, or None where BERT has no such tensor."""
+    return _find(_BY_GOOGLE, _GOOGLE_LAYER, google)[0]
+
+
+def to_hugging_face(google: str) -> Optional[str]:
+    """Returns Hugging Face's name of a tensor, or None where BERT has no such tensor.
+
+    Example:
+        to_hugging_face("bert/encoder/layer_3/output/dense/kernel")
+        -> "bert.encoder.layer.3.output.dense.weight"
+    """
+    row, number = _find(_BY_GOOGLE, _GOOGLE_LAYER, google)
+    return row and row.hugging_face.replace("{n}", number)
+
+
+def to_google(hugging_face: str) -> Optional[str]:
+    """Returns Google's name of a tensor; the inverse of ``to_hugging_face``."""
+    row, number = _find(_BY_HUGGING_FACE, _HUGGING_FACE_LAYER, hugging_face)
+    return row and row.google.replace("{n}", number)
+
+
+def _find(
+    rows: Mapping[str, Row], layer: "re.Pattern[str]", name: str
+) -> Tuple[Optional[Row], str]:
+    """Returns the row of a name, and the number of its layer or ""."""
+    if "{n}" in name:
+        return None, ""
+    number = layer.search(name)
+    return rows.get(layer.sub("{n}", name)), number[0] if number else ""
+
+
+def parts_of(google_names: Iterable[str]) -> List[str]:
+    """Returns the parts that some tensors belong to, whole or not, in the order of the table."""
+    found = {row.part for row in map(row_of, google_names) if row}
+    return [part for part in dict.fromkeys(row.part for row in ROWS) if part in found]
+
+
+def variables(
+    config: Mapping[str, Any], parts: Iterable[str], num_classes: int = 2
+) -> Dict[str, List[int]]:
+    """Returns what a model consists of.
+
+    Args:
+        config: the values of ``bert_config.json``.
+        parts: those that it has.
+        num_classes: C, outputs of the classifier.
+
+    Returns:
+        Google's names and shapes, in the order of the table, layer by layer.
+    """
+    sizes = {
+        "V": config["vocab_size"],
+        "H": config["hidden_size"],
+        "I": config["intermediate_size"],
+        "P": config["max_position_embeddings"],
+        "T": config["type_vocab_size"],
+        "C": num_classes,
+        "2": 2,
+    }
+    wanted = set(parts)
+    rows = [(row.google, [sizes[size] for size in row.shape]) for row in ROWS if row.part in wanted]
+    layers = [(name, shape) for name, shape in rows if "{n}" in name]
+    found: Dict[str, List[int]] = {}
+    for name, shape in rows:
+        if "{n}" not in name:
+            found[name] = shape
+        elif name == layers[0][0]:
+            for number in range(config["num_hidden_layers"]):
+                found.update((each.replace("{n}", str(number)), size) for each, size in layers)
+    return found

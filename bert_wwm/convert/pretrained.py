@@ -1,0 +1,188 @@
+"""A model in memory: its weights, its configuration and its vocabulary."""
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List
+
+import numpy as np
+
+from bert_wwm.convert import names
+from bert_wwm.core.errors import CheckpointError
+
+# Why the optimizer's variables are skipped.
+OPTIMIZERS = "the optimizer's, no weights"
+# How many tensors an error names.
+_NAMED = 3
+_VECTORS_OF_ONES = "/gamma"
+_MATRICES = re.compile(r"(^|/)(kernel|output_weights|\w+_embeddings)$")
+
+
+@dataclass
+class Pretrained:
+    """A model in one form, whatever it was read from.
+
+    Attributes:
+        tensors: weights by google-research/bert's names, kernels of shape [in, out]; the
+            optimizer's slots and ``global_step`` are not among them.
+        config: the values of ``bert_config.json``.
+        vocabulary: the tokens, in the order of their ids.
+        do_lower_case: whether text is lower-cased and stripped of accents before it is cut up.
+        optimizer_state: the optimizer's slots and ``global_step`` by name, where they were read.
+        labels: the classes of a fine-tuned head, in the order of its outputs.
+        kind: what a fine-tuned classifier judges: ``sentence``, ``tagging`` (each token) or ``""``.
+        origins: the source's name of each tensor that has another one there.
+        skipped: why what else the source holds is not among the tensors, by its names there.
+        made_up: tensors that the source lacks.
+        notes: what else one should know of the source, in sentences.
+    """
+
+    tensors: Dict[str, np.ndarray]
+    config: Dict[str, Any]
+    vocabulary: List[str]
+    do_lower_case: bool = True
+    optimizer_state: Dict[str, np.ndarray] = field(default_factory=dict)
+    labels: List[str] = field(default_factory=list)
+    kind: str = ""
+    origins: Dict[str, str] = field(default_factory=dict)
+    skipped: Dict[str, str] = field(default_factory=dict)
+    made_up: List[str] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of the fine-tuned classifier; 0 where there is none."""
+        bias = self.tensors.get("output_bias")
+        return 0 if bias is None else bias.size
+
+    def drop_optimizer_state(self) -> None:
+        """Leaves the optimizer's slots and ``global_step`` behind."""
+        self.skipped.update((name, OPTIMIZERS) for name in self.optimizer_state)
+        self.optimizer_state.clear()
+
+    def variables(self, parts: Iterable[str]) -> Dict[str, List[int]]:
+        """Returns what parts of a model of this configuration consist of: names and shapes."""
+        return names.variables(self.config, parts, self.num_classes)
+
+
+def check(model: Pretrained, source: str) -> None:
+    """Compares weights, configuration and vocabulary with each other.
+
+    Args:
+        model: what was read.
+        source: where, for error messages.
+
+    Raises:
+        CheckpointError: a tensor has another shape than the configuration says, there are more
+            layers, the encoder lacks one, classes are not as many as their names, or the
+            vocabulary is larger than the matrix.
+    """
+    expected = model.variables(names.parts_of(model.tensors))
+    differing = [
+        f"{name} has shape {list(model.tensors[name].shape)}, not {shape}"
+        for name, shape in expected.items()
+        if name in model.tensors and list(model.tensors[name].shape) != shape
+    ]
+    differing += [
+        f"{name} is of no layer that the configuration has"
+        for name in model.tensors
+        if names.row_of(name) and name not in expected
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{source}: the weights don't fit the configuration: {_some(differing, '; ')}; "
+            "expected those of one model"
+        )
+    lacking = [name for name in model.variables([names.ENCODER]) if name not in model.tensors]
+    if lacking:
+        raise CheckpointError(
+            f"{source}: lacks {len(lacking)} tensors of the encoder: {_some(lacking)}; expected "
+            "the weights of a BERT of this configuration"
+        )
+    pieces, rows = len(model.vocabulary), model.config["vocab_size"]
+    if pieces > rows:
+        raise CheckpointError(
+            f"{source}: the vocabulary has {pieces:,} pieces, but the word embeddings have "
+            f"{rows:,} rows; expected a row for each"
+        )
+    if pieces < rows:
+        model.notes.append(f"{rows - pieces:,} rows of the word embeddings are of no piece")
+    if model.labels and model.num_classes not in (0, len(model.labels)):
+        raise CheckpointError(
+            f"{source}: {len(model.labels)} labels for {model.num_classes} classes; expected one "
+            "of each"
+        )
+
+
+def as_float32(model: Pretrained, source: str) -> None:
+    """Widens weights of 16 bits, which loses nothing, and tells what is no finite number.
+
+    Raises:
+        CheckpointError: a tensor of BERT is of a type that float32 doesn't hold.
+    """
+    widened = []
+    for name, tensor in model.tensors.items():
+        kind = tensor.dtype.name
+        if kind in ("float16", "bfloat16"):
+            model.tensors[name] = tensor.astype(np.float32)
+            widened.append(kind)
+        elif kind != "float32" and names.row_of(name):
+            raise CheckpointError(
+                f"{source}: {name} is {kind}; expected float32, float16 or bfloat16"
+            )
+    if widened:
+        model.notes.append(
+            f"{len(widened)} tensors of type {', '.join(sorted(set(widened)))} became float32"
+        )
+    for name, tensor in model.tensors.items():
+        if tensor.dtype == np.float32:
+            count = int(tensor.size - np.count_nonzero(np.isfinite(tensor)))
+            if count:
+                model.notes.append(
+                    f"{name}: {count:,} of {tensor.size:,} values are no finite numbers; they "
+                    "stay as they are"
+                )
+
+
+def complete(model: Pretrained, parts: Iterable[str], strict: bool, source: str) -> None:
+    """Makes up what the model lacks of some parts, from a seed that depends on the name alone.
+
+    Matrices come from the truncated normal that training starts from, biases are 0, and factors
+    of layer norms 1.
+
+    Args:
+        model: gets the tensors, and their names as ``made_up``.
+        parts: what the output needs.
+        strict: refuse instead.
+        source: where the model was read, for error messages.
+
+    Raises:
+        CheckpointError: a tensor is lacking, and ``strict``.
+    """
+    expected = model.variables(parts)
+    lacking = [name for name in expected if name not in model.tensors]
+    if lacking and strict:
+        raise CheckpointError(
+            f"{source}: lacks {_some(lacking)}, which would have to be made up; --nostrict would "
+            "allow it"
+        )
+    for name in lacking:
+        model.tensors[name] = _made_up(name, expected[name], model.config["initializer_range"])
+        model.made_up.append(name)
+
+
+def _made_up(name: str, shape: List[int], initializer_range: float) -> np.ndarray:
+    if name.endswith(_VECTORS_OF_ONES):
+        return np.ones(shape, np.float32)
+    if not _MATRICES.search(name):
+        return np.zeros(shape, np.float32)
+    rng = np.random.default_rng(zlib.crc32(name.encode("ascii")))
+    values = rng.standard_normal(shape)
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = rng.standard_normal(np.count_nonzero(outside))
+    return (initializer_range * values).astype(np.float32)
+
+
+def _some(items: List[str], separator: str = ", ") -> str:
+    more = len(items) - _NAMED
+    return separator.join(items[:_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

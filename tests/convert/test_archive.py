@@ -1,0 +1,305 @@
+"""Archives that are safe to unpack, and bytes that don't change."""
+
+import os
+import random
+import stat
+import struct
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from bert_wwm.convert import archive
+from bert_wwm.core.errors import DataError
+
+FILES = {
+    "bert_model.ckpt.index": b"index",
+    "bert_model.ckpt.data-00000-of-00001": bytes(range(256)) * 40,
+    "bert_config.json": b"{}",
+    "vocab.txt": "[PAD]\n的\n".encode(),
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A folder with the files of a model."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture
+def zip_file(tmp_path, source):
+    path = tmp_path / "model.zip"
+    archive.write(str(path), {name: str(source / name) for name in FILES})
+    return path
+
+
+def _zip(path, members):
+    """Writes an archive of (name or ZipInfo, data) as they are, warnings off."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stream:
+        for name, data in members:
+            stream.writestr(name, data)
+    return str(path)
+
+
+def _special(name, mode):
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3
+    info.external_attr = mode << 16
+    return info
+
+
+def _left(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_written_is_unpacked(tmp_path, zip_file):
+    archive.extract(str(zip_file), str(tmp_path / "out"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == FILES
+
+
+def test_an_empty_folder_is_filled_and_keeps_its_permissions(tmp_path, zip_file):
+    (tmp_path / "out").mkdir(mode=0o700)
+    archive.extract(str(zip_file), str(tmp_path / "out"))
+    assert _left(tmp_path / "out") == sorted(FILES)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_holds_files_is_refused(tmp_path, zip_file, source):
+    with pytest.raises(DataError, match="holds files"):
+        archive.extract(str(zip_file), str(source))
+    assert _left(source) == sorted(FILES)
+
+
+def test_folders_within(tmp_path):
+    path = _zip(tmp_path / "a.zip", [("publish/", b""), ("publish/vocab.txt", b"x")])
+    archive.extract(path, str(tmp_path / "out"))
+    assert (tmp_path / "out" / "publish" / "vocab.txt").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../vocab.txt", "leads out"),
+        ("a/../../vocab.txt", "leads out"),
+        ("a\\..\\vocab.txt", "leads out"),
+        ("/etc/passwd", "absolute"),
+        ("\\\\server\\share", "absolute"),
+        ("C:\\vocab.txt", "absolute"),
+        ("c:vocab.txt", "absolute"),
+        ("a\\vocab.txt", "no proper path"),
+        ("a//vocab.txt", "no proper path"),
+        ("./vocab.txt", "no proper path"),
+    ],
+)
+def test_paths_that_are_no_plain_names_are_refused(tmp_path, name, reason):
+    path = _zip(tmp_path / "a.zip", [("good.txt", b"x"), (name, b"x")])
+    with pytest.raises(DataError, match=reason):
+        archive.extract(path, str(tmp_path / "out"))
+    assert _left(tmp_path) == ["a.zip"]
+
+
+def test_a_name_with_a_null_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    _zip(path, [("vocab.txt_x", b"x")])
+    path.write_bytes(path.read_bytes().replace(b"vocab.txt_x", b"vocab.txt\0x"))
+    with pytest.raises(DataError):
+        archive.extract(str(path), str(tmp_path / "out"))
+    assert _left(tmp_path) == ["a.zip"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        (stat.S_IFLNK | 0o777, "is a link"),
+        (stat.S_IFIFO | 0o644, "is no file"),
+        (stat.S_IFCHR | 0o644, "is no file"),
+    ],
+)
+def test_what_is_no_file_is_refused(tmp_path, mode, reason):
+    path = _zip(tmp_path / "a.zip", [(_special("vocab.txt", mode), b"/etc/passwd")])
+    with pytest.raises(DataError, match=reason):
+        archive.extract(path, str(tmp_path / "out"))
+    assert _left(tmp_path) == ["a.zip"]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("again", ["vocab.txt", "vocab.txt/"])
+def test_a_name_that_stands_there_twice_is_refused(tmp_path, again):
+    path = _zip(tmp_path / "a.zip", [("vocab.txt", b"x"), (again, b"")])
+    with pytest.raises(DataError, match="twice"):
+        archive.extract(path, str(tmp_path / "out"))
+
+
+def test_a_file_in_a_file_is_refused(tmp_path):
+    path = _zip(tmp_path / "a.zip", [("a", b"x"), ("a/b", b"x")])
+    with pytest.raises(DataError, match="'a/b' lies in a file"):
+        archive.extract(path, str(tmp_path / "out"))
+    assert _left(tmp_path) == ["a.zip"]
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = _zip(tmp_path / "a.zip", [(f"{i}", bytes(1 << 24)) for i in range(5)])
+    with pytest.raises(DataError, match=r"would unpack from .* to 83,886,080 bytes"):
+        archive.extract(path, str(tmp_path / "out"))
+    assert _left(tmp_path) == ["a.zip"]
+
+
+def test_more_bytes_than_the_header_tells_are_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    _zip(path, [("vocab.txt", bytes(50_000))])
+    data = path.read_bytes()
+    path.write_bytes(data.replace(struct.pack("<I", 50_000), struct.pack("<I", 10)))
+    with pytest.raises(DataError):
+        archive.extract(str(path), str(tmp_path / "out"))
+    assert _left(tmp_path) == ["a.zip"]
+
+
+def test_an_encrypted_archive_is_refused(tmp_path, zip_file):
+    data = bytearray(zip_file.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    zip_file.write_bytes(data)
+    with pytest.raises(DataError, match="is encrypted"):
+        archive.extract(str(zip_file), str(tmp_path / "out"))
+
+
+def test_an_unknown_method_is_refused(tmp_path, zip_file):
+    data = bytearray(zip_file.read_bytes())
+    start = data.index(b"PK\x01\x02") + 10
+    data[start : start + 2] = struct.pack("<H", 9)  # Deflate64, of large files on Windows
+    zip_file.write_bytes(data)
+    with pytest.raises(DataError, match="method 9"):
+        archive.extract(str(zip_file), str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04" + bytes(100)])
+def test_what_is_no_archive_is_refused(tmp_path, data):
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.zip: broken archive"):
+        archive.extract(str(tmp_path / "a.zip"), str(tmp_path / "out"))
+    assert _left(tmp_path) == ["a.zip"]
+
+
+def test_a_missing_archive_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        archive.extract(str(tmp_path / "a.zip"), str(tmp_path / "out"))
+    assert _left(tmp_path) == []
+
+
+def test_broken_bytes_are_refused_and_leave_nothing(tmp_path, zip_file):
+    whole = zip_file.read_bytes()
+    rng = random.Random(1)
+    refused = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        if rng.random() < 0.3:
+            data = data[: rng.randrange(len(data))]
+        for _ in range(rng.randrange(1, 4)):
+            data[rng.randrange(max(len(data), 1)) % max(len(data), 1)] ^= 1 << rng.randrange(8)
+        zip_file.write_bytes(data)
+        out = tmp_path / "out"
+        try:
+            archive.extract(str(zip_file), str(out))
+        except DataError:
+            refused += 1
+            assert not out.exists()
+        else:  # names and times are under no sum
+            contents = sorted(path.read_bytes() for path in out.rglob("*") if path.is_file())
+            assert set(contents) <= set(FILES.values())
+            os.rename(out, tmp_path / f"unpacked{rng.random()}")
+    assert refused > 200
+    assert not [name for name in _left(tmp_path) if name.startswith(".")]
+
+
+def test_the_same_bytes_from_other_folders_times_and_processes(tmp_path, zip_file, source):
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in reversed(list(FILES)):
+        (other / name).write_bytes(FILES[name])
+        os.chmod(other / name, 0o600)
+        os.utime(other / name, (1, 1))
+    code = (
+        "import sys; from bert_wwm.convert import archive; "
+        "archive.write(sys.argv[1], dict(a.split('=') for a in sys.argv[2:]))"
+    )
+    path = tmp_path / "elsewhere" / "other.zip"
+    pairs = [f"{name}={other / name}" for name in reversed(list(FILES))]
+    subprocess.run([sys.executable, "-c", code, str(path), *pairs], check=True)
+    assert path.read_bytes() == zip_file.read_bytes()
+
+
+def test_members_are_in_order_of_1980_and_for_all_to_read(zip_file):
+    with zipfile.ZipFile(zip_file) as stream:
+        members = stream.infolist()
+        assert stream.testzip() is None
+    assert [member.filename for member in members] == sorted(FILES)
+    assert {member.date_time for member in members} == {(1980, 1, 1, 0, 0, 0)}
+    assert {member.external_attr >> 16 for member in members} == {0o100644}
+    assert {member.compress_type for member in members} == {zipfile.ZIP_DEFLATED}
+
+
+def test_a_large_member_is_written_as_zip64(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    (tmp_path / "data").write_bytes(os.urandom(5000))
+    archive.write(str(tmp_path / "a.zip"), {"data": str(tmp_path / "data")})
+    with zipfile.ZipFile(tmp_path / "a.zip") as stream:
+        assert stream.getinfo("data").extract_version == zipfile.ZIP64_VERSION
+        assert stream.read("data") == (tmp_path / "data").read_bytes()
+
+
+def test_a_missing_file_leaves_no_archive(tmp_path, source):
+    with pytest.raises(DataError, match="no such file"):
+        archive.write(
+            str(tmp_path / "a.zip"), {"a": str(source / "vocab.txt"), "b": str(tmp_path / "none")}
+        )
+    assert _left(tmp_path) == ["source"]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "config", "place"),
+    [
+        ("bert_model.ckpt", "bert_config.json", "."),
+        ("bert_model.ckpt", "bert_config.json", "publish"),
+        ("bert_model.ckpt", "bert_config_rbt3.json", "chinese_rbt3_L-3_H-768_A-12"),
+        ("lert_model.ckpt", "lert_config.json", "."),
+        ("chinese_macbert_base.ckpt", "macbert_base_config.json", "chinese_macbert_base"),
+        ("model.ckpt-1000000", "bert_config.json", "."),
+    ],
+)
+def test_released_models_are_found(tmp_path, checkpoint, config, place):
+    folder = tmp_path / place
+    folder.mkdir(exist_ok=True)
+    for name in (f"{checkpoint}.index", f"{checkpoint}.meta", config, "vocab.txt"):
+        (folder / name).touch()
+    (folder / "._bert_model.ckpt.index").touch()
+    (tmp_path / "__MACOSX" / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "__MACOSX" / place / "vocab.txt").touch()
+    found = archive.find_model(str(tmp_path))
+    expected = (checkpoint, config, "vocab.txt")
+    assert [os.path.realpath(path) for path in found] == [
+        os.path.realpath(folder / name) for name in expected
+    ]
+
+
+@pytest.mark.parametrize("missing", ["bert_model.ckpt.index", "bert_config.json", "vocab.txt"])
+def test_a_model_without_one_of_its_files_is_refused(source, missing):
+    (source / missing).unlink()
+    with pytest.raises(DataError, match=r"no (checkpoint|configuration|vocabulary); expected one"):
+        archive.find_model(str(source))
+
+
+def test_several_checkpoints_are_refused(source):
+    (source / "model.ckpt-1.index").touch()
+    with pytest.raises(DataError, match=r"several .*bert_model.ckpt.index, model.ckpt-1.index"):
+        archive.find_model(str(source))
+
+
+def test_members_that_are_stored_are_read_too(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_STORED) as stream:
+        stream.writestr("vocab.txt", b"x")
+    archive.extract(str(tmp_path / "a.zip"), str(tmp_path / "out"))
+    assert (tmp_path / "out" / "vocab.txt").read_bytes() == b"x"

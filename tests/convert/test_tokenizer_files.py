@@ -1,0 +1,141 @@
+"""Hugging Face's tokenizers cut text up from our files as this toolkit's does."""
+
+import json
+
+import pytest
+
+from bert_wwm.convert import tokenizer_files
+from bert_wwm.core.errors import DataError
+from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.text.vocabulary import Vocabulary
+
+PIECES = [*"[PAD] [UNK] [CLS] [SEP] [MASK]".split(), *"中 国 人 a b ##a Über uber".split()]
+MIXED = (
+    "Übermäßig gut! café naïve 2019年１２月 ＡＢＣ ﬁne",
+    "使用BERT预测\u3000Probability——“引号”…\t\u200b零宽\ufeff",
+    "한국어 ひらがな ไทย עברית مرحبا 😀🇨🇳 x\u0301y",
+    "[MASK]中国[SEP]a[UNK] ##b [CLS",
+    "\u2028\u2029 \x00\x01\x7f a\u00adb",
+    "x" * 99 + " " + "长" * 50,
+)
+
+
+@pytest.fixture(scope="module")
+def texts(test_data):
+    path = test_data / "corpus" / "clue_small_sample.txt"
+    with open(path, encoding="utf-8") as stream:
+        return [line for _, line in zip(range(700), map(str.strip, stream)) if line]
+
+
+@pytest.fixture(scope="module")
+def vocabulary(test_data):
+    return Vocabulary.from_file(str(test_data / "vocab.txt"))
+
+
+@pytest.mark.parametrize("do_lower_case", [True, False])
+def test_all_tokenizers_give_the_same_ids(tmp_path, texts, vocabulary, do_lower_case):
+    transformers = pytest.importorskip("transformers")
+    tokenizer_files.write(str(tmp_path), vocabulary.pieces, do_lower_case, 512)
+    slow = transformers.BertTokenizer.from_pretrained(tmp_path)
+    fast = transformers.BertTokenizerFast.from_pretrained(tmp_path)
+    auto = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert type(auto).__name__ == "BertTokenizerFast"
+    assert slow.do_lower_case == fast.do_lower_case == do_lower_case
+    assert slow.model_max_length == fast.model_max_length == 512
+    ours = Tokenizer(vocabulary, do_lower_case)
+    ends = vocabulary.ids["[CLS]"], vocabulary.ids["[SEP]"]
+    assert len(texts) > 400
+    for text in [*texts, *MIXED[:2]]:
+        found = slow(text)["input_ids"]
+        assert fast(text)["input_ids"] == auto(text)["input_ids"] == found
+        assert found == [ends[0], *(piece.id for piece in ours.tokenize(text)), ends[1]]
+    for text in MIXED:
+        assert fast(text)["input_ids"] == slow(text)["input_ids"]
+    pair = fast("中国", "人")
+    assert dict(pair) == dict(slow("中国", "人"))
+    assert pair["token_type_ids"] == [0, 0, 0, 0, 1, 1]
+
+
+def test_files_are_what_transformers_writes(tmp_path, vocabulary):
+    """``tokenizer.json`` to the byte, but for blanks."""
+    transformers = pytest.importorskip("transformers")
+    tokenizer_files.write(str(tmp_path), vocabulary.pieces, True, 512)
+    fast = transformers.BertTokenizerFast(str(tmp_path / "vocab.txt"))
+    fast.save_pretrained(tmp_path / "theirs")
+    for name in ("tokenizer.json", "special_tokens_map.json"):
+        ours, theirs = (json.loads((f / name).read_text()) for f in (tmp_path, tmp_path / "theirs"))
+        assert ours == theirs
+    text = (tmp_path / "vocab.txt").read_text(encoding="utf-8")
+    assert text == "".join(f"{piece}\n" for piece in vocabulary.pieces)
+
+
+@pytest.mark.parametrize("do_lower_case", [True, False])
+def test_there_and_back(tmp_path, do_lower_case):
+    tokenizer_files.write(str(tmp_path), PIECES, do_lower_case, 16)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(tokenizer_files.NAMES)
+    assert tokenizer_files.read(str(tmp_path)) == (PIECES, do_lower_case, [])
+    (tmp_path / "vocab.txt").unlink()
+    assert tokenizer_files.read(str(tmp_path)) == (PIECES, do_lower_case, [])
+
+
+def test_added_tokens(tmp_path):
+    tokenizer_files.write(str(tmp_path), PIECES, True, 16)
+    count = len(PIECES)
+    added = {"新词": count + 1, "词": count, "[MASK]": 4}
+    (tmp_path / "added_tokens.json").write_text(json.dumps(added))
+    found = tokenizer_files.read(str(tmp_path))
+    assert found.vocabulary == [*PIECES, "词", "新词"]
+    assert found.notes == ["2 tokens of added_tokens.json are the last of the vocabulary"]
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"词": count + 5}))
+    with pytest.raises(DataError, match=rf"has ids \[{count + 5}\]; expected {count} and"):
+        tokenizer_files.read(str(tmp_path))
+
+
+def test_other_ways_to_cut_text_are_told(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(PIECES), encoding="utf-8")
+    settings = {"tokenizer_class": "BertJapaneseTokenizer", "strip_accents": False}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    found = tokenizer_files.read(str(tmp_path))
+    assert found.do_lower_case
+    assert [note.split(",")[0] for note in found.notes] == [
+        "tokenizer_config.json says strip_accents False",
+        "its tokenizer is a BertJapaneseTokenizer",
+    ]
+
+
+@pytest.mark.parametrize(
+    "pieces, message",
+    [
+        ([*PIECES, "中"], r"vocab\.txt:14: '中' is already on line 6"),
+        (PIECES[1:], r"vocab\.txt: lacks \[PAD\]"),
+        (["[PAD]"], r"lacks \[UNK\], \[CLS\], \[SEP\], \[MASK\]"),
+    ],
+)
+def test_vocabularies_that_are_none(tmp_path, pieces, message):
+    with pytest.raises(DataError, match=message):
+        tokenizer_files.write(str(tmp_path), pieces, True, 16)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        tokenizer_files.read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        ("vocab.txt", "", "is empty"),
+        ("tokenizer_config.json", "{", "is broken"),
+        ("tokenizer_config.json", "[]", "a JSON list; expected an object"),
+        ("tokenizer.json", '{"model": {"type": "BPE", "vocab": {"a": 0}}}', "no WordPiece"),
+        ("tokenizer.json", '{"model": {"type": "WordPiece", "vocab": {"a": 1}}}', "no WordPiece"),
+        ("tokenizer.json", "{}", "no WordPiece"),
+        (None, "", r"vocab\.txt: no such file"),
+    ],
+)
+def test_broken_files(tmp_path, name, text, message):
+    if name:
+        (tmp_path / name).write_text(text)
+    if name == "tokenizer_config.json":
+        (tmp_path / "vocab.txt").write_text("\n".join(PIECES), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        tokenizer_files.read(str(tmp_path))
