@@ -49,7 +49,7 @@ def main(_) -> None:
     if files.exists(output):
         raise ConfigError(f"{output}: is there already; expected the name of a new archive")
 
-    from bert_wwm.convert import google_folder, tf_checkpoint
+    from bert_wwm.convert import google_folder
     from bert_wwm.model import checkpoint
 
     prefix = checkpoint.resolve(FLAGS.tf_checkpoint)
@@ -59,7 +59,7 @@ def main(_) -> None:
     folder = os.path.dirname(os.path.abspath(output))
     files.make_folder(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".package.") as work:
-        tf_checkpoint.write(f"{work}/{kind}_model.ckpt", model.tensors)
+        checkpoint.write_variables(f"{work}/{kind}_model.ckpt", model.tensors)
         members = {name: f"{work}/{name}" for name in os.listdir(work)}
         members[f"{kind}_config.json"] = FLAGS.bert_config_file
         members["vocab.txt"] = FLAGS.vocab_file

@@ -16,6 +16,7 @@ from bert_wwm.convert.architectures import (
 from bert_wwm.convert.pretrained import Pretrained, as_float32, check
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.model.checkpoint import write_variables
 from bert_wwm.text.vocabulary import Vocabulary
 
 CHECKPOINT, CONFIG, VOCABULARY = "bert_model.ckpt", "bert_config.json", "vocab.txt"
@@ -83,7 +84,7 @@ def write_folder(folder: str, model: Pretrained) -> List[str]:
     """
     files.make_folder(folder)
     tensors: Dict[str, np.ndarray] = {**model.tensors, **model.optimizer_state}
-    tf_checkpoint.write(os.path.join(folder, CHECKPOINT), tensors)
+    write_variables(os.path.join(folder, CHECKPOINT), tensors)
     values = dict(model.config)
     values.pop(_LOWER_CASE, None)
     if not model.do_lower_case:

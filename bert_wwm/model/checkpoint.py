@@ -8,6 +8,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, 
 import numpy as np
 
 from bert_wwm.compat import tf
+from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError
 
 # Variables of the training that wrote a checkpoint; no model takes them over. LAMB and AdamW write
@@ -144,11 +145,12 @@ def check_readable(prefix: str) -> None:
     _read_all(reader, prefix, reader.get_variable_to_shape_map())
 
 
-def read_variables(init_checkpoint: str) -> Dict[str, np.ndarray]:
-    """Reads all variables of a checkpoint, the optimizer's too, by which its sums are checked.
+def read_variables(init_checkpoint: str, optimizer_state: bool = True) -> Dict[str, np.ndarray]:
+    """Reads the variables of a checkpoint, by which their sums are checked.
 
     Args:
         init_checkpoint: prefix of a checkpoint's files, or a folder with a ``checkpoint`` file.
+        optimizer_state: whether to read the optimizer's variables and ``global_step`` too.
 
     Returns:
         Values by name, in natural order (layer 2 before layer 10).
@@ -159,7 +161,28 @@ def read_variables(init_checkpoint: str) -> Dict[str, np.ndarray]:
     prefix = resolve(init_checkpoint)
     reader = _open(prefix)
     stored = sorted(reader.get_variable_to_shape_map(), key=_natural)
-    return dict(zip(stored, _tensors(reader, prefix, stored)))
+    wanted = [name for name in stored if optimizer_state or not is_optimizer_state(name)]
+    return dict(zip(wanted, _tensors(reader, prefix, wanted)))
+
+
+def write_variables(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
+    """Writes ``prefix.index`` and ``prefix.data-00000-of-00001``, the same bytes every time.
+
+    Both get their names when they are whole, the index last: without it there is no checkpoint.
+
+    Raises:
+        CheckpointError: they can't be written.
+    """
+    names = sorted(variables)
+    with tf.Graph().as_default(), tf.Session() as session:
+        feeds = [tf.placeholder(variables[name].dtype, variables[name].shape) for name in names]
+        save = tf.raw_ops.SaveV2(
+            prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=feeds
+        )
+        try:
+            session.run(save, {feed: variables[name] for feed, name in zip(feeds, names)})
+        except tf.errors.OpError as error:
+            raise CheckpointError(f"{prefix}: can't be written: {error.message}") from None
 
 
 def is_optimizer_state(name: str) -> bool:
@@ -210,7 +233,8 @@ def resolve(init_checkpoint: str) -> str:
             f"{init_checkpoint}: one of the files of a checkpoint; expected what their names have "
             "in common, as in folder/bert_model.ckpt"
         )
-    if not tf.gfile.IsDirectory(init_checkpoint):
+    # Of some buckets' names TensorFlow takes a prefix for a folder.
+    if files.exists(f"{init_checkpoint}.index") or not tf.gfile.IsDirectory(init_checkpoint):
         return init_checkpoint
     try:
         prefix = tf.train.latest_checkpoint(init_checkpoint)

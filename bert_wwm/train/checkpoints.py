@@ -6,10 +6,12 @@ import numbers
 import re
 from typing import Any, Callable, Dict, List, Optional
 
+import numpy as np
+
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.model.checkpoint import check_readable
+from bert_wwm.model.checkpoint import check_readable, read_variables, write_variables
 
 _INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
 # What this module writes to the folder of the best, and the temporary names of all of it.
@@ -85,12 +87,12 @@ def newest_readable(
 
 
 class BestCheckpoint:
-    """Keeps a copy of the checkpoint that is best by a metric, in ``output_dir/best``.
+    """Keeps the weights of the checkpoint that is best by a metric, in ``output_dir/best``.
 
-    The folder holds the checkpoint's files, a ``checkpoint`` file, so that the folder can be given
-    wherever a checkpoint is expected, and ``best.json``: metric, value, step, all results. A
-    process that is killed leaves the former best or the new one, never half of one, and the next
-    one goes on comparing.
+    The folder holds them as a checkpoint of the same name with ``global_step``, a ``checkpoint``
+    file, so that the folder can be given wherever a checkpoint is expected, and ``best.json``:
+    metric, value, step, all results. A process that is killed leaves the former best or the new
+    one, never half of one, and the next one goes on comparing.
 
     Args:
         output_dir: the training's folder, local or in a bucket.
@@ -138,7 +140,7 @@ class BestCheckpoint:
         if former and former["checkpoint"] == name:
             # New files take the names of the best's own; without an index these are none.
             files.remove(_join(self.folder, f"{name}.index"))
-        _copy(checkpoint, self.folder)
+        _keep_weights(checkpoint, self.folder)
         self._best = {
             "metric": self._metric,
             "value": value,
@@ -268,18 +270,12 @@ def _set_aside(folder: str, name: str) -> None:
         tf.gfile.Rename(_join(folder, file), _join(aside, file), overwrite=True)
 
 
-def _copy(checkpoint: str, folder: str) -> None:
-    """Copies a checkpoint's files, each under a temporary name first."""
-    source, _, name = checkpoint.rpartition("/")
-    source = source or "."
+def _keep_weights(checkpoint: str, folder: str) -> None:
+    """Writes a checkpoint without the optimizer's state, two thirds of it, which nothing needs."""
     if not files.exists(f"{checkpoint}.index"):
         raise CheckpointError(f"{checkpoint}: no such checkpoint")
+    weights = read_variables(checkpoint, optimizer_state=False)
+    name = _base(checkpoint)
     files.make_folder(folder)
-    try:
-        for file in _files_of(source, name):
-            with files.atomic_path(_join(folder, file)) as temporary:
-                tf.gfile.Copy(_join(source, file), temporary, overwrite=True)
-    except tf.errors.OpError as error:
-        raise CheckpointError(
-            f"{checkpoint}: can't be copied to {folder}: {error.message}"
-        ) from None
+    step = np.int64(name.rpartition("-")[2])
+    write_variables(_join(folder, name), {**weights, "global_step": step})

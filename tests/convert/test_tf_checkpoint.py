@@ -6,6 +6,7 @@ import pytest
 from bert_wwm.compat import tf
 from bert_wwm.convert import tf_checkpoint
 from bert_wwm.core.errors import CheckpointError
+from bert_wwm.model.checkpoint import write_variables
 
 TENSORS = {
     "bert/pooler/dense/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -22,7 +23,7 @@ STATE = {
 @pytest.fixture
 def prefix(tmp_path):
     prefix = str(tmp_path / "bert_model.ckpt")
-    tf_checkpoint.write(prefix, {**STATE, **TENSORS})
+    write_variables(prefix, {**STATE, **TENSORS})
     return prefix
 
 
@@ -45,7 +46,7 @@ def test_files(prefix, tmp_path):
 
 
 def test_same_bytes(prefix, tmp_path):
-    tf_checkpoint.write(str(tmp_path / "other"), dict(reversed([*TENSORS.items(), *STATE.items()])))
+    write_variables(str(tmp_path / "other"), dict(reversed([*TENSORS.items(), *STATE.items()])))
     for end in ("index", "data-00000-of-00001"):
         assert (tmp_path / f"other.{end}").read_bytes() == (
             tmp_path / f"bert_model.ckpt.{end}"
@@ -101,4 +102,4 @@ def test_broken(prefix, tmp_path, damage):
 def test_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="can't be written"):
-        tf_checkpoint.write(str(tmp_path / "file" / "model.ckpt"), TENSORS)
+        write_variables(str(tmp_path / "file" / "model.ckpt"), TENSORS)

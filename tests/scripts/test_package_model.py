@@ -14,7 +14,7 @@ import pytest
 from bert_wwm.compat import tf
 from bert_wwm.convert import archive, names, tf_checkpoint
 from bert_wwm.model.bert import BertConfig, BertModel
-from bert_wwm.model.checkpoint import plan_restore
+from bert_wwm.model.checkpoint import plan_restore, write_variables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(str, range(45))]
@@ -56,9 +56,7 @@ def _make(folder: pathlib.Path, heads: Dict[str, list]) -> pathlib.Path:
     shapes = {**names.variables(CONFIG, parts), **heads}
     tensors = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     slots = {f"{name}/{slot}": tensors[name] for name in tensors for slot in ("adam_m", "adam_v")}
-    tf_checkpoint.write(
-        str(folder / "model.ckpt-7"), {**tensors, **slots, "global_step": np.int64(7)}
-    )
+    write_variables(str(folder / "model.ckpt-7"), {**tensors, **slots, "global_step": np.int64(7)})
     (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"\n')
     return folder
 

@@ -28,6 +28,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     folder.mkdir()
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.get_variable("bert/weights", [50, 50])
+        tf.get_variable("bert/weights/adam_m", [50, 50])
         step = tf.train.get_or_create_global_step()
         session.run(tf.global_variables_initializer())
         saver = tf.train.Saver(sharded=True, save_relative_paths=True)
@@ -124,6 +125,7 @@ def test_the_saver_goes_on_after_a_broken_one(folder, log):
     newest_readable(str(folder), log.append)
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.get_variable("bert/weights", [50, 50])
+        tf.get_variable("bert/weights/adam_m", [50, 50])
         tf.train.get_or_create_global_step()
         saver = tf.train.Saver(max_to_keep=2, sharded=True, save_relative_paths=True)
         state = tf.train.get_checkpoint_state(str(folder))
@@ -256,7 +258,7 @@ def results(accuracy, loss=2.0):
 
 
 def files_of(step):
-    return {f"model.ckpt-{step}{ending}" for ending in (".index", ".meta", DATA)}
+    return {f"model.ckpt-{step}{ending}" for ending in (".index", DATA)}
 
 
 def check_best(folder, step):
@@ -289,8 +291,11 @@ def test_the_best_is_kept(folder, log):
         f"Best {ACCURACY} so far: 0.2500 at step 5; kept in {folder}/best",
         f"Best {ACCURACY} so far: 0.5000 at step 10, before 0.2500; kept in {folder}/best",
     ]
-    for name in files_of(10):
-        assert (folder / "best" / name).read_bytes() == (folder / name).read_bytes()
+    assert dict(tf.train.list_variables(str(folder / "best"))) == {
+        "bert/weights": [50, 50],
+        "global_step": [],
+    }
+    assert tf.train.load_variable(str(folder / "best"), "global_step") == 10
 
 
 def test_the_best_in_a_bucket(folder, log):
@@ -383,10 +388,10 @@ def kill_at(monkeypatch, module, name, call):
 
 
 STEPS = [
-    *(pytest.param(tf.gfile, "Copy", call, False, id=f"copy {call}") for call in range(3)),
+    pytest.param(checkpoints, "write_variables", 0, False, id="weights"),
     pytest.param(checkpoints.files, "write_text", 0, False, id="best.json"),
     pytest.param(checkpoints.files, "write_text", 1, True, id="state"),
-    *(pytest.param(checkpoints.files, "remove", call, True, id=f"rm {call}") for call in range(3)),
+    *(pytest.param(checkpoints.files, "remove", call, True, id=f"rm {call}") for call in range(2)),
 ]
 
 
@@ -428,7 +433,7 @@ def test_a_kill_while_a_best_of_the_same_step_is_replaced(folder, log, monkeypat
     best = BestCheckpoint(str(folder), ACCURACY, log.append)
     best.update(results(0.25), prefix(folder, 10))
     with monkeypatch.context() as patches:
-        kill_at(patches, tf.gfile, "Copy", 1)
+        kill_at(patches, checkpoints, "write_variables", 0)
         with pytest.raises(KilledError):
             best.update(results(0.5), prefix(folder, 10))
     assert tf.train.latest_checkpoint(str(folder / "best")) is None  # not a mixture of two
