@@ -10,7 +10,8 @@ type it. Leaves in --output_dir:
   summary.txt    loss and accuracy on masked words, before and after
   training/      checkpoints, TensorBoard's events and learning_curve.png
 
-Killed at any moment and started again with the same command, it goes on where it was.
+Killed at any moment and started again with the same command, it goes on where it was; --overwrite
+begins anew.
 
 The masked language model is trained alone; a head for pairs of sentences, if the model has one,
 would no longer fit the encoder and is left out. The weights kept are those with the lowest loss on
@@ -21,9 +22,7 @@ Example:
       --output_dir=adapted
 """
 
-import contextlib
-import fcntl
-import json
+import glob
 import math
 import os
 import re
@@ -31,23 +30,32 @@ import re
 from absl import flags
 
 from bert_wwm.cli import app, segmenter_flags
+from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
+from bert_wwm.convert import archive
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.progress import Progress
+from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.core.workers import default_num_workers
-from bert_wwm.text.corpus import read_documents
+from bert_wwm.data.held_out import hold_out
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "The texts: paths or globs, parted by commas.")
+flags.DEFINE_list("input_file", None, "The texts: folders, paths or globs, parted by commas.")
 flags.DEFINE_string(
     "model",
     None,
     "What to start from: a name on the Hugging Face hub, a folder of Hugging Face's or with a "
     "TensorFlow checkpoint, a checkpoint's prefix, or a release's .zip.",
 )
+flags.DEFINE_string(
+    "bert_config_file", None, "Of a TensorFlow checkpoint; by default what lies beside it."
+)
+flags.DEFINE_string(
+    "vocab_file", None, "Of a TensorFlow checkpoint; by default vocab.txt beside it."
+)
 flags.DEFINE_string("output_dir", None, "Where everything goes.")
+flags.DEFINE_bool("overwrite", False, "Begin anew: remove what an earlier run left there.")
 flags.DEFINE_string(
     "input_format", "auto", "Of the texts, as for scripts/prepare_text.py: text, jsonl, csv, ..."
 )
@@ -80,10 +88,10 @@ flags.mark_flags_as_required(["input_file", "model", "output_dir"])
 
 # What the outcome hangs on; a run that goes on must have the same.
 _OF_RUN = (
-    "input_file model input_format text_field documents segmenter ltp_model dupe_factor recipe "
-    "max_seq_length train_batch_size learning_rate num_train_steps"
+    "input_file model bert_config_file vocab_file input_format text_field documents segmenter "
+    "ltp_model dupe_factor recipe max_seq_length train_batch_size learning_rate num_train_steps"
 ).split()
-_HELD_OUT = 20  # one document in twenty
+_POOLER, _MASKED_LM = "bert/pooler/", "cls/predictions/output_bias"
 _EVALUATIONS = 10  # while it trains
 _MASKED = 0.15  # of the tokens, as create_pretraining_data_wwm.py does
 _PARTS = ("train", "heldout")
@@ -91,31 +99,18 @@ _RECIPE_FLAG = re.compile(r"^--(\w+)=(.*)$")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-class Folder:
-    """The names in --output_dir."""
-
-    def __init__(self, path: str):
-        self.path = path
-
-    def __call__(self, *names: str) -> str:
-        return os.path.join(self.path, *names)
-
-    def has(self, *names: str) -> bool:
-        return os.path.exists(self(*names))
-
-
 def main(_) -> None:
-    folder = Folder(FLAGS.output_dir)
     recipe = read_recipe(FLAGS.recipe)
-    source = source_flags(FLAGS.model)
-    files.make_folder(folder.path)
-    with open(folder(".lock"), "a") as lock:
-        hold(lock)
-        compare_with_earlier(folder)
-        adapt(folder, recipe, source, Steps(inherited=[lock.fileno()]))
+    source, model_files = find_model(FLAGS.model)
+    texts = find_texts(FLAGS.input_file)
+    settings = {name: FLAGS[name].value for name in _OF_RUN}
+    settings["hash of the recipe"] = files.sha256(in_checkout(FLAGS.recipe))
+    settings["files of the model"] = {path: described(path) for path in sorted(model_files)}
+    with RunFolder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:
+        adapt(folder, recipe, source, texts, Steps(inherited=[folder.fileno()]))
 
 
-def adapt(folder: Folder, recipe: dict, source: list, steps: Steps) -> None:
+def adapt(folder: RunFolder, recipe: dict, source: list, texts: list, steps: Steps) -> None:
     steps.begin("Model: weights, configuration and vocabulary")
     once(steps, folder("base"), "convert_checkpoint.py", "to_tf", *source)
     model = Model(folder("base"))
@@ -123,11 +118,14 @@ def adapt(folder: Folder, recipe: dict, source: list, steps: Steps) -> None:
     steps.begin("Text: cleaned, in sentences, without duplicates")
     steps.run(
         "scripts/prepare_text.py",
-        f"--input_file={','.join(FLAGS.input_file)}",
+        f"--input_file={','.join(texts)}",
         f"--output_file={folder('text', 'all.txt')}",
         *given("input_format", "text_field", "documents", "num_workers"),
     )
-    hold_out(folder)
+    train, heldout = (folder("text", f"{part}.txt") for part in _PARTS)
+    counts = hold_out(folder("text", "all.txt"), train, heldout)
+    if counts:
+        print(f"{counts[0]:,} documents to train on, {counts[1]:,} kept apart", flush=True)
 
     steps.begin("Words")
     for part in _PARTS:
@@ -163,10 +161,14 @@ def adapt(folder: Folder, recipe: dict, source: list, steps: Steps) -> None:
     num_steps = FLAGS.num_train_steps or math.ceil(count_records(folder) / batch_size)
     every = math.ceil(num_steps / _EVALUATIONS)
     held_out = folder("records", "heldout.tfrecord")
-    pretraining = (f"--flagfile={FLAGS.recipe}", f"--bert_config_file={model.config}", *shape)
+    pretraining = (
+        f"--flagfile={in_checkout(FLAGS.recipe)}",
+        f"--bert_config_file={model.config}",
+        *shape,
+    )
 
     steps.begin("Before: the model on documents kept apart")
-    evaluate(steps, folder("before"), held_out, pretraining, model.checkpoint)
+    evaluate(steps, folder("before"), held_out, pretraining, *model.start)
 
     steps.begin("Pretraining goes on")
     steps.run(
@@ -175,7 +177,7 @@ def adapt(folder: Folder, recipe: dict, source: list, steps: Steps) -> None:
         f"--input_file={folder('records', 'train.tfrecord')}",
         f"--eval_input_file={held_out}",
         f"--output_dir={folder('training')}",
-        f"--init_checkpoint={model.checkpoint}",
+        *model.start,
         f"--train_batch_size={batch_size}",
         f"--num_train_steps={num_steps}",
         f"--num_warmup_steps={num_steps // 10}",
@@ -188,7 +190,7 @@ def adapt(folder: Folder, recipe: dict, source: list, steps: Steps) -> None:
 
     steps.begin("After: the best weights on the same documents")
     best = folder("training", "best")
-    evaluate(steps, folder("after"), held_out, pretraining, best)
+    evaluate(steps, folder("after"), held_out, pretraining, f"--init_checkpoint={best}")
 
     steps.begin("The adapted model, for TensorFlow and for Hugging Face")
     trained = (
@@ -200,39 +202,87 @@ def adapt(folder: Folder, recipe: dict, source: list, steps: Steps) -> None:
     once(steps, folder("tensorflow"), "convert_checkpoint.py", "to_tf", *trained, "--weights_only")
     once(steps, folder("hugging_face"), "convert_checkpoint.py", "to_hf", *trained)
     steps.finish()
-    summarise(folder, steps)
+    summarise(folder, model, steps)
 
 
-def source_flags(model: str) -> list:
-    """Returns the flags of convert_checkpoint.py that name a model.
+def find_model(model: str) -> tuple:
+    """Returns the flags of convert_checkpoint.py that name a model, and the files that it is of.
 
     Raises:
         ConfigError: there is no such file or folder, and it can't be a name on the hub.
+        DataError: a folder holds a checkpoint, but not one configuration and one vocabulary.
     """
-    holds_checkpoint = os.path.exists(f"{model}.index") or model.endswith(".zip")
+    config, vocabulary = FLAGS.bert_config_file, FLAGS.vocab_file
     if os.path.isdir(model):
-        names = os.listdir(model)
-        holds_checkpoint = "config.json" not in names
-        checkpoints = [name[: -len(".index")] for name in names if name.endswith(".ckpt.index")]
-        if holds_checkpoint and len(checkpoints) == 1:
-            model = os.path.join(model, checkpoints[0])
-    elif not holds_checkpoint and not _HUB_NAME.fullmatch(model):
+        names = [name for name in os.listdir(model) if not name.startswith(".")]
+        found = [path for path in (os.path.join(model, n) for n in names) if os.path.isfile(path)]
+        if "config.json" in names:
+            return [f"--hf_model={model}"], found
+        if "checkpoint" not in names:  # a release, whose files have many names
+            model, beside, vocabulary_beside = archive.find_model(model)
+            config, vocabulary = config or beside, vocabulary or vocabulary_beside
+    elif model.endswith(".zip") or os.path.exists(f"{model}.index"):
+        found = [path for path in (model, f"{model}.index") if os.path.exists(path)]
+    elif _HUB_NAME.fullmatch(model):
+        return [f"--hf_model={model}"], []
+    else:
         raise ConfigError(
             f"--model={model}: no such file or folder; expected a checkpoint's prefix, a folder, a "
             "release's .zip, or a name on the Hugging Face hub"
         )
-    if holds_checkpoint:
-        return [f"--tf_checkpoint={model}", "--weights_only"]
-    return [f"--hf_model={model}"]
+    named = {"bert_config_file": config, "vocab_file": vocabulary}
+    beside = [f"--{name}={path}" for name, path in named.items() if path]
+    found += [path for path in named.values() if path and path not in found]
+    return [f"--tf_checkpoint={model}", "--weights_only", *beside], found
+
+
+def find_texts(names: list) -> list:
+    """Returns patterns for the texts; of a folder its files, and those of its folders.
+
+    Raises:
+        DataError: there are none.
+    """
+    patterns = []
+    for name in names:
+        if os.path.isdir(name):
+            depths = (os.path.join(name, pattern) for pattern in ("*", os.path.join("*", "*")))
+            within = [pattern for pattern in depths if any(map(os.path.isfile, glob.glob(pattern)))]
+            if not within:
+                raise DataError(f"{name}: a folder without files; expected texts")
+            patterns += within
+        else:
+            patterns.append(name)
+    files.find(patterns)
+    return patterns
+
+
+def described(path: str) -> str:
+    return f"{files.size(path)} bytes of {files.modified(path)} ns"
 
 
 class Model:
-    """The files of a converted model, and what its tokenizer and sequences are like."""
+    """The files of a converted model, and what its tokenizer and sequences are like.
+
+    Raises:
+        CheckpointError: it has no masked language model.
+    """
 
     def __init__(self, folder: str):
-        self.checkpoint = os.path.join(folder, "bert_model.ckpt")
+        from bert_wwm.compat import tf
+
+        prefix = os.path.join(folder, "bert_model.ckpt")
+        names = [name for name, _ in tf.train.list_variables(prefix)]
+        if _MASKED_LM not in names:
+            raise CheckpointError(
+                f"--model={FLAGS.model}: has no masked language model ({_MASKED_LM}); expected one "
+                "with it, as HFL's have, and not a model fine-tuned for a task"
+            )
+        self.start = [f"--init_checkpoint={prefix}"]
+        self.has_pooler = any(name.startswith(_POOLER) for name in names)
+        if not self.has_pooler:  # the masked LM has no use for it
+            self.start.append(f"--allow_random_init={_POOLER}")
         self.config = os.path.join(folder, "bert_config.json")
-        config = load_json(self.config)
+        config = read_json(self.config)
         self.max_seq_length = config["max_position_embeddings"]
         lower = config.get("do_lower_case", True)
         self.tokenizer = (
@@ -265,33 +315,6 @@ def in_checkout(path: str) -> str:
     return path if os.path.exists(path) else os.path.join(ROOT, path)
 
 
-def hold(lock) -> None:
-    """Locks the folder, for this process and the programs that it runs."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise ConfigError(f"{FLAGS.output_dir}: another process is writing there") from None
-
-
-def compare_with_earlier(folder: Folder) -> None:
-    """Refuses to go on in a folder that was begun in another way."""
-    settings = {name: FLAGS[name].value for name in _OF_RUN}
-    if not folder.has("settings.json"):
-        if set(os.listdir(folder.path)) - {".lock"}:
-            raise ConfigError(
-                f"{folder.path}: holds files of something else; expected a new or empty folder"
-            )
-        text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
-        files.write_text(folder("settings.json"), text)
-    earlier = load_json(folder("settings.json"))
-    for name, value in settings.items():
-        if earlier.get(name) != value:
-            raise ConfigError(
-                f"{folder.path}: was begun with --{name}={earlier.get(name)}, not {value}; "
-                "expected the same, or another --output_dir"
-            )
-
-
 def once(steps: Steps, output_dir: str, program: str, *arguments: str) -> None:
     """Runs a program that makes a folder as a whole, unless it has."""
     if os.path.exists(output_dir):
@@ -300,8 +323,8 @@ def once(steps: Steps, output_dir: str, program: str, *arguments: str) -> None:
     steps.run(program, *arguments, f"--output_dir={output_dir}")
 
 
-def evaluate(steps: Steps, output_dir: str, records: str, pretraining, checkpoint: str) -> None:
-    """Evaluates a checkpoint on masked words, unless that is done."""
+def evaluate(steps: Steps, output_dir: str, records: str, pretraining, *start: str) -> None:
+    """Evaluates weights on masked words, unless that is done."""
     if os.path.exists(os.path.join(output_dir, "eval_results.txt")):
         print(f"{output_dir}: finished already", flush=True)
         return
@@ -312,7 +335,7 @@ def evaluate(steps: Steps, output_dir: str, records: str, pretraining, checkpoin
         "--do_eval",
         f"--input_file={records}",
         f"--output_dir={output_dir}",
-        f"--init_checkpoint={checkpoint}",
+        *start,
     )
 
 
@@ -321,45 +344,9 @@ def given(*names: str) -> list:
     return [f"--{name}={FLAGS[name].value}" for name in names if FLAGS[name].value is not None]
 
 
-def hold_out(folder: Folder) -> None:
-    """Parts the documents: one in twenty is kept from training."""
-    source = folder("text", "all.txt")
-    places = [folder("text", f"{part}.txt") for part in _PARTS]
-    if all(map(os.path.exists, places)):
-        return
-    counts = dict.fromkeys(_PARTS, 0)
-    with contextlib.ExitStack() as stack:
-        temporary = [stack.enter_context(files.atomic_path(place)) for place in places]
-        streams = [stack.enter_context(open(path, "w", encoding="utf-8")) for path in temporary]
-        progress = stack.enter_context(Progress("documents kept apart", files.size(source)))
-        number = done = part = 0
-        for document in read_documents([source]):
-            if not document.is_rest:
-                part = number % _HELD_OUT == 0  # the second of _PARTS
-                streams[part].write("\n" if counts[_PARTS[part]] else "")
-                counts[_PARTS[part]] += 1
-                number += 1
-            streams[part].writelines(f"{sentence}\n" for sentence in document.sentences)
-            done += document.size
-            progress.update(done)
-        if not all(counts.values()):
-            raise DataError(
-                f"{source}: {number} document(s); expected at least 2, one of them "
-                "to evaluate on. --documents says what parts them"
-            )
-    print(f"{counts['train']:,} documents to train on, {counts['heldout']:,} kept apart")
-
-
-def count_records(folder: Folder) -> int:
-    manifest = load_json(folder("records", "manifest.train.tfrecord.json"))
+def count_records(folder: RunFolder) -> int:
+    manifest = read_json(folder("records", "manifest.train.tfrecord.json"))
     return sum(entry["records"] for entry in manifest["files"].values())
-
-
-def load_json(path: str) -> dict:
-    try:
-        return json.loads(files.read_bytes(path))
-    except ValueError as error:
-        raise DataError(f"{path}: is no JSON ({error})") from None
 
 
 def results_of(path: str) -> dict:
@@ -368,9 +355,9 @@ def results_of(path: str) -> dict:
     }
 
 
-def summarise(folder: Folder, steps: Steps) -> None:
+def summarise(folder: RunFolder, model: Model, steps: Steps) -> None:
     before, after = (results_of(folder(name, "eval_results.txt")) for name in ("before", "after"))
-    step = load_json(folder("training", "best", "best.json"))["step"]
+    step = read_json(folder("training", "best", "best.json"))["step"]
     lines = [
         f"On documents kept apart, best weights (step {step:,}):",
         "",
@@ -382,6 +369,8 @@ def summarise(folder: Folder, steps: Steps) -> None:
         f"Hugging Face: {folder('hugging_face')}",
         f"TensorFlow:   {folder('tensorflow')}",
     ]
+    if not model.has_pooler:
+        lines.append("The model came without a pooler; the one it has now is random.")
     files.write_text(folder("summary.txt"), "\n".join(lines) + "\n")
     print("\n== Summary", *lines, "", "Time", *steps.lines(), sep="\n")
 

@@ -19,10 +19,11 @@ NUM_DOCUMENTS = 300
 NUM_TRAIN_STEPS = 150
 
 
-def run(*flags, program="scripts/adapt_domain.py", status=0):
+def run(*flags, program="scripts/adapt_domain.py", status=0, cwd=ROOT):
     result = subprocess.run(
         [sys.executable, str(ROOT / program), *flags],
         env=ENVIRONMENT,
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
@@ -80,11 +81,12 @@ def flags(test_data, tmp_path_factory):
     )
 
 
-def killed_in_step(number, delay, arguments):
-    """Starts the program, and kills it and what it runs in one of its steps."""
+def killed_in_step(number, delay, arguments, folder, parent_alone=False):
+    """Starts the program, and kills it, and what it runs, in one of its steps."""
     with subprocess.Popen(
         [sys.executable, "-u", str(ROOT / "scripts/adapt_domain.py"), *arguments],
         env=ENVIRONMENT,
+        cwd=folder,  # not the checkout
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -97,13 +99,14 @@ def killed_in_step(number, delay, arguments):
                 break
         assert process.poll() is None, "".join(shown)[-3000:]
         time.sleep(delay)
-        os.killpg(process.pid, signal.SIGKILL)
+        kill = os.kill if parent_alone else os.killpg
+        kill(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
 def test_adapts_a_model_though_killed_in_each_step(flags, tmp_path):
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    shown = run(*flags, f"--output_dir={whole}").stdout
+    shown = run(*flags, f"--output_dir={whole}", cwd=tmp_path).stdout
     titles = re.findall(r"^== (\d)\. ", shown, re.MULTILINE)
     assert titles == [str(number + 1) for number in range(STEPS)]
     summary = (whole / "summary.txt").read_text(encoding="utf-8")
@@ -114,19 +117,30 @@ def test_adapts_a_model_though_killed_in_each_step(flags, tmp_path):
     manifest = json.loads((whole / "text" / "manifest.all.txt.json").read_text(encoding="utf-8"))
     assert manifest["counts"]["documents_duplicate"] == 1
 
-    delays = {6: 12.0, 1: 1.0}
-    for number in range(1, STEPS + 1):
-        killed_in_step(number, delays.get(number, 0.4), [*flags, f"--output_dir={resumed}"])
-    run(*flags, f"--output_dir={resumed}")
+    # Two thirds into each step, as long as the whole run took for it.
+    times = re.findall(r"^ +(\d+):(\d\d)  \w", shown, re.MULTILINE)
+    delays = [(60 * int(minutes) + int(seconds)) * 2 / 3 for minutes, seconds in times]
+    assert len(delays) == STEPS
+    goes_on = [*flags, f"--output_dir={resumed}"]
+    for number, delay in enumerate(delays, 1):
+        killed_in_step(number, max(0.4, delay), goes_on, tmp_path)
+    run(*goes_on)
     for name in ("hugging_face/model.safetensors", "summary.txt"):
         first, second = (folder.joinpath(name).read_bytes() for folder in (whole, resumed))
         assert first.replace(b"whole", b"resumed") == second.replace(b"whole", b"resumed"), name
-    again = run(*flags, f"--output_dir={resumed}").stdout
+    again = run(*goes_on).stdout
     assert f"{resumed}/hugging_face: finished already" in again
 
-    refused = run(*flags, "--dupe_factor=3", f"--output_dir={resumed}", status=1).stderr
-    assert "was begun with --dupe_factor=2, not 3" in refused
+    refused = run(*goes_on, "--dupe_factor=3", status=1).stderr
+    assert "was begun with dupe_factor = 2, not 3" in refused
     check_loads(resumed / "hugging_face")
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_has_begun_is_waited_for(flags, tmp_path):
+    goes_on = [*flags, f"--output_dir={tmp_path / 'out'}"]
+    killed_in_step(5, 1.0, goes_on, tmp_path, parent_alone=True)  # its evaluation goes on
+    assert "another process is writing there" in run(*goes_on, status=1).stderr
 
 
 def check_loads(folder):
@@ -153,3 +167,10 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     flags = (f"--input_file={tmp_path}/*.txt", "--model=hfl/none", f"--output_dir={tmp_path}")
     assert "holds files of something else" in run(*flags, status=1).stderr
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "a"
+
+
+def test_a_folder_without_texts_is_told(tmp_path):
+    (tmp_path / "texts").mkdir()
+    flags = (f"--input_file={tmp_path / 'texts'}", f"--output_dir={tmp_path / 'out'}")
+    assert "a folder without files; expected texts" in run(*flags, "--model=a", status=1).stderr
+    assert not (tmp_path / "out").exists()

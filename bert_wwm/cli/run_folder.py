@@ -1,0 +1,88 @@
+"""The folder of a run of several steps that may be interrupted, and goes on with the same flags."""
+
+import fcntl
+import json
+import os
+import shutil
+from typing import Any, Dict, Mapping
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.json_files import read_json
+
+_SETTINGS, _LOCK = "settings.json", ".lock"
+
+
+class RunFolder:
+    """Locks a folder and compares it with the run; use it as a context.
+
+    Args:
+        path: the folder.
+        settings: what the outcome hangs on, ready for JSON.
+        overwrite: begin anew: remove what an earlier run left there.
+
+    Raises:
+        ConfigError: another process is at work there, or it was begun with other settings, or is
+            of something else.
+    """
+
+    def __init__(self, path: str, settings: Mapping[str, Any], overwrite: bool):
+        self.path = path
+        self._settings: Dict[str, Any] = json.loads(json.dumps(settings))
+        self._overwrite = overwrite
+        self._lock = -1
+
+    def __enter__(self) -> "RunFolder":
+        files.make_folder(self.path)
+        self._lock = os.open(self(_LOCK), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise ConfigError(f"{self.path}: another process is writing there") from None
+        try:
+            self._begin()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self._lock)
+
+    def __call__(self, *names: str) -> str:
+        """Returns the path of a file in the folder."""
+        return os.path.join(self.path, *names)
+
+    def fileno(self) -> int:
+        """The lock's descriptor: programs that inherit it hold the lock as long as they run."""
+        return self._lock
+
+    def _begin(self) -> None:
+        is_ours = os.path.exists(self(_SETTINGS))
+        if not is_ours and set(os.listdir(self.path)) - {_LOCK}:
+            raise ConfigError(
+                f"{self.path}: holds files of something else; expected a new or empty folder"
+            )
+        if is_ours and self._overwrite:
+            self._empty()
+        if not os.path.exists(self(_SETTINGS)):
+            text = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
+            files.write_text(self(_SETTINGS), text)
+        earlier = read_json(self(_SETTINGS))
+        for name in {**self._settings, **earlier}:
+            if earlier.get(name) != self._settings.get(name):
+                raise ConfigError(
+                    f"{self.path}: was begun with {name} = {earlier.get(name)}, not "
+                    f"{self._settings.get(name)}; expected the same, another folder, or "
+                    "--overwrite, which begins anew"
+                )
+
+    def _empty(self) -> None:
+        for name in set(os.listdir(self.path)) - {_LOCK, _SETTINGS}:
+            path = self(name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.remove(path)
+        os.remove(self(_SETTINGS))  # last: without it the folder would be none of ours
