@@ -19,7 +19,7 @@ Example:
 """
 
 import tempfile
-from typing import List
+from typing import List, Optional
 
 from absl import flags
 
@@ -46,7 +46,7 @@ flags.DEFINE_list(
     "layers",
     None,
     "Layers whose states are wanted, in this order: 0 is the lowest layer of the encoder, -1 the "
-    "highest. By default -1,-2,-3,-4, and with --pooling -1.",
+    "highest. By default -1,-2,-3,-4, or as many of these as there are, and with --pooling -1.",
 )
 flags.DEFINE_enum(
     "pooling",
@@ -73,7 +73,7 @@ _DEFAULT_LAYERS, _DEFAULT_POOLED_LAYERS = (-1, -2, -3, -4), (-1,)
 
 
 def main(_) -> None:
-    layers = layers_of_flags()
+    given = layers_of_flags()
     check_flags()
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
@@ -83,7 +83,8 @@ def main(_) -> None:
     from bert_wwm.train.estimator import Machine
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
-    check_config(config, layers)
+    layers = layers_of_model(config, given)
+    check_length(config)
     tokenizer = make_tokenizer_from_flags()
     check_vocabulary(tokenizer, config)
     featurizer = SentenceFeaturizer(tokenizer, FLAGS.max_seq_length, labels=())
@@ -120,10 +121,10 @@ def main(_) -> None:
     log(f"{FLAGS.output_file}: {count:,} texts")
 
 
-def layers_of_flags() -> List[int]:
-    """Returns the numbers of --layers."""
+def layers_of_flags() -> Optional[List[int]]:
+    """Returns the numbers of --layers, if there are any."""
     if FLAGS.layers is None:
-        return list(_DEFAULT_POOLED_LAYERS if FLAGS.pooling else _DEFAULT_LAYERS)
+        return None
     try:
         layers = [int(layer) for layer in FLAGS.layers]
     except ValueError:
@@ -148,15 +149,24 @@ def check_flags() -> None:
     files.check_writable(FLAGS.output_file)
 
 
-def check_config(config, layers) -> None:
-    """Refuses what the model doesn't have."""
+def layers_of_model(config, given: Optional[List[int]]) -> List[int]:
+    """Returns the layers that are wanted; by default those of the usual ones that there are."""
     count = config.num_hidden_layers
-    for layer in layers:
+    if given is None:
+        usual = _DEFAULT_POOLED_LAYERS if FLAGS.pooling else _DEFAULT_LAYERS
+        if len(usual) > count:
+            log(f"Layers {','.join(map(str, usual[:count]))}: the model has no more")
+        return list(usual[:count])
+    for layer in given:
         if not -count <= layer < count:
             raise ConfigError(
                 f"--layers: {layer}; expected numbers from {-count} to {count - 1}, as "
                 f"num_hidden_layers of {FLAGS.bert_config_file} is {count}"
             )
+    return given
+
+
+def check_length(config) -> None:
     if FLAGS.max_seq_length > config.max_position_embeddings:
         raise ConfigError(
             f"--max_seq_length={FLAGS.max_seq_length} is more than max_position_embeddings of "

@@ -142,6 +142,9 @@ def layout_from_flags(inputs: List[str]) -> Layout:
 
 
 def nothing_left(inputs: List[str], counts: PreparedCounts) -> str:
+    if not counts.documents_read:
+        holds = "holds" if len(inputs) == 1 else "hold"
+        return f"{', '.join(inputs)}: {holds} no document; expected text"
     return (
         f"{', '.join(inputs)}: no text is left; of {counts.documents_read:,} documents "
         f"{counts.documents_empty:,} are empty, {counts.documents_short:,} too short and "

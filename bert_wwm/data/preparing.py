@@ -16,7 +16,7 @@ from bert_wwm.text.raw_blocks import Layout, RawBlock
 from bert_wwm.text.raw_documents import read_documents
 from bert_wwm.text.sentences import split_sentences
 
-FORMAT = "prepared text 1"  # changes with what cleaning and splitting do
+FORMAT = "prepared text 2"  # changes with what cleaning and splitting do
 
 _BEHIND_DOCUMENT = b"\n\n"  # the end of its last line, and a blank one
 

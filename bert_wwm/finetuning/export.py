@@ -1,12 +1,9 @@
 """A fine-tuned model as a SavedModel, in the folders that TensorFlow Serving looks into."""
 
-import contextlib
 import functools
 import json
 import os
-import shutil
-import uuid
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -16,6 +13,7 @@ from bert_wwm.core.errors import CheckpointError, ConfigError
 from bert_wwm.finetuning.onnx import write_onnx
 from bert_wwm.finetuning.served import Served
 from bert_wwm.finetuning.signature import Signature, build_signature
+from bert_wwm.finetuning.versions import publish, unpublished
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint import plan_restore
 from bert_wwm.train.checkpoints import newest_readable
@@ -79,7 +77,7 @@ def export(served: Served, checkpoint: str, export_dir: str, with_onnx: bool, lo
     with tf.Graph().as_default(), tf.Session() as session:
         signature = build_signature(config, served)
         _restore(session, served, checkpoint)
-        with _new_version(export_dir) as (temporary, folder):
+        with unpublished(export_dir) as temporary:
             _write_saved_model(session, signature, temporary)
             _write_facts(served, checkpoint, temporary)
             if with_onnx:
@@ -89,6 +87,7 @@ def export(served: Served, checkpoint: str, export_dir: str, with_onnx: bool, lo
                 path = os.path.join(temporary, ONNX)
                 build = functools.partial(build_signature, config, served)
                 log(f"ONNX: {write_onnx(build, weights, feed, expected, path)}")
+            folder = publish(temporary)
         return Exported(folder, _shapes(signature.inputs), _shapes(signature.outputs))
 
 
@@ -148,26 +147,6 @@ def _restore(session: tf.Session, served: Served, checkpoint: str) -> None:
             "configuration"
         )
     tf.train.Saver(variables).restore(session, checkpoint)
-
-
-@contextlib.contextmanager
-def _new_version(export_dir: str) -> Iterator[Tuple[str, str]]:
-    """Gives a temporary folder, and the version that it becomes when the block ends well."""
-    is_new = not os.path.exists(export_dir)
-    os.makedirs(export_dir, exist_ok=True)
-    versions = [int(name) for name in os.listdir(export_dir) if name.isdecimal()]
-    folder = os.path.join(export_dir, str(max(versions, default=0) + 1))
-    # TensorFlow Serving passes over what has no number for its name.
-    temporary = os.path.join(export_dir, f".{uuid.uuid4().hex}.tmp")
-    try:
-        yield temporary, folder
-        os.rename(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if is_new:
-            with contextlib.suppress(OSError):  # another process has written into it
-                os.rmdir(export_dir)
-        raise
 
 
 def _write_saved_model(session: tf.Session, signature: Signature, folder: str) -> None:

@@ -1,6 +1,8 @@
 """What a fine-tuning has left in its folder, for those who use its weights."""
 
 import glob
+import json
+import math
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -8,6 +10,7 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.tasks.table import TASKS
+from bert_wwm.tasks.task import SENTENCE
 
 _RECORD, _LABELS, _BEST = "run.json", "labels.json", "best"
 _USERS_METRIC = "accuracy"  # of tasks that aren't in the table
@@ -35,7 +38,7 @@ def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
         log: takes what the user should know.
 
     Raises:
-        ConfigError: there is no such folder, or several runs and none with a score.
+        ConfigError: there is no such folder, or several runs of several tasks or without scores.
         DataError: a ``run.json`` is broken.
     """
     folder = folder.rstrip("/") or folder
@@ -47,9 +50,7 @@ def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
         folder = parent
     record = _record(folder)
     if record:
-        if not record["trained"]:
-            log(f"{folder}: its training isn't over; the weights are those so far")
-        return Outcome(folder, record["settings"])
+        return _outcome(folder, record, log)
     runs = _runs_in(folder)
     if runs:
         return _best(folder, runs, log)
@@ -82,21 +83,44 @@ def _matching(folder: str, *names: str) -> List[str]:
 
 
 def _best(folder: str, runs: Dict[str, Dict[str, Any]], log: Callable[[str], None]) -> Outcome:
-    """Returns the run with the highest score on ``dev``, of equal ones the first."""
-    scores = {}
-    for run, record in runs.items():
-        metric = _metric_of(record["settings"]["task"])
-        if metric in record.get("dev", {}):
-            scores[run] = (record["dev"][metric], metric)
-    if not scores:
+    """Returns the run with the highest score on ``dev``, of equal ones the first.
+
+    Runs whose training isn't over are chosen from only where none is over.
+    """
+    tasks = {record["settings"]["task"]: run for run, record in runs.items()}
+    if len(tasks) > 1:
+        listed = ", ".join(f"{os.path.basename(run)} of {task}" for task, run in tasks.items())
         raise ConfigError(
-            f"{folder}: holds {len(runs)} runs, and none has a score to choose it by; expected the "
-            "folder of one run"
+            f"{folder}: holds runs of several tasks, {listed}; expected the folder of one run, or "
+            "of runs of one task"
         )
-    best = max(scores, key=lambda run: scores[run][0])
-    score, metric = scores[best]
-    log(f"{best}: the best of {len(runs)} runs, with {metric} {score:.2f} on dev")
-    return Outcome(best, runs[best]["settings"])
+    metric = _metric_of(next(iter(tasks)))
+    finished = [run for run in runs if runs[run]["trained"]]
+    candidates = finished or list(runs)
+    scores = {run: runs[run].get("dev", {}).get(metric, math.nan) for run in candidates}
+    scores = {run: score for run, score in scores.items() if not math.isnan(score)}
+    if len(candidates) == 1:
+        best = candidates[0]
+        log(f"{best}: the only run" + (" whose training is over" if len(runs) > 1 else ""))
+    elif scores:
+        best = max(scores, key=lambda run: scores[run])
+        left_out = len(runs) - len(candidates)
+        log(
+            f"{best}: the best of {len(candidates)} runs, with {metric} {scores[best]:.2f} on dev"
+            + (f"; {left_out} more whose training isn't over left out" if left_out else "")
+        )
+    else:
+        raise ConfigError(
+            f"{folder}: holds {len(candidates)} runs, and none has a score to choose it by; "
+            "expected the folder of one run"
+        )
+    return _outcome(best, runs[best], log)
+
+
+def _outcome(folder: str, record: Dict[str, Any], log: Callable[[str], None]) -> Outcome:
+    if not record["trained"]:
+        log(f"{folder}: its training isn't over; the weights are those so far")
+    return Outcome(folder, record["settings"])
 
 
 def _metric_of(name: str) -> str:
@@ -111,12 +135,73 @@ def _record(folder: str) -> Optional[Dict[str, Any]]:
     if not files.exists(path):
         return None
     record = read_json(path)
-    try:
-        settings, _ = record["settings"], record["trained"]
-        _, _ = settings["task"], settings["kind"]
-    except (KeyError, TypeError):
-        raise DataError(f"{path}: is broken; expected the record of a run") from None
+    wrong = _what_is_wrong(record)
+    if wrong:
+        raise DataError(f"{path}: is broken, {wrong}; expected the record of a run")
     return record
+
+
+def _what_is_wrong(record: Any) -> Optional[str]:
+    """Returns what makes a record unfit to be used, None if nothing."""
+    if not isinstance(record, dict):
+        return "is no object"
+    settings, scores = record.get("settings"), record.get("dev", {})
+    if not isinstance(settings, dict):
+        return "settings is no object"
+    if not isinstance(scores, dict):
+        return "dev is no object"
+    if not isinstance(record.get("trained"), bool):
+        return "trained is neither true nor false"
+    task = settings.get("task")
+    if not isinstance(task, str):
+        return "its task is none"
+    kind = TASKS[task].kind if task in TASKS.names() else SENTENCE  # as a file of the user's own
+    if settings.get("kind") != kind:
+        return f"a task {task} is of the kind {kind}"
+    for name, is_right in _SETTINGS.items():
+        if settings.get(name) is not None and not is_right(settings[name]):
+            return f"{name} is {json.dumps(settings[name], ensure_ascii=False)}"
+    for name, score in scores.items():
+        if not _is_number(score):
+            return f"the score {name} is {json.dumps(score, ensure_ascii=False)}"
+    return None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _are_labels(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(label, str) for label in value)
+
+
+def _is_decoding(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    length, threshold = value.get("max_answer_length"), value.get("null_score_diff_threshold", 0.0)
+    return (length is None or _is_size(length)) and _is_number(threshold)
+
+
+# What those who use a run's weights read of its settings; null is as if it weren't there.
+_SETTINGS: Dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("bert_config_file", "gelu", "vocabulary", "vocabulary_sha256"), _is_text),
+    **dict.fromkeys(("do_lower_case", "drop_category_c", "use_bfloat16"), _is_switch),
+    **dict.fromkeys(("max_seq_length", "doc_stride", "max_query_length"), _is_size),
+    "labels": _are_labels,
+    "decoding": _is_decoding,
+}
 
 
 def _settings_of_labels(folder: str) -> Dict[str, List[str]]:
@@ -125,6 +210,6 @@ def _settings_of_labels(folder: str) -> Dict[str, List[str]]:
     if not files.exists(path):
         return {}
     labels = read_json(path)
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+    if not _are_labels(labels):
         raise DataError(f"{path}: is broken; expected a list of labels in JSON")
     return {"labels": labels}

@@ -177,10 +177,10 @@ class _Facts:
 
 
 def _reading(settings: Mapping[str, Any], given: Mapping[str, Any], task: Any) -> Reading:
-    decoding = settings.get("decoding", {})
+    decoding = settings.get("decoding") or {}
     return Reading(
-        doc_stride=settings.get("doc_stride", _DOC_STRIDE),
-        max_query_length=settings.get("max_query_length", _MAX_QUERY_LENGTH),
+        doc_stride=settings.get("doc_stride") or _DOC_STRIDE,
+        max_query_length=settings.get("max_query_length") or _MAX_QUERY_LENGTH,
         # Nothing is trained by it, so that it may be another one now.
         max_answer_length=(
             given["max_answer_length"]

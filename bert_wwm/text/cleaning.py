@@ -11,9 +11,9 @@ What goes, and nothing else:
   hyphens, directional marks, fillers, private use, halves of pairs, and U+FFFC and U+FFFD, which
   stand for something lost. Variation selectors stay, and zero-width joiners within emoji.
 - All kinds of blanks become one space; line ends of all kinds become ``\\n``.
-- Brackets that a template left empty: （）, and () unless it is a call as in ``f()``; commas and
-  semicolons that it left at the ends of full-width ones: （，拉丁文：…；）; and the marks of links:
-  ``[[甲|乙]]`` becomes 乙.
+- Brackets that a template left empty: （）, and () unless it is a call as in ``f()``, also within
+  each other; commas and semicolons that it left at the ends of full-width ones: （，拉丁文：…；）;
+  and the marks of links: ``[[甲|乙]]`` becomes 乙.
 
 Full-width letters, digits and punctuation stay as they are: HFL's models have seen them so.
 """
@@ -55,26 +55,34 @@ _BARE_ATTRIBUTES = (
     "hidden itemscope loop multiple muted noshade nowrap open readonly required reversed selected"
 ).split()
 _ATTRIBUTE = (
-    r"""\s+(?:[A-Za-z_:@][-\w:.]*\s*=\s*(?:"[^"<]*"|'[^'<]*'|[^\s"'<>=]+)"""
+    r"""\s+(?:[A-Za-z_:@][-\w:.]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=]+)"""
     rf"""|(?:{"|".join(_BARE_ATTRIBUTES)})(?![-\w:.=]))"""
 )
 _TAG = re.compile(
     rf"</?(?=[a-z])({'|'.join([*_LINE_TAGS, *_CELL_TAGS, *_INLINE_TAGS])})"
     rf"(?:{_ATTRIBUTE})*\s*/?>"
+    r"""|<!DOCTYPE\b(?:[^<>"']|"[^"<]*"|'[^'<]*')*>"""
     r"|<!DOCTYPE\b[^<>]*>|<\?xml\b[^<>]*>|<!\[(?:if|endif)\b[^<>]*>",
     re.IGNORECASE,
 )
 _REPLACEMENT = {**dict.fromkeys(_LINE_TAGS, "\n"), **dict.fromkeys(_CELL_TAGS, " ")}
-_COMMENT, _COMMENT_END = re.compile("<!--"), re.compile("-->")
+# As browsers have it, the dashes that begin a comment may end it: <!-->.
+_COMMENT, _COMMENT_END = re.compile("<!(?=--)"), re.compile("-->")
 _HIDDEN = re.compile(rf"<(script|style)(?:{_ATTRIBUTE})*\s*>", re.IGNORECASE)
 _HIDDEN_END = re.compile(r"</(?:script|style)\s*>", re.IGNORECASE)
 
 _ENTITY = re.compile(
     r"&(?:amp;)?nbsp;?|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 )
-_EMPTY_BRACKETS = re.compile(r"（[ ，、；：,;:]*）|(?<![\w\])])\([ ，、；：,;:]*\)", re.ASCII)
+_BETWEEN_BRACKETS = " ，、；：,;:"
+_EMPTY_BRACKETS = re.compile(
+    rf"（[{_BETWEEN_BRACKETS}]*）|(?<![\w\])])\([{_BETWEEN_BRACKETS}]*\)", re.ASCII
+)
+# A bracket of a call, as in f(), opens nothing that might be empty.
+_BRACKET = re.compile(r"(?P<call>(?<=[\w\])])\()|[（(）)]", re.ASCII)
+_OPENING = {"）": "（", ")": "("}
 _LEFT_IN_BRACKETS = re.compile(r"(?<=（)[ ，、；]+|(?<![ ，、；])[ ，、；]+(?=）)")
-_LINK = re.compile(r"(?<![\w\])])\[\[(?:[^\[\]|\n]*\|)?([^\[\]|\n]*)\]\]", re.ASCII)
+_LINK = re.compile(r"(?<![\w\])])\[\[(?:[^\[\]\n]*\|)?([^\[\]|\n]*)\]\]", re.ASCII)
 
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 
@@ -114,7 +122,7 @@ def clean(text: str) -> Cleaned:
     if "[[" in text:
         text = _LINK.sub(r"\1", text)
     if "(" in text or "（" in text:
-        text = _LEFT_IN_BRACKETS.sub("", _EMPTY_BRACKETS.sub("", text))
+        text = _LEFT_IN_BRACKETS.sub("", _without_empty_brackets(text))
     text = _BLANKS.sub(" ", text)
     lines = [line for line in (line.strip(" ") for line in text.split("\n")) if line]
     return Cleaned(lines, tags, invisible)
@@ -161,6 +169,34 @@ def _without_parts(
 
 def _behind_tag(tag: "re.Match[str]") -> str:
     return _REPLACEMENT.get(tag[1].lower(), "") if tag[1] else "\n"
+
+
+def _without_empty_brackets(text: str) -> str:
+    """Removes brackets that hold nothing, or but others that hold nothing, in one pass."""
+    if not _EMPTY_BRACKETS.search(text):
+        return text
+    opened: List[Tuple[str, int]] = []  # those that hold nothing so far, and where they begin
+    empty: List[Tuple[int, int]] = []
+    place = 0
+    for bracket in _BRACKET.finditer(text):
+        if text[place : bracket.start()].strip(_BETWEEN_BRACKETS):
+            opened.clear()
+        place = bracket.end()
+        if bracket[0] not in _OPENING:
+            opened.append(("" if bracket["call"] else bracket[0], bracket.start()))
+        elif opened and opened[-1][0] == _OPENING[bracket[0]]:
+            begin = opened.pop()[1]
+            while empty and empty[-1][0] > begin:
+                empty.pop()
+            empty.append((begin, place))
+        else:
+            opened.clear()
+    kept = []
+    place = 0
+    for begin, end in empty:
+        kept.append(text[place:begin])
+        place = end
+    return "".join([*kept, text[place:]])
 
 
 def _meaning(entity: "re.Match[str]") -> str:

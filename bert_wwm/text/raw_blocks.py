@@ -2,7 +2,8 @@
 
 As in blocks.py, cutting looks at bytes only and leaves all else to the workers; but here a document
 is taken apart only where it is longer than LONGEST_DOCUMENT_BYTES: a comment or a script within it
-may go over many lines. CSV alone has to be parsed to find its line ends, so it is parsed here.
+may go over many lines. Lines end as Python's universal newlines do, by a carriage return too. CSV
+alone has to be parsed to find its line ends, so it is parsed here.
 """
 
 import re
@@ -22,8 +23,8 @@ SEPARATOR = "\0"
 _READ_BYTES = 1 << 20
 _LONGEST_RECORD = 1 << 26  # a line or an article has to be in memory as a whole
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LINE_END = b"\n"
-_BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
+_LINE_END, _CARRIAGE_RETURN = b"\n", b"\r"
+_BLANK_LINE = re.compile(rb"\n[ \t]*\n")
 _WIKI_BEGIN = re.compile(rb"\s*<doc\s[^>\n]*>")
 _WIKI_END = b"\n</doc>"
 _OBJECT_BEGIN = re.compile(rb"\s*\{")
@@ -104,8 +105,7 @@ def _stretches(path: str, layout: Layout) -> Iterator[Tuple[Stretch, int]]:
     if layout.formats[path] == CSV:
         yield from _table(path, layout)
     else:
-        for stretch in _read(path, _end_of(layout.formats[path], layout.documents)):
-            yield stretch, len(stretch.text)
+        yield from _read(path, _end_of(layout.formats[path], layout.documents))
 
 
 # Where a part of a text ends, 0 if that can't be told yet, and whether the document ends there.
@@ -142,18 +142,20 @@ def _end_within(text: bytes) -> Tuple[int, bool]:
     return (text.find(_LINE_END, LONGEST_DOCUMENT_BYTES) + 1 if too_long else 0), False
 
 
-def _read(path: str, find_end: _End) -> Iterator[Stretch]:
+def _read(path: str, find_end: _End) -> Iterator[Tuple[Stretch, int]]:
+    """Yields parts of a file, and the bytes of the file that they are of."""
     text = b""
     line = 1
+    left_out = 0
     is_rest = False
-    for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
-        if number == 0 and chunk.startswith(_BYTE_ORDER_MARK):
-            chunk = chunk[len(_BYTE_ORDER_MARK) :]
+    for chunk, size in _chunks(path):
         text += chunk
+        left_out += size - len(chunk)
         end, is_whole = find_end(text)
         while end:
             stretch, text = text[:end], text[end:]
-            yield Stretch(path, line, stretch, is_rest)
+            yield Stretch(path, line, stretch, is_rest), len(stretch) + left_out
+            left_out = 0
             line += stretch.count(_LINE_END)
             is_rest = not is_whole
             end, is_whole = find_end(text)
@@ -163,7 +165,24 @@ def _read(path: str, find_end: _End) -> Iterator[Stretch]:
                 "expected documents of a size to be read"
             )
     if text:
-        yield Stretch(path, line, text, is_rest)
+        yield Stretch(path, line, text, is_rest), len(text) + left_out
+
+
+def _chunks(path: str) -> Iterator[Tuple[bytes, int]]:
+    """Yields a file with line feeds alone and no byte order mark, and the bytes that were read."""
+    held = b""  # whether it ends a line by itself, the next byte says
+    for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
+        size = len(chunk)
+        if number == 0 and chunk.startswith(_BYTE_ORDER_MARK):
+            chunk = chunk[len(_BYTE_ORDER_MARK) :]
+        chunk = held + chunk
+        held = _CARRIAGE_RETURN if chunk.endswith(_CARRIAGE_RETURN) else b""
+        chunk = chunk[: len(chunk) - len(held)]
+        if _CARRIAGE_RETURN in chunk:
+            chunk = chunk.replace(b"\r\n", _LINE_END).replace(_CARRIAGE_RETURN, _LINE_END)
+        yield chunk, size
+    if held:
+        yield _LINE_END, 0
 
 
 def _table(path: str, layout: Layout) -> Iterator[Tuple[Stretch, int]]:

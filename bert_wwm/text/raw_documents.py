@@ -21,8 +21,8 @@ from bert_wwm.text.raw_blocks import (
 )
 
 _BETWEEN_DOCUMENTS = re.compile(r"\n\s*\n")
-_WIKI_BEGIN = re.compile(r"(<doc\s[^\n]*>)[ \r]*\n")
-_WIKI_END = re.compile(r"^</doc>[ \r]*$", re.MULTILINE)
+_WIKI_BEGIN = re.compile(r"(<doc\s[^\n]*>) *\n")
+_WIKI_END = re.compile(r"^</doc> *$", re.MULTILINE)
 _WIKI_TITLE = re.compile(r'\btitle="([^"\n]*)"')
 _BLANKS = re.compile(r"\s*")
 _SHOWN_FIELDS = 20

@@ -1,4 +1,5 @@
 import json
+import math
 import pathlib
 
 import pytest
@@ -14,8 +15,8 @@ FLAGS = (
 ).split()
 
 
-def record(folder, trained=True, **others):
-    settings = {"task": "cmrc2018", "kind": "reading"}
+def record(folder, trained=True, task="cmrc2018", **others):
+    settings = {"task": task, "kind": "reading"}
     content = {"settings": settings, "trained": trained, **others}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(content))
@@ -48,20 +49,89 @@ def test_of_several_runs_the_best_by_the_score_that_counts(tmp_path):
     (folder / "features").mkdir()
     outcome, lines = found(folder)
     assert outcome.folder == str(folder / "b")
-    assert lines == [f"{folder}/b: the best of 4 runs, with average 72.50 on dev"]
+    assert lines == [
+        f"{folder}/b: the best of 3 runs, with average 72.50 on dev; 1 more whose training isn't "
+        "over left out"
+    ]
     for name in "abc":
         record(folder / name)
-    with pytest.raises(ConfigError, match="holds 4 runs, and none has a score to choose it by"):
+    with pytest.raises(ConfigError, match="holds 3 runs, and none has a score to choose it by"):
         found(folder)
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "{}", '{"settings": [], "trained": true}', '{"settings": {"task": "drcd"}}']
-)
-def test_a_broken_record_is_refused(tmp_path, text):
-    (tmp_path / "run.json").write_text(text)
-    with pytest.raises(DataError, match=r"run\.json: is broken; expected the record of a run"):
+def test_runs_of_several_tasks_are_not_compared(tmp_path):
+    record(tmp_path / "a", task="cmrc2018", dev={"average": 61.0})
+    record(tmp_path / "b", task="drcd", trained=False)
+    with pytest.raises(ConfigError, match="several tasks, a of cmrc2018, b of drcd; expected the"):
         found(tmp_path)
+
+
+def test_a_run_that_is_over_is_preferred_to_one_that_is_not(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    record(a, trained=False, dev={"average": 99.0})
+    record(b, dev={"average": 1.0})
+    assert found(tmp_path)[0].folder == str(b)
+    assert found(tmp_path)[1] == [f"{b}: the only run whose training is over"]
+    record(b, trained=False, dev={"average": 1.0})
+    outcome, lines = found(tmp_path)
+    assert outcome.folder == str(a)
+    assert lines == [
+        f"{a}: the best of 2 runs, with average 99.00 on dev",
+        f"{a}: its training isn't over; the weights are those so far",
+    ]
+
+
+def test_no_number_is_no_score(tmp_path):
+    for name, score in (("a", math.nan), ("b", 1.0), ("c", math.nan)):
+        record(tmp_path / name, dev={"average": score})
+    assert found(tmp_path)[0].folder == str(tmp_path / "b")
+    record(tmp_path / "b", dev={"average": math.nan})
+    with pytest.raises(ConfigError, match="none has a score"):
+        found(tmp_path)
+
+
+SETTINGS = {"task": "drcd", "kind": "reading"}
+
+
+@pytest.mark.parametrize(
+    "content, wrong",
+    [
+        ([], "is no object"),
+        ({}, "settings is no object"),
+        ({"settings": [], "trained": True}, "settings is no object"),
+        ({"settings": SETTINGS}, "trained is neither true nor false"),
+        ({"settings": SETTINGS, "trained": "no"}, "trained is neither true nor false"),
+        ({"settings": {"kind": "reading"}, "trained": True}, "its task is none"),
+        ({"settings": {"task": 1, "kind": "reading"}, "trained": True}, "its task is none"),
+        ({"settings": {"task": "drcd"}, "trained": True}, "a task drcd is of the kind reading"),
+        (
+            {"settings": {"task": "tsv", "kind": "reading"}, "trained": True},
+            "a task tsv is of the kind sentence",
+        ),
+        ({"settings": SETTINGS, "trained": True, "dev": None}, "dev is no object"),
+        ({"settings": SETTINGS, "trained": True, "dev": {"f1": None}}, "the score f1 is null"),
+        *(
+            ({"settings": {**SETTINGS, name: value}, "trained": True}, f"{name} is {shown}")
+            for name, value, shown in (
+                ("max_seq_length", "64", '"64"'),
+                ("labels", ["甲", 1], '["甲", 1]'),
+                ("do_lower_case", "yes", '"yes"'),
+                ("decoding", {"max_answer_length": "9"}, '{"max_answer_length": "9"}'),
+                ("gelu", 1, "1"),
+            )
+        ),
+    ],
+)
+def test_a_broken_record_is_refused(tmp_path, content, wrong):
+    """Alone, and as one of several."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "run.json").write_text(json.dumps(content))
+    for folder in (tmp_path / "a", tmp_path):
+        with pytest.raises(DataError) as raised:
+            found(folder)
+        assert str(raised.value) == (
+            f"{tmp_path}/a/run.json: is broken, {wrong}; expected the record of a run"
+        )
 
 
 def test_folders_without_a_run(tmp_path):

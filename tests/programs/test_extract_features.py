@@ -143,8 +143,11 @@ def test_the_same_input_gives_the_same_bytes(programs, model, texts, written, tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pooling", ["cls", "mean"])
-@pytest.mark.parametrize("layers", [None, [1], [-1, 0]], ids=["default", "one", "two"])
+@pytest.mark.parametrize(
+    "pooling, layers",
+    [("cls", None), ("cls", [-1, 0]), ("mean", [1]), ("mean", [-1, 0])],
+    ids=["cls-default", "cls-two", "mean-one", "mean-two"],
+)
 def test_pooled_states_make_an_array(programs, model, texts, saved, pooling, layers, tmp_path):
     flags = [f"--layers={','.join(map(str, layers))}"] if layers else []
     extract(programs, model, texts, tmp_path / "a.npy", f"--pooling={pooling}", *flags)
@@ -154,6 +157,25 @@ def test_pooled_states_make_an_array(programs, model, texts, saved, pooling, lay
     expected = np.array(truth)[:, 0] if layers != [-1, 0] else np.array(truth)
     assert found.dtype == np.float32 and found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_by_default_no_more_layers_than_there_are(programs, model, bert_config, tmp_path):
+    """The model is the lower half of that of the other tests."""
+    small = bert_config(num_hidden_layers=2, initializer_range=0.2)
+    (tmp_path / "texts.txt").write_text("今天\n")
+    path = tmp_path / "texts.jsonl"
+    output = extract(programs, model, tmp_path / "texts.txt", path, f"--bert_config_file={small}")
+    assert "Layers -1,-2: the model has no more\n" in output
+    found = json.loads(path.read_text("ascii"))["features"]
+    assert [[layer["index"] for layer in of_token["layers"]] for of_token in found] == [
+        [-1, -2] for _ in ("[CLS]", "今", "天", "[SEP]")
+    ]
+    error = programs.error(
+        *(PROGRAM, f"--input_file={tmp_path}/texts.txt", f"--output_file={path}", *model),
+        *(f"--bert_config_file={small}", "--layers=-1,-2,-3,-4"),
+    )
+    assert error.startswith("--layers: -3; expected numbers from -2 to 1")
 
 
 @pytest.mark.slow

@@ -31,6 +31,10 @@ def test_example():
         ("甲<script>没有结尾", "甲没有结尾", 1),
         ("文<ref name=a/>字<ref>注</ref>", "文字注", 3),
         ("<h1>题</h1>\n\n<div class=x>文</div>", "题\n文", 4),
+        ("甲<!-->乙<!--->丙<!---->丁<!-- -->戊", "甲\n乙\n丙\n丁\n戊", 4),
+        ("甲<img alt='1 > 2' title=\"a>b\">乙", "甲乙", 1),
+        ("甲<img alt=\"<b>粗</b> > 细\" width=1/>乙<a href='<p>'>丙</a>", "甲乙丙", 3),
+        ('<!DOCTYPE html "a>b">甲<!DOCTYPE html "a>乙<p>"丙"', '甲\n乙\n"丙"', 3),
     ],
 )
 def test_html_goes(text, expected, tags):
@@ -40,6 +44,8 @@ def test_html_goes(text, expected, tags):
 @pytest.mark.parametrize(
     "text",
     [
+        "<!-",
+        '<a b="x 甲',
         "a<b，c>d",
         "a<b and c>d",
         "若 a < b 且 b > c",
@@ -101,6 +107,9 @@ def test_line_ends_become_one(end):
         ("英文（，拉丁文：x、y； ）。（；）（一）", "英文（拉丁文：x、y）。（一）"),
         ("[[北京]]是[[中国|中华]]的", "北京是中华的"),
         ("[[[一]]]", "[一]"),
+        ("[[甲|乙|丙]]在[[文件:a.jpg|thumb||说明]]", "丙在说明"),
+        ("（（））（(；)，（ ））首都(())（（，）甲（（））；）", "首都（甲）"),
+        ("f(（）) f(()) （f()）（)(）（", "f() f() （f()）（)(）（"),
     ],
 )
 def test_leftovers_of_wikis_go(text, expected):
@@ -177,7 +186,18 @@ UNFINISHED = (
         "\n ",
         "\u200d",
         "(",
+        "（",
+        "（(",
+        "(f(",
+        "（）",
+        "（）（",
+        "[[a|b|",
+        '<a b="',
+        "<a b=\"' c='\" ",
+        "<a b=\"<a c='",
         "<!doctype ",
+        '<!doctype "',
+        "<!doctype '\"",
         "<?xml ",
         "&#1",
         " \xa0",
@@ -190,4 +210,10 @@ def test_time_is_linear(text):
     """A square of the length would take minutes."""
     begun = time.process_time()
     clean(text * (500_000 // len(text)) + "-->")
+    assert time.process_time() - begun < 10
+
+
+def test_brackets_within_brackets_take_linear_time():
+    begun = time.process_time()
+    assert clean("（" * 250_000 + "）" * 250_000) == Cleaned([], 0, 0)
     assert time.process_time() - begun < 10

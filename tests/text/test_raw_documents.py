@@ -67,6 +67,7 @@ def test_formats_are_told_by_name_and_beginning(write, name, content, kind):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
     "documents, expected",
     [
@@ -75,9 +76,40 @@ def test_formats_are_told_by_name_and_beginning(write, name, content, kind):
         ("file", ["一\n二\n\n三\n \t\n　\n四\n"]),
     ],
 )
-def test_plain_text(write, name, documents, expected):
-    path = write("\ufeff一\n二\n\n三\n \t\n　\n四\n", name)
+def test_plain_text(write, name, end, documents, expected):
+    path = write("\ufeff一\n二\n\n三\n \t\n　\n四\n".replace("\n", end), name)
     assert texts(path, documents=documents) == expected
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("read_bytes", [1, 2, 3, 5, 1 << 20])
+def test_lines_of_all_kinds_end_and_count_alike(write, monkeypatch, end, read_bytes):
+    monkeypatch.setattr(raw_blocks, "_READ_BYTES", read_bytes)
+    content = "一\n\n二\n \n三\n"
+    path = write(content.replace("\n", end))
+    where = Layout({path: "text"})
+    blocks = list(raw_blocks.read_blocks(0, [path], where))
+    assert b"".join(part.text for block in blocks for part in block.stretches) == content.encode()
+    assert sum(block.size for block in blocks) == len(content.replace("\n", end).encode())
+    write(f"一{end}{end}二{end}三\0")
+    with pytest.raises(DataError, match=r"a\.txt:4: holds a NUL byte"):
+        read(path, "text")
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_records_end_at_lines_of_all_kinds(write, end):
+    assert texts(write(ARTICLES.replace("\n", end), "wiki_00")) == texts(write(ARTICLES, "wiki"))
+    path = write(f'{{"text": "一"}}{end}{{"text": "二"}}{end}', "a.jsonl")
+    assert texts(path) == ["一", "二"]
+
+
+def test_documents_without_line_feeds_are_cut_into_blocks(write):
+    """Else a file of carriage returns were one line, too long to be read."""
+    count = 2 * LONGEST_DOCUMENT_BYTES // 300
+    path = write(("一" * 99 + "\r\r") * count)
+    where = Layout({path: "text"})
+    assert len(list(raw_blocks.read_blocks(0, [path], where))) > 3
+    assert texts(path) == ["一" * 99] * count
 
 
 def test_json_lines(write):
