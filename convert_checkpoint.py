@@ -24,7 +24,7 @@ from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.convert import architectures, inventory, names, output_folder, pretrained
-from bert_wwm.core import files
+from bert_wwm.core import files, folders
 from bert_wwm.core.errors import ConfigError, DataError
 
 FLAGS = flags.FLAGS
@@ -46,15 +46,16 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "do_lower_case",
     None,
-    "Whether the checkpoint wants its text lower-cased; by default what its configuration says, or "
-    "else yes (all Chinese models do).",
+    "Whether the checkpoint wants its text lower-cased; by default what the run.json of its "
+    "fine-tuning says, or its configuration, or else yes (all Chinese models do).",
 )
 flags.DEFINE_enum(
     "gelu",
-    "erf",
+    None,
     ["erf", "tanh"],
-    "What the checkpoint's configuration means by gelu: see run_pretraining.py. "
-    "google-research/bert's own models have tanh.",
+    "What the checkpoint's configuration means by gelu: see run_pretraining.py; by default what "
+    "the run.json of its fine-tuning says, or else erf. google-research/bert's own models have "
+    "tanh.",
 )
 flags.DEFINE_string("hf_model", None, "The model: a Hugging Face folder, or its name on the hub.")
 flags.DEFINE_string("output_dir", None, "Where the converted model goes: a new folder.")
@@ -84,8 +85,8 @@ _OF_CHECKPOINTS = ("bert_config_file", "vocab_file", "do_lower_case", "gelu")
 _CONFIGS = ("bert_config.json", "lert_config.json")
 # The files that the three commands leave, by which --overwrite knows an earlier output.
 _OUTPUTS = re.compile(
-    r"bert_model\.ckpt\..*|(bert_|model_)?config\.json|labels\.json|vocab\.txt|model\.safetensors"
-    r"|tf_heads\.safetensors|tokenizer(_config)?\.json|special_tokens_map\.json"
+    r"bert_model\.ckpt\.(index|data-\d+-of-\d+)|(bert_|model_)?config\.json|labels\.json|vocab\.txt|model\.safetensors"
+    r"|tf_heads\.safetensors|added_tokens\.json|tokenizer(_config)?\.json|special_tokens_map\.json"
     r"|model_state\.pdparams"
 )
 
@@ -100,8 +101,10 @@ def main(argv) -> None:
     if command != TO_TF or FLAGS.weights_only:
         model.drop_optimizer_state()
     added = add_tokens(model) if FLAGS.add_tokens else None
+    if command != TO_HF:
+        tell_added_tokens(model)
     pretrained.complete(model, needed_parts(command, model), FLAGS.strict, source)
-    with output_folder.replaced(folder) as new:
+    with folders.replaced(folder) as new:
         table, result = WRITERS[command](new, model)
     if added:
         print(added.report())
@@ -157,7 +160,19 @@ def read_checkpoint():
                 raise DataError(f"{prefix}: which one is its --{flag}? there is none beside it")
         from bert_wwm.convert import google_folder
 
-        return google_folder.read(prefix, config_file, vocab_file, FLAGS.do_lower_case)
+        check_record(prefix, google_folder.recorded(prefix))
+        return google_folder.read(prefix, config_file, vocab_file, FLAGS.do_lower_case, FLAGS.gelu)
+
+
+def check_record(prefix, recorded):
+    """Refuses flags that contradict what a fine-tuning's record says."""
+    for name in ("do_lower_case", "gelu"):
+        flag, was = FLAGS[name].value, getattr(recorded, name)
+        if flag is not None and was is not None and flag != was:
+            raise ConfigError(
+                f"--{name}={str(flag).lower()}: {prefix} was fine-tuned with {str(was).lower()}, "
+                "as its run.json says; expected the same, or no flag"
+            )
 
 
 def beside(prefix, *candidates):
@@ -173,11 +188,21 @@ def add_tokens(model):
     return new_tokens.add_tokens(model, words, FLAGS.reuse_unused, FLAGS.add_tokens)
 
 
+def tell_added_tokens(model):
+    if model.added_tokens:
+        from bert_wwm.convert import new_tokens
+
+        model.notes += new_tokens.notes_on_added(model)
+
+
 def needed_parts(command, model):
     """Returns the parts that the output has to have whole."""
     parts = names.parts_of(model.tensors)
     if command == TO_TF:
-        return [*parts, names.POOLER]
+        judges_texts = names.CLASSIFIER in parts and model.kind != architectures.TAGGING
+        if names.PAIR in parts or judges_texts or not FLAGS.strict:
+            parts.append(names.POOLER)
+        return parts
     if command == TO_HF:
         return architectures.ARCHITECTURES[architectures.architecture_of(parts, model.kind)].parts
     from bert_wwm.convert import paddle
@@ -186,27 +211,41 @@ def needed_parts(command, model):
 
 
 def write_hugging_face(folder, model):
-    from bert_wwm.convert import hugging_face, model_config
+    from bert_wwm.convert import hugging_face
 
-    model.config = model_config.with_gelu(model.config, FLAGS.gelu)
     hugging_face.write_folder(folder, model)
     table = inventory.take(model, hugging_face.written(model))
     return table, f"a {hugging_face.architecture(model)}"
 
 
 def write_checkpoint(folder, model):
-    from bert_wwm.convert import google_folder
+    from bert_wwm.convert import google_folder, model_config
 
     google_folder.write_folder(folder, model)
+    activation = model.config["hidden_act"]
+    if activation == model_config.EXACT_FORM:
+        model.notes.append(
+            "hidden_act gelu is the exact form to this toolkit and to transformers; the code of "
+            "google-research/bert would compute the tanh form"
+        )
+    if activation == model_config.TANH_FORM:
+        model.notes.append(
+            "hidden_act gelu_new is the tanh form to this toolkit and to transformers; the code of "
+            "google-research/bert calls it gelu"
+        )
+    if names.POOLER not in names.parts_of(model.tensors):
+        model.notes.append(
+            "there is no pooler: a model of whole texts would start with a random one, which "
+            "training allows with --allow_random_init=bert/pooler"
+        )
     if not model.do_lower_case:
         model.notes.append("the model is cased: its programs want --do_lower_case=false")
     return inventory.take(model, {name: name for name in model.tensors}), "bert_model.ckpt"
 
 
 def write_paddle(folder, model):
-    from bert_wwm.convert import model_config, paddle
+    from bert_wwm.convert import paddle
 
-    model.config = model_config.with_gelu(model.config, FLAGS.gelu)
     written = paddle.write_folder(folder, model)
     table = inventory.take(model, written.converted)
     table.skipped.update(written.skipped)

@@ -5,20 +5,18 @@ chinese_macbert_base.ckpt.*, bert_config.json, bert_config_rbt3.json or macbert_
 and vocab.txt.
 """
 
-import contextlib
 import errno
 import os
 import re
 import shutil
 import stat
 import struct
-import uuid
 import zipfile
 import zlib
 from collections import Counter
 from typing import Iterator, List, Mapping, Tuple
 
-from bert_wwm.core import files
+from bert_wwm.core import files, folders
 from bert_wwm.core.errors import DataError
 
 # What members say of their sizes is believed up to this; weights are hardly compressible.
@@ -64,7 +62,7 @@ def extract(zip_path: str, folder: str) -> None:
     """
     if os.path.isdir(folder) and os.listdir(folder):
         raise DataError(f"{folder}: holds files; expected a new or empty folder")
-    with files.open_raw(zip_path) as stream, _new_folder(folder) as temporary:
+    with files.open_raw(zip_path) as stream, folders.replaced(folder) as temporary:
         try:
             with zipfile.ZipFile(stream) as archive:
                 members = archive.infolist()
@@ -115,23 +113,6 @@ def write(zip_path: str, members: Mapping[str, str]) -> None:
                 member.file_size = files.size(members[name])  # by it ZIP64 is chosen
                 with archive.open(member, "w") as target:
                     shutil.copyfileobj(source, target, _COPY_BYTES)
-
-
-@contextlib.contextmanager
-def _new_folder(folder: str) -> Iterator[str]:
-    """Gives a hidden folder beside ``folder`` that takes its name when the block ends well."""
-    folder = os.path.realpath(folder)
-    temporary = os.path.join(
-        os.path.dirname(folder), f".{os.path.basename(folder)}.{uuid.uuid4().hex}.tmp"
-    )
-    os.makedirs(temporary)
-    try:
-        yield temporary
-        if os.path.isdir(folder):
-            shutil.copymode(folder, temporary)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check(members: List[zipfile.ZipInfo], path: str, archive_bytes: int) -> None:
@@ -213,9 +194,9 @@ def _extract_member(
 def _only(folder: str, what: str, pattern: str, matches) -> str:
     """Returns the one file of a folder whose name matches."""
     found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(
-            name for name in folders if name != _MAC_FOLDER and not name.startswith(".")
+    for place, below, names in os.walk(folder):
+        below[:] = sorted(
+            name for name in below if name != _MAC_FOLDER and not name.startswith(".")
         )
         found += [
             os.path.join(place, name)

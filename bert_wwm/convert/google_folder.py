@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from bert_wwm.convert.architectures import (
 )
 from bert_wwm.convert.pretrained import Pretrained, as_float32, check
 from bert_wwm.core import files
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.model.checkpoint import write_variables
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -27,8 +28,26 @@ _RUN = "run.json"  # what a fine-tuning leaves beside its weights
 _BEST = "best"  # the folder of its best ones
 
 
+class Recorded(NamedTuple):
+    """What the record of a fine-tuning says of its model; None where it doesn't.
+
+    Attributes:
+        kind: what its classifier judges: see ``Pretrained``.
+        gelu: the form that its configuration calls ``gelu``: ``tanh`` or ``erf``.
+        do_lower_case: whether its text was lower-cased.
+    """
+
+    kind: Optional[str] = None
+    gelu: Optional[str] = None
+    do_lower_case: Optional[bool] = None
+
+
 def read(
-    prefix: str, config_file: str, vocab_file: str, do_lower_case: Optional[bool] = None
+    prefix: str,
+    config_file: str,
+    vocab_file: str,
+    do_lower_case: Optional[bool] = None,
+    gelu: Optional[str] = None,
 ) -> Pretrained:
     """Reads a model.
 
@@ -39,8 +58,10 @@ def read(
         prefix: of the checkpoint's files.
         config_file: its ``bert_config.json``.
         vocab_file: its vocabulary.
-        do_lower_case: whether it wants its text lower-cased; by default what the configuration
-            says, or else yes.
+        do_lower_case: whether it wants its text lower-cased; by default what ``run.json`` says, or
+            else the configuration, or else yes.
+        gelu: what the configuration means by ``gelu``, ``tanh`` or ``erf``; by default what
+            ``run.json`` says, or else ``erf``.
 
     Raises:
         DataError: the vocabulary is missing or broken.
@@ -51,14 +72,20 @@ def read(
     vocabulary = Vocabulary.from_file(vocab_file)
     architecture = model_config.architecture_in(config, config_file)
     config.pop(model_config.ARCHITECTURES_KEY, None)
-    lower_case = config.pop(_LOWER_CASE, True) if do_lower_case is None else do_lower_case
+    lower_case = config.pop(_LOWER_CASE, True)
+    if not isinstance(lower_case, bool):
+        raise ConfigError(f"{config_file}: {_LOWER_CASE} is {lower_case!r}; expected true or false")
+    run = recorded(prefix)
+    said = (value for value in (do_lower_case, run.do_lower_case, lower_case) if value is not None)
+    lower_case = next(said)
+    config = model_config.with_gelu(config, gelu or run.gelu or "erf")
     tensors, state = tf_checkpoint.read(prefix)
-    model = Pretrained(tensors, config, vocabulary.pieces, bool(lower_case), optimizer_state=state)
+    model = Pretrained(tensors, config, vocabulary.pieces, lower_case, optimizer_state=state)
     for name in [name for name, tensor in tensors.items() if tensor.dtype.kind not in "biufV"]:
         del tensors[name]
         model.skipped[name] = "no numbers"
     if model.num_classes:
-        model.kind = _recorded_kind(prefix) or kind_of(architecture)
+        model.kind = run.kind or kind_of(architecture)
         model.labels = _labels(prefix)
         if not model.kind:
             model.notes.append(
@@ -109,20 +136,23 @@ def _beside(prefix: str, name: str) -> Optional[Any]:
     for place in (folder, *above):
         path = os.path.join(place, name)
         if files.exists(path):
-            try:
-                return json.loads(files.read_bytes(path))
-            except ValueError:
-                raise DataError(f"{path}: is broken; expected JSON") from None
+            return read_json(path)
     return None
 
 
-def _recorded_kind(prefix: str) -> str:
-    record = _beside(prefix, _RUN)
+def recorded(prefix: str) -> Recorded:
+    """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model."""
     try:
-        kind = record["settings"]["kind"]  # type: ignore[index]
-    except (KeyError, TypeError):
-        return ""
-    return kind if kind in (SENTENCE, TAGGING) else ""
+        settings = dict(_beside(prefix, _RUN)["settings"])  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        return Recorded()
+    kind, gelu = settings.get("kind"), settings.get("gelu")
+    lower_case = settings.get(_LOWER_CASE)
+    return Recorded(
+        kind if kind in (SENTENCE, TAGGING) else None,
+        gelu if gelu in ("tanh", "erf") else None,
+        lower_case if isinstance(lower_case, bool) else None,
+    )
 
 
 def _labels(prefix: str) -> List[str]:

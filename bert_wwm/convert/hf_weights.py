@@ -1,6 +1,5 @@
 """Weights as Hugging Face's libraries have written them over the years, as PyTorch names them."""
 
-import json
 import os
 import pickle
 import re
@@ -11,11 +10,13 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple
 import numpy as np
 
 from bert_wwm.convert import safetensors_file
-from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_json
 
 # What Hugging Face's classes have no place for, by Google's names: heads of LERT and PERT.
 SIDE_FILE = "tf_heads.safetensors"
+# Where sentence-transformers keeps what comes behind BERT.
+MODULES = "modules.json"
 INDEX = ".index.json"
 _ZIP_MAGIC = b"PK\x03\x04"
 # What Keras puts before the names: the layer of the file, and the model.
@@ -70,12 +71,19 @@ def read(folder: str) -> Weights:
         DataError: there are none, or they are broken, incomplete or no weights.
         ConfigError: they are a pickle, and PyTorch is not installed.
     """
-    found = choose(os.listdir(folder))
+    present = sorted(os.listdir(folder))
+    found = choose(present)
     if not found:
         raise DataError(f"{folder}: holds no weights; expected {', '.join(READERS)}")
     path = os.path.join(folder, found[0])
     reader = READERS[found[0].replace(INDEX, "")]
-    notes: List[str] = []
+    unread = [name for name in present if name != found[0] and choose([name])]
+    notes = [f"{name} is not read, as {found[0]} lies beside it" for name in unread]
+    if MODULES in present:
+        notes.append(
+            f"{MODULES}: what sentence-transformers computes behind BERT (1_Pooling, 2_Dense) is "
+            "not converted"
+        )
     stored: Dict[str, np.ndarray] = {}
     for part in _shards(path) if path.endswith(INDEX) else [path]:
         for name, tensor in _read(reader, part, notes).items():
@@ -97,9 +105,9 @@ def identical(one: np.ndarray, other: np.ndarray) -> bool:
 def _shards(path: str) -> List[str]:
     """Returns the paths of the files that an index names."""
     try:
-        index = json.loads(files.read_bytes(path))["weight_map"]
+        index = read_json(path)["weight_map"]
         shards = sorted(set(index.values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         shards = []
     if not shards or not all(isinstance(shard, str) for shard in shards):
         raise DataError(f"{path}: is broken; expected an index of weights in JSON")
@@ -164,7 +172,13 @@ def _read_pickle(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
             )
         if tensor.dtype == torch.bfloat16:
             tensor, count = tensor.float(), count + 1
-        tensors[str(name)] = tensor.detach().numpy()
+        try:
+            tensors[str(name)] = tensor.detach().numpy()
+        except (TypeError, RuntimeError):
+            raise DataError(
+                f"{path}: {name} is a tensor of type {tensor.dtype} and layout {tensor.layout}, "
+                "which can't be read; expected plain numbers"
+            ) from None
     if count:
         notes.append(_widened(count, path))
     return tensors

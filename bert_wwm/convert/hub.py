@@ -11,6 +11,7 @@ _ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _NEEDED = (
     "config.json",
     hf_weights.SIDE_FILE,
+    hf_weights.MODULES,
     tokenizer_files.ADDED_TOKENS,
     *tokenizer_files.NAMES,
 )

@@ -37,8 +37,14 @@ def read_folder(path_or_id: str) -> Pretrained:
         tokenizer.vocabulary,
         tokenizer.do_lower_case,
         kind=config.kind,
+        added_tokens=tokenizer.added,
         notes=[*weights.notes, *tokenizer.notes],
     )
+    if config.others:
+        model.notes.append(
+            f"{CONFIG} says {', '.join(config.others)}, which have no place in this toolkit and "
+            "are left out"
+        )
     _sort_in(weights, model, folder)
     if model.num_classes:
         model.labels = config.labels
@@ -123,8 +129,12 @@ def write_folder(folder: str, model: Pretrained) -> List[str]:
     if lacking:
         raise CheckpointError(f"{folder}: the model lacks {', '.join(lacking)} of {name}")
     files.make_folder(folder)
-    tokenizer_files.write(
-        folder, model.vocabulary, model.do_lower_case, model.config["max_position_embeddings"]
+    tokenizer = tokenizer_files.write(
+        folder,
+        model.vocabulary,
+        model.do_lower_case,
+        model.config["max_position_embeddings"],
+        model.added_tokens,
     )
     inside = written(model)
     tensors = {
@@ -139,7 +149,7 @@ def write_folder(folder: str, model: Pretrained) -> List[str]:
     values = model_config.to_hugging_face(model.config, name, model.vocabulary.index(PAD), labels)
     files.write_text(os.path.join(folder, CONFIG), model_config.to_text(values))
     _check_type(os.path.join(folder, CONFIG))
-    return [CONFIG, WEIGHTS, *([hf_weights.SIDE_FILE] if beside else []), *tokenizer_files.NAMES]
+    return [CONFIG, WEIGHTS, *([hf_weights.SIDE_FILE] if beside else []), *tokenizer]
 
 
 def _check_type(path: str) -> None:

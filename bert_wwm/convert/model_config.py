@@ -6,8 +6,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 from bert_wwm.convert.architectures import ARCHITECTURES, kind_of
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_json
 
 ARCHITECTURES_KEY = "architectures"
+# Names of the two forms of GELU that both this toolkit's programs and transformers read so.
+EXACT_FORM, TANH_FORM = "gelu", "gelu_new"
 _LAYER_NORM_EPSILON = 1e-12
 _SIZES = (
     "vocab_size",
@@ -51,25 +54,31 @@ _FIXED: Mapping[str, Any] = {
     "pruned_heads": {},
 }
 _TO_HUGGING_FACE = {
-    "gelu": "gelu",
-    "gelu_erf": "gelu",
-    "gelu_tanh": "gelu_new",
+    "gelu": EXACT_FORM,
+    "gelu_erf": EXACT_FORM,
+    "gelu_tanh": TANH_FORM,
+    "gelu_new": TANH_FORM,
     "relu": "relu",
     "tanh": "tanh",
     "linear": "linear",
     "": "linear",
 }
-# Each with its form of GELU in the name, so that no program has to be told which is meant.
 _FROM_HUGGING_FACE = {
-    "gelu": "gelu_erf",
-    "gelu_python": "gelu_erf",
-    "gelu_new": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu": EXACT_FORM,
+    "gelu_python": EXACT_FORM,
+    "gelu_new": TANH_FORM,
+    "gelu_fast": TANH_FORM,
+    "gelu_pytorch_tanh": TANH_FORM,
     "relu": "relu",
     "tanh": "tanh",
     "linear": "linear",
 }
+# What else a config.json says: of no effect on the weights, or written anew.
+_PASSED_OVER = (
+    *("_name_or_path", ARCHITECTURES_KEY, "bos_token_id", "dtype", "eos_token_id"),
+    *("gradient_checkpointing", "id2label", "label2id", "model_type", "num_labels"),
+    *("output_past", "pad_token_id", "torch_dtype", "transformers_version", "use_cache"),
+)
 
 
 class HuggingFaceConfig(NamedTuple):
@@ -79,11 +88,13 @@ class HuggingFaceConfig(NamedTuple):
         values: those of ``bert_config.json``.
         architecture: the class that the weights are of, or "" where it isn't said.
         labels: the classes of its classifier, where they have names.
+        others: what else it says, by name: nothing that BERT's weights depend on.
     """
 
     values: Dict[str, Any]
     architecture: str
     labels: List[str]
+    others: Dict[str, Any]
 
     @property
     def kind(self) -> str:
@@ -129,7 +140,9 @@ def read_hugging_face(path: str) -> HuggingFaceConfig:
     google = {**known, "vocab_size": values.get("vocab_size"), **carried}
     _check(google, path, _FROM_HUGGING_FACE)
     google["hidden_act"] = _FROM_HUGGING_FACE[google["hidden_act"]]
-    return HuggingFaceConfig(google, architecture, _labels(values, path))
+    said = {*google, *_FIXED, *_PASSED_OVER}
+    others = {n: value for n, value in values.items() if n not in said and value is not None}
+    return HuggingFaceConfig(google, architecture, _labels(values, path), others)
 
 
 def architecture_in(values: Mapping[str, Any], path: str) -> str:
@@ -153,8 +166,7 @@ def to_hugging_face(
     """Returns what ``config.json`` says of a model.
 
     Args:
-        values: those of ``bert_config.json``; ``gelu`` without a form stays ``gelu``, which is the
-            exact one there, as by default in this toolkit's programs.
+        values: those of ``bert_config.json``; ``gelu`` is the exact form, as ``with_gelu`` has it.
         architecture: the class that loads it.
         pad_token_id: the id of ``[PAD]``.
         labels: the classes of its classifier, if it has one.
@@ -178,9 +190,16 @@ def to_hugging_face(
 
 
 def with_gelu(values: Mapping[str, Any], form: str) -> Dict[str, Any]:
-    """Returns a configuration in which ``gelu`` names its form, ``tanh`` or ``erf``."""
-    is_gelu = str(values["hidden_act"]).lower() == "gelu"
-    return {**values, "hidden_act": f"gelu_{form}"} if is_gelu else dict(values)
+    """Returns a configuration in which ``gelu`` is the exact form, and ``gelu_new`` the tanh form.
+
+    Args:
+        values: those of a ``bert_config.json``.
+        form: what it means by ``gelu`` alone: ``tanh`` or ``erf``.
+    """
+    activation = str(values["hidden_act"]).lower()
+    if activation == "gelu":
+        activation = f"gelu_{form}"
+    return {**values, "hidden_act": _TO_HUGGING_FACE[activation]}
 
 
 def to_text(values: Mapping[str, Any]) -> str:
@@ -189,12 +208,12 @@ def to_text(values: Mapping[str, Any]) -> str:
 
 
 def _read_object(path: str) -> Dict[str, Any]:
+    if not files.exists(path):
+        raise ConfigError(f"{path}: no such file; expected the configuration of a BERT")
     try:
-        values = json.loads(files.read_bytes(path))
+        values = read_json(path)
     except DataError as error:
-        raise ConfigError(f"{error}; expected the configuration of a BERT") from None
-    except ValueError as error:  # broken JSON, or bytes that are no Unicode
-        raise ConfigError(f"{path}: not a BERT configuration in JSON: {error}") from None
+        raise ConfigError(str(error)) from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path}: a JSON {type(values).__name__}; expected the object of a BERT configuration"

@@ -137,6 +137,12 @@ def parts_of(google_names: Iterable[str]) -> List[str]:
     return [part for part in dict.fromkeys(row.part for row in ROWS) if part in found]
 
 
+def num_layers(google_names: Iterable[str]) -> int:
+    """Returns how many layers some tensors are of."""
+    found = [_find(_BY_GOOGLE, _GOOGLE_LAYER, name) for name in google_names]
+    return len({number for row, number in found if row and number})
+
+
 def variables(
     config: Mapping[str, Any], parts: Iterable[str], num_classes: int = 2
 ) -> Dict[str, List[int]]:

@@ -15,7 +15,7 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.text.characters import ALONE, DROP, SPACE, CharacterTable, is_punctuation
 from bert_wwm.text.tokenizer import Tokenizer, basic_words
-from bert_wwm.text.vocabulary import UNK, Vocabulary
+from bert_wwm.text.vocabulary import SPECIAL_TOKENS, UNK, Vocabulary
 
 EMBEDDINGS = "bert/embeddings/word_embeddings"
 # The tensors that have a row, or a number, for each piece.
@@ -97,7 +97,7 @@ def add_tokens(
 
     Raises:
         DataError: the tokenizer could never find a word, whatever the vocabulary.
-        ConfigError: the matrix would outgrow the optimizer's state, or isn't the vocabulary's.
+        ConfigError: the matrix would outgrow the optimizer's state, or lacks rows of pieces.
     """
     vocabulary = Vocabulary(pretrained.vocabulary)
     _check_rows(pretrained)
@@ -106,8 +106,8 @@ def add_tokens(
 
     unused = [i for i, piece in enumerate(vocabulary.pieces) if _UNUSED.fullmatch(piece)]
     ids = (unused if reuse_unused else [])[: len(new)]
-    growth = len(new) - len(ids)
-    if growth and any(name.startswith(_SLOTS_BY_PIECE) for name in pretrained.optimizer_state):
+    growth = len(vocabulary) + len(new) - len(ids) - len(pretrained.tensors[EMBEDDINGS])
+    if growth > 0 and any(name.startswith(_SLOTS_BY_PIECE) for name in pretrained.optimizer_state):
         raise ConfigError(
             f"{path}: {growth} of the words need further rows, which the optimizer's state in the "
             "checkpoint lacks; expected --weights_only"
@@ -123,17 +123,40 @@ def add_tokens(
     return added
 
 
+def notes_on_added(pretrained: Pretrained) -> List[str]:
+    """Says what becomes of added tokens where only the pieces of a vocabulary are found."""
+    table = CharacterTable(pretrained.do_lower_case)
+    lost: List[str] = []
+    words: List[str] = []
+    for token in pretrained.added_tokens:
+        if token not in SPECIAL_TOKENS:
+            reason = never_found(token, table, pretrained.do_lower_case)
+            (lost if reason else words).append(token)
+    notes = []
+    if lost:
+        notes.append(
+            "added tokens that the tokenizer of the output never finds in a text: "
+            + ", ".join(map(repr, lost))
+        )
+    if words:
+        notes.append(
+            "added tokens that are pieces now, found as words: " + ", ".join(map(repr, words))
+        )
+    return notes
+
+
 def _check_rows(pretrained: Pretrained) -> None:
-    """Raises ConfigError where a tensor has other rows than the vocabulary has pieces."""
-    count = len(pretrained.vocabulary)
+    """Raises ConfigError where a tensor has fewer rows than the vocabulary, or than another."""
+    pieces = len(pretrained.vocabulary)
     if EMBEDDINGS not in pretrained.tensors:
         raise ConfigError(f"the model has no {EMBEDDINGS}, which new words would be added to")
     for name in _BY_PIECE:
-        rows = len(pretrained.tensors.get(name, pretrained.vocabulary))
-        if rows != count:
+        count = len(pretrained.tensors[EMBEDDINGS])
+        rows = len(pretrained.tensors.get(name, pretrained.tensors[EMBEDDINGS]))
+        if rows != count or rows < pieces:
             raise ConfigError(
-                f"{name} has {rows} rows, but the vocabulary has {count} pieces; expected those "
-                "of one model"
+                f"{name} has {rows} rows, but the vocabulary has {pieces} pieces and {EMBEDDINGS} "
+                f"{count} rows; expected those of one model"
             )
 
 
@@ -153,14 +176,14 @@ def _new_words(
         elif word in vocabulary:
             added.known[word] = vocabulary.ids[word]
         else:
-            reason = _never_found(word, table, do_lower_case)
+            reason = never_found(word, table, do_lower_case)
             if reason:
                 raise DataError(f"{path}:{line}: {word!r} {reason}")
             new[word] = line
     return list(new)
 
 
-def _never_found(word: str, table: CharacterTable, do_lower_case: bool) -> str:
+def never_found(word: str, table: CharacterTable, do_lower_case: bool) -> str:
     """Says why no text gives a word as one piece, whatever the vocabulary; empty if it can."""
     parts = [part.text for part in basic_words(word, table, do_lower_case)]
     kinds = [table[char].kind for char in word]
@@ -186,10 +209,10 @@ def _change(
 ) -> None:
     """Gives new words their ids, and the mean of their old pieces."""
     pieces = list(pretrained.vocabulary)
-    size = max([len(pieces), *(index + 1 for index in ids.values())])
-    pieces += [""] * (size - len(pieces))
     for word, index in ids.items():
-        pieces[index] = word
+        pieces[index : index + 1] = [word]  # behind the last one in the order of the ids
+    # Rows behind the pieces, of a matrix with more of them, are taken before new ones are made.
+    size = max(len(pieces), len(pretrained.tensors[EMBEDDINGS]))
     for name in _BY_PIECE:
         if name not in pretrained.tensors:
             continue

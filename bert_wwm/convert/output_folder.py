@@ -1,10 +1,7 @@
-"""A folder that is there whole, or not at all."""
+"""Which folder an output may take the place of."""
 
-import contextlib
 import os
-import shutil
-import uuid
-from typing import Callable, Iterator
+from typing import Callable
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
@@ -36,21 +33,3 @@ def check(path: str, overwrite: bool, is_ours: Callable[[str], bool]) -> None:
             f"--output_dir={path}: holds {others[0]}, which --overwrite would delete; expected "
             "nothing but the files of a model"
         )
-
-
-@contextlib.contextmanager
-def replaced(path: str) -> Iterator[str]:
-    """Gives a hidden folder beside ``path`` that takes its place when the block ends well."""
-    path = os.path.realpath(path)  # a link stays a link
-    hidden = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}")
-    new, old = f"{hidden}.tmp", f"{hidden}.old"
-    os.makedirs(new)
-    try:
-        yield new
-        if os.path.isdir(path):
-            shutil.copymode(path, new)
-            os.rename(path, old)
-        os.rename(new, path)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

@@ -57,12 +57,13 @@ _CLASSES = {
 }
 _ACTIVATIONS = {
     "gelu": "gelu",
+    "gelu_new": "gelu",
     "gelu_tanh": "gelu",
     "gelu_erf": "gelu",
     "relu": "relu",
     "tanh": "tanh",
 }
-_TANH_FORM = ("gelu", "gelu_tanh")
+_TANH_FORM = ("gelu_new", "gelu_tanh")
 _SIZES = (
     "attention_probs_dropout_prob",
     "hidden_dropout_prob",

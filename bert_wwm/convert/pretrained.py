@@ -2,8 +2,9 @@
 
 import re
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,18 @@ _VECTORS_OF_ONES = "/gamma"
 _MATRICES = re.compile(r"(^|/)(kernel|output_weights|\w+_embeddings)$")
 
 
+class AddedToken(NamedTuple):
+    """A token that Hugging Face's tokenizers look for before they cut a text up.
+
+    Attributes:
+        options: how it is found, by tokenizer.json's names (``lstrip``, ``special``, ...).
+        in_vocabulary: whether it is one of the pieces too that words are cut into.
+    """
+
+    options: Mapping[str, bool]
+    in_vocabulary: bool
+
+
 @dataclass
 class Pretrained:
     """A model in one form, whatever it was read from.
@@ -29,6 +42,8 @@ class Pretrained:
         vocabulary: the tokens, in the order of their ids.
         do_lower_case: whether text is lower-cased and stripped of accents before it is cut up.
         optimizer_state: the optimizer's slots and ``global_step`` by name, where they were read.
+        added_tokens: those tokens of the vocabulary that Hugging Face's tokenizers look for first;
+            the special ones, which are all the same, are not among them.
         labels: the classes of a fine-tuned head, in the order of its outputs.
         kind: what a fine-tuned classifier judges: ``sentence``, ``tagging`` (each token) or ``""``.
         origins: the source's name of each tensor that has another one there.
@@ -42,6 +57,7 @@ class Pretrained:
     vocabulary: List[str]
     do_lower_case: bool = True
     optimizer_state: Dict[str, np.ndarray] = field(default_factory=dict)
+    added_tokens: Dict[str, AddedToken] = field(default_factory=dict)
     labels: List[str] = field(default_factory=list)
     kind: str = ""
     origins: Dict[str, str] = field(default_factory=dict)
@@ -74,9 +90,15 @@ def check(model: Pretrained, source: str) -> None:
 
     Raises:
         CheckpointError: a tensor has another shape than the configuration says, there are more
-            layers, the encoder lacks one, classes are not as many as their names, or the
-            vocabulary is larger than the matrix.
+            or fewer layers, the encoder lacks a tensor, classes are not as many as their names,
+            two have the same name, or the vocabulary is larger than the matrix.
     """
+    layers, stored = model.config["num_hidden_layers"], names.num_layers(model.tensors)
+    if layers > stored:  # said first: names of a billion layers fill the memory
+        raise CheckpointError(
+            f"{source}: has weights of {stored} layers, but num_hidden_layers is {layers}; "
+            "expected the weights of a BERT of this configuration"
+        )
     expected = model.variables(names.parts_of(model.tensors))
     differing = [
         f"{name} has shape {list(model.tensors[name].shape)}, not {shape}"
@@ -111,6 +133,11 @@ def check(model: Pretrained, source: str) -> None:
         raise CheckpointError(
             f"{source}: {len(model.labels)} labels for {model.num_classes} classes; expected one "
             "of each"
+        )
+    twice = [label for label, count in Counter(model.labels).items() if count > 1]
+    if twice:
+        raise CheckpointError(
+            f"{source}: several of its classes are called {_some(twice)}; expected a name for each"
         )
 
 

@@ -1,6 +1,5 @@
 """Files of safetensors: eight bytes of length, a header in JSON, and the tensors' bytes."""
 
-import json
 import math
 import os
 from typing import Any, Dict, Mapping, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, Dict, Mapping, NamedTuple
 import numpy as np
 
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import parse_json
 
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
@@ -58,7 +58,7 @@ def read(path: str) -> Contents:
     # numpy can't map a file's empty rest.
     mapped = np.memmap(path, np.uint8, "r", start) if size > start else np.zeros(0, np.uint8)
     data = np.asarray(mapped)
-    tensors, count, covered = {}, 0, 0
+    tensors, count, spans = {}, 0, []
     for name, entry in header.items():
         kind, shape, begin, end = _entry(path, name, entry)
         if end > len(data):
@@ -71,11 +71,12 @@ def read(path: str) -> Contents:
             array = (array.astype(np.uint32) << 16).view(np.float32)
             count += 1
         tensors[name] = array
-        covered += end - begin
-    if covered != len(data):
+        spans.append((begin, end))
+    ends = [0, *(end for _, end in sorted(spans))]
+    if [*(begin for begin, _ in sorted(spans)), len(data)] != ends:
         raise DataError(
-            f"{path}: is broken: its tensors have {covered:,} bytes, but {len(data):,} follow the "
-            "header; expected a whole file of safetensors"
+            f"{path}: is broken: its tensors overlap, or leave gaps in the {len(data):,} bytes "
+            "that follow the header; expected a whole file of safetensors"
         )
     return Contents(tensors, count, metadata)
 
@@ -93,8 +94,8 @@ def _header(path: str, size: int) -> Dict[str, Any]:
             )
         text = stream.read(length)
     try:
-        header = json.loads(text)
-    except ValueError:
+        header = parse_json(text.decode("utf-8"), path)
+    except (DataError, UnicodeDecodeError):
         header = None
     if not isinstance(header, dict) or "" in header:
         raise DataError(f"{path}: the header is broken; expected that of a file of safetensors")

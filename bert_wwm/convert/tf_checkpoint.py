@@ -1,6 +1,6 @@
 """TensorFlow checkpoints: the model's tensors, and those of its training."""
 
-from typing import Dict, Tuple
+from typing import Dict, Iterator, Tuple
 
 import numpy as np
 
@@ -20,5 +20,16 @@ def read(prefix_or_folder: str) -> Tuple[Dict[str, np.ndarray], Dict[str, np.nda
         CheckpointError: the checkpoint is missing or broken.
     """
     stored = {n: np.asarray(value) for n, value in read_variables(prefix_or_folder).items()}
-    state = {name: value for name, value in stored.items() if is_optimizer_state(name)}
+    state = {
+        name: value
+        for name, value in stored.items()
+        if is_optimizer_state(name) or not stored.keys().isdisjoint(_scopes(name))
+    }
     return {name: value for name, value in stored.items() if name not in state}, state
+
+
+def _scopes(name: str) -> Iterator[str]:
+    """Yields what a name lies in; where that is a variable, it is a slot of an optimizer's."""
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name

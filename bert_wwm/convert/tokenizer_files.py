@@ -2,14 +2,18 @@
 
 import json
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
+from types import MappingProxyType
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
+from bert_wwm.convert.pretrained import AddedToken
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK, Vocabulary
 
 VOCABULARY = "vocab.txt"
-NAMES = (VOCABULARY, "tokenizer_config.json", "tokenizer.json", "special_tokens_map.json")
+_CONFIG, _FAST = "tokenizer_config.json", "tokenizer.json"
+NAMES = (VOCABULARY, _CONFIG, _FAST, "special_tokens_map.json")
 # Where Hugging Face's libraries put tokens that were added to a vocabulary.
 ADDED_TOKENS = "added_tokens.json"
 _SPECIAL = {
@@ -21,6 +25,15 @@ _SPECIAL = {
 }
 # A longer word becomes [UNK]: what both of their tokenizers have by default.
 _MAX_CHARS_PER_WORD = 100
+# How a token of added_tokens.json, which says no more than its id, is found.
+_DEFAULT_OPTIONS: Mapping[str, bool] = {
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": True,
+    "special": False,
+}
+_SPECIAL_OPTIONS: Mapping[str, bool] = {**_DEFAULT_OPTIONS, "normalized": False, "special": True}
 
 
 class TokenizerFiles(NamedTuple):
@@ -30,20 +43,24 @@ class TokenizerFiles(NamedTuple):
         vocabulary: the pieces, in the order of their ids.
         do_lower_case: whether text is lower-cased and stripped of accents.
         notes: what this toolkit's tokenizer does otherwise, in sentences.
+        added: those of the pieces that its tokenizer looks for first; see ``Pretrained``.
     """
 
     vocabulary: List[str]
     do_lower_case: bool
     notes: List[str]
+    added: Dict[str, AddedToken]
 
 
 def read(folder: str) -> TokenizerFiles:
     """Reads ``vocab.txt`` (or where there is none ``tokenizer.json``) and how text is cut up.
 
     Raises:
-        DataError: the vocabulary or a file is missing, broken or no BERT's.
+        DataError: the vocabulary or a file is missing, broken or no BERT's, or holds pieces that
+            are no lines of a ``vocab.txt``.
     """
-    settings = _read_object(os.path.join(folder, "tokenizer_config.json"))
+    settings = _read_object(os.path.join(folder, _CONFIG))
+    fast = _read_object(os.path.join(folder, _FAST))
     notes = [
         f"tokenizer_config.json says {name} {settings[name]!r}, which this toolkit's tokenizer "
         f"has not: it works as with {ours!r}"
@@ -57,57 +74,177 @@ def read(folder: str) -> TokenizerFiles:
     if os.path.exists(path):
         pieces = Vocabulary.from_file(path).pieces
     else:
-        pieces = _pieces_of_tokenizer(os.path.join(folder, "tokenizer.json"), path)
-    added = _read_object(os.path.join(folder, ADDED_TOKENS))
-    beyond = sorted((index, token) for token, index in added.items() if token not in pieces)
-    if [index for index, _ in beyond] != list(range(len(pieces), len(pieces) + len(beyond))):
+        pieces = _pieces_of_tokenizer(fast, os.path.join(folder, _FAST), path)
+    beyond, added = _added_tokens(folder, settings, fast, Vocabulary(pieces, path))
+    do_lower_case = _lower_cases(settings, fast, os.path.join(folder, _CONFIG))
+    return TokenizerFiles([*pieces, *beyond], do_lower_case, notes, added)
+
+
+def _lower_cases(settings: Mapping[str, Any], fast: Mapping[str, Any], path: str) -> bool:
+    """Returns what the settings say, or else the first step of ``tokenizer.json``, or else yes."""
+    if "do_lower_case" in settings:
+        if not isinstance(settings["do_lower_case"], bool):
+            raise DataError(
+                f"{path}: do_lower_case is {settings['do_lower_case']!r}; expected true or false"
+            )
+        return settings["do_lower_case"]
+    if "normalizer" not in fast:
+        return True
+    step = fast["normalizer"] or {}
+    steps = step.get("normalizers") if isinstance(step, dict) else None
+    steps = steps if isinstance(steps, list) else [step]
+    return any(
+        each.get("lowercase", each.get("type") == "Lowercase") is True
+        for each in steps
+        if isinstance(each, dict)
+    )
+
+
+def _added_tokens(
+    folder: str, settings: Mapping[str, Any], fast: Mapping[str, Any], vocabulary: Vocabulary
+) -> Tuple[List[str], Dict[str, AddedToken]]:
+    """Returns the added tokens that follow the vocabulary, by id, and all that are special to it.
+
+    Raises:
+        DataError: an id is another piece's or leaves a gap, or the entries are broken.
+    """
+    ids: Dict[str, int] = {}
+    added: Dict[str, AddedToken] = {}
+    for name, token, index, options in _entries(folder, settings, fast):
+        path = os.path.join(folder, name)
+        known = vocabulary.ids.get(token, ids.get(token, index))
+        if known != index:
+            raise DataError(f"{path}: {token!r} has the id {index} there; expected {known}")
+        _check_line(token, path)
+        if token not in vocabulary:
+            ids[token] = index
+        is_usual = name == ADDED_TOKENS or options == _SPECIAL_OPTIONS
+        if not (token in SPECIAL_TOKENS and is_usual):
+            added.setdefault(token, AddedToken(options, token in vocabulary))
+    beyond = sorted(ids, key=lambda token: ids[token])
+    found = [ids[token] for token in beyond]
+    if found != list(range(len(vocabulary), len(vocabulary) + len(beyond))):
         raise DataError(
-            f"{os.path.join(folder, ADDED_TOKENS)}: has ids {[index for index, _ in beyond]}; "
-            f"expected {len(pieces)} and those that follow"
+            f"{folder}: the added tokens have ids {found}; expected {len(vocabulary)} and those "
+            "that follow"
         )
-    if beyond:
-        notes.append(f"{len(beyond)} tokens of {ADDED_TOKENS} are the last of the vocabulary")
-    do_lower_case = settings.get("do_lower_case", True)
-    return TokenizerFiles([*pieces, *(token for _, token in beyond)], bool(do_lower_case), notes)
+    return beyond, added
 
 
-def write(folder: str, pieces: Sequence[str], do_lower_case: bool, max_length: int) -> None:
-    """Writes the four files.
+def _entries(
+    folder: str, settings: Mapping[str, Any], fast: Mapping[str, Any]
+) -> Iterator[Tuple[str, str, int, Dict[str, bool]]]:
+    """Yields file, token, id and options, what transformers believes rather before the others."""
+    listed = _read_object(os.path.join(folder, ADDED_TOKENS))
+    name = ""
+    try:
+        name = _CONFIG
+        entries = [
+            (_CONFIG, entry["content"], int(index), entry)
+            for index, entry in (settings.get("added_tokens_decoder") or {}).items()
+        ]
+        name = _FAST
+        entries += [
+            (_FAST, entry["content"], entry["id"], entry)
+            for entry in fast.get("added_tokens") or []
+        ]
+        special = settings.get("additional_special_tokens") or []
+        entries += [
+            (ADDED_TOKENS, token, index, _SPECIAL_OPTIONS if token in special else {})
+            for token, index in listed.items()
+        ]
+        for name, token, index, entry in entries:
+            options = {
+                option: entry.get(option, usual) for option, usual in _DEFAULT_OPTIONS.items()
+            }
+            if not isinstance(token, str) or type(index) is not int:
+                raise TypeError
+            if not all(isinstance(option, bool) for option in options.values()):
+                raise TypeError
+            yield name, token, index, options
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise DataError(
+            f"{os.path.join(folder, name)}: has broken added tokens; expected each with its id"
+        ) from None
+
+
+def _check_line(piece: str, path: str) -> None:
+    """Raises DataError for a piece that a line of ``vocab.txt`` can't hold."""
+    if not piece or piece != piece.strip(" \t") or "\n" in piece or "\r" in piece:
+        raise DataError(
+            f"{path}: holds the piece {piece!r}, which no line of {VOCABULARY} can hold; expected "
+            "pieces without line ends, and without blanks at their ends"
+        )
+
+
+def write(
+    folder: str,
+    pieces: Sequence[str],
+    do_lower_case: bool,
+    max_length: int,
+    added: Mapping[str, AddedToken] = MappingProxyType({}),
+) -> List[str]:
+    """Writes the four files, and ``added_tokens.json`` where tokens follow the vocabulary.
 
     Args:
         folder: where to; it exists.
         pieces: the vocabulary, in the order of its ids; each once, the special ones among them.
         do_lower_case: whether text is lower-cased and stripped of accents.
         max_length: longest sequence of the model, in tokens.
+        added: those of the pieces that are looked for first.
+
+    Returns:
+        The names of the files.
 
     Raises:
         DataError: a piece stands there twice, or a special one doesn't.
     """
-    vocabulary = Vocabulary(pieces, os.path.join(folder, VOCABULARY))
+    ids = Vocabulary(pieces, os.path.join(folder, VOCABULARY)).ids
+    count = len(pieces)
+    while count and pieces[count - 1] in added and not added[pieces[count - 1]].in_vocabulary:
+        count -= 1
+    vocabulary = Vocabulary(pieces[:count], os.path.join(folder, VOCABULARY))
     missing = [piece for piece in SPECIAL_TOKENS if piece not in vocabulary]
     if missing:
         raise DataError(f"{vocabulary.path}: lacks {', '.join(missing)}; expected a vocabulary")
+    options = dict.fromkeys(_SPECIAL.values(), _SPECIAL_OPTIONS)
+    options.update((token, entry.options) for token, entry in added.items())
+    decoder = {
+        ids[token]: {"content": token, **options[token]}
+        for token in sorted(options, key=ids.__getitem__)
+    }
+    special = [
+        entry["content"]
+        for entry in decoder.values()
+        if entry["special"] and entry["content"] not in SPECIAL_TOKENS
+    ]
+    special_map = {**_SPECIAL, **({"additional_special_tokens": special} if special else {})}
     settings = {
-        "added_tokens_decoder": {str(vocabulary.ids[t]): _added(t) for t in _SPECIAL.values()},
+        "added_tokens_decoder": {str(index): entry for index, entry in decoder.items()},
         "clean_up_tokenization_spaces": True,
         "do_lower_case": do_lower_case,
         "model_max_length": max_length,
         "strip_accents": None,
         "tokenize_chinese_chars": True,
         "tokenizer_class": "BertTokenizer",
-        **_SPECIAL,
+        **special_map,
     }
-    contents: Mapping[str, str] = {
+    contents: Dict[str, str] = {
         VOCABULARY: "".join(f"{piece}\n" for piece in vocabulary.pieces),
-        "tokenizer_config.json": _json(settings),
-        "tokenizer.json": _json(_fast_tokenizer(vocabulary, do_lower_case)),
-        "special_tokens_map.json": _json(_SPECIAL),
+        _CONFIG: _json(settings),
+        _FAST: _json(_fast_tokenizer(vocabulary, do_lower_case, decoder)),
+        "special_tokens_map.json": _json(special_map),
     }
+    if count < len(pieces):
+        contents[ADDED_TOKENS] = _json({token: ids[token] for token in pieces[count:]})
     for name, text in contents.items():
         files.write_text(os.path.join(folder, name), text)
+    return list(contents)
 
 
-def _fast_tokenizer(vocabulary: Vocabulary, do_lower_case: bool) -> Dict[str, Any]:
+def _fast_tokenizer(
+    vocabulary: Vocabulary, do_lower_case: bool, added: Mapping[int, Mapping[str, Any]]
+) -> Dict[str, Any]:
     """Returns the content of ``tokenizer.json``: what BertTokenizerFast is, step by step."""
     cls, sep = ({"SpecialToken": {"id": CLS, "type_id": 0}}, _separator(0))
     first, second = ({"Sequence": {"id": name, "type_id": n}} for n, name in enumerate("AB"))
@@ -115,10 +252,7 @@ def _fast_tokenizer(vocabulary: Vocabulary, do_lower_case: bool) -> Dict[str, An
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            {"id": index, **_added(token)}
-            for index, token in sorted((vocabulary.ids[t], t) for t in _SPECIAL.values())
-        ],
+        "added_tokens": [{"id": index, **entry} for index, entry in added.items()],
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": True,
@@ -151,33 +285,25 @@ def _separator(segment: int) -> Dict[str, Any]:
     return {"SpecialToken": {"id": SEP, "type_id": segment}}
 
 
-def _added(token: str) -> Dict[str, Any]:
-    return {
-        "content": token,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": True,
-    }
-
-
-def _pieces_of_tokenizer(path: str, vocab_file: str) -> List[str]:
+def _pieces_of_tokenizer(fast: Mapping[str, Any], path: str, vocab_file: str) -> List[str]:
     """Returns the vocabulary that a ``tokenizer.json`` holds."""
     if not os.path.exists(path):
         raise DataError(f"{vocab_file}: no such file; expected the vocabulary of the model")
     try:
-        model = _read_object(path)["model"]
+        model = fast["model"]
         by_id = {index: piece for piece, index in model["vocab"].items()}
-        whole = model["type"] == "WordPiece" and sorted(by_id) == list(range(len(by_id)))
+        whole = model["type"] == "WordPiece" and all(type(index) is int for index in by_id)
+        whole = whole and sorted(by_id) == list(range(len(model["vocab"])))
     except (KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise DataError(f"{path}: holds no WordPiece vocabulary; expected that of a BERT")
     pieces = [by_id[index] for index in range(len(by_id))]
-    missing = [piece for piece in SPECIAL_TOKENS if piece not in pieces]
+    missing = [piece for piece in SPECIAL_TOKENS if piece not in model["vocab"]]
     if missing:
         raise DataError(f"{path}: lacks {', '.join(missing)}; expected the vocabulary of a BERT")
+    for piece in pieces:
+        _check_line(piece, path)
     return pieces
 
 
@@ -185,10 +311,7 @@ def _read_object(path: str) -> Dict[str, Any]:
     """Returns the object in a file of JSON; an empty one where there is no such file."""
     if not os.path.exists(path):
         return {}
-    try:
-        values = json.loads(files.read_bytes(path))
-    except ValueError as error:
-        raise DataError(f"{path}: is broken: {error}; expected JSON") from None
+    values = read_json(path)
     if not isinstance(values, dict):
         raise DataError(f"{path}: a JSON {type(values).__name__}; expected an object")
     return values

@@ -12,9 +12,12 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError
 
 # Variables of the training that wrote a checkpoint; no model takes them over. LAMB and AdamW write
-# the first two endings, TensorFlow's own Adam the third and the two counters.
+# the first two endings, TensorFlow's own optimizers and averages the next ones, its loss scaling
+# and its savers the names; saved by Keras's means, all of them have an ending of their own.
 _OPTIMIZER_STATE = re.compile(
-    r"(/(adam|lamb)_[mv]|/Adam(_1)?|(^|/)beta[12]_power|^global_step)(_\d+)?$"
+    r"(/(adam|lamb)_[mv]|/Adam|/Momentum|/RMSProp|/ExponentialMovingAverage|(^|/)beta[12]_power"
+    r"|(^|/)(current_)?loss_scale|(^|/)good_steps|^global_step|^save_counter"
+    r"|^_CHECKPOINTABLE_OBJECT_GRAPH)(_\d+)?(/\.ATTRIBUTES(/\w+)?)?$"
 )
 _FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 # The reader turns some of TensorFlow's errors into Python's: a file cut short is an IndexError.

@@ -149,6 +149,7 @@ _ACTIVATIONS: Dict[str, Optional[Activation]] = {
     "tanh": tf.tanh,
     "gelu": gelu,
     "gelu_tanh": gelu,
+    "gelu_new": gelu,
     "gelu_erf": gelu_erf,
 }
 
@@ -157,8 +158,10 @@ def get_activation(activation_string: Any) -> Optional[Activation]:
     """Returns the function an activation's name stands for, whatever its case.
 
     Args:
-        activation_string: ``gelu`` (tanh form), ``gelu_tanh``, ``gelu_erf``, ``relu``, ``tanh``,
-            or ``linear``. What isn't a string is taken for the function itself.
+        activation_string: ``gelu_tanh``, ``gelu_erf``, ``relu``, ``tanh``, or ``linear``;
+            ``gelu_new``, the tanh form by transformers' name; ``gelu``, by itself the tanh form as
+            in google-research/bert: the toolkit's programs say which they mean by
+            ``BertConfig.with_gelu``. What isn't a string is taken for the function itself.
 
     Returns:
         The function; None for ``linear``, the empty string, and None.

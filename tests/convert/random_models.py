@@ -34,7 +34,7 @@ ENCODER = [names.ENCODER, names.POOLER]
 PRETRAINING = [*ENCODER, names.MASKED_LM, names.PAIR]
 
 
-def config(shape: str = "tiny", hidden_act: str = "gelu_erf", **changes: Any) -> Dict[str, Any]:
+def config(shape: str = "tiny", hidden_act: str = "gelu", **changes: Any) -> Dict[str, Any]:
     """The values of a ``bert_config.json``."""
     return {**_BASE, **dict(zip(_NAMES, _SIZES[shape])), "hidden_act": hidden_act, **changes}
 
@@ -72,7 +72,7 @@ def google_outputs(folder: pathlib.Path, with_heads: bool) -> Dict[str, np.ndarr
     from bert_wwm.model.bert import BertConfig, BertModel
     from bert_wwm.model.checkpoint import plan_restore
 
-    bert_config = BertConfig.from_json_file(str(folder / "bert_config.json"))
+    bert_config = BertConfig.from_json_file(str(folder / "bert_config.json")).with_gelu("erf")
     inputs = batch(bert_config.to_dict())
     rows, length = inputs["input_ids"].shape
     with tf.Graph().as_default(), tf.Session() as session:

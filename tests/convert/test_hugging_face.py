@@ -43,17 +43,17 @@ def read_back(folder) -> Pretrained:
 @pytest.mark.parametrize(
     "shape, hidden_act, with_heads",
     [
-        ("rbt3", "gelu_erf", True),
-        ("rbt3", "gelu_tanh", True),
-        ("rbt3", "gelu_erf", False),
-        ("rbt3", "gelu_tanh", False),
+        ("rbt3", "gelu", True),
+        ("rbt3", "gelu_new", True),
+        ("rbt3", "gelu", False),
+        ("rbt3", "gelu_new", False),
         ("rbt3", "relu", True),
-        ("base", "gelu_erf", True),
-        ("base", "gelu_tanh", False),
-        ("small", "gelu_tanh", True),
-        ("small", "gelu_erf", False),
-        pytest.param("large", "gelu_erf", True, marks=pytest.mark.slow),
-        pytest.param("large", "gelu_tanh", False, marks=pytest.mark.slow),
+        ("base", "gelu", True),
+        ("base", "gelu_new", False),
+        ("small", "gelu_new", True),
+        ("small", "gelu", False),
+        pytest.param("large", "gelu", True, marks=pytest.mark.slow),
+        pytest.param("large", "gelu_new", False, marks=pytest.mark.slow),
     ],
 )
 def test_all_computes_the_same_there_and_back(tmp_path, warnings, shape, hidden_act, with_heads):
@@ -134,13 +134,13 @@ def test_what_transformers_made_computes_the_same_here(tmp_path, hidden_act, wit
     assert all(torch.equal(again[name], original[name]) for name in original)
 
 
-def test_transformers_reads_our_checkpoints(tmp_path):
+@pytest.mark.parametrize("hidden_act", ["gelu", "gelu_new"])
+def test_transformers_reads_our_checkpoints(tmp_path, hidden_act):
     from transformers.models.bert.modeling_bert import load_tf_weights_in_bert
 
-    model = models.random_model(models.config("rbt3"))
+    model = models.random_model(models.config("rbt3", hidden_act))
     google_folder.write_folder(str(tmp_path / "tf"), model)
-    hugging_face.write_folder(str(tmp_path / "hf"), model)
-    config = transformers.BertConfig.from_json_file(tmp_path / "hf" / "config.json")
+    config = transformers.BertConfig.from_json_file(tmp_path / "tf" / "bert_config.json")
     loaded = transformers.BertForPreTraining(config)
     load_tf_weights_in_bert(loaded, config, str(tmp_path / "tf" / "bert_model.ckpt"))
     expected = models.google_outputs(tmp_path / "tf", True)
@@ -243,7 +243,7 @@ def test_quick_load(tmp_path, warnings):
 
     fill = transformers.pipeline("fill-mask", folder, device="cpu")
     tokenizer = transformers.BertTokenizer.from_pretrained(folder)
-    config = BertConfig.from_json_file(str(tmp_path / "tf" / "bert_config.json"))
+    config = BertConfig.from_json_file(str(tmp_path / "tf" / "bert_config.json")).with_gelu("erf")
     filler = MaskFiller(config, str(tmp_path / "tf" / "bert_model.ckpt"))
     for text in ("使用语言[MASK]型来预测。", "今天[MASK]气很不错", "[MASK]国人民"):
         ids = tokenizer(text)["input_ids"]
@@ -305,18 +305,88 @@ def test_a_configuration_of_other_sizes(folder):
 
 def test_more_and_fewer_layers(folder):
     change(folder, num_hidden_layers=3)
-    with pytest.raises(CheckpointError, match=r"lacks 16 tensors of the encoder: .*layer_2/"):
+    with pytest.raises(CheckpointError, match="weights of 2 layers, but num_hidden_layers is 3;"):
+        hugging_face.read_folder(str(folder))
+    change(folder, num_hidden_layers=10**18)
+    with pytest.raises(CheckpointError, match="weights of 2 layers"):
         hugging_face.read_folder(str(folder))
     change(folder, num_hidden_layers=1)
     with pytest.raises(CheckpointError, match=r"layer_1/.* is of no layer"):
         hugging_face.read_folder(str(folder))
 
 
-@pytest.mark.parametrize("pieces", [models.PIECES[:-1], [*models.PIECES, "more"]])
-def test_a_vocabulary_of_another_size(folder, pieces):
+def test_a_vocabulary_of_another_size(folder):
+    pieces = [*models.PIECES, "more"]
     (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
     with pytest.raises(CheckpointError, match=rf"vocabulary has {len(pieces)} pieces, but"):
         hugging_face.read_folder(str(folder))
+    (folder / "vocab.txt").write_text("\n".join(models.PIECES[:-1]), encoding="utf-8")
+    notes = hugging_face.read_folder(str(folder)).notes
+    assert notes == ["1 rows of the word embeddings are of no piece"]
+
+
+def test_what_has_no_place_here_is_told(folder):
+    change(folder, classifier_dropout=0.2, tie_word_embeddings=False, torch_dtype="float32")
+    (folder / "modules.json").write_text("[]")
+    (folder / "pytorch_model.bin").write_bytes(b"")
+    notes = hugging_face.read_folder(str(folder)).notes
+    assert len(notes) == 3
+    assert notes[0] == "pytorch_model.bin is not read, as model.safetensors lies beside it"
+    assert notes[1].startswith("modules.json: what sentence-transformers computes behind BERT")
+    assert notes[2].startswith("config.json says classifier_dropout, tie_word_embeddings, which")
+
+
+def test_classes_of_the_same_name(tmp_path):
+    model = models.random_model(models.config(), [*models.ENCODER, names.CLASSIFIER], 2)
+    model.labels = ["a", "b"]
+    hugging_face.write_folder(str(tmp_path), model)
+    change(tmp_path, id2label={"0": "a", "1": "a"})
+    with pytest.raises(CheckpointError, match="several of its classes are called a;"):
+        hugging_face.read_folder(str(tmp_path))
+
+
+def test_deeply_nested_json(folder):
+    deep = "[" * 100_000
+    for name, error in (("tokenizer_config.json", DataError), ("config.json", ConfigError)):
+        (folder / name).write_text(f'{{"architectures": {deep}')
+        with pytest.raises(error, match="too deep to read"):
+            hugging_face.read_folder(str(folder))
+
+
+@pytest.mark.parametrize(
+    "record, lower_case, activation",
+    [
+        ({"do_lower_case": False, "gelu": "tanh"}, False, "gelu_new"),
+        ({"do_lower_case": True, "gelu": "erf"}, True, "gelu"),
+        ({}, True, "gelu"),
+    ],
+)
+def test_what_a_fine_tuning_recorded(tmp_path, record, lower_case, activation):
+    model = models.random_model(models.config(), [*models.ENCODER, names.CLASSIFIER], 2)
+    google_folder.write_folder(str(tmp_path / "best"), model)
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {"kind": "tagging", **record}}))
+    paths = [
+        str(tmp_path / "best" / n) for n in ("bert_model.ckpt", "bert_config.json", "vocab.txt")
+    ]
+    found = google_folder.read(*paths)
+    assert (found.kind, found.do_lower_case) == ("tagging", lower_case)
+    assert found.config["hidden_act"] == activation
+
+
+@pytest.mark.parametrize("hidden_act, ours", [("gelu_erf", "gelu"), ("gelu_tanh", "gelu_new")])
+def test_activations_get_the_names_that_all_read(tmp_path, hidden_act, ours):
+    google_folder.write_folder(
+        str(tmp_path), models.random_model(models.config(hidden_act=hidden_act))
+    )
+    assert read_back(tmp_path).config["hidden_act"] == ours
+
+
+def test_a_casing_that_is_none(tmp_path):
+    google_folder.write_folder(str(tmp_path), models.random_model(models.config()))
+    path = tmp_path / "bert_config.json"
+    path.write_text(path.read_text().replace("{", '{"do_lower_case": "no",', 1))
+    with pytest.raises(ConfigError, match="do_lower_case is 'no'; expected true or false"):
+        read_back(tmp_path)
 
 
 def test_an_untied_decoder(folder):

@@ -21,7 +21,7 @@ def write(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("hidden_act", ["gelu_erf", "gelu_tanh", "relu", "tanh", "linear"])
+@pytest.mark.parametrize("hidden_act", ["gelu", "gelu_new", "relu", "tanh", "linear"])
 def test_there_and_back(write, hidden_act):
     values = models.config("base", hidden_act)
     values.update(directionality="bidi", pooler_num_fc_layers=3)
@@ -35,16 +35,18 @@ def test_there_and_back(write, hidden_act):
 @pytest.mark.parametrize(
     "google, form, there, back",
     [
-        ("gelu", "tanh", "gelu_new", "gelu_tanh"),
-        ("gelu", "erf", "gelu", "gelu_erf"),
-        ("GELU", "tanh", "gelu_new", "gelu_tanh"),
-        ("gelu_erf", "tanh", "gelu", "gelu_erf"),
-        ("gelu_tanh", "erf", "gelu_new", "gelu_tanh"),
+        ("gelu", "tanh", "gelu_new", "gelu_new"),
+        ("gelu", "erf", "gelu", "gelu"),
+        ("GELU", "tanh", "gelu_new", "gelu_new"),
+        ("gelu_erf", "tanh", "gelu", "gelu"),
+        ("gelu_tanh", "erf", "gelu_new", "gelu_new"),
+        ("gelu_new", "erf", "gelu_new", "gelu_new"),
         ("relu", "erf", "relu", "relu"),
     ],
 )
 def test_forms_of_gelu(write, google, form, there, back):
     values = model_config.with_gelu(models.config(hidden_act=google), form)
+    assert values["hidden_act"] == there
     found = model_config.to_hugging_face(values, "BertModel", 0)
     assert found["hidden_act"] == there
     assert model_config.read_hugging_face(write(found)).values["hidden_act"] == back

@@ -196,6 +196,28 @@ def test_rows_that_are_not_the_vocabularys_are_refused(model):
         add_tokens(model, _lines("bertab"))
 
 
+def test_rows_of_no_piece_are_taken_before_new_ones_are_made(model):
+    """Matrices that were padded to a multiple of 8 or 64."""
+    count = len(VOCABULARY)
+    for name in (EMBEDDINGS, BIAS):
+        tensor = model.tensors[name]
+        model.tensors[name] = np.concatenate([tensor, np.ones_like(tensor[:2])])
+    model.config["vocab_size"] = count + 2
+    model.optimizer_state[f"{EMBEDDINGS}/adam_m"] = np.zeros_like(model.tensors[EMBEDDINGS])
+    with pytest.raises(ConfigError, match="1 of the words need further rows"):
+        add_tokens(model, _lines("bertab", "龘", "cab"), False)
+    added = add_tokens(model, _lines("bertab"), False)
+    assert added.appended == {"bertab": count}
+    assert model.vocabulary == [*VOCABULARY, "bertab"]
+    assert model.config["vocab_size"] == len(model.tensors[EMBEDDINGS]) == count + 2
+    assert not (model.tensors[EMBEDDINGS][count] == 1).any()
+    assert (model.tensors[EMBEDDINGS][count + 1] == 1).all()
+    model.optimizer_state.clear()
+    add_tokens(model, _lines("龘", "cab"), False)
+    assert model.config["vocab_size"] == len(model.vocabulary) == len(model.tensors[BIAS])
+    assert len(model.vocabulary) == count + 3
+
+
 def test_only_slots_are_overwritten(model):
     model.vocabulary[1:4] = ["[unused]", "unused2", "[unusedx]"]
     assert add_tokens(model, _lines("bertab")).on_slots == {}
@@ -272,6 +294,8 @@ def test_the_formats_agree_after_surgery(tmp_path, reuse_unused):
     )
     assert read.vocabulary == model.vocabulary
     batch = np.array([ids], np.int32)
+    assert read.config["hidden_act"] == "gelu"
+    read.config["hidden_act"] = "gelu_erf"
     expected = outputs(read, batch)
     pytorch = transformers.BertForPreTraining.from_pretrained(str(there)).eval()
     with torch.no_grad():

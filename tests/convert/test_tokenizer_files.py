@@ -73,9 +73,9 @@ def test_files_are_what_transformers_writes(tmp_path, vocabulary):
 def test_there_and_back(tmp_path, do_lower_case):
     tokenizer_files.write(str(tmp_path), PIECES, do_lower_case, 16)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(tokenizer_files.NAMES)
-    assert tokenizer_files.read(str(tmp_path)) == (PIECES, do_lower_case, [])
+    assert tokenizer_files.read(str(tmp_path)) == (PIECES, do_lower_case, [], {})
     (tmp_path / "vocab.txt").unlink()
-    assert tokenizer_files.read(str(tmp_path)) == (PIECES, do_lower_case, [])
+    assert tokenizer_files.read(str(tmp_path)) == (PIECES, do_lower_case, [], {})
 
 
 def test_added_tokens(tmp_path):
@@ -85,10 +85,65 @@ def test_added_tokens(tmp_path):
     (tmp_path / "added_tokens.json").write_text(json.dumps(added))
     found = tokenizer_files.read(str(tmp_path))
     assert found.vocabulary == [*PIECES, "词", "新词"]
-    assert found.notes == ["2 tokens of added_tokens.json are the last of the vocabulary"]
+    assert list(found.added) == ["新词", "词"]
+    assert not found.added["词"].in_vocabulary
     (tmp_path / "added_tokens.json").write_text(json.dumps({"词": count + 5}))
-    with pytest.raises(DataError, match=rf"has ids \[{count + 5}\]; expected {count} and"):
+    with pytest.raises(DataError, match=rf"have ids \[{count + 5}\]; expected {count} and"):
         tokenizer_files.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("do_lower_case", [True, False])
+@pytest.mark.parametrize("kind", ["BertTokenizer", "BertTokenizerFast"])
+def test_added_tokens_are_found_as_in_the_source(tmp_path, vocabulary, kind, do_lower_case):
+    """Special and other ones, behind the vocabulary and in it, saved by either tokenizer."""
+    transformers = pytest.importorskip("transformers")
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir(), out.mkdir()
+    (source / "vocab.txt").write_text(
+        "".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8"
+    )
+    theirs = getattr(transformers, kind)(str(source / "vocab.txt"), do_lower_case=do_lower_case)
+    theirs.add_tokens(["新冠肺炎", "Covid", "[unused5]"])
+    theirs.add_tokens([transformers.AddedToken("abzq", single_word=True, lstrip=True)])
+    theirs.add_special_tokens({"additional_special_tokens": ["<e1>", "[ENT]"]})
+    theirs.save_pretrained(source)
+    found = tokenizer_files.read(str(source))
+    assert len(found.vocabulary) == len(vocabulary) + 5 and found.do_lower_case == do_lower_case
+    written = tokenizer_files.write(str(out), found.vocabulary, do_lower_case, 512, found.added)
+    assert "added_tokens.json" in written
+    assert tokenizer_files.read(str(out)) == found
+    texts = [
+        "抗击新冠肺炎Covid covid COVIDx",
+        "<e1>张三</e1>[ENT] [unused5]",
+        "abzq xabzqd abzqd abzq，abc",
+    ]
+    for name in ("BertTokenizer", "BertTokenizerFast"):
+        before = getattr(transformers, name).from_pretrained(source)
+        after = getattr(transformers, name).from_pretrained(out)
+        assert len(after) == len(before) == len(found.vocabulary)
+        assert after.get_added_vocab() == before.get_added_vocab()
+        assert after.additional_special_tokens == before.additional_special_tokens
+        for text in [*texts, *MIXED]:
+            assert after(text)["input_ids"] == before(text)["input_ids"], text
+
+
+@pytest.mark.parametrize(
+    "normalizer, settings, lower",
+    [
+        ({"type": "BertNormalizer", "lowercase": False}, {}, False),
+        ({"type": "BertNormalizer", "lowercase": True}, {}, True),
+        ({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}, {}, True),
+        ({"type": "Sequence", "normalizers": [{"type": "NFC"}]}, {}, False),
+        (None, {}, False),
+        ({"type": "BertNormalizer", "lowercase": False}, {"do_lower_case": True}, True),
+    ],
+)
+def test_who_says_that_text_is_lower_cased(tmp_path, normalizer, settings, lower):
+    tokenizer_files.write(str(tmp_path), PIECES, True, 16)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "normalizer": normalizer}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert tokenizer_files.read(str(tmp_path)).do_lower_case == lower
 
 
 def test_other_ways_to_cut_text_are_told(tmp_path):
@@ -124,18 +179,30 @@ def test_vocabularies_that_are_none(tmp_path, pieces, message):
     "name, text, message",
     [
         ("vocab.txt", "", "is empty"),
-        ("tokenizer_config.json", "{", "is broken"),
+        ("tokenizer_config.json", "{", r"json:1: broken at column 2"),
         ("tokenizer_config.json", "[]", "a JSON list; expected an object"),
         ("tokenizer.json", '{"model": {"type": "BPE", "vocab": {"a": 0}}}', "no WordPiece"),
         ("tokenizer.json", '{"model": {"type": "WordPiece", "vocab": {"a": 1}}}', "no WordPiece"),
         ("tokenizer.json", "{}", "no WordPiece"),
+        (
+            "tokenizer.json",
+            '{"model": {"type": "WordPiece", "vocab": {"x": 62, "y": "63"}}}',
+            "no WordPiece",
+        ),
+        ("added_tokens.json", '{"x": 13, "y": "14"}', r"added_tokens\.json: has broken added"),
+        ("added_tokens.json", '{"国": 13}', "'国' has the id 13 there; expected 6"),
+        ("added_tokens.json", '{"x\\n": 13}', r"holds the piece 'x\\n', which no line"),
+        ("added_tokens.json", '{" x": 13}', "holds the piece ' x', which no line"),
+        ("added_tokens.json", '{"": 13}', "holds the piece '', which no line"),
+        ("tokenizer_config.json", '{"do_lower_case": "no"}', "do_lower_case is 'no'; expected"),
+        ("tokenizer_config.json", '{"added_tokens_decoder": [1]}', "has broken added tokens"),
         (None, "", r"vocab\.txt: no such file"),
     ],
 )
 def test_broken_files(tmp_path, name, text, message):
     if name:
         (tmp_path / name).write_text(text)
-    if name == "tokenizer_config.json":
+    if name in ("tokenizer_config.json", "added_tokens.json"):
         (tmp_path / "vocab.txt").write_text("\n".join(PIECES), encoding="utf-8")
     with pytest.raises(DataError, match=message):
         tokenizer_files.read(str(tmp_path))

@@ -123,6 +123,7 @@ def test_layer_norm_gradients(graph, shape):
 def test_activations_by_name():
     assert layers.get_activation("gelu") is layers.gelu
     assert layers.get_activation("GELU_tanh") is layers.gelu
+    assert layers.get_activation("gelu_new") is layers.gelu
     assert layers.get_activation("gelu_erf") is layers.gelu_erf
     assert layers.get_activation("relu") is tf.nn.relu
     assert layers.get_activation("tanh") is tf.tanh

@@ -10,8 +10,9 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
-from bert_wwm.convert.pretrained import Pretrained
+from bert_wwm.convert.pretrained import AddedToken, Pretrained
 from bert_wwm.convert.tf_checkpoint import read as read_tf
+from bert_wwm.model import checkpoint
 
 PIECES = [*"[PAD] [unused1] [unused2] [UNK] [CLS] [SEP] [MASK]".split(), *"中国人民大家好ab"]
 CONFIG = {
@@ -110,10 +111,8 @@ def test_there_and_back(run, release, exported, tmp_path):
     found, state = weights(back)
     same(found, weights(release)[0])
     assert not state
-    assert json.loads((back / "bert_config.json").read_text()) == {
-        **CONFIG,
-        "hidden_act": "gelu_erf",
-    }
+    assert json.loads((back / "bert_config.json").read_text()) == CONFIG
+    assert "the code of google-research/bert would compute the tanh form" in printed
     assert (back / "vocab.txt").read_bytes() == (release / "vocab.txt").read_bytes()
     mode = (back / "vocab.txt").stat().st_mode & 0o777
     assert mode == (back / "bert_model.ckpt.index").stat().st_mode & 0o777
@@ -124,6 +123,9 @@ def test_the_tanh_form(run, release, tmp_path):
     run(PROGRAM, "to_hf", source, "--gelu=tanh", f"--output_dir={tmp_path / 'hf'}")
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     assert config["hidden_act"] == "gelu_new"
+    run(PROGRAM, "to_tf", source, "--gelu=tanh", f"--output_dir={tmp_path / 'tf'}")
+    values = json.loads((tmp_path / "tf" / "bert_config.json").read_text())
+    assert values == {**CONFIG, "hidden_act": "gelu_new"}
 
 
 def test_taking_the_optimizer_out(run, release, tmp_path):
@@ -234,8 +236,22 @@ def test_a_fine_tuned_model(run, tmp_path, kind):
 
 
 def test_what_would_be_made_up(run, tmp_path):
-    """A masked LM of Hugging Face's has no pooler, which google-research/bert's graph has."""
+    """A masked LM of Hugging Face's has no pooler, and needs none."""
     hugging_face.write_folder(str(tmp_path / "hf"), make([names.ENCODER, names.MASKED_LM]))
+    printed = run(
+        PROGRAM, "to_tf", f"--hf_model={tmp_path / 'hf'}", f"--output_dir={tmp_path / 'without'}"
+    ).stdout
+    assert table(printed)["made up"] == 0
+    assert "there is no pooler" in printed and "--allow_random_init=bert/pooler" in printed
+    assert not [name for name in weights(tmp_path / "without")[0] if "pooler" in name]
+    shutil.rmtree(tmp_path / "without")
+
+    pair = names.variables(CONFIG, [names.PAIR])
+    tensors = dict(safetensors_file.read(str(tmp_path / "hf" / "model.safetensors")).tensors)
+    tensors.update(
+        (names.to_hugging_face(name), np.zeros(shape, np.float32)) for name, shape in pair.items()
+    )
+    safetensors_file.write(str(tmp_path / "hf" / "model.safetensors"), tensors)
     source, out = f"--hf_model={tmp_path / 'hf'}", tmp_path / "tf"
     refused = run(PROGRAM, "to_tf", source, f"--output_dir={out}", status=1).stderr
     assert "lacks bert/pooler/dense/kernel" in refused and "--nostrict" in refused
@@ -248,6 +264,54 @@ def test_what_would_be_made_up(run, tmp_path):
     same(weights(out)[0], first)
     with tf.Graph().as_default():
         tf.train.NewCheckpointReader(str(out / "bert_model.ckpt"))
+
+
+@pytest.mark.slow
+def test_a_masked_lm_without_a_pooler_is_trained_on(
+    run, pretrain, trained, bert_config, vocab_file, tmp_path
+):
+    model = google_folder.read(checkpoint.resolve(str(trained[0])), bert_config(), vocab_file)
+    for name in [name for name in model.tensors if "pooler" in name or "seq_rel" in name]:
+        del model.tensors[name]
+    hugging_face.write_folder(str(tmp_path / "hf"), model)
+    out = tmp_path / "tf"
+    run(PROGRAM, "to_tf", f"--hf_model={tmp_path / 'hf'}", f"--output_dir={out}")
+    source = f"--init_checkpoint={out / 'bert_model.ckpt'}"
+    flags = "--do_train", "--num_train_steps=10", source, "--nosentence_pair_loss"
+    assert "bert/pooler" in pretrain(tmp_path / "m", *flags, status=1).stderr
+    printed = pretrain(tmp_path / "m", *flags, "--allow_random_init=bert/pooler").stdout
+    assert "from initialisers            2\n    bert/pooler/dense/kernel\n" in printed
+
+
+def test_a_run_without_the_flags_of_its_training(run, tmp_path):
+    model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
+    google_folder.write_folder(str(tmp_path / "run" / "best"), model)
+    settings = {"kind": "sentence", "gelu": "tanh", "do_lower_case": False}
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": settings}))
+    source = f"--tf_checkpoint={tmp_path / 'run' / 'best' / 'bert_model.ckpt'}"
+    to_hf = (PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
+    for flag in ("--gelu=erf", "--do_lower_case=true"):
+        refused = run(*to_hf, flag, status=1).stderr
+        assert f"error: {flag}: " in refused and "was fine-tuned with" in refused
+    run(*to_hf, "--gelu=tanh")
+    assert json.loads((tmp_path / "hf" / "config.json").read_text())["hidden_act"] == "gelu_new"
+    tokenizer = json.loads((tmp_path / "hf" / "tokenizer_config.json").read_text())
+    assert tokenizer["do_lower_case"] is False
+
+
+def test_added_tokens_are_told(run, tmp_path):
+    model = make()
+    model.vocabulary[-2:] = ["[E1]", "ab"]
+    options = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    model.added_tokens = {token: AddedToken(options, False) for token in ("[E1]", "ab")}
+    hugging_face.write_folder(str(tmp_path / "hf"), model)
+    source = f"--hf_model={tmp_path / 'hf'}"
+    for command in ("to_tf", "to_paddle"):
+        out = tmp_path / command
+        printed = run(PROGRAM, command, source, f"--output_dir={out}").stdout
+        assert "the tokenizer of the output never finds in a text: '[E1]'\n" in printed
+        assert "added tokens that are pieces now, found as words: 'ab'\n" in printed
+        assert (out / "vocab.txt").read_text(encoding="utf-8").endswith("\n[E1]\nab\n")
 
 
 FLAGS = [
@@ -324,7 +388,7 @@ def broken_side_file(folder):
         (break_header, "no file of safetensors"),
         (cut, "model.safetensors: is cut short"),
         (empty_weights, "model.safetensors: is empty"),
-        (empty_config, "config.json: not a BERT configuration in JSON"),
+        (empty_config, "config.json:1: broken at column 1"),
         (empty_vocabulary, "vocab.txt: is empty"),
         (no_special_pieces, "vocab.txt: lacks [PAD]"),
         (everything_gone, "config.json: no such file"),
@@ -367,6 +431,8 @@ def test_an_output_that_is_there(run, exported, tmp_path):
     refused = run(*to_hf, "--overwrite", status=1).stderr
     assert "holds thesis.docx, which --overwrite would delete" in refused
     assert (out / "thesis.docx").exists()
+    (out / "thesis.docx").rename(out / "bert_model.ckpt.meta")
+    assert "holds bert_model.ckpt.meta, which" in run(*to_hf, "--overwrite", status=1).stderr
     (tmp_path / "file").write_text("")
     on_file = (PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'file'}")
     assert "is no folder" in run(*on_file, "--overwrite", status=1).stderr
