@@ -35,10 +35,12 @@ def start(
     )
     if log and _is_first_replica():
         log(plan.report())
-    if plan.initialized and not training:
+    # Of the encoder only what --allow_random_init names may be lacking, such as an unused pooler.
+    heads = [name for name in plan.initialized if not name.startswith("bert/")]
+    if heads and not training:
         raise CheckpointError(
-            f"{settings.init_checkpoint}: lacks {', '.join(plan.initialized)}; there is nothing to "
-            "evaluate before these are trained"
+            f"{settings.init_checkpoint}: lacks {', '.join(heads)}; there is nothing to evaluate "
+            "before these are trained"
         )
     if not settings.use_tpu:
         plan.apply()

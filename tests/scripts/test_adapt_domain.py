@@ -137,6 +137,25 @@ def test_adapts_a_model_though_killed_in_each_step(flags, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_model_without_a_pooler_is_adapted_too(flags, tmp_path):
+    import transformers
+
+    folder = next(flag for flag in flags if flag.startswith("--model=")).partition("=")[2]
+    model = transformers.BertForMaskedLM.from_pretrained(folder)
+    model.save_pretrained(tmp_path / "model")
+    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "model")
+    out = tmp_path / "out"
+    more = (f"--model={tmp_path / 'model'}", "--num_train_steps=10", f"--output_dir={out}")
+    assert "came without a pooler" in run(*flags, *more).stdout
+    assert "without a pooler" in (out / "summary.txt").read_text(encoding="utf-8")
+
+    transformers.BertModel.from_pretrained(folder).save_pretrained(tmp_path / "bare")
+    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "bare")
+    more = (f"--model={tmp_path / 'bare'}", f"--output_dir={tmp_path / 'none'}")
+    assert "has no masked language model" in run(*flags, *more, status=1).stderr
+
+
+@pytest.mark.slow
 def test_what_a_killed_process_has_begun_is_waited_for(flags, tmp_path):
     goes_on = [*flags, f"--output_dir={tmp_path / 'out'}"]
     killed_in_step(5, 1.0, goes_on, tmp_path, parent_alone=True)  # its evaluation goes on
