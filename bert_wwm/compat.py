@@ -8,6 +8,9 @@ import os
 
 # TensorFlow logs absent GPU libraries as errors at start-up; what goes wrong later is raised.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# transformers sets it to 1, also for the programs that its process starts; 2.15's own Keras is the
+# one that later versions call legacy, and the package that they would take it from isn't needed.
+os.environ["TF_USE_LEGACY_KERAS"] = "0"
 
 import tensorflow.compat.v1 as tf
 

@@ -1,0 +1,14 @@
+"""TensorFlow in whatever environment."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def test_what_transformers_leaves_in_the_environment_does_no_harm():
+    code = "from bert_wwm.compat import tf; assert tf.estimator.Estimator"
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
