@@ -56,27 +56,3 @@ def test_the_batch_that_formats_are_compared_by_fits_the_smallest_model():
     assert batch["input_mask"].sum(axis=1).tolist() == [6, 6, 5]
     segments = export.probe(BertConfig(vocab_size=9))["segment_ids"]
     assert segments.any(axis=1).all() and not segments.all(axis=1).any()
-
-
-def test_versions_are_counted_and_what_fails_leaves_nothing(tmp_path):
-    folder = tmp_path / "new"
-
-    def fail():
-        with export._new_version(str(folder)) as (temporary, _):
-            (tmp_path / temporary).mkdir()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert not folder.exists()
-    for number in (1, 2, 11):
-        if number == 11:
-            (folder / "10").mkdir()
-            (folder / "notes").mkdir()
-        with export._new_version(str(folder)) as (temporary, version):
-            (tmp_path / temporary).mkdir()
-            assert version == str(folder / str(number))
-            assert not (folder / str(number)).exists()
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert sorted(path.name for path in folder.iterdir()) == ["1", "10", "11", "2", "notes"]
