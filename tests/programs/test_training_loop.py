@@ -134,7 +134,7 @@ def assert_same_training(folder, expected_folder):
     """The last weights, slots and step are the same to the bit, and so are the best."""
     for place in ("", "best"):
         found, expected = variables(folder / place), variables(expected_folder / place)
-        assert set(found) == set(expected) and len(found) > 100
+        assert set(found) == set(expected) and len(found) > at_least
         different = [name for name in expected if found[name].tobytes() != expected[name].tobytes()]
         assert different == []
     assert variables(folder)["global_step"] == NUM_STEPS
