@@ -132,7 +132,7 @@ def variables(folder, step=None):
 
 def assert_same_training(folder, expected_folder):
     """The last weights, slots and step are the same to the bit, and so are the best."""
-    for place in ("", "best"):
+    for place, at_least in (("", 100), ("best", 40)):  # the best are weights alone
         found, expected = variables(folder / place), variables(expected_folder / place)
         assert set(found) == set(expected) and len(found) > at_least
         different = [name for name in expected if found[name].tobytes() != expected[name].tobytes()]
