@@ -25,7 +25,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.convert import architectures, inventory, names, output_folder, pretrained
 from bert_wwm.core import files, folders
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 
 FLAGS = flags.FLAGS
 
@@ -151,6 +151,8 @@ def read_checkpoint():
             from bert_wwm.model import checkpoint
 
             prefix = checkpoint.resolve(FLAGS.tf_checkpoint)
+            if not files.exists(f"{prefix}.index"):
+                raise CheckpointError(f"{prefix}: no such checkpoint")
             found = prefix, beside(prefix, *_CONFIGS), beside(prefix, "vocab.txt")
         prefix, config_file, vocab_file = found
         config_file = FLAGS.bert_config_file or config_file
