@@ -178,7 +178,7 @@ def main(_) -> None:
         "--do_eval",
         "--train_batch_size=64",
         "--num_train_epochs=2",
-        "--learning_rate=1e-3",
+        "--learning_rate=3e-4",
     )
     demo.finish()
     summarise(demo)

@@ -20,6 +20,7 @@ LAYERS = [
     ["records", "model"],
     ["train", "report", "convert"],
     ["finetuning"],
+    ["estimate"],
     ["cli"],
 ]
 PURE = ["core", "text", "masking", "metrics", "data", "tasks"]

