@@ -81,7 +81,9 @@ SIGNATURES = {
 ADDED = {
     "optimization.create_optimizer": "optimizer='adamw'",
     "optimization.AdamWeightDecayOptimizer": "rate_scale=None",
-    "modeling.BertModel": "compute_dtype=tf.float32, gradient_checkpointing=False",
+    "modeling.BertModel": "compute_dtype=tf.float32, gradient_checkpointing=False, for_tpu=False",
+    "modeling.embedding_lookup": "tpu_dtype=None",
+    "modeling.embedding_postprocessor": "compute_dtype=tf.float32",
     "modeling.transformer_model": "gradient_checkpointing=False",
 }
 

@@ -9,6 +9,7 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
 from bert_wwm.model.layers import assert_rank, dense, get_activation, get_shape_list
+from bert_wwm.model.tpu_encoder import tpu_transformer_model
 from bert_wwm.model.transformer import transformer_model
 
 # B batch, S sequence, H hidden, V vocabulary
@@ -163,6 +164,8 @@ class BertModel:
             and softmax are float32 in any case.
         gradient_checkpointing: keep only each layer's input for the backward pass; see
             ``transformer_model``.
+        for_tpu: build what a TPU computes fastest: the same numbers up to rounding. Shapes have to
+            be known with the graph; ``use_one_hot_embeddings`` doesn't count then.
 
     Raises:
         ValueError: a shape or the configuration doesn't fit.
@@ -183,6 +186,7 @@ class BertModel:
         scope: Any = None,
         compute_dtype: "tf.DType" = tf.float32,
         gradient_checkpointing: bool = False,
+        for_tpu: bool = False,
     ):
         hidden_dropout = config.hidden_dropout_prob if is_training else 0.0
         attention_dropout = config.attention_probs_dropout_prob if is_training else 0.0
@@ -198,6 +202,7 @@ class BertModel:
                     embedding_size=config.hidden_size,
                     initializer_range=config.initializer_range,
                     use_one_hot_embeddings=use_one_hot_embeddings,
+                    tpu_dtype=compute_dtype if for_tpu else None,
                 )
                 self.embedding_output = embedding_postprocessor(
                     words,
@@ -207,28 +212,35 @@ class BertModel:
                     initializer_range=config.initializer_range,
                     max_position_embeddings=config.max_position_embeddings,
                     dropout_prob=hidden_dropout,
+                    compute_dtype=compute_dtype,
                 )
             with tf.variable_scope("encoder"):
-                attention_mask = None
                 if input_mask is not None:
                     assert_rank(input_mask, 2, "input_mask")
-                    # [B, 1, S]: every position sees the same tokens, and broadcasting over the
-                    # scores costs less than a mask [B, S, S].
-                    attention_mask = tf.expand_dims(input_mask, 1)
-                self.all_encoder_layers = transformer_model(
-                    tf.cast(self.embedding_output, compute_dtype),
-                    attention_mask=attention_mask,
-                    hidden_size=config.hidden_size,
-                    num_hidden_layers=config.num_hidden_layers,
-                    num_attention_heads=config.num_attention_heads,
-                    intermediate_size=config.intermediate_size,
-                    intermediate_act_fn=get_activation(config.hidden_act),
-                    hidden_dropout_prob=hidden_dropout,
-                    attention_probs_dropout_prob=attention_dropout,
-                    initializer_range=config.initializer_range,
-                    do_return_all_layers=True,
-                    gradient_checkpointing=gradient_checkpointing,
-                )
+                settings = {
+                    "num_hidden_layers": config.num_hidden_layers,
+                    "num_attention_heads": config.num_attention_heads,
+                    "intermediate_size": config.intermediate_size,
+                    "intermediate_act_fn": get_activation(config.hidden_act),
+                    "hidden_dropout_prob": hidden_dropout,
+                    "attention_probs_dropout_prob": attention_dropout,
+                    "initializer_range": config.initializer_range,
+                    "gradient_checkpointing": gradient_checkpointing,
+                }
+                if for_tpu:
+                    self.all_encoder_layers = tpu_transformer_model(
+                        self.embedding_output, input_mask, **settings
+                    )
+                else:
+                    self.all_encoder_layers = transformer_model(
+                        self.embedding_output,
+                        # [B, 1, S]: every position sees the same tokens, and broadcasting over
+                        # the scores costs less than a mask [B, S, S].
+                        attention_mask=None if input_mask is None else input_mask[:, tf.newaxis],
+                        hidden_size=config.hidden_size,
+                        do_return_all_layers=True,
+                        **settings,
+                    )
             self.sequence_output = self.all_encoder_layers[-1]
             with tf.variable_scope("pooler"):
                 self.pooled_output = dense(

@@ -9,6 +9,7 @@ from bert_wwm.model.layers import (
     get_shape_list,
     layer_norm_and_dropout,
 )
+from bert_wwm.model.tpu_layers import gathered_rows
 
 # B batch, S sequence, H hidden, V vocabulary
 
@@ -20,6 +21,7 @@ def embedding_lookup(
     initializer_range: float = 0.02,
     word_embedding_name: str = "word_embeddings",
     use_one_hot_embeddings: bool = False,
+    tpu_dtype: Optional["tf.DType"] = None,
 ) -> Tuple[tf.Tensor, tf.Variable]:
     """Looks the embeddings of ids up in a table made for them.
 
@@ -29,7 +31,8 @@ def embedding_lookup(
         embedding_size: columns H of the table.
         initializer_range: standard deviation of the table's initialiser.
         word_embedding_name: name of the table's variable.
-        use_one_hot_embeddings: multiply by one-hot rows, which a TPU does faster than it gathers.
+        use_one_hot_embeddings: multiply by one-hot rows, as google-research/bert does on TPUs.
+        tpu_dtype: if given, look up as a TPU does it fastest, rows in this dtype.
 
     Returns:
         float32 Tensor of shape [B, S, H] (or [B, S, K * H]), and the table, of shape [V, H].
@@ -41,7 +44,9 @@ def embedding_lookup(
     )
     ids_shape = get_shape_list(input_ids)
     flat_ids = tf.reshape(input_ids, [-1])
-    if use_one_hot_embeddings:
+    if tpu_dtype is not None:
+        output = gathered_rows(tf.convert_to_tensor(table), flat_ids, tpu_dtype)
+    elif use_one_hot_embeddings:
         output = tf.matmul(
             tf.one_hot(flat_ids, depth=vocab_size, dtype=table.dtype.base_dtype), table
         )
@@ -62,6 +67,7 @@ def embedding_postprocessor(
     initializer_range: float = 0.02,
     max_position_embeddings: int = 512,
     dropout_prob: float = 0.1,
+    compute_dtype: "tf.DType" = tf.float32,
 ) -> tf.Tensor:
     """Adds segment and position embeddings to word embeddings, then layer norm and dropout.
 
@@ -76,9 +82,10 @@ def embedding_postprocessor(
         initializer_range: standard deviation of the tables' initialiser.
         max_position_embeddings: rows of the position table, the longest sequence in tokens.
         dropout_prob: fraction of 1 that dropout drops.
+        compute_dtype: of the sum and what comes after it.
 
     Returns:
-        float Tensor of shape [B, S, H].
+        Tensor of shape [B, S, H] and of that dtype.
 
     Raises:
         ValueError: the shape is not [B, S, H], the sequence is longer than the position table, or
@@ -113,7 +120,7 @@ def embedding_postprocessor(
             positions = tf.slice(table, [0, 0], [sequence_length, -1])
         output += tf.expand_dims(positions, 0)
 
-    return layer_norm_and_dropout(output, dropout_prob)
+    return layer_norm_and_dropout(tf.cast(output, compute_dtype), dropout_prob)
 
 
 def _checks(sequence_length: Dimension, max_position_embeddings: int) -> list:

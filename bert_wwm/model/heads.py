@@ -4,7 +4,7 @@ Masked tokens, pairs of segments, linguistic labels of masked tokens (LERT), whe
 are (PERT). Variables have the names of the released checkpoints.
 """
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple, Tuple
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
@@ -14,6 +14,7 @@ from bert_wwm.model.layers import (
     dropout,
     get_activation,
     get_shape_list,
+    known_after,
     layer_norm,
 )
 
@@ -120,8 +121,23 @@ def masked_lm(
         bias = tf.get_variable(
             "output_bias", shape=[config.vocab_size], initializer=tf.zeros_initializer()
         )
-    logits = tf.matmul(states, tf.cast(embedding_table, states.dtype), transpose_b=True)
+    table = tf.cast(tf.convert_to_tensor(embedding_table), states.dtype)
+    logits = _scores_of_words(states, table)
     return _of_masked(tf.nn.bias_add(tf.cast(logits, tf.float32), bias), label_ids, label_weights)
+
+
+@tf.custom_gradient
+def _scores_of_words(
+    states: tf.Tensor, table: tf.Tensor
+) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]]:
+    """[rows, H] x [V, H] -> [rows, V]"""
+
+    def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+        # The table's gradient first: what it is computed from is the largest tensor of all.
+        of_table = tf.matmul(slope, states, transpose_a=True)
+        return known_after(of_table, tf.matmul(slope, table)), of_table
+
+    return tf.matmul(states, table, transpose_b=True), gradient
 
 
 def linguistic(

@@ -267,26 +267,43 @@ def dropout(input_tensor: tf.Tensor, dropout_prob: Optional[float]) -> tf.Tensor
         return input_tensor
     if _seeded_dropout.seed is None:
         return tf.nn.dropout(input_tensor, rate=dropout_prob)
-    offset = _seeded_dropout.calls * _SEED_STRIDE % 2**32 - 2**31
-    seed = tf.add(_seeded_dropout.seed, [0, offset])
-    _seeded_dropout.calls += 1
     dropped = round(dropout_prob * 2**16)  # of 2^16
-    kept = _at_least(dropped, get_shape_list(input_tensor), seed)
+    kept = _at_least(dropped, get_shape_list(input_tensor))
     return tf.where_v2(kept, input_tensor * (2**16 / (2**16 - dropped)), 0.0)
 
 
-def _at_least(threshold: int, shape: List[Dimension], seed: tf.Tensor) -> tf.Tensor:
+def random_words(shape: Sequence[Dimension]) -> tf.Tensor:
+    """Draws int32, all alike likely; within ``seeded_dropout`` by the seed of the next call."""
+    if _seeded_dropout.seed is None:
+        return tf.random.uniform(shape, -(2**31), 2**31 - 1, tf.int32)
+    offset = _seeded_dropout.calls * _SEED_STRIDE % 2**32 - 2**31
+    seed = tf.add(_seeded_dropout.seed, [0, offset])
+    _seeded_dropout.calls += 1
+    return tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32)
+
+
+def _at_least(threshold: int, shape: List[Dimension]) -> tf.Tensor:
     """Draws integers of 0 to 2^16 - 1 and tells which reach a threshold; bool of the shape.
 
     Two come from each 32 bits: to draw bits takes most of dropout's time on a CPU.
     """
     size = math.prod(shape)
-    bits = tf.random.stateless_uniform(
-        [(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.int32
-    )
+    bits = random_words([(size + 1) // 2])
     least = (threshold - 2**15) * 2**16  # in the upper half of a signed integer
     halves = tf.concat([bits >= least, tf.bitwise.left_shift(bits, 16) >= least], axis=0)
     return tf.reshape(halves[:size], shape)
+
+
+def known_after(first: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Returns x as a value that no compiler can know before another one, which isn't empty.
+
+    XLA keeps to data, not to control dependencies: so x hangs on what it can't see to be false.
+    """
+    rank = first.shape.ndims
+    # A slice, since a TPU may copy a tensor to reshape it.
+    element = tf.slice(first, [0] * rank, [1] * rank)
+    never = tf.reduce_any(tf.math.is_nan(element) & tf.math.is_finite(element))
+    return tf.where_v2(never, tf.zeros([], x.dtype), x)
 
 
 def layer_norm(input_tensor: tf.Tensor, name: Optional[str] = None) -> tf.Tensor:

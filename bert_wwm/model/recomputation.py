@@ -8,7 +8,7 @@ variables of either kind and with the same dropout.
 from typing import Any, Callable, Dict, Tuple
 
 from bert_wwm.compat import tf
-from bert_wwm.model.layers import dropout_state, seeded_dropout
+from bert_wwm.model.layers import dropout_state, known_after, seeded_dropout
 
 Part = Callable[[tf.Tensor], tf.Tensor]
 
@@ -48,21 +48,12 @@ def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
         y: tf.Tensor, x: tf.Tensor, *weights: tf.Tensor
     ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[Any, ...]]]:
         def gradient(slope: tf.Tensor) -> Tuple[Any, ...]:
-            copies = [_after(slope, x), *map(tf.identity, weights)]
+            # Else Grappler and XLA see that the second computation is the first, and keep the
+            # values of that one.
+            copies = [known_after(slope, x), *map(tf.identity, weights)]
             y_again = again(copies[0], dict(zip(variables, copies[1:])))
             return (None, *tf.gradients(y_again, copies, slope))
 
         return tf.identity(y), gradient
 
     return boundary(y, x, *map(tf.convert_to_tensor, variables.values()))
-
-
-def _after(slope: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Returns x as a value that no compiler can know before the incoming gradient.
-
-    Without it Grappler and XLA see that the second computation is the first, and keep that one's
-    values. XLA ignores control dependencies, so the value has to hang on the gradient.
-    """
-    element = tf.reshape(slope, [-1])[:1]
-    never = tf.reduce_any(tf.math.is_nan(element) & tf.math.is_finite(element))
-    return tf.where_v2(never, tf.zeros([], x.dtype), x)

@@ -173,7 +173,7 @@ def _encoded(
         config,
         features,
         training,
-        use_one_hot_embeddings=settings.use_tpu,
+        for_tpu=settings.use_tpu,
         compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
         gradient_checkpointing=training and settings.gradient_checkpointing,
     )

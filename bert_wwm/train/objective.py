@@ -32,7 +32,7 @@ class Encoded:
         config: the encoder's configuration.
         features: the fields of the records.
         training: whether dropout is at work.
-        use_one_hot_embeddings: look words up by a product, for TPUs.
+        for_tpu: build what a TPU computes fastest.
         compute_dtype: of the encoder's activations.
         gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
             gradients need it.
@@ -43,7 +43,7 @@ class Encoded:
         config: BertConfig,
         features: Features,
         training: bool,
-        use_one_hot_embeddings: bool = False,
+        for_tpu: bool = False,
         compute_dtype: "tf.DType" = tf.float32,
         gradient_checkpointing: bool = False,
     ):
@@ -56,7 +56,7 @@ class Encoded:
             input_ids=features["input_ids"],
             input_mask=features["input_mask"],
             token_type_ids=features["segment_ids"],
-            use_one_hot_embeddings=use_one_hot_embeddings,
+            for_tpu=for_tpu,
             scope="bert",  # the same variables where a batch is worked on in parts
             compute_dtype=compute_dtype,
             gradient_checkpointing=gradient_checkpointing,

@@ -41,7 +41,7 @@ def errors(got, expected, prefix=""):
 class Pretraining:
     """The pretraining graph over one batch of recorded inputs."""
 
-    def __init__(self, folder, gelu):
+    def __init__(self, folder, gelu, for_tpu=False):
         with np.load(folder / "inputs.npz") as file:
             self.inputs = dict(file)
         config = BertConfig.from_json_file(str(folder / "bert_config.json")).with_gelu(gelu)
@@ -54,7 +54,7 @@ class Pretraining:
         objective = Objective(
             names, {task: end for task, end in LERT_ENDS.items() if task in names}
         )
-        batch = Encoded(config, self.feeds, training=True)
+        batch = Encoded(config, self.feeds, training=True, for_tpu=for_tpu)
         self.predictions = objective.predictions(batch)
         weights = objective.weights(tf.train.get_or_create_global_step())
         scalars = sums(self.predictions, objective.totals(self.feeds), weights)
@@ -78,9 +78,10 @@ class Pretraining:
         return {feed: self.inputs[f"{step}/{name}"] for name, feed in self.feeds.items()}
 
 
-def test_google_outputs_and_gradients(graph, golden):
+@pytest.mark.parametrize("for_tpu", [False, True])
+def test_google_outputs_and_gradients(graph, golden, for_tpu):
     folder = golden / "google_bert"
-    pretraining = Pretraining(folder, "tanh")
+    pretraining = Pretraining(folder, "tanh", for_tpu)
     assert pretraining.plan.initialized == pretraining.plan.unused == ()
     outputs = {**pretraining.outputs, "total_loss": pretraining.loss}
     del outputs["next_sentence_example_loss"]  # not recorded
@@ -96,11 +97,12 @@ def test_google_outputs_and_gradients(graph, golden):
         assert max(errors(slopes, expected, "grad/").values()) < 1e-4
 
 
+@pytest.mark.parametrize("for_tpu", [False, True])
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
 @pytest.mark.parametrize("reference, gelu", [("google_bert", "tanh"), ("hfl_lert", "erf")])
-def test_training(graph, golden, reference, gelu, optimizer):
+def test_training(graph, golden, reference, gelu, optimizer, for_tpu):
     folder = golden / reference
-    pretraining = Pretraining(folder, gelu)
+    pretraining = Pretraining(folder, gelu, for_tpu)
     train_op = create_optimizer(
         pretraining.loss,
         1e-4,
@@ -135,9 +137,10 @@ def test_training(graph, golden, reference, gelu, optimizer):
         assert max(errors(slots, expected, "slots_after_10/").values()) < 1e-3
 
 
-def test_lert_outputs_and_gradients(graph, golden):
+@pytest.mark.parametrize("for_tpu", [False, True])
+def test_lert_outputs_and_gradients(graph, golden, for_tpu):
     folder = golden / "hfl_lert"
-    pretraining = Pretraining(folder, "erf")
+    pretraining = Pretraining(folder, "erf", for_tpu)
     assert pretraining.plan.initialized == pretraining.plan.unused == ()
     names, variables = zip(*pretraining.variables.items())
     gradients = tf.gradients(pretraining.loss, variables)
