@@ -41,7 +41,7 @@ def errors(got, expected, prefix=""):
 class Pretraining:
     """The pretraining graph over one batch of recorded inputs."""
 
-    def __init__(self, folder, gelu, for_tpu=False):
+    def __init__(self, folder, gelu, for_tpu=False, compute_dtype=tf.float32):
         with np.load(folder / "inputs.npz") as file:
             self.inputs = dict(file)
         config = BertConfig.from_json_file(str(folder / "bert_config.json")).with_gelu(gelu)
@@ -54,7 +54,7 @@ class Pretraining:
         objective = Objective(
             names, {task: end for task, end in LERT_ENDS.items() if task in names}
         )
-        batch = Encoded(config, self.feeds, training=True, for_tpu=for_tpu)
+        batch = Encoded(config, self.feeds, True, for_tpu, compute_dtype)
         self.predictions = objective.predictions(batch)
         weights = objective.weights(tf.train.get_or_create_global_step())
         scalars = sums(self.predictions, objective.totals(self.feeds), weights)
@@ -135,6 +135,23 @@ def test_training(graph, golden, reference, gelu, optimizer, for_tpu):
         recorded = {name for name in expected.files if name.startswith("slots_after_10/")}
         assert {f"slots_after_10/{name}" for name in slots} == recorded
         assert max(errors(slots, expected, "slots_after_10/").values()) < 1e-3
+
+
+@pytest.mark.parametrize("for_tpu", [False, True])
+@pytest.mark.parametrize("reference, gelu", [("google_bert", "tanh"), ("hfl_lert", "erf")])
+def test_losses_in_half_precision(graph, golden, reference, gelu, for_tpu):
+    """Of ten steps, each within 1 % of single precision's."""
+    folder = golden / reference
+    pretraining = Pretraining(folder, gelu, for_tpu, tf.bfloat16)
+    train_op = create_optimizer(pretraining.loss, 1e-4, STEPS, 3, use_tpu=False)
+    with tf.Session() as session, np.load(folder / "train_adamw.npz") as expected:
+        session.run(tf.global_variables_initializer())
+        losses = [
+            session.run([pretraining.loss, train_op], pretraining.batch(step))[0]
+            for step in range(STEPS)
+        ]
+        np.testing.assert_allclose(losses, expected["loss"], rtol=0.01)
+        assert (losses != expected["loss"]).all()
 
 
 @pytest.mark.parametrize("for_tpu", [False, True])
