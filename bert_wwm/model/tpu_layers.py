@@ -17,11 +17,6 @@ Weights = Tuple[tf.Tensor, tf.Tensor]  # kernel and bias
 
 _LAYER_NORM_EPSILON = 1e-12
 _MASKED_SCORE = -10000.0
-# The softmax goes without its maximum, so scores are kept where exp neither overflows nor
-# vanishes. Trained models have theirs within some 20.
-_LARGEST_SCORE = 60.0
-# Tokens of a sequence from which on memory, not time, limits the batch.
-_LONG = 256
 
 
 def dense_weights(
@@ -143,6 +138,12 @@ def _through_a_byte(flags: List[tf.Tensor]) -> List[tf.Tensor]:
     return [tf.not_equal(tf.bitwise.bitwise_and(byte, bit), 0) for bit in bits]
 
 
+def _sums_of_rows(x: tf.Tensor) -> tf.Tensor:
+    """[B, N, F, T] -> float32 [B, N, F, 1], by the matrix unit, which has less to do."""
+    ones = tf.ones([x.shape.as_list()[-1], 8])  # a single column would be made a sum again
+    return tf.einsum("bnft,tx->bnfx", tf.cast(x, tf.float32), ones)[..., :1]
+
+
 def attention(
     query: tf.Tensor,
     states: tf.Tensor,
@@ -156,7 +157,8 @@ def attention(
     Of the S x S tensors only the exponentials of the scores stay in memory. The gradient of the
     softmax takes from each row sum_t(w_t * dw_t); that is sum_d(context_d * dcontext_d), over D
     numbers rather than over S, with dropout as well (Dao et al. 2022, arXiv 2205.14135, appendix
-    B.4). For long sequences keys and values are projected a second time rather than kept.
+    B.4). Where sequences are long for the model's width, keys and values are projected a second
+    time rather than kept: that is little beside the products of S x S.
 
     Args:
         query: of shape [B, N, D, F], scaled.
@@ -171,8 +173,8 @@ def attention(
     """
     shape = query.shape.as_list()[:3] + states.shape.as_list()[1:2]  # [B, N, D, T]
     mask = tf.cast(input_mask, tf.float32)[:, tf.newaxis, tf.newaxis]
-    # A sequence of padding alone attends to all of it.
-    added = (tf.reduce_max(mask, -1, keepdims=True) - mask) * _MASKED_SCORE
+    added = (1.0 - mask) * _MASKED_SCORE
+    is_long = states.shape.as_list()[2] < 2 * shape[-1]
 
     def project(states: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         y = tf.einsum("hk,bsh->bks", kernel, states) + bias[:, tf.newaxis]
@@ -194,9 +196,9 @@ def attention(
         dtype = query.dtype
         key = project(states, *of_keys)
         scores = tf.cast(tf.einsum("bndf,bndt->bnft", query, key), tf.float32)
-        scores = tf.clip_by_value(scores, -_LARGEST_SCORE, _LARGEST_SCORE) + added
-        raised = tf.cast(tf.exp(scores), dtype)
-        share = 1.0 / tf.reduce_sum(tf.cast(raised, tf.float32), -1, keepdims=True)
+        scores += added
+        raised = tf.cast(tf.exp(scores - tf.reduce_max(scores, -1, keepdims=True)), dtype)
+        share = 1.0 / _sums_of_rows(raised)
         shares = tf.cast(raised, tf.float32) * share
         dropped = drop(tf.cast(shares, dtype))
         value = project(states, *of_values)
@@ -204,7 +206,7 @@ def attention(
 
         def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, ...]:
             again, key_again = value, key
-            if shape[-1] >= _LONG:
+            if is_long:
                 late = known_after(slope, states)
                 again, key_again = project(late, *of_values), project(late, *of_keys)
             both = tf.cast(slope, tf.float32) * tf.cast(context, tf.float32)
