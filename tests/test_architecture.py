@@ -68,6 +68,7 @@ PROGRAMS = [
     "create_pretraining_data_wwm",
     "run_pretraining",
     "convert_checkpoint",
+    "estimate_tpu",
     "export_saved_model",
     "extract_features",
 ]

@@ -1,0 +1,88 @@
+"""Prints a table, in Markdown, of what each recipe costs on a TPU slice, by estimate_tpu.py.
+
+Each recipe runs with --use_bfloat16, and in as many parts (--num_accumulation_steps) as its header
+says for the slice. Twenty compilations: about half an hour on two cores.
+
+  python benchmarks/tpu_recipes.py                       on a v3-8
+  python benchmarks/tpu_recipes.py --recipes=rbt3,rbtl3 --topology=v4-8
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from typing import Any, Dict
+
+from absl import flags
+
+from bert_wwm.cli import app
+from bert_wwm.core.errors import ToolkitError
+
+FLAGS = flags.FLAGS
+
+ROOT = pathlib.Path(os.path.realpath(__file__)).parent.parent
+RECIPES = ROOT / "configs" / "recipes"
+
+flags.DEFINE_list("recipes", None, "Names of configs/recipes; by default all.")
+flags.DEFINE_string("topology", "v3-8", "The slice; see estimate_tpu.py.")
+flags.DEFINE_integer("num_processes", 2, "Estimates at a time.", lower_bound=1)
+
+HEADER = ("recipe", "fits", "examples a core", "GiB a core", "ms a step", "peak", "steps", "hours")
+
+
+def main(_) -> None:
+    names = FLAGS.recipes or sorted(path.stem for path in RECIPES.glob("*.flags"))
+    with concurrent.futures.ThreadPoolExecutor(FLAGS.num_processes) as pool:
+        rows = list(pool.map(row_of, names))
+    for cells in (HEADER, ["---"] * len(HEADER), *rows):
+        print(f"| {' | '.join(cells)} |")
+
+
+def row_of(name: str):
+    found = estimate(name)
+    link = f"[{name}](configs/recipes/{name}.flags)"
+    parts = found["num_accumulation_steps"]
+    batch = f"{found['batch_per_core'] // parts}" + (f" x {parts}" if parts > 1 else "")
+    if not found["fits"]:
+        return [link, f"no; at most {found['largest']}", batch, *["-"] * 5]
+    return [
+        link,
+        "yes",
+        batch,
+        f"{found['used_gib']:.1f}",
+        f"{found['step_ms']:,.0f}",
+        f"{100 * found['share_of_peak']:.0f} %",
+        f"{found['steps']:,}",
+        f"{found['hours']:,.1f}",
+    ]
+
+
+def estimate(name: str) -> Dict[str, Any]:
+    """Returns what estimate_tpu.py --json prints of a recipe."""
+    recipe = runpy.run_path(str(ROOT / "scripts" / "list_recipes.py"))["read_recipe"]
+    header = recipe(RECIPES / f"{name}.flags").header
+    command = [f"--flagfile=configs/recipes/{name}.flags", f"--topology={FLAGS.topology}"]
+    if FLAGS.topology in header["hardware"]:
+        command += re.findall(r"--num_accumulation_steps=\d+", header["hardware"])
+    data = shlex.split(header["data"].replace("\\\n", " "))
+    command += [flag for flag in data if flag.startswith("--pairing=")]
+    ran = subprocess.run(
+        [sys.executable, "estimate_tpu.py", *command, "--use_bfloat16", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        raise ToolkitError(f"{name}: {ran.stderr.strip().splitlines()[-1]}")
+    print(f"{name}: done", file=sys.stderr, flush=True)
+    return json.loads(ran.stdout)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,1 @@
+"""What a step costs on a TPU, asked of the TPU's own compiler, without a TPU."""

@@ -1,0 +1,180 @@
+"""A phase of training, or an evaluation, and what becomes of it on a slice."""
+
+import dataclasses
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
+
+from bert_wwm.estimate.compiler import Compiled, DoesNotFit
+from bert_wwm.estimate.numbers import GIB, Figures, Work, figures
+from bert_wwm.estimate.search import Trial, largest_batch
+from bert_wwm.estimate.slices import Slice
+
+_MOST_PARTS_TRIED = 4
+_COPIES = 3  # of each weight: itself and an optimizer's two moments
+
+# Builds the step of a device, given its examples and accumulation steps; returns its HLO, and how
+# many bytes it adds up over all devices: those of the gradients.
+Build = Callable[[int, int], Tuple[bytes, int]]
+# Compiles such HLO, or raises DoesNotFit.
+Compile = Callable[[bytes], Compiled]
+Log = Callable[[str], object]
+
+
+class Phase(NamedTuple):
+    """What is asked about.
+
+    Attributes:
+        name: the recipe's, or the task's.
+        model: what it is of, for people.
+        mode: ``train`` or ``eval``.
+        work: what a step does.
+    """
+
+    name: str
+    model: str
+    mode: str
+    work: Work
+
+
+class Measured(NamedTuple):
+    """A step that fits."""
+
+    figures: Figures
+    compiled: Compiled
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """The answer.
+
+    Attributes:
+        phase: what was asked.
+        measured: the step; None where it doesn't fit.
+        needed_gib: the memory that such a step needs; None where it fits, or the compiler doesn't
+            say.
+        largest: the largest batch that fits; None where none does, or nobody looked.
+        in_parts: the step with the fewest accumulation steps that fits, where it doesn't fit as it
+            is; None where there is none.
+    """
+
+    phase: Phase
+    measured: Optional[Measured]
+    needed_gib: Optional[float] = None
+    largest: Optional[Figures] = None
+    in_parts: Optional[Figures] = None
+
+    def as_json(self) -> Dict[str, Any]:
+        """Returns all as JSON knows it; figures of a step that doesn't fit are null."""
+        values: Dict[str, Any] = {
+            "name": self.phase.name,
+            "model": self.phase.model,
+            "mode": self.phase.mode,
+            "max_seq_length": self.phase.work.length,
+            "fits": self.measured is not None,
+            **{field.name: None for field in dataclasses.fields(Figures)},
+            **self.phase.work._asdict(),
+            "needed_gib": self.needed_gib,
+        }
+        del values["length"]
+        if self.measured:
+            values.update(dataclasses.asdict(self.measured.figures))
+        for name in ("largest", "in_parts"):
+            found = getattr(self, name)
+            values[name] = found and dataclasses.asdict(found)
+        return values
+
+
+class PhaseEstimator:
+    """Asks the compiler about a phase.
+
+    Args:
+        phase: what is asked.
+        tpu: where it runs.
+        build: builds its step.
+        compile_step: compiles that.
+        price_per_hour: of the slice.
+        log: takes a line for each compilation.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        tpu: Slice,
+        build: Build,
+        compile_step: Compile,
+        price_per_hour: Optional[float],
+        log: Log,
+    ):
+        self._phase = phase
+        self._tpu = tpu
+        self._build = build
+        self._compile = compile_step
+        self._price_per_hour = price_per_hour
+        self._log = log
+        self._reduced_bytes = 0
+
+    def estimate(self, find_batch: bool) -> Estimate:
+        """Returns the answer.
+
+        Args:
+            find_batch: look for the largest batch that fits also where the phase's own does.
+        """
+        work = self._phase.work
+        answer = self._measure(work)
+        if isinstance(answer, Measured):
+            largest = self._largest(answer) if find_batch else None
+            return Estimate(self._phase, answer, largest=largest)
+        largest = self._largest(answer)
+        in_parts = self._in_parts(largest) if largest and self._phase.mode == "train" else None
+        needed = answer.needed_bytes
+        return Estimate(self._phase, None, needed and needed / GIB, largest, in_parts)
+
+    def _measure(self, work: Work) -> Union[Measured, DoesNotFit]:
+        hlo, self._reduced_bytes = self._build(work.batch_per_core, work.num_accumulation_steps)
+        title = f"{self._phase.name}: {work.batch_per_core:,} examples a core"
+        if work.num_accumulation_steps > 1:
+            title += f" in {work.num_accumulation_steps} parts"
+        try:
+            compiled = self._compile(hlo)
+        except DoesNotFit as error:
+            needed = error.needed_bytes
+            self._log(f"{title}: {f'{needed / GIB:.2f} GiB, ' if needed else ''}doesn't fit")
+            return error
+        found = figures(compiled, self._tpu, work, self._reduced_bytes, self._price_per_hour)
+        self._log(f"{title}: {found.used_gib:.2f} GiB, {found.step_ms:,.1f} ms")
+        return Measured(found, compiled)
+
+    def _largest(self, first: Union[Measured, DoesNotFit]) -> Optional[Figures]:
+        """Returns the figures of the largest batch, by parts of the phase's number."""
+        parts = self._phase.work.num_accumulation_steps
+
+        def trial(batch: int, answer: Union[Measured, DoesNotFit]) -> Trial[Figures]:
+            if isinstance(answer, Measured):
+                return Trial(batch, int(answer.figures.used_gib * GIB), answer.figures)
+            return Trial(batch, answer.needed_bytes, None)
+
+        def attempt(batch: int) -> Trial[Figures]:
+            work = self._phase.work._replace(batch_per_core=batch * parts)
+            return trial(batch, self._measure(work))
+
+        found = largest_batch(
+            attempt,
+            trial(self._phase.work.batch_per_core // parts, first),
+            self._tpu.available_gib * GIB,
+            _COPIES * self._reduced_bytes,
+        )
+        return found and found.outcome
+
+    def _in_parts(self, largest: Figures) -> Optional[Figures]:
+        """Returns the figures of the phase's batch with the fewest accumulation steps that fit."""
+        work = self._phase.work
+        at_a_time = largest.batch_per_core // largest.num_accumulation_steps
+        candidates = [
+            parts
+            for parts in range(work.num_accumulation_steps + 1, work.batch_per_core + 1)
+            if work.batch_per_core % parts == 0 and work.batch_per_core // parts <= at_a_time
+        ]
+        for parts in candidates[:_MOST_PARTS_TRIED]:
+            answer = self._measure(work._replace(num_accumulation_steps=parts))
+            if isinstance(answer, Measured):
+                return answer.figures
+        return None

@@ -1,0 +1,122 @@
+"""Where the cycles and the memory of a step go, in a terminal and as JSON."""
+
+import collections
+from typing import Any, Counter, Dict, List, Sequence, Tuple
+
+from bert_wwm.estimate.compiler import Compiled
+from bert_wwm.estimate.hlo import arrays
+from bert_wwm.estimate.liveness import peak_memory
+from bert_wwm.estimate.numbers import GIB
+from bert_wwm.estimate.profile import KINDS, Instruction, part_of
+
+_PARTS = (
+    "embeddings",
+    "layers/attention",
+    "layers/feed-forward",
+    "pooler",
+    "heads",
+    "other",
+)
+_OPTIMIZER, _ALL = "optimizer", "all"
+_ROWS = (*(f"{part}, {way}" for part in _PARTS for way in ("forward", "backward")), _OPTIMIZER)
+_MOST_INSTRUCTIONS, _MOST_GROUPS = 10, 10
+
+
+def profile_lines(compiled: Compiled) -> List[str]:
+    """Returns three tables.
+
+    Megacycles by part of the model and kind of work, forward and backward; the costliest
+    instructions; and what takes most at the moment when most is kept.
+    """
+    tables = (_cycles_table(compiled), _costliest_instructions(compiled), _memory_table(compiled))
+    return [line for table in tables for line in ("", *table)]
+
+
+def profile_json(compiled: Compiled) -> Dict[str, Any]:
+    """Returns the first and the last of them as JSON knows it."""
+    cells = _cycles_by_part(compiled)
+    return {
+        "megacycles": {
+            row: {kind: cells[row, kind] / 1e6 for kind in KINDS if cells[row, kind]}
+            for row in _ROWS
+            if cells[row, _ALL]
+        },
+        "memory_at_peak": [
+            {
+                "part": group.part,
+                "number": group.count,
+                "shape": group.shape,
+                "gib": group.num_bytes / GIB,
+            }
+            for group in peak_memory(compiled.hlo_text).groups[:_MOST_GROUPS]
+        ],
+    }
+
+
+def _cycles_by_part(compiled: Compiled) -> Counter[Tuple[str, str]]:
+    """Returns cycles by part and kind; all of either too."""
+    cells: Counter[Tuple[str, str]] = collections.Counter()
+    for instruction in compiled.instructions:
+        for row in (_row(instruction), _ALL):
+            for column in (instruction.kind, _ALL):
+                cells[row, column] += instruction.cycles
+    return cells
+
+
+def _row(instruction: Instruction) -> str:
+    part = part_of(instruction.layer)
+    if part == _OPTIMIZER:
+        return part
+    return f"{part}, {'backward' if instruction.is_backward else 'forward'}"
+
+
+def _cycles_table(compiled: Compiled) -> List[str]:
+    cells = _cycles_by_part(compiled)
+    columns = [*(kind for kind in KINDS if cells[_ALL, kind]), _ALL]
+    lines = [["megacycles", *columns, "share"]]
+    for row in (*_ROWS, _ALL):
+        if cells[row, _ALL]:
+            values = [f"{cells[row, column] / 1e6:,.1f}" for column in columns]
+            share = 100 * cells[row, _ALL] / cells[_ALL, _ALL]
+            lines.append([row, *values, f"{share:.0f} %"])
+    return _aligned(lines)
+
+
+def _costliest_instructions(compiled: Compiled) -> List[str]:
+    instructions = sorted(compiled.instructions, key=lambda one: one.cycles, reverse=True)
+    lines = [["costliest instructions", "kind", "Mcycles", "largest result"]]
+    for one in instructions[:_MOST_INSTRUCTIONS]:
+        largest = max(arrays(one.shape), key=lambda array: array.num_bytes)
+        cycles = f"{one.cycles / 1e6:,.2f}"
+        lines.append([_last_scopes(one.op_name), one.kind, cycles, str(largest)])
+    return _aligned(lines, left=(0, 1, 3))
+
+
+def _memory_table(compiled: Compiled) -> List[str]:
+    peak = peak_memory(compiled.hlo_text)
+    lines = [["memory at its peak", "number", "shape", "GiB"]]
+    for group in peak.groups[:_MOST_GROUPS]:
+        size = f"{group.num_bytes / GIB:,.2f}"
+        lines.append([group.part, f"{group.count:,}", group.shape, size])
+    rest = sum(group.num_bytes for group in peak.groups[_MOST_GROUPS:])
+    lines.append(["others", "", "", f"{rest / GIB:,.2f}"])
+    lines.append(["all temporaries", "", "", f"{peak.num_bytes / GIB:,.2f}"])
+    return _aligned(lines, left=(0, 2))
+
+
+def _last_scopes(op_name: str) -> str:
+    """Returns the end of an operation's name, which says what it is."""
+    return "/".join(op_name.split("/")[-4:]) or "made up by the compiler"
+
+
+def _aligned(lines: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> List[str]:
+    """Returns a table, its head in front; the columns of ``left`` are aligned to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if number in left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(line, widths))
+        ).rstrip()
+        for line in lines
+    ]

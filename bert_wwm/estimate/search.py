@@ -1,0 +1,88 @@
+"""The largest batch that fits, in few trials: each is a compilation of about a minute."""
+
+from typing import Callable, Generic, NamedTuple, Optional, TypeVar
+
+T = TypeVar("T")
+
+# Batches are multiples of 8, which fill the rows of a TPU's vectors; below 8 any, and from 512 on
+# multiples of 1/64 to 1/32 of them: finer isn't worth the trials.
+_ROWS, _FINEST = 8, 1 / 32
+_SPREAD = 1 / 8  # what the next trial is away at least, so that it brackets the limit
+
+
+class Trial(NamedTuple, Generic[T]):
+    """A batch, tried.
+
+    Attributes:
+        batch: examples.
+        used_bytes: what it needs; None where that isn't known.
+        outcome: what came of it; None where it doesn't fit.
+    """
+
+    batch: int
+    used_bytes: Optional[int]
+    outcome: Optional[T]
+
+
+def largest_batch(
+    attempt: Callable[[int], Trial[T]], first: Trial[T], limit_bytes: float, fixed_bytes: float
+) -> Optional[Trial[T]]:
+    """Returns the largest batch that fits; None where none does.
+
+    Memory grows about linearly with the batch, until near the limit the compiler computes things
+    again rather than keep them. So where only one side of the limit is known, the next trial is on
+    the straight line, or a bit beyond; between the two sides the range is halved.
+
+    Args:
+        attempt: tries a batch.
+        first: a trial already made.
+        limit_bytes: memory of a device.
+        fixed_bytes: what is needed whatever the batch: weights and slots.
+    """
+    fits = first if first.outcome is not None else None
+    fails = None if fits else first
+    spread = _SPREAD
+    while not fails or _next(fits.batch if fits else 0) < fails.batch:
+        if fits and fails:
+            batch = _multiple((fits.batch + fails.batch) // 2)
+            batch = max(batch, _next(fits.batch))
+        elif fits:
+            line = _on_the_line(fits, limit_bytes, fixed_bytes)
+            batch = max(_multiple(line), _multiple(fits.batch * (1 + spread)), _next(fits.batch))
+            spread *= 2
+        elif fails:
+            line = _on_the_line(fails, limit_bytes, fixed_bytes)
+            line = min(line, fails.batch * (1 - min(spread, 1 / 2)))
+            batch = min(max(_multiple(line), 1), fails.batch - 1)
+            spread *= 2
+        trial = attempt(batch)
+        if trial.outcome is not None:
+            fits = trial
+        else:
+            fails = trial
+    return fits
+
+
+def _on_the_line(trial: Trial[T], limit_bytes: float, fixed_bytes: float) -> float:
+    """Returns the batch that takes all memory, if memory grows with the batch; half, if unknown."""
+    grows = (trial.used_bytes or 0) - fixed_bytes
+    if grows <= 0:
+        return trial.batch * (2 if trial.outcome is not None else 1 / 2)
+    return trial.batch * (limit_bytes - fixed_bytes) / grows
+
+
+def _unit(batch: int) -> int:
+    """What batches of about this size are multiples of."""
+    if batch < _ROWS:
+        return 1
+    return max(_ROWS, int(2 ** (batch.bit_length() - 1) * _FINEST))
+
+
+def _multiple(batch: float) -> int:
+    """Rounds down."""
+    whole = max(0, int(batch))
+    return whole // _unit(whole) * _unit(whole)
+
+
+def _next(batch: int) -> int:
+    return (batch // _unit(batch) + 1) * _unit(batch)

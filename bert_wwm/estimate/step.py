@@ -1,0 +1,170 @@
+"""The very step that a TPU would run, as the HLO that its compiler takes.
+
+The model function is called as TPUEstimator calls it, and what it builds is handed to tf2xla. No
+weights are made: the variables have shapes, and memory that nobody writes to.
+"""
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple
+
+from bert_wwm.compat import tf
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.finetuning.objective import TaskObjective
+from bert_wwm.model.bert import BertConfig
+from bert_wwm.records.schema import FLOAT, Schema
+from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+
+# B batch of a device, S sequence
+
+Specs = Dict[str, "tf.TensorSpec"]
+
+TRAIN, EVAL, PREDICT = (
+    tf.estimator.ModeKeys.TRAIN,
+    tf.estimator.ModeKeys.EVAL,
+    tf.estimator.ModeKeys.PREDICT,
+)
+
+
+class Step(NamedTuple):
+    """A step of one device.
+
+    Attributes:
+        hlo: a serialised HloModuleProto.
+        reduced_bytes: what the step adds up over all devices.
+    """
+
+    hlo: bytes
+    reduced_bytes: int
+
+
+def pretraining_features(schema: Schema, batch_size: int) -> Specs:
+    """Returns what a device is fed with in pretraining: [B, length of the field]."""
+    return {
+        field.name: tf.TensorSpec(
+            [batch_size, field.length], tf.float32 if field.dtype == FLOAT else tf.int32
+        )
+        for field in schema
+    }
+
+
+def task_features(
+    objective: TaskObjective, batch_size: int, length: int, with_targets: bool
+) -> Specs:
+    """Returns what a device is fed with in fine-tuning: int32, [B, S] of tokens and [B] of texts.
+
+    Args:
+        objective: of the task.
+        batch_size: B.
+        length: S.
+        with_targets: whether what is true is told, as in training.
+    """
+    of_tokens = {"input_ids", "input_mask", "segment_ids", *objective.padding}
+    names = [*sorted(of_tokens - set(objective.targets)), *objective.inputs]
+    names += objective.targets if with_targets else ()
+    return {
+        name: tf.TensorSpec([batch_size, length] if name in of_tokens else [batch_size], tf.int32)
+        for name in names
+    }
+
+
+def build_step(
+    config: BertConfig,
+    objective: Any,
+    settings: TrainingSettings,
+    features: Mapping[str, "tf.TensorSpec"],
+    mode: str = TRAIN,
+    num_replicas: int = 1,
+) -> Step:
+    """Builds the step that one device runs.
+
+    What goes to the host is part of it, what the host does with it isn't: summaries, metrics.
+
+    Args:
+        config: the encoder.
+        objective: the heads, an ``Objective`` or a ``TaskObjective``.
+        settings: how to train. It may name a checkpoint, which isn't looked at.
+        features: what a device is fed with, of static shapes.
+        mode: TRAIN, EVAL or PREDICT.
+        num_replicas: devices that gradients are added up over.
+    """
+    settings = dataclasses.replace(
+        settings, use_tpu=True, init_checkpoint=None, init_layers=None, allow_random_init=()
+    )
+    model_fn = make_model_fn(config, objective, settings, log=None)
+    names = list(features)
+    reduced: List[tf.Tensor] = []
+
+    with tempfile.TemporaryDirectory() as folder:
+        params = {"model_dir": os.path.join(folder, "none"), "batch_size": 0}
+
+        def step(*values: tf.Tensor) -> List[tf.Tensor]:
+            with tf.variable_creator_scope(_unwritten), _summed(num_replicas, reduced):
+                spec = model_fn(dict(zip(names, values)), None, mode, params)
+            with tf.control_dependencies([spec.train_op] if mode == TRAIN else []):
+                return [tf.identity(value) for value in _outputs(spec, mode)]
+
+        specs = list(features.values())
+        wrapped = tf.wrap_function(step, specs)
+    compiled = tf.function(lambda *values: wrapped(*values), jit_compile=True)
+    try:
+        hlo = compiled.experimental_get_compiler_ir(*specs)(stage="hlo_serialized")
+    except (ValueError, tf.errors.OpError) as error:
+        raise ConfigError(
+            f"this step can't be compiled by XLA: {str(error).splitlines()[0]}"
+        ) from None
+    return Step(hlo, sum(value.shape.num_elements() * value.dtype.size for value in reduced))
+
+
+def _outputs(spec: Any, mode: str) -> List[tf.Tensor]:
+    """Returns what leaves the device besides the weights."""
+    if mode == PREDICT:
+        return list(spec.predictions.values())
+    _, to_host = spec.host_call if mode == TRAIN else spec.eval_metrics
+    return [spec.loss, *to_host.values()]
+
+
+def _unwritten(create: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
+    """Makes a variable whose memory is asked for, but not written to, so that it takes none."""
+    shape, dtype = options["shape"], tf.as_dtype(options["dtype"])
+    if shape is None:
+        return create(**options)
+    shape = tf.TensorShape(shape).as_list()
+    return create(
+        **{**options, "initial_value": lambda: tf.raw_ops.Empty(shape=shape, dtype=dtype)}
+    )
+
+
+@contextlib.contextmanager
+def _summed(num_replicas: int, reduced: List[tf.Tensor]) -> Iterator[None]:
+    """Lets ``cross_replica_sum``, which wants a TPU, be built for its compiler.
+
+    Args:
+        num_replicas: devices to add up over.
+        reduced: takes what is added up.
+    """
+
+    def cross_replica_sum(value: tf.Tensor, *_: Any, **__: Any) -> tf.Tensor:
+        reduced.append(value)
+        if num_replicas == 1:
+            return value
+        # The one operation that tf2xla makes an all-reduce of on any kind of device. XLA gives
+        # each a channel of its own, so the keys, by which TensorFlow would match them, don't count.
+        return tf.raw_ops.CollectiveReduceV2(
+            input=value,
+            group_size=num_replicas,
+            group_key=1,
+            instance_key=1,
+            ordering_token=[],
+            merge_op="Add",
+            final_op="Id",
+        )
+
+    on_tpu = tf.tpu.cross_replica_sum
+    tf.tpu.cross_replica_sum = cross_replica_sum
+    try:
+        yield
+    finally:
+        tf.tpu.cross_replica_sum = on_tpu

@@ -1,0 +1,131 @@
+"""What an estimate looks like in a terminal."""
+
+import textwrap
+from typing import Any, List, Mapping
+
+from bert_wwm.estimate.numbers import Figures
+from bert_wwm.estimate.phase import Estimate
+from bert_wwm.estimate.slices import Slice
+
+_WIDTH = 100
+_LABEL_WIDTH = 16
+
+WHAT_THIS_IS = (
+    "What this is: the TPU compiler's own estimate for this very step, made without a TPU. Not in "
+    "it: reading the input on the host, checkpoints, evaluations between, the first minutes of "
+    "compiling, and where a step has gathers, scatters and sorts, these."
+)
+OF_NETWORK = (
+    "The compiler says nothing of the time on the network between the chips either; what is added "
+    "for it is a simple model from the published link speeds, a lower bound."
+)
+
+
+def estimate_lines(estimate: Estimate, tpu: Slice) -> List[str]:
+    """Returns the lines on a phase, its name in front."""
+    phase = estimate.phase
+    what = {"train": "training", "eval": "evaluation"}[phase.mode]
+    lines = [f"{phase.name} on {tpu.name}: {phase.model}, {what}", *_shape(estimate, tpu)]
+    if estimate.measured:
+        lines += _figures(estimate.measured.figures, tpu, phase.mode)
+        if estimate.largest:
+            lines.append(_row("largest batch", _batch(estimate.largest, tpu)))
+    else:
+        lines += _not_fitting(estimate, tpu)
+    return lines
+
+
+def total_lines(totals: Mapping[str, Any], number: int) -> List[str]:
+    """Returns the lines on several phases together."""
+    if totals["hours"] is None:
+        return [_row("all phases", "not known, as one of them is not")]
+    return [_row(f"all {number} phases", _duration(totals["hours"], totals["cost"]))]
+
+
+def disclaimer(tpu: Slice) -> List[str]:
+    """Returns what the figures don't say."""
+    text = WHAT_THIS_IS if tpu.chips == 1 else f"{WHAT_THIS_IS} {OF_NETWORK}"
+    return textwrap.wrap(text, _WIDTH)
+
+
+def _shape(estimate: Estimate, tpu: Slice) -> List[str]:
+    work = estimate.phase.work
+    examples = (
+        f"{work.length:,} tokens, {work.batch_per_core * tpu.cores:,} examples a step, "
+        f"{work.batch_per_core:,} on each of {tpu.cores:,} cores"
+    )
+    if work.num_accumulation_steps > 1:
+        examples += f" in {work.num_accumulation_steps} parts"
+    return [_row("shape", examples)]
+
+
+def _figures(figures: Figures, tpu: Slice, mode: str) -> List[str]:
+    memory = (
+        f"yes: {figures.used_gib:.1f} of {figures.memory_limit_gib:g} GiB a core "
+        f"(weights, {'slots and ' if mode == 'train' else ''}features {figures.argument_gib:.1f}, "
+        f"temporaries {figures.temp_gib:.1f})"
+    )
+    step = f"{figures.step_ms:,.1f} ms: {figures.estimated_megacycles:,.1f} megacycles"
+    if figures.network_ms:
+        step += f", and {figures.network_ms:.1f} ms to add up the gradients of all cores"
+    peak = f"{100 * figures.share_of_peak:.0f} % of {tpu.peak_flops / 1e12:.1f} TFLOP/s a core"
+    lines = [
+        _row("fits", memory),
+        _row("step", step),
+        _row("speed", _speed(figures)),
+        _row("share of peak", peak),
+    ]
+    if figures.unpriced_instructions:
+        unpriced = (
+            f"{figures.unpriced_instructions} of gathers, scatters and sorts, which move "
+            f"{figures.unpriced_gib:.2f} GiB"
+        )
+        lines.append(_row("not counted", unpriced))
+    if figures.hours is not None:
+        lines.append(_row(f"{figures.steps:,} steps", _duration(figures.hours, figures.cost)))
+    return lines
+
+
+def _not_fitting(estimate: Estimate, tpu: Slice) -> List[str]:
+    needed = "more"
+    if estimate.needed_gib:
+        needed = f"{estimate.needed_gib:.1f} GiB"
+    lines = [_row("fits", f"no: it needs {needed} of a core's {tpu.available_gib:g} GiB")]
+    if not estimate.largest:
+        lines.append(_row("largest batch", "none: not even one example a core fits"))
+        return lines
+    lines.append(_row("largest batch", _batch(estimate.largest, tpu)))
+    if estimate.in_parts:
+        figures = estimate.in_parts
+        parts = (
+            f"--num_accumulation_steps={figures.num_accumulation_steps} fits: "
+            f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms a step, {_speed(figures)}"
+        )
+        lines.append(_row("in parts", parts))
+        if figures.hours is not None:
+            lines.append(_row(f"{figures.steps:,} steps", _duration(figures.hours, figures.cost)))
+    return lines
+
+
+def _batch(figures: Figures, tpu: Slice) -> str:
+    return (
+        f"{figures.batch_per_core:,} a core, {figures.batch_per_core * tpu.cores:,} a step: "
+        f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms, {_speed(figures)}"
+    )
+
+
+def _speed(figures: Figures) -> str:
+    return (
+        f"{figures.examples_per_second:,.0f} examples/s, {figures.tokens_per_second:,.0f} tokens/s"
+    )
+
+
+def _duration(hours: float, cost: Any) -> str:
+    text = f"{hours:,.1f} hours ({hours / 24:,.2f} days)"
+    if hours < 1:
+        text = f"{60 * hours:,.1f} minutes"
+    return text if cost is None else f"{text}, at a cost of {cost:,.2f}"
+
+
+def _row(label: str, text: str) -> str:
+    return f"  {label:<{_LABEL_WIDTH - 2}}{text}"

@@ -1,0 +1,160 @@
+"""The step as HLO: what it takes and gives, and that nothing else is touched."""
+
+import gc
+import resource
+
+import pytest
+
+from bert_wwm.compat import tf
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.estimate.step import (
+    EVAL,
+    PREDICT,
+    TRAIN,
+    build_step,
+    pretraining_features,
+    task_features,
+)
+from bert_wwm.finetuning.objective import ReadingObjective, SentenceObjective, TaggingObjective
+from bert_wwm.model.bert import BertConfig, BertModel
+from bert_wwm.records.schema import pretraining_schema
+from bert_wwm.train.model_fn import TrainingSettings
+from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+
+BATCH, LENGTH, PREDICTIONS = 4, 16, 3
+MLM = Objective(("masked_lm", "next_sentence"))
+
+
+def config(**changes):
+    values = {
+        "vocab_size": 50,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": LENGTH,
+    }
+    return BertConfig(**{**values, **changes})
+
+
+def settings(**changes):
+    return TrainingSettings(1e-4, 100, 10, BATCH, **changes)
+
+
+def features(labels=(), has_pair_label=True):
+    schema = pretraining_schema(LENGTH, PREDICTIONS, has_pair_label, labels)
+    return pretraining_features(schema, BATCH)
+
+
+def num_weights():
+    """Of the encoder and both heads."""
+    with tf.Graph().as_default():
+        ids = tf.zeros([1, LENGTH], tf.int32)
+        BertModel(config(), is_training=False, input_ids=ids)
+        encoder = sum(variable.shape.num_elements() for variable in tf.trainable_variables())
+    transform, norm, masked, pair = 32 * 32 + 32, 2 * 32, 50, 2 * 32 + 2
+    return encoder + transform + norm + masked + pair
+
+
+def test_a_training_step_reduces_the_gradients_of_all_weights():
+    step = build_step(config(), MLM, settings(), features(), num_replicas=8)
+    # And whether the gradients are finite, a number of 4 bytes.
+    assert step.reduced_bytes == 4 * num_weights() + 4
+    assert b"all-reduce" in step.hlo
+
+
+def test_of_one_core_nothing_goes_elsewhere():
+    step = build_step(config(), MLM, settings(), features())
+    assert b"all-reduce" not in step.hlo
+    assert step.reduced_bytes == 4 * num_weights() + 4
+
+
+def test_an_evaluation_step_reduces_nothing_and_drops_nothing():
+    training = build_step(config(), MLM, settings(), features(), TRAIN, 8)
+    evaluation = build_step(config(), MLM, settings(), features(), EVAL, 8)
+    assert evaluation.reduced_bytes == 0
+    assert b"all-reduce" not in evaluation.hlo
+    assert b"random_uniform" in training.hlo and b"random_uniform" not in evaluation.hlo
+    assert len(evaluation.hlo) < len(training.hlo) / 2
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_settings_are_in_the_step(optimizer, parts):
+    options = {"optimizer": optimizer, "num_accumulation_steps": parts}
+    step = build_step(config(), MLM, settings(**options), features(), num_replicas=8)
+    assert (b"while" in step.hlo) == (parts > 1)
+    assert step.reduced_bytes == 4 * num_weights() + 4
+    assert (b"TopK" in step.hlo) == (optimizer == "lamb")  # of the trust ratios
+
+
+def test_bfloat16_and_gradient_checkpointing_are_in_the_step():
+    plain = build_step(config(), MLM, settings(), features()).hlo
+    for option in ("use_bfloat16", "gradient_checkpointing"):
+        changed = build_step(config(), MLM, settings(**{option: True}), features()).hlo
+        assert len(changed) > 1.02 * len(plain)
+
+
+@pytest.mark.parametrize(
+    "labels", [("pos_labels", "ner_labels", "dep_labels"), ("target_positions",)], ids=str
+)
+@pytest.mark.parametrize("mode", [TRAIN, EVAL])
+def test_lert_and_pert(labels, mode):
+    heads = heads_for(labels)
+    objective = Objective(heads, lert_ramps(heads, 100))
+    step = build_step(config(), objective, settings(), features(labels, False), mode, 8)
+    assert (step.reduced_bytes > 0) == (mode == TRAIN)
+
+
+@pytest.mark.parametrize(
+    "objective, rows",
+    [
+        (SentenceObjective(3), {"label_ids"}),
+        (TaggingObjective(7), set()),
+        (ReadingObjective(), {"context_begin", "context_end", "start_positions", "end_positions"}),
+        (
+            ReadingObjective(4),
+            {"context_begin", "context_end", "start_positions", "end_positions", "answer_types"},
+        ),
+    ],
+    ids=["sentence", "tagging", "reading", "cjrc"],
+)
+def test_tasks(objective, rows):
+    training = task_features(objective, BATCH, LENGTH, with_targets=True)
+    assert {name for name, spec in training.items() if spec.shape.ndims == 1} == rows
+    assert set(objective.targets) | set(objective.inputs) < set(training)
+    assert all(spec.dtype == tf.int32 for spec in training.values())
+    step = build_step(config(), objective, settings(), training, num_replicas=8)
+    assert b"all-reduce" in step.hlo
+
+    predicting = task_features(objective, BATCH, LENGTH, with_targets=False)
+    assert not set(objective.targets) & set(predicting)
+    step = build_step(config(), objective, settings(), predicting, PREDICT, 8)
+    assert step.reduced_bytes == 0
+
+
+def test_a_checkpoint_to_start_from_need_not_be_there():
+    options = {"init_checkpoint": "gs://nowhere/model.ckpt", "init_layers": [0, 1]}
+    with_start = build_step(config(), MLM, settings(**options), features())
+    plain = build_step(config(), MLM, settings(), features())
+    assert with_start.reduced_bytes == plain.reduced_bytes
+    assert len(with_start.hlo) == pytest.approx(len(plain.hlo), rel=1e-3)  # names are numbered on
+
+
+def test_cross_replica_sum_is_as_before():
+    before = tf.tpu.cross_replica_sum
+    build_step(config(), MLM, settings(), features(), num_replicas=8)
+    assert tf.tpu.cross_replica_sum is before
+    with pytest.raises(ConfigError):
+        build_step(config(), MLM, settings(optimizer="none"), features(), num_replicas=8)
+    assert tf.tpu.cross_replica_sum is before
+
+
+def test_weights_take_no_memory():
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # 1.5 GB of embeddings and slots.
+    step = build_step(config(vocab_size=4_000_000), MLM, settings(), features())
+    assert step.reduced_bytes > 500e6
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 500_000  # KiB

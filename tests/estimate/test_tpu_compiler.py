@@ -1,0 +1,192 @@
+"""The compiler, by a Python that only seems to have it, and the real one where it can be had."""
+
+import json
+import os
+import re
+
+import pytest
+
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.estimate import environment
+from bert_wwm.estimate.compiler import DoesNotFit, compile_for, needed_bytes
+from bert_wwm.estimate.environment import compiler_python
+from bert_wwm.estimate.liveness import peak_memory
+from bert_wwm.estimate.slices import slice_named
+
+ANSWER = {
+    "device": "TPU v3",
+    "num_replicas": 8,
+    "seconds": 12.5,
+    "argument_bytes": 1000,
+    "output_bytes": 900,
+    "temp_bytes": 2000,
+    "alias_bytes": 800,
+    "flops": 1e6,
+    "bytes_accessed": 2e6,
+}
+PROGRAM = """\
+HloModule step
+
+%body (p.1: (s32[], bf16[64,64])) -> (s32[], bf16[64,64]) {
+  %p.1 = (s32[], bf16[64,64]{1,0}) parameter(0)
+  %n = s32[] get-tuple-element(%p.1), index=0
+  %x = bf16[64,64]{1,0} get-tuple-element(%p.1), index=1
+  %y = bf16[64,64]{1,0} convolution(%x, %x), dim_labels=bf_io->bf, c={"estimated_cycles":"100"}
+  ROOT %t = (s32[], bf16[64,64]{1,0}) tuple(%n, %y)
+}
+
+ENTRY %main (b: (s32[], bf16[64,64])) -> (s32[], bf16[64,64]) {
+  %b = (s32[], bf16[64,64]{1,0}) parameter(0)
+  ROOT %w = (s32[], bf16[64,64]{1,0}) while(%b), body=%body, c={"known_trip_count":{"n":"4"}}
+}
+"""
+OUT_OF_MEMORY = (
+    "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory "
+    "required for HLO temporaries (22.37G) exceeds available HBM (15.48G). HLO module: step."
+)
+# What the worker is asked for ends in the module and the file for the optimised program.
+PYTHON = """\
+#!/bin/sh
+echo "$@" > {folder}/arguments
+env > {folder}/environment
+for last; do before=$module; module=$last; done
+{act}
+"""
+
+
+@pytest.fixture
+def pretend(tmp_path, monkeypatch):
+    """Returns a function that makes a Python do what a shell script says, whatever it is asked."""
+
+    def make(act):
+        path = tmp_path / "python"
+        path.write_text(PYTHON.format(folder=tmp_path, act=act))
+        path.chmod(0o755)
+        monkeypatch.setenv(environment.VARIABLE, str(path))
+
+    return make
+
+
+def test_what_the_compiler_says(pretend, tmp_path, monkeypatch):
+    (tmp_path / "optimised").write_text(PROGRAM)
+    pretend(f"[ -e \"$before\" ] && gzip -c {tmp_path}/optimised > $module\n"
+            f"echo 'some line of a library'\necho '{json.dumps(ANSWER)}'")  # fmt: skip
+    monkeypatch.setenv("XLA_FLAGS", "--of=tensorflow")
+    compiled = compile_for(b"module", slice_named("v3-8"), 8, print)
+    assert (compiled.device, compiled.num_replicas) == ("TPU v3", 8)
+    assert (compiled.argument_bytes, compiled.temp_bytes) == (1000, 2000)
+    assert compiled.hlo_text == PROGRAM
+    assert compiled.cycles == 400
+    # The compiler's count has the loop's matmul once.
+    assert compiled.flops == 1e6 + 3 * 2 * 64**3
+    arguments = (tmp_path / "arguments").read_text()
+    assert re.match(
+        r"-I \S+/worker\.py --topology=v3:2x2 --chip_config=default --num_replicas=8 ", arguments
+    )
+    assert not os.path.exists(arguments.split()[-1]), "temporary files are left over"
+    surroundings = (tmp_path / "environment").read_text()
+    assert "XLA_FLAGS" not in surroundings
+    assert "TPU_SKIP_MDS_QUERY=1" in surroundings
+
+
+def test_it_does_not_fit(pretend):
+    error = {"error": "RESOURCE_EXHAUSTED", "message": OUT_OF_MEMORY}
+    pretend(f"echo '{json.dumps(error)}'")
+    with pytest.raises(DoesNotFit, match=r"^v3-8: the program needs 22\.37 GiB, .* 15\.48") as told:
+        compile_for(b"module", slice_named("v3-8"), 1, print)
+    assert told.value.needed_bytes == int(22.37 * 2**30)
+
+
+def test_how_much_it_needs_may_be_unknown():
+    assert needed_bytes("RESOURCE_EXHAUSTED: out of memory in vmem") is None
+
+
+def test_the_compiler_refuses(pretend):
+    error = {"error": "UNIMPLEMENTED", "message": "UNIMPLEMENTED: no such thing"}
+    pretend(f"echo '{json.dumps(error)}'")
+    with pytest.raises(ConfigError, match=r"for v2-8: UNIMPLEMENTED: no such thing"):
+        compile_for(b"module", slice_named("v2-8"), 1, print)
+
+
+def test_the_compiler_dies(pretend):
+    pretend(
+        'case "$*" in *worker*) echo "first" >&2; echo "F1 Check failed: x" >&2; exit 134 ;; esac'
+    )
+    with pytest.raises(ConfigError, match=r"ended with status 134: F1 Check failed: x$"):
+        compile_for(b"module", slice_named("v3-8"), 1, print)
+
+
+def test_more_replicas_than_devices():
+    with pytest.raises(ValueError, match="16 replicas on 8 devices"):
+        compile_for(b"module", slice_named("v3-32"), 16, print)
+
+
+@pytest.fixture(scope="module")
+def compiler():
+    """The real one, which is set up where that is possible."""
+    try:
+        return compiler_python(print)
+    except ConfigError as error:
+        pytest.skip(str(error))
+
+
+def module_of(function, *shapes):
+    """Returns what tf2xla makes of a function of bfloat16 arrays."""
+    import tensorflow
+
+    compiled = tensorflow.function(function, jit_compile=True)
+    specs = [tensorflow.TensorSpec(shape, tensorflow.bfloat16) for shape in shapes]
+    return compiled.experimental_get_compiler_ir(*specs)(stage="hlo_serialized")
+
+
+def matmul(left, right):
+    import tensorflow
+
+    return tensorflow.matmul(left, right)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        ("v2-8", "TPU v2"),
+        ("v3-8", "TPU v3"),
+        ("v3-32", "TPU v3"),
+        ("v4-8", "TPU v4"),
+        ("v5e-1", "TPU v5 lite"),
+        ("v5e-8", "TPU v5 lite"),
+        ("v6e-4", "TPU v6 lite"),
+    ],
+)
+def test_a_large_matmul_comes_near_the_peak(name, device):
+    tpu = slice_named(name)
+    size = 4096
+    compiled = compile_for(
+        module_of(matmul, [size, size], [size, size]), tpu, tpu.compiled_devices, print
+    )
+    assert compiled.device == device
+    assert compiled.num_replicas == tpu.compiled_devices
+    assert compiled.flops == 2 * size**3
+    assert compiled.argument_bytes == 2 * 2 * size**2
+    assert sum(item.flops for item in compiled.instructions) == compiled.flops
+    share = compiled.flops / (compiled.cycles / tpu.clock_hz) / tpu.peak_flops
+    assert 0.5 < share < 1.02
+    assert peak_memory(compiled.hlo_text).num_bytes == 2 * size**2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
+def test_what_is_too_large_is_told_by_the_compiler():
+    def product_and_sum(left, right):
+        found = matmul(left, right)
+        return found, found + 1
+
+    with pytest.raises(DoesNotFit) as error:
+        compile_for(
+            module_of(product_and_sum, [120000, 1000], [1000, 60000]),
+            slice_named("v3-8"),
+            1,
+            print,
+        )
+    assert error.value.needed_bytes > 16 * 2**30

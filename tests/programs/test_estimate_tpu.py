@@ -1,0 +1,297 @@
+"""Flags, phases and output, with a compiler of the tests' own making; and with the real one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.estimate.environment import VARIABLE, compiler_python
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+# The program, but for the compiler: each example takes 0.05 GiB, as many for its weights and 1.88
+# megacycles, which are 2 ms of a v3; accumulation steps save memory, and take no time.
+FAKE = """
+import atexit, json, sys
+sys.argv[0] = "estimate_tpu.py"
+import estimate_tpu
+from bert_wwm.cli import app
+from bert_wwm.estimate.compiler import Compiled, DoesNotFit
+
+GIB = 2**30
+
+class Fake(Compiled):
+    cycles = property(lambda self: int(self.hlo_text.split()[-1]))
+
+def compile_for(hlo, tpu, num_replicas, log):
+    batch, parts, length, replicas = json.loads(hlo)
+    assert replicas == num_replicas == tpu.compiled_devices
+    weights, temp = GIB, int(0.05 * GIB * batch / parts)
+    if weights + temp > tpu.available_gib * GIB:
+        raise DoesNotFit("too large", weights + temp)
+    flops = tpu.peak_flops * batch * 1e-3
+    # A line without cycles, for what reads programs.
+    text = "HloModule m\\n\\nENTRY %e (p: s32[]) -> s32[] {\\n  ROOT %p = s32[] parameter(0)\\n}\\n"
+    return Fake(tpu.name, num_replicas, weights, weights, temp, weights, flops, 0.0, 1.0,
+                f"{text}// {batch * 1_880_000}")
+
+def fake_build(config, objective, settings, features, mode, num_replicas):
+    shape = features["input_ids"].shape.as_list()
+    assert settings.train_batch_size % shape[0] == 0
+    seen.append({"mode": mode, "features": sorted(features), "heads": list(objective.heads),
+                 "optimizer": settings.optimizer, "use_bfloat16": settings.use_bfloat16})
+    parts = settings.num_accumulation_steps if mode == "train" else 1
+    return json.dumps([shape[0], parts, shape[1], num_replicas]).encode(), 400_000_000
+
+seen = []
+estimate_tpu.compile_for = compile_for
+estimate_tpu.compiler_python = lambda log: sys.executable
+
+def estimate(*arguments, of_program=estimate_tpu.estimate):
+    from bert_wwm.estimate import step
+    step.build_step = fake_build
+    return of_program(*arguments)
+
+estimate_tpu.estimate = estimate
+atexit.register(lambda: print("SEEN", json.dumps(seen), file=sys.stderr))
+atexit.register(lambda: print("tensorflow" in sys.modules, file=sys.stderr))
+app.run(estimate_tpu.main)
+"""
+
+
+@pytest.fixture
+def estimate(bert_config):
+    """Runs the program with the compiler of our own making; returns what it printed."""
+
+    def run_program(*flags, status=0, config=None):
+        result = subprocess.run(
+            [sys.executable, "-c", FAKE, f"--bert_config_file={config or bert_config()}", *flags],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": ROOT},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == status, result.stdout + result.stderr
+        assert not status or "Traceback" not in result.stderr, result.stderr
+        return result
+
+    return run_program
+
+
+def as_json(result):
+    return json.loads(result.stdout)
+
+
+def steps_seen(result):
+    line = next(line for line in result.stderr.splitlines() if line.startswith("SEEN "))
+    return json.loads(line[len("SEEN ") :])
+
+
+PHASE = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--train_batch_size=800")
+
+
+def test_a_phase_that_fits(estimate):
+    result = estimate(*PHASE, "--num_train_steps=36000", "--price_per_hour=8", "--json")
+    found = as_json(result)
+    assert (found["topology"], found["cores"], found["fits"]) == ("v3-8", 8, True)
+    assert found["batch_per_core"] == 100
+    assert found["estimated_megacycles"] == pytest.approx(188)
+    assert found["estimated_ms"] == pytest.approx(200)
+    assert found["step_ms"] == pytest.approx(200 + found["network_ms"])
+    assert found["argument_gib"] == pytest.approx(1)
+    assert found["temp_gib"] == pytest.approx(5)
+    assert found["memory_limit_gib"] == 15.48
+    assert found["hours"] == pytest.approx(36000 * found["step_ms"] / 3.6e6)
+    assert found["days"] == pytest.approx(found["hours"] / 24)
+    assert found["cost"] == pytest.approx(8 * found["hours"])
+    assert found["examples_per_second"] == pytest.approx(800e3 / found["step_ms"])
+    assert found["tokens_per_second"] == pytest.approx(32 * found["examples_per_second"])
+    assert found["share_of_peak"] == pytest.approx(100 / found["step_ms"])
+    (phase,) = found["phases"]
+    assert phase.items() <= found.items()
+
+
+def test_what_a_person_reads(estimate):
+    result = estimate(*PHASE, "--num_train_steps=36000", "--price_per_hour=8")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "pretraining on v3-8: small, 2 layers of width 32, training"
+    assert any("yes: 6.0 of 15.48 GiB a core" in line for line in lines)
+    assert any("2.0 hours" in line and "16." in line for line in lines)
+    assert "the TPU compiler's own estimate" in result.stdout
+    assert max(map(len, lines)) <= 110
+
+
+def test_flagfiles_are_phases(estimate, tmp_path):
+    first, second = tmp_path / "first.flags", tmp_path / "second.flags"
+    first.write_text(
+        "# a phase\n--max_seq_length=32\n--train_batch_size=800\n--num_train_steps=1000\n"
+    )
+    second.write_text("--max_seq_length=64\n--train_batch_size=160\n--optimizer=lamb\n")
+    common = ("--use_bfloat16", "--max_predictions_per_seq=5", "--price_per_hour=8")
+    result = estimate(f"--flagfile={first}", "--flagfile", str(second), *common, "--json")
+    found = as_json(result)
+    assert [phase["name"] for phase in found["phases"]] == ["first", "second"]
+    assert [phase["steps"] for phase in found["phases"]] == [1000, 100_000]
+    assert [phase["max_seq_length"] for phase in found["phases"]] == [32, 64]
+    assert [phase["batch_per_core"] for phase in found["phases"]] == [100, 20]
+    assert [seen["optimizer"] for seen in steps_seen(result)] == ["adamw", "lamb"]
+    assert all(seen["use_bfloat16"] for seen in steps_seen(result))
+    for name in ("hours", "days", "cost"):
+        assert found[name] == pytest.approx(sum(phase[name] for phase in found["phases"]))
+    assert "fits" not in found
+
+    printed = estimate(f"--flagfile={first}", f"--flagfile={second}", *common).stdout
+    assert "all 2 phases" in printed
+
+
+def test_a_batch_that_does_not_fit_is_an_answer(estimate):
+    flags = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--train_batch_size=4800")
+    found = as_json(estimate(*flags, "--json"))
+    assert found["fits"] is False
+    assert found["batch_per_core"] == 600
+    assert found["needed_gib"] == pytest.approx(31)
+    assert found["estimated_ms"] is found["hours"] is found["cost"] is None
+    assert found["largest"]["batch_per_core"] == 288  # 289 fit
+    assert found["in_parts"]["num_accumulation_steps"] == 3
+    assert found["in_parts"]["batch_per_core"] == 600
+
+    printed = estimate(*flags).stdout
+    assert "no: it needs 31.0 GiB of a core's 15.48 GiB" in printed
+    assert "288 a core, 2,304 a step" in printed
+    assert "--num_accumulation_steps=3 fits" in printed
+
+
+def test_find_batch(estimate):
+    result = estimate(*PHASE, "--find_batch", "--json")
+    found = as_json(result)
+    assert found["fits"] and found["batch_per_core"] == 100
+    assert found["largest"]["batch_per_core"] == 288
+    assert "288 examples a core" in result.stderr
+    found = as_json(estimate(*PHASE, "--num_accumulation_steps=2", "--find_batch", "--json"))
+    assert found["largest"]["batch_per_core"] == 2 * 288
+
+
+def test_batch_per_core_stands_above_the_recipe(estimate):
+    found = as_json(estimate(*PHASE, "--batch_per_core=24", "--topology=v3-32", "--json"))
+    assert (found["batch_per_core"], found["cores"]) == (24, 32)
+    assert found["examples_per_second"] == pytest.approx(24 * 32 * 1e3 / found["step_ms"])
+
+
+@pytest.mark.parametrize(
+    "flags, heads, mode",
+    [
+        ((), ["masked_lm", "next_sentence"], "train"),
+        (("--pairing=contiguous",), ["masked_lm"], "train"),
+        (("--sentence_pair_loss=False",), ["masked_lm"], "train"),
+        (("--masking_strategy=macbert",), ["masked_lm", "sentence_order"], "train"),
+        (("--masking_strategy=lert",), ["masked_lm", "pos", "ner", "dep"], "train"),
+        (("--masking_strategy=pert", "--mode=eval"), ["position"], "eval"),
+        (("--task_name=xnli",), ["label"], "train"),
+        (("--task_name=msra_ner", "--mode=eval"), ["tag"], "infer"),
+        (("--task_name=cjrc",), ["start", "end", "answer_type"], "train"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_is_learnt(estimate, flags, heads, mode):
+    result = estimate("--max_seq_length=32", "--max_predictions_per_seq=5", *flags, "--json")
+    (seen,) = steps_seen(result)
+    assert (seen["heads"], seen["mode"]) == (heads, mode)
+    assert as_json(result)["mode"] == ("eval" if "--mode=eval" in flags else "train")
+
+
+def test_a_task_has_its_own_defaults(estimate, bert_config):
+    config = bert_config(max_position_embeddings=512)
+    found = as_json(estimate("--task_name=cmrc2018", "--json", config=config))
+    assert (found["name"], found["max_seq_length"], found["batch_per_core"]) == ("cmrc2018", 512, 8)
+    assert found["steps"] is found["hours"] is None
+    found = as_json(estimate("--task_name=xnli", "--mode=eval", "--json", config=config))
+    assert (found["max_seq_length"], found["batch_per_core"]) == (128, 4)
+
+
+def test_an_evaluation_has_its_own_batch(estimate):
+    flags = ("--mode=eval", "--eval_batch_size=64", "--max_eval_steps=10", "--json")
+    found = as_json(estimate(*PHASE, "--num_accumulation_steps=3", *flags))
+    assert (found["batch_per_core"], found["steps"]) == (8, 10)
+    assert found["num_accumulation_steps"] == 1
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("--topology=v3-7",), "unknown TPU slice 'v3-7'; known: v2-8"),
+        (("--train_batch_size=20",), "--train_batch_size=20 can't be divided evenly by 8 cores"),
+        (
+            ("--train_batch_size=64", "--num_accumulation_steps=3"),
+            "8 cores of v3-8 x 3 accumulation step(s); expected a multiple of 24",
+        ),
+        (("--batch_per_core=5", "--num_accumulation_steps=2"), "expected a multiple of 16"),
+        (("--topology=v3-32", "--num_tpu_cores=8"), "--num_tpu_cores=8: v3-32 has 32"),
+        (("--bert_config_file=nowhere.json",), "--bert_config_file=nowhere.json: missing"),
+        (("--lert_end_steps=a,b,c",), "--lert_end_steps: 'a' is no number"),
+        (("--task_name=squad",), "--train_batch_size=12 can't be divided evenly"),
+    ],
+)
+def test_what_can_not_be_is_refused_before_tensorflow_is_imported(estimate, flags, message):
+    result = estimate(*flags, status=1)
+    assert message in result.stderr
+    assert not steps_seen(result)
+    assert "False" in result.stderr.splitlines()
+
+
+def test_a_sequence_longer_than_the_model_reads(estimate):
+    result = estimate("--max_seq_length=128", status=1)
+    assert "--max_seq_length=128 is more than max_position_embeddings" in result.stderr
+
+
+def test_the_compiler_is_named_where_it_can_not_be_had(bert_config, run, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "/nowhere/python")
+    result = run(
+        "estimate_tpu.py",
+        f"--bert_config_file={bert_config()}",
+        "--max_seq_length=32",
+        status=1,
+    )
+    (line,) = result.stderr.splitlines()
+    assert "/nowhere/python" in line
+
+
+@pytest.fixture(scope="module")
+def compiler():
+    """Where the real compiler is."""
+    try:
+        return compiler_python(print)
+    except ConfigError as error:
+        pytest.skip(f"no TPU compiler: {error}")
+
+
+@pytest.mark.slow
+def test_the_real_compiler(compiler, run, bert_config):
+    flags = ["--max_seq_length=32", "--max_predictions_per_seq=5", "--json"]
+    flags += [f"--bert_config_file={bert_config()}"]
+    slices = {}
+    for topology in ("v3-8", "v3-32"):
+        found = json.loads(run("estimate_tpu.py", f"--topology={topology}", *flags).stdout)
+        assert found["fits"] and found["cores"] == int(topology[3:])
+        assert 0 < found["estimated_megacycles"] < 10
+        assert found["estimated_ms"] == pytest.approx(1e3 * found["estimated_megacycles"] / 940)
+        assert 0 < found["temp_gib"] < 1 and 0 < found["argument_gib"] < 0.1
+        assert 0 < found["share_of_peak"] < 1
+        slices[topology] = found
+    assert slices["v3-32"]["batch_per_core"] == slices["v3-8"]["batch_per_core"] / 4
+
+
+@pytest.mark.slow
+def test_the_real_compiler_profiles(compiler, run, bert_config):
+    result = run(
+        "estimate_tpu.py",
+        f"--bert_config_file={bert_config()}",
+        "--max_seq_length=32",
+        "--max_predictions_per_seq=5",
+        "--profile",
+    )
+    for part in ("embeddings", "attention", "feed-forward", "heads", "matmul"):
+        assert part in result.stdout
