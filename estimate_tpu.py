@@ -81,6 +81,11 @@ flags.DEFINE_integer(
 flags.DEFINE_bool(
     "find_batch", False, "Look for the largest batch that fits, also where the given one does."
 )
+flags.DEFINE_bool(
+    "one_core",
+    False,
+    "Compile the step of one core, without adding up the gradients of all: to compare steps.",
+)
 flags.DEFINE_bool("profile", False, "Print what takes the cycles and the memory of a step.")
 flags.DEFINE_bool("json", False, "Print one JSON object instead.")
 flags.DEFINE_float("price_per_hour", None, "Of the slice: print what it costs.", lower_bound=0.0)
@@ -192,6 +197,7 @@ def estimate(name, tpu):
         )
     objective, features_of, mode = finetuning() if FLAGS.task_name else pretraining()
     settings = pretraining_flags.settings_from_flags()
+    replicas = 1 if FLAGS.one_core else tpu.compiled_devices
 
     def build(batch_per_core, num_accumulation_steps):
         in_parts = dataclasses.replace(
@@ -200,10 +206,11 @@ def estimate(name, tpu):
             num_accumulation_steps=num_accumulation_steps,
         )
         features = features_of(batch_per_core, work.length)
-        return step.build_step(config, objective, in_parts, features, mode, tpu.compiled_devices)
+        built = step.build_step(config, objective, in_parts, features, mode, replicas)
+        return built._replace(reduced_bytes=0) if FLAGS.one_core else built
 
     def compile_step(hlo):
-        return compile_for(hlo, tpu, tpu.compiled_devices, log)
+        return compile_for(hlo, tpu, replicas, log)
 
     stem = os.path.splitext(os.path.basename(FLAGS.bert_config_file))[0]
     model = f"{stem}, {config.num_hidden_layers} layers of width {config.hidden_size:,}"

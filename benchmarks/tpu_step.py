@@ -2,9 +2,10 @@
 
 Each line is a model at the paper's shapes on one core of a v3-8, as estimate_tpu.py prices it,
 beside google-research/bert's own step, compiled in the same way. Then what LERT's heads and LAMB
-cost over the masked language model with AdamW, and what bfloat16 is worth.
+cost over the masked language model with AdamW, what bfloat16 is worth, and what adding up the
+gradients of all cores costs on each (without the time on the network).
 
-  python benchmarks/tpu_step.py              all, about ten minutes on two cores
+  python benchmarks/tpu_step.py              all, about a quarter of an hour on two cores
   python benchmarks/tpu_step.py --models=base-128
 
 The compiler is installed at the first run; see estimate_tpu.py.
@@ -62,10 +63,11 @@ ROWS = {
     "large-512": Row("bert_large", 512, 16, 75, 631, 10.6),
 }
 VARIANTS = {
-    "AdamW": [],
-    "LAMB": ["--optimizer=lamb"],
-    "LERT": ["--masking_strategy=lert", "--pairing=contiguous"],
-    "float32": ["--nouse_bfloat16"],
+    "AdamW": ["--one_core"],
+    "LAMB": ["--one_core", "--optimizer=lamb"],
+    "LERT": ["--one_core", "--masking_strategy=lert", "--pairing=contiguous"],
+    "float32": ["--one_core", "--nouse_bfloat16"],
+    "all 8 cores": [],
 }
 
 flags.DEFINE_multi_enum("models", list(ROWS), list(ROWS), "What to estimate.")

@@ -28,7 +28,7 @@ class Fake(Compiled):
 
 def compile_for(hlo, tpu, num_replicas, log):
     batch, parts, length, replicas = json.loads(hlo)
-    assert replicas == num_replicas == tpu.compiled_devices
+    assert replicas == num_replicas and num_replicas in (1, tpu.compiled_devices)
     weights, temp = GIB, int(0.05 * GIB * batch / parts)
     if weights + temp > tpu.available_gib * GIB:
         raise DoesNotFit("too large", weights + temp)
@@ -42,9 +42,12 @@ def fake_build(config, objective, settings, features, mode, num_replicas):
     shape = features["input_ids"].shape.as_list()
     assert settings.train_batch_size % shape[0] == 0
     seen.append({"mode": mode, "features": sorted(features), "heads": list(objective.heads),
-                 "optimizer": settings.optimizer, "use_bfloat16": settings.use_bfloat16})
+                 "optimizer": settings.optimizer, "use_bfloat16": settings.use_bfloat16,
+                 "replicas": num_replicas})
     parts = settings.num_accumulation_steps if mode == "train" else 1
-    return json.dumps([shape[0], parts, shape[1], num_replicas]).encode(), 400_000_000
+    from bert_wwm.estimate.step import Step
+    hlo = json.dumps([shape[0], parts, shape[1], num_replicas]).encode()
+    return Step(hlo, 400_000_000)
 
 seen = []
 estimate_tpu.compile_for = compile_for
@@ -113,6 +116,15 @@ def test_a_phase_that_fits(estimate):
     assert found["share_of_peak"] == pytest.approx(100 / found["step_ms"])
     (phase,) = found["phases"]
     assert phase.items() <= found.items()
+
+
+def test_one_core_alone(estimate):
+    result = estimate(*PHASE, "--one_core", "--json")
+    (step,) = steps_seen(result)
+    found = as_json(result)
+    assert (step["replicas"], found["batch_per_core"], found["network_ms"]) == (1, 100, 0)
+    (of_all,) = steps_seen(estimate(*PHASE, "--json"))
+    assert of_all["replicas"] == 8
 
 
 def test_what_a_person_reads(estimate):
