@@ -327,26 +327,45 @@ def layer_norm(input_tensor: tf.Tensor, name: Optional[str] = None) -> tf.Tensor
         return tf.cast(_normalise(x, gamma, beta), input_tensor.dtype)
 
 
-@tf.custom_gradient
-def _normalise(
-    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
-) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:
-    """[..., H] of mean beta and standard deviation gamma [H] along the last dimension."""
+def normaliser(moments: Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]) -> Any:
+    """Returns a function of x [..., H], gamma [H] and beta [H], with a gradient written out.
 
-    def mean(y: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(y, axis=-1, keepdims=True)
+    It gives x the mean beta and the standard deviation gamma along its last dimension.
 
+    Args:
+        moments: given x, returns x less its mean, and its variance [..., 1].
+    """
+
+    @tf.custom_gradient
+    def normalise(
+        x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+    ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:
+        centred, variance = moments(x)
+        scale = tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
+        normal = centred * scale
+
+        def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, ...]:
+            rows = list(range(x.shape.ndims - 1))
+            inner = slope * gamma
+            x_slope = scale * ((inner - mean(inner)) - normal * mean(inner * normal))
+            return x_slope, tf.reduce_sum(slope * normal, rows), tf.reduce_sum(slope, rows)
+
+        return normal * gamma + beta, gradient
+
+    return normalise
+
+
+def mean(x: tf.Tensor) -> tf.Tensor:
+    """The mean of the last dimension, which stays as one of length 1."""
+    return tf.reduce_mean(x, axis=-1, keepdims=True)
+
+
+def _moments(x: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
     centred = x - mean(x)
-    scale = tf.math.rsqrt(mean(tf.square(centred)) + _LAYER_NORM_EPSILON)
-    normal = centred * scale
+    return centred, mean(tf.square(centred))
 
-    def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, ...]:
-        rows = list(range(x.shape.ndims - 1))
-        inner = slope * gamma
-        x_slope = scale * ((inner - mean(inner)) - normal * mean(inner * normal))
-        return x_slope, tf.reduce_sum(slope * normal, rows), tf.reduce_sum(slope, rows)
 
-    return normal * gamma + beta, gradient
+_normalise = normaliser(_moments)
 
 
 def layer_norm_and_dropout(

@@ -8,14 +8,19 @@ random bits are drawn. All shapes are known with the graph.
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from bert_wwm.compat import tf
-from bert_wwm.model.layers import create_initializer, known_after, random_words
+from bert_wwm.model.layers import (
+    create_initializer,
+    known_after,
+    mean,
+    normaliser,
+    random_words,
+)
 
 # B batch, S sequence, F sequence attended from, T sequence attended to, H hidden, N heads,
 # D size per head, V vocabulary
 
 Weights = Tuple[tf.Tensor, tf.Tensor]  # kernel and bias
 
-_LAYER_NORM_EPSILON = 1e-12
 _MASKED_SCORE = -10000.0
 
 
@@ -73,25 +78,13 @@ def layer_norm(x: tf.Tensor) -> tf.Tensor:
         return tf.cast(_normalise(tf.cast(x, tf.float32), gamma, beta), x.dtype)
 
 
-@tf.custom_gradient
-def _normalise(
-    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
-) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:
-    def mean(y: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(y, axis=-1, keepdims=True)
-
+def _moments(x: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
     centre = mean(x)
     variance = tf.maximum(mean(tf.square(x)) - tf.square(centre), 0.0)
-    scale = tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
-    normal = (x - centre) * scale
+    return x - centre, variance
 
-    def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, ...]:
-        rows = list(range(x.shape.ndims - 1))
-        inner = slope * gamma
-        x_slope = scale * ((inner - mean(inner)) - normal * mean(inner * normal))
-        return x_slope, tf.reduce_sum(slope * normal, rows), tf.reduce_sum(slope, rows)
 
-    return normal * gamma + beta, gradient
+_normalise = normaliser(_moments)
 
 
 class Dropout:
