@@ -158,10 +158,10 @@ class BertModel:
         input_ids: int32 Tensor of shape [B, S].
         input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding; all 1 by default.
         token_type_ids: int32 Tensor of shape [B, S], the segments; all 0 by default.
-        use_one_hot_embeddings: look words up by a product, for TPUs.
+        use_one_hot_embeddings: look words up by a product, as google-research/bert does on TPUs.
         scope: variable scope; by default ``bert``, made unique.
-        compute_dtype: of the layers' activations, tf.float32 or tf.bfloat16. Variables, layer norm
-            and softmax are float32 in any case.
+        compute_dtype: of the layers' activations, tf.float32 or tf.bfloat16. Variables, layer
+            norm's means, and scores and exponents of the softmax are float32 in any case.
         gradient_checkpointing: keep only each layer's input for the backward pass; see
             ``transformer_model``.
         for_tpu: build what a TPU computes fastest: the same numbers up to rounding. Shapes have to

@@ -272,14 +272,21 @@ def dropout(input_tensor: tf.Tensor, dropout_prob: Optional[float]) -> tf.Tensor
     return tf.where_v2(kept, input_tensor * (2**16 / (2**16 - dropped)), 0.0)
 
 
-def random_words(shape: Sequence[Dimension]) -> tf.Tensor:
-    """Draws int32, all alike likely; within ``seeded_dropout`` by the seed of the next call."""
+def random_words(shape: Sequence[Dimension], num_bits: int = 32) -> tf.Tensor:
+    """Draws int32, all alike likely; within ``seeded_dropout`` by the seed of the next call.
+
+    Args:
+        shape: of the result.
+        num_bits: random bits of a word: the lowest ones, the others are 0.
+    """
+    least, limit = (0, 2**num_bits) if num_bits < 32 else (-(2**31), 2**31 - 1)
     if _seeded_dropout.seed is None:
-        return tf.random.uniform(shape, -(2**31), 2**31 - 1, tf.int32)
+        return tf.random.uniform(shape, least, limit, tf.int32)
     offset = _seeded_dropout.calls * _SEED_STRIDE % 2**32 - 2**31
     seed = tf.add(_seeded_dropout.seed, [0, offset])
     _seeded_dropout.calls += 1
-    return tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32)
+    words = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32)
+    return tf.bitwise.bitwise_and(words, limit - 1) if num_bits < 32 else words
 
 
 def _at_least(threshold: int, shape: List[Dimension]) -> tf.Tensor:

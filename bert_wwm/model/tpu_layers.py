@@ -92,7 +92,7 @@ class Dropout:
 
     Args:
         shape: of what is dropped from.
-        prob: fraction of 1 that is dropped, rounded to a multiple of 2^-16; 0 for none.
+        prob: fraction of 1 that is dropped, rounded to a multiple of 2^-15; 0 for none.
         count: how many tensors there will be.
         bits_to_a_byte: keep in memory what is kept of eight tensors as the bits of a byte. Of
             attention weights, [B, N, F, T] with N up to 16, the compiler packs it by itself.
@@ -100,7 +100,7 @@ class Dropout:
 
     def __init__(self, shape: Sequence[int], prob: float, count: int, bits_to_a_byte: bool = True):
         self._shape = shape
-        self._dropped = round(prob * 2**16)  # of 2^16
+        self._dropped = round(prob * 2**15)  # of 2^15
         self._kept: List[tf.Tensor] = []
         size = 8 if bits_to_a_byte else 2
         for first in range(0, count if self._dropped else 0, size):
@@ -111,15 +111,16 @@ class Dropout:
         """Returns which elements are kept, for each of some tensors."""
         halves: List[tf.Tensor] = []
         while len(halves) < count:
-            words = random_words(self._shape)
-            halves += [words, tf.bitwise.right_shift(words, 16)]
-        return [tf.bitwise.bitwise_and(x, 2**16 - 1) >= self._dropped for x in halves[:count]]
+            # Not all 32 bits: that range is beyond an int32, and no TPU has shown that it minds.
+            words = random_words(self._shape, num_bits=30)
+            halves += [tf.bitwise.bitwise_and(words, 2**15 - 1), tf.bitwise.right_shift(words, 15)]
+        return [half >= self._dropped for half in halves[:count]]
 
     def next(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Returns the dropout of the next tensor; called again it drops the same."""
         if not self._dropped:
             return tf.identity
-        kept, scale = self._kept.pop(0), 2**16 / (2**16 - self._dropped)
+        kept, scale = self._kept.pop(0), 2**15 / (2**15 - self._dropped)
         return lambda x: tf.where_v2(kept, x * scale, tf.zeros([], x.dtype))
 
 

@@ -142,6 +142,18 @@ def test_dropout_of_each_tensor_is_its_own(graph, to_a_byte):
     assert np.abs(others).max() < 0.03
 
 
+def test_bits_as_xla_draws_them():
+    with tf.Graph().as_default():
+
+        def build():
+            dropout = tpu_layers.Dropout([100, 500], 0.1, 2)
+            return [dropout.next()(tf.ones([100, 500])) for _ in range(2)]
+
+        kept = np.stack(run(tf.function(build, jit_compile=True)())) > 0
+    np.testing.assert_allclose(kept.mean(axis=(1, 2)), 0.9, atol=0.007)
+    assert np.abs(np.corrcoef(*kept.reshape(2, -1))[0, 1]) < 0.03
+
+
 def test_dropout_by_a_seed_is_the_same_again(graph):
     def built():
         with layers.seeded_dropout(tf.constant(SEED)):
