@@ -7,12 +7,12 @@ both lengths. --input_file takes others, of the length --max_seq_length:
   python benchmarks/input_pipeline.py
   python benchmarks/input_pipeline.py --input_file='wiki.tfrecord*' --max_seq_length=128
 
-What is needed is what a TPU v3-8 takes: by the estimate of XLA's compiler, a step of
-google-research/bert's BERT-base on 2,560 examples of 128 tokens takes 777 ms, on 384 of 512 tokens
-682 ms. CPU time is that of the whole process. The rates are of two epochs from the very start, when
-the buffer has to be filled before the first batch comes. The late start is in the third epoch at
-the end of a section, where most is read in vain; before it records are counted, which takes no time
-where a manifest tells their number, as it does of all but those made here or by other programs.
+What is needed is what a TPU v3-8 takes: by estimate_tpu.py, a step of BERT-base in bfloat16 on
+2,560 examples of 128 tokens takes 556 ms, on 384 of 512 tokens 447 ms. CPU time is that of the
+whole process. The rates are of two epochs from the very start, when the buffer has to be filled
+before the first batch comes. The late start is in the third epoch at the end of a section, where
+most is read in vain; before it records are counted, which takes no time where a manifest tells
+their number, as it does of all but those made here or by other programs.
 """
 
 import os
@@ -42,7 +42,7 @@ flags.DEFINE_integer("repeats", 3, "Runs of each kind; the median counts.", lowe
 
 SHARDS = 16
 PREDICTIONS = {128: 20, 512: 76}
-NEEDED = {128: 2560 / 0.777, 512: 384 / 0.682}  # examples a second of a TPU v3-8
+NEEDED = {128: 2560 / 0.556, 512: 384 / 0.447}  # examples a second of a TPU v3-8
 PIECES = 21128
 
 

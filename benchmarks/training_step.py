@@ -8,6 +8,9 @@ alike. CPU time, that of all threads, hardly hangs on what else the machine does
 
   python benchmarks/training_step.py                         both, and the bare product
   python benchmarks/training_step.py --models=ours --turns=1
+  python benchmarks/training_step.py --models=ours,ours_xla  ... with --use_xla beside it
+  python benchmarks/training_step.py --models=ours,before --before=FOLDER
+                                     ... and another checkout of this toolkit
 
 The bare product is what the feed-forward layer multiplies, [B * S, H] x [H, I] in float32, by
 TensorFlow in the process of our step. A step's own floating-point work, with its backward pass
@@ -30,13 +33,15 @@ import numpy as np
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.core.errors import ToolkitError
+from bert_wwm.core.errors import ConfigError, ToolkitError
 
 FLAGS = flags.FLAGS
 
-MODELS = ("ours", "hugging_face")
+MODELS = ("ours", "ours_xla", "before", "hugging_face")
 
-flags.DEFINE_multi_enum("models", MODELS, MODELS, "What to measure.")
+flags.DEFINE_list("models", "ours,hugging_face", f"What to measure, of {', '.join(MODELS)}.")
+flags.register_validator("models", lambda names: set(names) <= set(MODELS), "unknown")
+flags.DEFINE_string("before", None, "A checkout of this toolkit, which `before` measures.")
 flags.DEFINE_integer("turns", 3, "Processes of each kind; the median counts.", lower_bound=1)
 flags.DEFINE_integer("steps", 10, "Measured steps of each process.", lower_bound=1)
 flags.DEFINE_integer("warmup_steps", 3, "Steps before these.", lower_bound=1)
@@ -55,9 +60,11 @@ Measured = Dict[str, float]
 
 def main(_) -> None:
     if FLAGS.process:
-        measure = {"ours": measure_ours, "hugging_face": measure_hugging_face}[FLAGS.process]
-        print(json.dumps(measure()))
+        hugging_face = FLAGS.process == "hugging_face"
+        print(json.dumps(measure_hugging_face() if hugging_face else measure_ours()))
         return
+    if ("before" in FLAGS.models) != bool(FLAGS.before):
+        raise ConfigError("--models=before and --before go together; expected both or neither")
     print(
         f"{FLAGS.num_hidden_layers} layers, length {FLAGS.max_seq_length}, batch of "
         f"{FLAGS.batch_size}, {FLAGS.max_predictions_per_seq} predictions, {os.cpu_count()} cores; "
@@ -68,15 +75,24 @@ def main(_) -> None:
     for model in FLAGS.models:
         wall, cpu, memory = (median_of(turns, model, key) for key in ("wall", "cpu", "memory"))
         print(f"{model:<16}{wall:>10.3f}{FLAGS.batch_size / wall:>12.2f}{cpu:>14.2f}{memory:>8.0f}")
-    if set(FLAGS.models) == set(MODELS):
-        print("\nours against hugging_face, the median of the turns:", end="")
-        for key, unit in (("wall", "by the clock"), ("cpu", "in CPU time")):
-            ratio = statistics.median(
-                turn["hugging_face"][key] / turn["ours"][key] for turn in turns
-            )
-            print(f" {ratio:.2f} times as fast {unit}", end=";" if key == "wall" else "\n")
     if "ours" in FLAGS.models:
+        print()
+        for model in FLAGS.models:
+            if model != "ours":
+                print_ratio(turns, model)
         print_share(turns)
+
+
+def print_ratio(turns: Sequence[Dict[str, Measured]], model: str) -> None:
+    """Prints how fast our step is against another."""
+    wall, cpu = (
+        statistics.median(turn[model][key] / turn["ours"][key] for turn in turns)
+        for key in ("wall", "cpu")
+    )
+    print(
+        f"ours against {model}, the median of the turns: {wall:.2f} times as fast by the clock; "
+        f"{cpu:.2f} times as fast in CPU time"
+    )
 
 
 def print_share(turns: Sequence[Dict[str, Measured]]) -> None:
@@ -108,7 +124,11 @@ def run_process(model: str) -> Measured:
         ],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.path.realpath(FLAGS.before) if model == "before" else ROOT,
+            "TF_XLA_FLAGS": "--tf_xla_cpu_global_jit" if model == "ours_xla" else "",
+        },
     )
     if process.returncode:
         raise ToolkitError(f"{model} ended with status {process.returncode}:\n{process.stderr}")
@@ -184,7 +204,12 @@ def measure_ours() -> Measured:
         )
     )
     product = tf.matmul(left, right).op
-    with tf.Session() as session:
+    session_config = None
+    if FLAGS.process == "ours_xla":
+        from bert_wwm.train.estimator import xla_config
+
+        session_config = xla_config()
+    with tf.Session(config=session_config) as session:
         session.run(tf.global_variables_initializer())
         before = time_steps(lambda: session.run(product), 30)
         measured = time_steps(lambda: session.run([spec.train_op, spec.loss]), FLAGS.steps)

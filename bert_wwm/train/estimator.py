@@ -202,7 +202,7 @@ class Estimators:
             "save_checkpoints_steps": machine.save_checkpoints_steps,
             "keep_checkpoint_max": machine.keep_checkpoint_max,
             "save_summary_steps": 0,  # ProgressHook writes what TensorBoard shows
-            "session_config": _xla_config() if machine.use_xla else None,
+            "session_config": xla_config() if machine.use_xla else None,
         }
 
 
@@ -214,7 +214,8 @@ def _strategy(name: Optional[str]) -> Optional["tf.distribute.Strategy"]:
     return None
 
 
-def _xla_config() -> "tf.ConfigProto":
+def xla_config() -> "tf.ConfigProto":
+    """Returns the configuration of a session that compiles by XLA what can be compiled."""
     config = tf.ConfigProto(allow_soft_placement=True)
     config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     return config

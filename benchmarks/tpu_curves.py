@@ -1,0 +1,175 @@
+"""Pretrains the demo's model in a TPU's form, in bfloat16, and in a CPU's form, in float32.
+
+They should learn alike. Both run on the CPU, on the records that `make demo` leaves in demo_output,
+with its batch, rate and shape, and with dropout of 0.1, which the demo has not. A seed has the same
+first weights and the same order of records in both forms; what they drop differs.
+
+  python benchmarks/tpu_curves.py                        three seeds, a quarter of an hour
+  python benchmarks/tpu_curves.py --seeds=1 --num_train_steps=500
+
+Prints the masked LM's loss over the last tenth of the steps up to each mark, and on the held-out
+records at the end. Then the means, the spread from seed to seed (standard deviation), and how far
+the two forms are apart, seed by seed: mean and standard error.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from typing import Any, Dict, List
+
+from absl import flags
+
+from bert_wwm.cli import app
+from bert_wwm.core.errors import ConfigError, ToolkitError
+
+FLAGS = flags.FLAGS
+
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+BATCH_SIZE, LENGTH, PREDICTIONS = 64, 32, 5  # the demo's
+DROPOUT = 0.1
+MARKS = 4
+FORMS = {"cpu": "CPU's form, float32", "tpu": "TPU's form, bfloat16"}
+
+flags.DEFINE_string("demo", os.path.join(ROOT, "demo_output"), "What `make demo` left.")
+flags.DEFINE_list("seeds", "1,2,3", "A training each, in both forms.")
+flags.DEFINE_integer("num_train_steps", 2000, "Of each training.", lower_bound=10 * MARKS)
+flags.DEFINE_float("learning_rate", 2e-3, "The peak, after a twentieth of the steps.")
+flags.DEFINE_enum("process", None, list(FORMS), "What a process of the benchmark's own trains.")
+
+
+def main(_) -> None:
+    if FLAGS.process:
+        print(json.dumps(train(FLAGS.process, int(FLAGS.seeds[0]))))
+        return
+    if not os.path.exists(os.path.join(FLAGS.demo, "train.tfrecord")):
+        raise ConfigError(f"{FLAGS.demo}: holds no records; expected what `make demo` leaves")
+    marks = [FLAGS.num_train_steps * (i + 1) // MARKS for i in range(MARKS)]
+    print(
+        f"{FLAGS.num_train_steps:,} steps of {BATCH_SIZE} sequences of {LENGTH} tokens, dropout "
+        f"{DROPOUT}: loss of the masked LM\n"
+    )
+    print(f"{'':<22}{'seed':<6}" + "".join(f"{f'step {m:,}':>12}" for m in marks), end="")
+    print(f"{'held out':>12}")
+    losses: Dict[str, List[List[float]]] = {form: [] for form in FORMS}
+    for seed in FLAGS.seeds:
+        for form in FORMS:
+            losses[form].append(train_in_process(form, seed))
+            print_row(FORMS[form], seed, losses[form][-1])
+    if len(FLAGS.seeds) < 2:
+        return
+    print()
+    for form in FORMS:
+        print_row(FORMS[form], "mean", [statistics.mean(column) for column in zip(*losses[form])])
+    for form in FORMS:
+        print_row(FORMS[form], "+-", [statistics.stdev(column) for column in zip(*losses[form])])
+    apart = [[tpu - cpu for tpu, cpu in zip(*rows)] for rows in zip(losses["tpu"], losses["cpu"])]
+    print_row("TPU's less CPU's", "mean", [statistics.mean(column) for column in zip(*apart)])
+    errors = [statistics.stdev(column) / len(apart) ** 0.5 for column in zip(*apart)]
+    print_row("standard error", "", errors)
+
+
+def print_row(what: str, seed: str, values: List[float]) -> None:
+    print(f"{what:<22}{seed:<6}" + "".join(f"{value:>12.3f}" for value in values), flush=True)
+
+
+def train_in_process(form: str, seed: str) -> List[float]:
+    """Returns the losses at the marks and on the held-out records."""
+    flags_of = ("demo", "num_train_steps", "learning_rate")
+    command = [f"--process={form}", f"--seeds={seed}"]
+    command += [f"--{flag}={FLAGS[flag].value}" for flag in flags_of]
+    process = subprocess.run(
+        [sys.executable, os.path.realpath(__file__), *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    )
+    if process.returncode:
+        raise ToolkitError(f"{form} ended with status {process.returncode}:\n{process.stderr}")
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def train(form: str, seed: int) -> List[float]:
+    """Trains in this process; returns what ``train_in_process`` does."""
+    import numpy as np
+
+    from bert_wwm.compat import tf
+    from bert_wwm.model.bert import BertConfig
+    from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
+    from bert_wwm.records.schema import pretraining_schema
+    from bert_wwm.train.objective import Encoded, Objective, sums
+    from bert_wwm.train.step import gradients_of, update_weights
+
+    tf.disable_eager_execution()
+    with open(os.path.join(FLAGS.demo, "bert_config.json"), encoding="utf-8") as file:
+        shape = json.load(file)
+    shape.update(hidden_dropout_prob=DROPOUT, attention_probs_dropout_prob=DROPOUT)
+    config = BertConfig.from_dict(shape)
+    objective = Objective(("masked_lm", "next_sentence"))
+    schema = pretraining_schema(LENGTH, PREDICTIONS, True, [])
+    params = {"batch_size": BATCH_SIZE}
+
+    def scalars_of(form: str, features: Dict[str, Any], training: bool) -> Dict[str, Any]:
+        features = {
+            name: tf.ensure_shape(value, [BATCH_SIZE, *value.shape.as_list()[1:]])
+            for name, value in features.items()
+        }
+        batch = Encoded(
+            config,
+            features,
+            training,
+            for_tpu=form == "tpu",
+            compute_dtype=tf.bfloat16 if form == "tpu" else tf.float32,
+        )
+        weights = dict.fromkeys(objective.heads, 1.0)
+        return sums(objective.predictions(batch), objective.totals(features), weights)
+
+    def features_of(part: str) -> Dict[str, Any]:
+        paths = [os.path.join(FLAGS.demo, f"{part}.tfrecord")]
+        if part == "train":
+            dataset = train_input_fn(paths, schema, seed)(params)
+        else:
+            dataset = eval_input_fn(paths, schema, drop_remainder=True)(params)
+        return tf.data.make_one_shot_iterator(dataset).get_next()
+
+    # Operations differ in number, and so would the seeds that they are given.
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(seed)
+        scalars_of("cpu", features_of("train"), training=False)
+        session.run(tf.global_variables_initializer())
+        first_weights = session.run({v.op.name: v for v in tf.trainable_variables()})
+
+    tf.set_random_seed(seed)
+    tf.train.get_or_create_global_step()
+    trained = scalars_of(form, features_of("train"), training=True)
+    with tf.variable_scope(tf.get_variable_scope(), reuse=True):
+        held_out = scalars_of(form, features_of("heldout"), training=False)["masked_lm_loss"]
+    step = update_weights(
+        trained["loss"],
+        *gradients_of(trained["loss"]),
+        FLAGS.learning_rate,
+        FLAGS.num_train_steps,
+        FLAGS.num_train_steps // 20,
+        use_tpu=False,
+    )
+    losses, evaluated = [], []
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for variable in tf.trainable_variables():
+            variable.load(first_weights[variable.op.name], session)
+        for _ in range(FLAGS.num_train_steps):
+            losses.append(session.run([step.train_op, trained["masked_lm_loss"]])[1])
+        try:
+            while True:
+                evaluated.append(session.run(held_out))
+        except tf.errors.OutOfRangeError:
+            pass
+    each = FLAGS.num_train_steps // MARKS
+    window = FLAGS.num_train_steps // 10
+    marks = [np.mean(losses[each * (i + 1) - window : each * (i + 1)]) for i in range(MARKS)]
+    return [float(value) for value in [*marks, np.mean(evaluated)]]
+
+
+if __name__ == "__main__":
+    app.run(main)
