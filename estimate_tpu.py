@@ -5,8 +5,11 @@ prints whether it fits their memory, the time of a step, examples and tokens a s
 of all steps. Several --flagfile are phases of one training, and are summed up; flags outside of
 them hold for all. What doesn't fit is reported as such, with the largest batch that does.
 
-With --task_name it is a step of run_classifier.py, run_ner.py or run_squad.py, whose lengths and
-batches are the defaults of --max_seq_length, --train_batch_size and --eval_batch_size.
+With --task_name it is a step of run_classifier.py, run_ner.py or run_squad.py with one length
+(without --tpu_buckets); the task's length and batch are the defaults of --max_seq_length,
+--train_batch_size and --eval_batch_size. --topology, --price_per_hour, --profile and --json are of
+the whole, all other flags of a phase. What is called a core here is a chip of v4 and later, whose
+cores run as one device.
 
 The compiler is a Python package (libtpu) that wants another NumPy than TensorFlow: the first
 estimate installs it, with JAX, into a virtual environment under ~/.cache. pip's own settings
@@ -18,6 +21,7 @@ Example:
       --flagfile=configs/recipes/bert-wwm-512.flags --use_bfloat16 --topology=v3-8
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -94,18 +98,34 @@ flags.mark_flag_as_required("bert_config_file")
 
 def main(argv) -> None:
     tpu = slice_named(FLAGS.topology)
+    # Those of the whole, wherever they stand; the others are of a phase.
+    price, as_json, with_profile = FLAGS.price_per_hour, FLAGS.json, FLAGS.profile
     phases = list(arguments_of_phases(sys.argv[1:]))
-    for _, arguments in phases:
-        set_flags(argv[0], arguments)
-        check_flags(tpu)
-    compiler_python(log)
-    estimates = []
     for name, arguments in phases:
-        set_flags(argv[0], arguments)
-        estimates.append(estimate(name, tpu))
-    figures = [found.measured and found.measured.figures for found in estimates]
-    show = print_json if FLAGS.json else print_table
-    show(tpu, estimates, totals(figures))
+        with of_phase(name):
+            set_flags(argv[0], arguments)
+            check_flags(tpu)
+    estimators = []
+    for name, arguments in phases:
+        with of_phase(name):
+            set_flags(argv[0], arguments)
+            estimators.append(phase_estimator(name, tpu, price))
+    compiler_python(log)
+    estimates = [estimator.estimate() for estimator in estimators]
+    sums = totals([found.measured and found.measured.figures for found in estimates])
+    show = print_json if as_json else print_table
+    show(tpu, estimates, sums, with_profile)
+
+
+@contextlib.contextmanager
+def of_phase(name):
+    """Names the phase in what is said of its flags."""
+    try:
+        yield
+    except (ConfigError, flags.Error) as error:
+        if isinstance(error, flags.Error):
+            error = f"{error}; each --flagfile is a phase, flags of all stand outside of them"
+        raise ConfigError(f"{name}: {error}" if name else str(error)) from None
 
 
 def arguments_of_phases(arguments):
@@ -149,6 +169,12 @@ def check_flags(tpu) -> None:
         )
     for name in ("init_layers", "lert_end_steps"):
         pretraining_flags.integers_of(name)
+    for name in ("masking_strategy", "pairing", "sentence_pair_loss"):
+        if FLAGS.task_name and FLAGS[name].present:
+            raise ConfigError(f"--{name} is of pretraining; expected no --task_name")
+    wanted = FLAGS["sentence_pair_loss"].present and FLAGS.sentence_pair_loss
+    if wanted and FLAGS.pairing == "contiguous":
+        raise ConfigError("--sentence_pair_loss: --pairing=contiguous has no labels of pairs")
     work_from_flags(tpu)
 
 
@@ -182,8 +208,8 @@ def work_from_flags(tpu) -> Work:
     return Work(batch // tpu.cores, parts, length, steps)
 
 
-def estimate(name, tpu):
-    """Returns the estimate of a phase, the flags of which are set."""
+def phase_estimator(name, tpu, price_per_hour):
+    """Returns what estimates a phase, the flags of which are set."""
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.estimate import step
     from bert_wwm.model.bert import BertConfig
@@ -197,7 +223,8 @@ def estimate(name, tpu):
         )
     objective, features_of, mode = finetuning() if FLAGS.task_name else pretraining()
     settings = pretraining_flags.settings_from_flags()
-    replicas = 1 if FLAGS.one_core else tpu.compiled_devices
+    one_core = FLAGS.one_core
+    replicas = 1 if one_core else tpu.compiled_devices
 
     def build(batch_per_core, num_accumulation_steps):
         in_parts = dataclasses.replace(
@@ -207,7 +234,7 @@ def estimate(name, tpu):
         )
         features = features_of(batch_per_core, work.length)
         built = step.build_step(config, objective, in_parts, features, mode, replicas)
-        return built._replace(reduced_bytes=0) if FLAGS.one_core else built
+        return built._replace(reduced_bytes=0) if one_core else built
 
     def compile_step(hlo):
         return compile_for(hlo, tpu, replicas, log)
@@ -215,8 +242,7 @@ def estimate(name, tpu):
     stem = os.path.splitext(os.path.basename(FLAGS.bert_config_file))[0]
     model = f"{stem}, {config.num_hidden_layers} layers of width {config.hidden_size:,}"
     phase = Phase(name or FLAGS.task_name or "pretraining", model, FLAGS.mode, work)
-    estimator = PhaseEstimator(phase, tpu, build, compile_step, FLAGS.price_per_hour, log)
-    return estimator.estimate(FLAGS.find_batch)
+    return PhaseEstimator(phase, tpu, build, compile_step, FLAGS.find_batch, price_per_hour, log)
 
 
 def pretraining():
@@ -230,8 +256,9 @@ def pretraining():
     if not strategy.has_linguistic_labels:
         labels = ["target_positions"] if strategy.targets else []
 
+    predictions = FLAGS.max_predictions_per_seq
+
     def features_of(batch, length):
-        predictions = FLAGS.max_predictions_per_seq
         schema = pretraining_schema(length, predictions, pairing != "contiguous", labels)
         return step.pretraining_features(schema, batch)
 
@@ -264,32 +291,39 @@ def finetuning():
         kind = TaggingObjective if task.kind == TAGGING else SentenceObjective
         objective = kind(len(task.labels or range(NUM_LABELS)))
 
+    trains = FLAGS.mode == TRAIN
+
     def features_of(batch, length):
-        return step.task_features(objective, batch, length, with_targets=FLAGS.mode == TRAIN)
+        return step.task_features(objective, batch, length, with_targets=trains)
 
-    return objective, features_of, step.TRAIN if FLAGS.mode == TRAIN else step.PREDICT
+    return objective, features_of, step.TRAIN if trains else step.PREDICT
 
 
-def print_table(tpu, estimates, sums) -> None:
+def print_table(tpu, estimates, sums, with_profile) -> None:
     for number, found in enumerate(estimates):
         lines = table.estimate_lines(found, tpu)
-        if FLAGS.profile and found.measured:
-            lines += profile_table.profile_lines(found.measured.compiled)
+        if with_profile:
+            lines += profile(found, profile_table.profile_lines, table.NO_PROFILE)
         print("\n".join([*([""] if number else []), *lines]))
     if len(estimates) > 1:
         print("\n".join(["", *table.total_lines(sums, len(estimates))]))
     print("\n".join(["", *table.disclaimer(tpu)]))
 
 
-def print_json(tpu, estimates, sums) -> None:
+def print_json(tpu, estimates, sums, with_profile) -> None:
     phases = [found.as_json() for found in estimates]
-    for phase, found in zip(phases, estimates):
-        if FLAGS.profile and found.measured:
-            phase["profile"] = profile_table.profile_json(found.measured.compiled)
+    if with_profile:
+        for phase, found in zip(phases, estimates):
+            phase["profile"] = profile(found, profile_table.profile_json, None)
     result = {"topology": tpu.name, "cores": tpu.cores, "phases": phases, **sums}
     if len(phases) == 1:
         result = {**phases[0], **result}
     print(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def profile(found, describe, otherwise):
+    """The profile of a step that fits; of one that doesn't there is none."""
+    return describe(found.measured.compiled) if found.measured else otherwise
 
 
 def log(text: str) -> None:

@@ -63,7 +63,9 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("batch_size", 32, "Texts of a step.", lower_bound=1)
 flags.DEFINE_bool(
-    "use_one_hot_embeddings", False, "Look words up by a product, which is faster on TPUs."
+    "use_one_hot_embeddings",
+    False,
+    "Look words up by a product; with --use_tpu the fastest way is taken anyway.",
 )
 flags.mark_flags_as_required(
     ["input_file", "output_file", "bert_config_file", "vocab_file", "init_checkpoint"]

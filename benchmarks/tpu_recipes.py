@@ -16,7 +16,7 @@ import runpy
 import shlex
 import subprocess
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from absl import flags
 
@@ -36,20 +36,23 @@ HEADER = ("recipe", "fits", "examples a core", "GiB a core", "ms a step", "peak"
 
 
 def main(_) -> None:
+    read_recipe = runpy.run_path(str(ROOT / "scripts" / "list_recipes.py"))["read_recipe"]
     names = FLAGS.recipes or sorted(path.stem for path in RECIPES.glob("*.flags"))
+    headers = [read_recipe(RECIPES / f"{name}.flags").header for name in names]
     with concurrent.futures.ThreadPoolExecutor(FLAGS.num_processes) as pool:
-        rows = list(pool.map(row_of, names))
+        rows = list(pool.map(row_of, names, headers))
     for cells in (HEADER, ["---"] * len(HEADER), *rows):
         print(f"| {' | '.join(cells)} |")
 
 
-def row_of(name: str):
-    found = estimate(name)
+def row_of(name: str, header: Dict[str, str]) -> List[str]:
+    found = estimate(name, header)
     link = f"[{name}](configs/recipes/{name}.flags)"
     parts = found["num_accumulation_steps"]
     batch = f"{found['batch_per_core'] // parts}" + (f" x {parts}" if parts > 1 else "")
     if not found["fits"]:
-        return [link, f"no; at most {found['largest']}", batch, *["-"] * 5]
+        largest = (found["largest"] or {"batch_per_core": 0})["batch_per_core"]
+        return [link, f"no; {largest // parts} does", batch, *["-"] * (len(HEADER) - 3)]
     return [
         link,
         "yes",
@@ -62,13 +65,10 @@ def row_of(name: str):
     ]
 
 
-def estimate(name: str) -> Dict[str, Any]:
+def estimate(name: str, header: Dict[str, str]) -> Dict[str, Any]:
     """Returns what estimate_tpu.py --json prints of a recipe."""
-    recipe = runpy.run_path(str(ROOT / "scripts" / "list_recipes.py"))["read_recipe"]
-    header = recipe(RECIPES / f"{name}.flags").header
     command = [f"--flagfile=configs/recipes/{name}.flags", f"--topology={FLAGS.topology}"]
-    if FLAGS.topology in header["hardware"]:
-        command += re.findall(r"--num_accumulation_steps=\d+", header["hardware"])
+    command += parts_on(FLAGS.topology, header["hardware"])
     data = shlex.split(header["data"].replace("\\\n", " "))
     command += [flag for flag in data if flag.startswith("--pairing=")]
     ran = subprocess.run(
@@ -79,9 +79,15 @@ def estimate(name: str) -> Dict[str, Any]:
         check=False,
     )
     if ran.returncode:
-        raise ToolkitError(f"{name}: {ran.stderr.strip().splitlines()[-1]}")
+        raise ToolkitError(f"{name}: {ran.stderr.strip() or 'killed'}")
     print(f"{name}: done", file=sys.stderr, flush=True)
     return json.loads(ran.stdout)
+
+
+def parts_on(topology: str, hardware: str) -> List[str]:
+    """Returns the flag that a header asks for on a slice: "on a v3-8 add ...=8, on a v3-32 2"."""
+    found = re.search(rf"\bon a {re.escape(topology)}\b[^,)]*?(\d+)", hardware)
+    return [f"--num_accumulation_steps={found.group(1)}"] if found else []
 
 
 if __name__ == "__main__":

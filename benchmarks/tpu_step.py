@@ -118,9 +118,12 @@ def estimate(model: str, variant: str) -> Dict[str, Any]:
         check=False,
     )
     if ran.returncode:
-        raise ToolkitError(f"{model}, {variant}: {ran.stderr.strip().splitlines()[-1]}")
+        raise ToolkitError(f"{model}, {variant}: {ran.stderr.strip() or 'killed'}")
+    found = json.loads(ran.stdout)
+    if not found["fits"]:
+        raise ToolkitError(f"{model}, {variant}: doesn't fit")
     print(f"{model}, {variant}: done", file=sys.stderr, flush=True)
-    return json.loads(ran.stdout)
+    return found
 
 
 if __name__ == "__main__":

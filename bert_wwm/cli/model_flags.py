@@ -68,8 +68,8 @@ flags.DEFINE_bool(
 flags.DEFINE_bool(
     "gradient_checkpointing",
     False,
-    "Keep only the layers' inputs in memory, and compute the rest again for the gradients: for "
-    "large models; a step takes about a third longer.",
+    "Keep only the layers' inputs in memory (on a TPU also the bits of dropout), and compute the "
+    "rest again for the gradients: for large models; a step takes about a third longer.",
 )
 
 

@@ -47,27 +47,19 @@ class Compiled:
     """What the compiler says of a program; all of one device, which runs one replica.
 
     Attributes:
-        device: the compiler's name for it, such as "TPU v3".
-        num_replicas: for how many devices the program was compiled.
         argument_bytes, output_bytes, temp_bytes: memory; outputs are among the arguments where
             the program overwrites them.
         alias_bytes: how much of the arguments it overwrites.
         flops: operations, of one step. The compiler counts what is in a loop once; the matmuls of
             its other rounds are added.
-        bytes_accessed: of memory, of one step; of a loop, those of one round.
-        seconds: what compiling took.
         hlo_text: the optimised program.
     """
 
-    device: str
-    num_replicas: int
     argument_bytes: int
     output_bytes: int
     temp_bytes: int
     alias_bytes: int
     flops: float
-    bytes_accessed: float
-    seconds: float
     hlo_text: str
 
     @functools.cached_property
@@ -135,10 +127,10 @@ def _ask(python: str, arguments: List[str]) -> Dict[str, Any]:
     )
     lines = run.stdout.splitlines()
     if run.returncode or not lines:
-        raise ConfigError(
-            f"{python}: the TPU compiler ended with status {run.returncode}: "
-            f"{_last_line(run.stderr)}"
-        )
+        why = _last_line(run.stderr)
+        if why.startswith(("ImportError", "ModuleNotFoundError")):
+            why += "; that environment is damaged: delete it, and it is set up anew"
+        raise ConfigError(f"{python}: the TPU compiler ended with status {run.returncode}: {why}")
     return json.loads(lines[-1])
 
 

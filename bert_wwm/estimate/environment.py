@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Callable, Iterator, List, Sequence
+from typing import Callable, Iterator, List, Sequence, Tuple
 
 from bert_wwm.core.errors import ConfigError
 
@@ -41,7 +41,12 @@ def compiler_python(log: Log) -> str:
     """
     named = os.environ.get(VARIABLE)
     if named:
-        _check(named)
+        versions = _check(named)
+        if versions != (JAX, LIBTPU):
+            log(
+                f"{VARIABLE}={named} has jax {versions[0]} and libtpu {versions[1]}; what is said "
+                f"of memory is of jax {JAX} and libtpu {LIBTPU}, with others the rest may fail"
+            )
         return named
     folder = _folder()
     python = os.path.join(folder, "bin", "python")
@@ -59,10 +64,15 @@ def compiler_python(log: Log) -> str:
 
 
 @functools.cache
-def _check(python: str) -> None:
-    """Raises ConfigError where the Python that the variable names hasn't the packages."""
+def _check(python: str) -> Tuple[str, ...]:
+    """Returns the versions of jax and libtpu that the Python has which the variable names.
+
+    Raises:
+        ConfigError: it hasn't both.
+    """
+    versions = "import jax, libtpu; print(jax.__version__, libtpu.__version__)"
     try:
-        run = _run([python, "-I", "-c", "import jax, libtpu"])
+        run = _run([python, "-I", "-c", versions])
     except OSError as error:
         raise ConfigError(
             f"{VARIABLE}={python}: {error.strerror}; expected the Python of an environment that "
@@ -73,6 +83,7 @@ def _check(python: str) -> None:
             f"{VARIABLE}={python}: {_last_line(run.stdout)}; expected the Python of an environment "
             f"that has jax and libtpu (pip install {' '.join(PACKAGES)})"
         )
+    return tuple(_last_line(run.stdout).split())
 
 
 def _folder() -> str:
@@ -159,13 +170,16 @@ def _pip_failed(output: str) -> str:
     """The sentence on why the packages can't be had, by what pip printed."""
     errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
     reason = errors[-1][len("ERROR:") :].strip() if errors else _last_line(output)
-    if "connection broken" in output:
-        advice = "connect to the network, or point PIP_FIND_LINKS at a folder of wheels"
-    elif "libtpu" in reason:
-        advice = "go to Linux on x86-64, for which libtpu is published (this is "
-        advice += f"{platform.system()} on {platform.machine()})"
-    else:
-        advice = "put that right"
+    advice = "put that right"
+    if "No matching distribution" in reason:
+        system, machine = platform.system(), platform.machine()
+        if "connection broken" in output:
+            advice = "connect to the network, or point PIP_FIND_LINKS at a folder of wheels"
+        elif "libtpu" in reason and (system, machine) != ("Linux", "x86_64"):
+            advice = "go to Linux on x86-64, for which libtpu is published (this is "
+            advice += f"{system} on {machine})"
+        else:
+            advice = "look at PIP_INDEX_URL, PIP_FIND_LINKS and PIP_NO_INDEX, which tell pip where"
     return f"the TPU compiler can't be installed: pip says {reason!r}; {advice}, {_OTHERWISE}"
 
 

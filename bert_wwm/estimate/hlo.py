@@ -1,5 +1,6 @@
 """The text of an optimised HLO module: computations, instructions, and what arrays take."""
 
+import functools
 import math
 import re
 from typing import Dict, Iterator, List, NamedTuple, Tuple
@@ -84,6 +85,7 @@ class Array(NamedTuple):
         return f"{self.dtype}[{','.join(map(str, self.dims))}]"
 
 
+@functools.lru_cache(maxsize=1)  # several look at the same program
 def parse(text: str) -> Module:
     """Returns the module that a text describes; an empty one where it describes none."""
     entry = ""

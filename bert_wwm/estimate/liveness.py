@@ -134,7 +134,7 @@ def _lifetimes(module: Module, computation: str, given_back: Set[int]) -> List[_
                 if array.in_main_memory:
                     buffers.append(buffer)
             value.append(reused.get(index))
-    results = values[operations[-1].name]
+    results = [buffer for one in operations if one.is_root for buffer in values[one.name]]
     for buffer in filter(None, results):
         buffer.death = len(operations)
     over = {id(results[index]) for index in given_back}
@@ -155,7 +155,10 @@ def _reused(module: Module, operation: Operation, operands: _Value) -> Dict[int,
         return dict(enumerate(operands))
     if operation.opcode.endswith("-done"):
         begun = hlo.arrays(module.operations[operation.operands[0]].shape)
-        first = begun.index(hlo.arrays(operation.shape)[0])
+        found = hlo.arrays(operation.shape)[0]
+        # Layouts may be written in another way.
+        alike = [number for number, array in enumerate(begun) if str(array) == str(found)]
+        first = begun.index(found) if found in begun else alike[-1] if alike else 0
         return dict(enumerate(operands[first:]))
     aliases = _ALIASES.search(operation.attributes)
     pairs = _PAIR.findall(aliases.group(1)) if aliases else []

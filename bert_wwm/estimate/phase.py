@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from bert_wwm.estimate.compiler import Compiled, DoesNotFit
 from bert_wwm.estimate.numbers import GIB, Figures, Work, figures
-from bert_wwm.estimate.search import Trial, largest_batch
+from bert_wwm.estimate.search import Trial, largest_batch, next_batch
 from bert_wwm.estimate.slices import Slice
 
 _MOST_PARTS_TRIED = 4
@@ -49,11 +49,11 @@ class Estimate:
     Attributes:
         phase: what was asked.
         measured: the step; None where it doesn't fit.
-        needed_gib: the memory that such a step needs; None where it fits, or the compiler doesn't
-            say.
+        needed_gib: the memory that the compiler comes to for such a step, at its last attempt;
+            None where it fits, or the compiler doesn't say.
         largest: the largest batch that fits; None where none does, or nobody looked.
         in_parts: the step with the fewest accumulation steps that fits, where it doesn't fit as it
-            is; None where there is none.
+            is; None where none was found.
     """
 
     phase: Phase
@@ -91,6 +91,7 @@ class PhaseEstimator:
         tpu: where it runs.
         build: builds its step.
         compile_step: compiles that.
+        find_batch: look for the largest batch that fits also where the phase's own does.
         price_per_hour: of the slice.
         log: takes a line for each compilation.
     """
@@ -101,6 +102,7 @@ class PhaseEstimator:
         tpu: Slice,
         build: Build,
         compile_step: Compile,
+        find_batch: bool,
         price_per_hour: Optional[float],
         log: Log,
     ):
@@ -108,20 +110,17 @@ class PhaseEstimator:
         self._tpu = tpu
         self._build = build
         self._compile = compile_step
+        self._find_batch = find_batch
         self._price_per_hour = price_per_hour
         self._log = log
         self._reduced_bytes = 0
 
-    def estimate(self, find_batch: bool) -> Estimate:
-        """Returns the answer.
-
-        Args:
-            find_batch: look for the largest batch that fits also where the phase's own does.
-        """
+    def estimate(self) -> Estimate:
+        """Returns the answer."""
         work = self._phase.work
         answer = self._measure(work)
         if isinstance(answer, Measured):
-            largest = self._largest(answer) if find_batch else None
+            largest = self._largest(answer) if self._find_batch else None
             return Estimate(self._phase, answer, largest=largest)
         largest = self._largest(answer)
         in_parts = self._in_parts(largest) if largest and self._phase.mode == "train" else None
@@ -130,7 +129,7 @@ class PhaseEstimator:
 
     def _measure(self, work: Work) -> Union[Measured, DoesNotFit]:
         hlo, self._reduced_bytes = self._build(work.batch_per_core, work.num_accumulation_steps)
-        title = f"{self._phase.name}: {work.batch_per_core:,} examples a core"
+        title = f"{self._phase.name}: {work.batch_per_core:,} examples a {self._tpu.device}"
         if work.num_accumulation_steps > 1:
             title += f" in {work.num_accumulation_steps} parts"
         try:
@@ -168,10 +167,11 @@ class PhaseEstimator:
         """Returns the figures of the phase's batch with the fewest accumulation steps that fit."""
         work = self._phase.work
         at_a_time = largest.batch_per_core // largest.num_accumulation_steps
+        too_many = next_batch(at_a_time)  # between the two nothing was tried
         candidates = [
             parts
             for parts in range(work.num_accumulation_steps + 1, work.batch_per_core + 1)
-            if work.batch_per_core % parts == 0 and work.batch_per_core // parts <= at_a_time
+            if work.batch_per_core % parts == 0 and work.batch_per_core // parts < too_many
         ]
         for parts in candidates[:_MOST_PARTS_TRIED]:
             answer = self._measure(work._replace(num_accumulation_steps=parts))

@@ -1,7 +1,7 @@
 """Where a compiled program's cycles go: by kind of work, and by the model's layers."""
 
 import re
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Optional
 
 from bert_wwm.estimate import hlo
 from bert_wwm.estimate.flops import matmul_flops
@@ -24,7 +24,7 @@ _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 _UNPRICED = {"gather": 2, "scatter": 3, "sort": 2}
 
 _LAYER = re.compile(r"(?:^|/)layer_(\d+)/(attention/)?")
-_NUMBER = re.compile(r"^layer_\d+/")
+_NUMBER = re.compile(r"^layer_(\d+)/")
 _OPTIMIZER = re.compile(r"(?:^|/)(\w*Optimizer|global_norm|clip_by_global_norm)(?:_\d+)?/")
 _SCOPES = (
     ("optimizer", _OPTIMIZER),
@@ -129,6 +129,12 @@ def layer_of(op_name: str) -> str:
     if layer and not _OPTIMIZER.search(op_name):
         return f"layer_{layer.group(1)}/{'attention' if layer.group(2) else 'feed-forward'}"
     return next((name for name, scope in _SCOPES if scope.search(op_name)), "other")
+
+
+def number_of(layer: str) -> Optional[int]:
+    """Returns 3 for "layer_3/attention"; None for what isn't in a layer."""
+    found = _NUMBER.match(layer)
+    return int(found.group(1)) if found else None
 
 
 def part_of(layer: str) -> str:

@@ -7,7 +7,7 @@ from bert_wwm.estimate.compiler import Compiled
 from bert_wwm.estimate.hlo import arrays
 from bert_wwm.estimate.liveness import peak_memory
 from bert_wwm.estimate.numbers import GIB
-from bert_wwm.estimate.profile import KINDS, Instruction, part_of
+from bert_wwm.estimate.profile import KINDS, Instruction, number_of, part_of
 
 _PARTS = (
     "embeddings",
@@ -19,28 +19,50 @@ _PARTS = (
 )
 _OPTIMIZER, _ALL = "optimizer", "all"
 _ROWS = (*(f"{part}, {way}" for part in _PARTS for way in ("forward", "backward")), _OPTIMIZER)
+_OF_LAYER = tuple(
+    f"{part}, {way}" for part in ("attention", "feed-forward") for way in ("forward", "backward")
+)
 _MOST_INSTRUCTIONS, _MOST_GROUPS = 10, 10
 
 
 def profile_lines(compiled: Compiled) -> List[str]:
-    """Returns three tables.
+    """Returns four tables.
 
-    Megacycles by part of the model and kind of work, forward and backward; the costliest
+    Megacycles by part of the model and kind of work, forward and backward; by layer; the costliest
     instructions; and what takes most at the moment when most is kept.
     """
-    tables = (_cycles_table(compiled), _costliest_instructions(compiled), _memory_table(compiled))
-    return [line for table in tables for line in ("", *table)]
+    tables = (
+        _cycles_table(compiled),
+        _layers_table(compiled),
+        _costliest_instructions(compiled),
+        _memory_table(compiled),
+    )
+    return [line for table in tables if table for line in ("", *table)]
 
 
 def profile_json(compiled: Compiled) -> Dict[str, Any]:
-    """Returns the first and the last of them as JSON knows it."""
+    """Returns the same as JSON knows it."""
     cells = _cycles_by_part(compiled)
+    layers, cells_of_layers = _cycles_by_layer(compiled)
     return {
         "megacycles": {
             row: {kind: cells[row, kind] / 1e6 for kind in KINDS if cells[row, kind]}
             for row in _ROWS
             if cells[row, _ALL]
         },
+        "layers": [
+            {name: cells_of_layers[layer, name] / 1e6 for name in (*_OF_LAYER, _ALL)}
+            for layer in layers
+        ],
+        "costliest_instructions": [
+            {
+                "op_name": one.op_name,
+                "kind": one.kind,
+                "megacycles": one.cycles / 1e6,
+                "largest_result": _largest_result(one),
+            }
+            for one in _costliest(compiled)
+        ],
         "memory_at_peak": [
             {
                 "part": group.part,
@@ -82,14 +104,45 @@ def _cycles_table(compiled: Compiled) -> List[str]:
     return _aligned(lines)
 
 
+def _cycles_by_layer(compiled: Compiled) -> Tuple[List[int], Counter[Tuple[int, str]]]:
+    """Returns the numbers of the layers, and cycles by number and part; all of a layer too."""
+    cells: Counter[Tuple[int, str]] = collections.Counter()
+    for instruction in compiled.instructions:
+        number = number_of(instruction.layer)
+        if number is not None:
+            part = _row(instruction).partition("/")[2]
+            for column in (part, _ALL):
+                cells[number, column] += instruction.cycles
+    return sorted({number for number, _ in cells}), cells
+
+
+def _layers_table(compiled: Compiled) -> List[str]:
+    layers, cells = _cycles_by_layer(compiled)
+    if not layers:
+        return []
+    lines = [["megacycles", *_OF_LAYER, _ALL]]
+    for layer in layers:
+        values = [f"{cells[layer, name] / 1e6:,.2f}" for name in (*_OF_LAYER, _ALL)]
+        lines.append([f"layer {layer}", *values])
+    return _aligned(lines)
+
+
 def _costliest_instructions(compiled: Compiled) -> List[str]:
-    instructions = sorted(compiled.instructions, key=lambda one: one.cycles, reverse=True)
     lines = [["costliest instructions", "kind", "Mcycles", "largest result"]]
-    for one in instructions[:_MOST_INSTRUCTIONS]:
-        largest = max(arrays(one.shape), key=lambda array: array.num_bytes)
+    for one in _costliest(compiled):
         cycles = f"{one.cycles / 1e6:,.2f}"
-        lines.append([_last_scopes(one.op_name), one.kind, cycles, str(largest)])
+        lines.append([_last_scopes(one.op_name), one.kind, cycles, _largest_result(one)])
     return _aligned(lines, left=(0, 1, 3))
+
+
+def _costliest(compiled: Compiled) -> List[Instruction]:
+    ordered = sorted(compiled.instructions, key=lambda one: one.cycles, reverse=True)
+    return ordered[:_MOST_INSTRUCTIONS]
+
+
+def _largest_result(one: Instruction) -> str:
+    results = sorted(arrays(one.shape), key=lambda array: array.num_bytes)
+    return str(results[-1]) if results else ""
 
 
 def _memory_table(compiled: Compiled) -> List[str]:

@@ -42,13 +42,15 @@ def largest_batch(
     fits = first if first.outcome is not None else None
     fails = None if fits else first
     spread = _SPREAD
-    while not fails or _next(fits.batch if fits else 0) < fails.batch:
+    while not fails or next_batch(fits.batch if fits else 0) < fails.batch:
         if fits and fails:
             batch = _multiple((fits.batch + fails.batch) // 2)
-            batch = max(batch, _next(fits.batch))
+            batch = max(batch, next_batch(fits.batch))
         elif fits:
             line = _on_the_line(fits, limit_bytes, fixed_bytes)
-            batch = max(_multiple(line), _multiple(fits.batch * (1 + spread)), _next(fits.batch))
+            batch = max(
+                _multiple(line), _multiple(fits.batch * (1 + spread)), next_batch(fits.batch)
+            )
             spread *= 2
         elif fails:
             line = _on_the_line(fails, limit_bytes, fixed_bytes)
@@ -84,5 +86,6 @@ def _multiple(batch: float) -> int:
     return whole // _unit(whole) * _unit(whole)
 
 
-def _next(batch: int) -> int:
+def next_batch(batch: int) -> int:
+    """Returns the next larger batch of those that are tried."""
     return (batch // _unit(batch) + 1) * _unit(batch)

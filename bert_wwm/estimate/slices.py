@@ -9,10 +9,11 @@ from bert_wwm.core.registry import Registry
 class _Chip(NamedTuple):
     """One generation's chip.
 
-    Peak, memory and interconnect are those of the pages "TPU v2" to "TPU v6e" of Google Cloud's
+    Peak and interconnect are those of the pages "TPU v2" to "TPU v6e" of Google Cloud's
     documentation (System architecture); v2's and v3's interconnect, which these don't give, is of
     Jouppi et al., "A Domain Specific Supercomputer for Training Deep Neural Networks", CACM 2020:
-    four links of 496 and of 656 Gbit/s in each direction.
+    four links of 496 and of 656 Gbit/s in each direction. v4's and v5p's links go in three
+    dimensions, the others' in two: one to each neighbour.
 
     The clocks of v2, v3 and v4 are of the same article and of Jouppi et al., "TPU v4", ISCA 2023.
     Those of the others follow from the peak, by whole matrix units of 128 x 128, each of which does
@@ -26,21 +27,20 @@ class _Chip(NamedTuple):
 
     clock_hz: float
     peak_flops: float  # bf16, per second
-    memory_gib: float
     available_gib: float  # of one device
-    memory_bandwidth: float  # bytes per second
     interconnect: float  # bytes per second in one direction, of all links together
+    links: int
     devices: int  # what XLA counts: a core of v2 and v3, otherwise the chip
     config: str = "default"
 
 
 _CHIPS = {
-    "v2": _Chip(700e6, 45e12, 16, 7.48, 700e9, 4 * 496e9 / 8, devices=2),
-    "v3": _Chip(940e6, 123.2e12, 32, 15.48, 900e9, 4 * 656e9 / 8, devices=2),
-    "v4": _Chip(1050e6, 275e12, 32, 30.75, 1200e9, 2400e9 / 8, devices=1, config="megacore"),
-    "v5e": _Chip(1500e6, 197e12, 16, 15.75, 819e9, 1600e9 / 8, devices=1),
-    "v5p": _Chip(1750e6, 459e12, 96, 95.73, 2765e9, 4800e9 / 8, devices=1, config="megacore"),
-    "v6e": _Chip(1750e6, 918e12, 32, 31.24, 1600e9, 3200e9 / 8, devices=1),
+    "v2": _Chip(700e6, 45e12, 7.48, 4 * 496e9 / 8, links=4, devices=2),
+    "v3": _Chip(940e6, 123.2e12, 15.48, 4 * 656e9 / 8, links=4, devices=2),
+    "v4": _Chip(1050e6, 275e12, 30.75, 2400e9 / 8, links=6, devices=1, config="megacore"),
+    "v5e": _Chip(1500e6, 197e12, 15.75, 1600e9 / 8, links=4, devices=1),
+    "v5p": _Chip(1750e6, 459e12, 95.73, 4800e9 / 8, links=6, devices=1, config="megacore"),
+    "v6e": _Chip(1750e6, 918e12, 31.24, 3200e9 / 8, links=4, devices=1),
 }
 
 
@@ -50,38 +50,32 @@ class Slice:
 
     Attributes:
         name: such as "v3-8".
-        topology: what the compiler calls the part that is compiled for, such as "v3:2x2": the
-            slice, or of a pod slice that of one host, whose program every host runs.
+        topology: what the compiler calls the part that is compiled for, such as "v3:2x2": all of
+            a small slice; of a larger one so many chips as a host has, whose program all run.
         chip_config: the compiler's name for how the cores of a chip go together.
+        device: what runs one replica of the step: a "core" of v2 and v3, and a "chip" of the
+            others, of which v4 and v5p run two cores as one.
         compiled_devices: the devices of ``topology``.
-        cores: the devices of the slice; each runs one replica of the step. A device is a core of
-            v2 and v3, and a chip of the others, of which v4 and v5p run two cores as one.
+        cores: the devices of the slice.
         chips: how many there are in the slice.
         clock_hz: cycles per second.
-        memory_gib: of one device.
-        available_gib: how much of that a program may take.
+        available_gib: memory of one device that a program may take.
         peak_flops: bf16 operations per second of one device.
-        memory_bandwidth: bytes per second of one device.
-        interconnect_bandwidth: bytes per second that one chip sends over all its links.
+        interconnect_bandwidth: bytes per second that one chip sends to others of the slice. Of a
+            slice of a few chips, a chip at its edge, which has one neighbour in each dimension.
     """
 
     name: str
     topology: str
     chip_config: str
+    device: str
     compiled_devices: int
     cores: int
     chips: int
     clock_hz: float
-    memory_gib: float
     available_gib: float
     peak_flops: float
-    memory_bandwidth: float
     interconnect_bandwidth: float
-
-    @property
-    def is_pod(self) -> bool:
-        """True where the slice has more devices than the step is compiled for."""
-        return self.cores > self.compiled_devices
 
 
 def slice_named(name: str) -> Slice:
@@ -90,16 +84,19 @@ def slice_named(name: str) -> Slice:
     Raises:
         ConfigError: there is none of that name; the known ones are listed, and the nearest.
     """
-    return SLICES[name]
+    return SLICES[name.replace("v5litepod-", "v5e-")]  # the one name with another form
 
 
 SLICES: Registry[Slice] = Registry("TPU slice")
 
 
 def _add(generation: str, size: int, chips: int, topologies: Dict[int, str]) -> None:
-    """Adds a slice; ``topologies`` has those of one host by their numbers of chips."""
+    """Adds a slice; ``topologies`` are those to compile for, by their numbers of chips."""
     chip = _CHIPS[generation]
     compiled = max(host for host in topologies if host <= chips)
+    links = chip.links
+    if compiled == chips:
+        links = sum(size != "1" for size in topologies[compiled].split("x"))
     name = f"{generation}-{size}"
     SLICES.add(
         name,
@@ -107,15 +104,14 @@ def _add(generation: str, size: int, chips: int, topologies: Dict[int, str]) -> 
             name=name,
             topology=f"{generation}:{topologies[compiled]}",
             chip_config=chip.config,
+            device="core" if chip.devices > 1 else "chip",
             compiled_devices=compiled * chip.devices,
             cores=chips * chip.devices,
             chips=chips,
             clock_hz=chip.clock_hz,
-            memory_gib=chip.memory_gib / chip.devices,
             available_gib=chip.available_gib,
             peak_flops=chip.peak_flops / chip.devices,
-            memory_bandwidth=chip.memory_bandwidth / chip.devices,
-            interconnect_bandwidth=chip.interconnect,
+            interconnect_bandwidth=chip.interconnect * links / chip.links,
         ),
     )
 

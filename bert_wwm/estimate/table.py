@@ -15,6 +15,7 @@ WHAT_THIS_IS = (
     "it: reading the input on the host, checkpoints, evaluations between, the first minutes of "
     "compiling, and where a step has gathers, scatters and sorts, these."
 )
+NO_PROFILE = ["", "  No profile: there is none of a step that doesn't fit."]
 OF_NETWORK = (
     "The compiler says nothing of the time on the network between the chips either; what is added "
     "for it is a simple model from the published link speeds, a lower bound."
@@ -52,7 +53,7 @@ def _shape(estimate: Estimate, tpu: Slice) -> List[str]:
     work = estimate.phase.work
     examples = (
         f"{work.length:,} tokens, {work.batch_per_core * tpu.cores:,} examples a step, "
-        f"{work.batch_per_core:,} on each of {tpu.cores:,} cores"
+        f"{work.batch_per_core:,} on each of {tpu.cores:,} {tpu.device}s"
     )
     if work.num_accumulation_steps > 1:
         examples += f" in {work.num_accumulation_steps} parts"
@@ -61,14 +62,16 @@ def _shape(estimate: Estimate, tpu: Slice) -> List[str]:
 
 def _figures(figures: Figures, tpu: Slice, mode: str) -> List[str]:
     memory = (
-        f"yes: {figures.used_gib:.1f} of {figures.memory_limit_gib:g} GiB a core "
+        f"yes: {figures.used_gib:.1f} of {figures.memory_limit_gib:g} GiB a {tpu.device} "
         f"(weights, {'slots and ' if mode == 'train' else ''}features {figures.argument_gib:.1f}, "
         f"temporaries {figures.temp_gib:.1f})"
     )
     step = f"{figures.step_ms:,.1f} ms: {figures.estimated_megacycles:,.1f} megacycles"
     if figures.network_ms:
-        step += f", and {figures.network_ms:.1f} ms to add up the gradients of all cores"
-    peak = f"{100 * figures.share_of_peak:.0f} % of {tpu.peak_flops / 1e12:.1f} TFLOP/s a core"
+        step += f", and {figures.network_ms:.1f} ms to add up the gradients of all {tpu.device}s"
+    peak = (
+        f"{100 * figures.share_of_peak:.0f} % of {tpu.peak_flops / 1e12:.1f} TFLOP/s a {tpu.device}"
+    )
     lines = [
         _row("fits", memory),
         _row("step", step),
@@ -83,16 +86,20 @@ def _figures(figures: Figures, tpu: Slice, mode: str) -> List[str]:
         lines.append(_row("not counted", unpriced))
     if figures.hours is not None:
         lines.append(_row(f"{figures.steps:,} steps", _duration(figures.hours, figures.cost)))
+    else:
+        flag = "--num_train_steps" if mode == "train" else "--max_eval_steps"
+        lines.append(_row("hours", f"not known: steps hang on the data; {flag} tells how many"))
     return lines
 
 
 def _not_fitting(estimate: Estimate, tpu: Slice) -> List[str]:
-    needed = "more"
+    limit = f"{tpu.available_gib:g} GiB a {tpu.device}"
+    fits = f"no: more than {limit}"
     if estimate.needed_gib:
-        needed = f"{estimate.needed_gib:.1f} GiB"
-    lines = [_row("fits", f"no: it needs {needed} of a core's {tpu.available_gib:g} GiB")]
+        fits = f"no: {estimate.needed_gib:.1f} of {limit}, by the compiler's last attempt"
+    lines = [_row("fits", fits)]
     if not estimate.largest:
-        lines.append(_row("largest batch", "none: not even one example a core fits"))
+        lines.append(_row("largest batch", f"none: not even one example a {tpu.device} fits"))
         return lines
     lines.append(_row("largest batch", _batch(estimate.largest, tpu)))
     if estimate.in_parts:
@@ -108,8 +115,9 @@ def _not_fitting(estimate: Estimate, tpu: Slice) -> List[str]:
 
 
 def _batch(figures: Figures, tpu: Slice) -> str:
+    batch = figures.batch_per_core
     return (
-        f"{figures.batch_per_core:,} a core, {figures.batch_per_core * tpu.cores:,} a step: "
+        f"{batch:,} a {tpu.device}, {batch * tpu.cores:,} a step: "
         f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms, {_speed(figures)}"
     )
 

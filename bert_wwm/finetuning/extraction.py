@@ -55,7 +55,7 @@ class Extraction:
         init_checkpoint: its weights.
         layers: the numbers of layers, 0 for the lowest or -1 for the highest, in the order wanted.
         pooling: one of ``POOLINGS``: one state a text; None: one a token.
-        use_one_hot_embeddings: look words up by a product, for TPUs.
+        use_one_hot_embeddings: look words up by a product; with a TPU it doesn't count.
     """
 
     init_checkpoint: str
@@ -240,6 +240,7 @@ def _model_fn(
             features[SEGMENT_IDS],
             extraction.use_one_hot_embeddings,
             scope="bert",
+            for_tpu=use_tpu,
         )
         states = states_of_layers(model, extraction.layers)
         if extraction.pooling:

@@ -196,6 +196,19 @@ def test_an_environment_that_is_there(fake, monkeypatch):
     assert compiler_python(print) == str(python)
 
 
+def test_an_environment_of_other_versions_is_told_of(fake, monkeypatch, capsys):
+    python = fake(jax="echo 0.9.0 0.0.40")
+    monkeypatch.setenv(environment.VARIABLE, str(python))
+    assert compiler_python(print) == str(python)
+    assert "has jax 0.9.0 and libtpu 0.0.40; what is said" in capsys.readouterr().out
+
+
+def test_pip_looks_elsewhere(fake):
+    fake(pip="echo 'ERROR: No matching distribution found for jax==0.10.2'; exit 1")
+    with pytest.raises(ConfigError, match="look at PIP_INDEX_URL, PIP_FIND_LINKS"):
+        compiler_python(print)
+
+
 def test_an_environment_without_the_packages(fake, monkeypatch):
     python = fake(jax="""echo "ModuleNotFoundError: No module named 'libtpu'"; exit 1""")
     monkeypatch.setenv(environment.VARIABLE, str(python))

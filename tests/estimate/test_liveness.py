@@ -95,6 +95,12 @@ ENTRY %main (x: f32[1024], n.0: s32[]) -> f32[1024] {
     assert found.instruction == "y.2"
 
 
+def test_the_result_need_not_stand_last():
+    lines = (X, "ROOT " + array("a", "negate(%x)"), array("b", "negate(%x)"), array("c", "abs(%b)"))
+    found = peak_memory(program(*lines))
+    assert (found.num_bytes, found.instruction) == (3 * KIB, "c")
+
+
 def test_what_is_fetched_ahead_is_kept_once():
     found = peak_memory(
         program(

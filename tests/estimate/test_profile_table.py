@@ -28,7 +28,7 @@ def compiled():
         + instruction("d", "tanh", "c", "x/AdamWeightDecayOptimizer/Mul", 1_000_000)
         + "}\n"
     )
-    return Compiled("TPU v3", 1, 0, 0, 0, 0, 0.0, 0.0, 1.0, hlo)
+    return Compiled(0, 0, 0, 0, 0.0, hlo)
 
 
 def test_layers_of_a_kind_are_added_up(compiled):
@@ -41,6 +41,22 @@ def test_layers_of_a_kind_are_added_up(compiled):
     assert sum(group["gib"] for group in found["memory_at_peak"]) > 0
 
 
+def test_layers_are_told_apart(compiled):
+    found = profile_json(compiled)
+    nothing = dict.fromkeys(
+        ("attention, forward", "attention, backward", "feed-forward, forward"), 0.0
+    )
+    assert found["layers"] == [
+        {**nothing, "attention, forward": 2.0, "feed-forward, backward": 6.0, "all": 8.0},
+        {**nothing, "attention, forward": 1.0, "feed-forward, backward": 0.0, "all": 1.0},
+    ]
+    (last,) = (line for line in profile_lines(compiled) if "layer 11" in line)
+    assert last.split() == ["layer", "11", "1.00", "0.00", "0.00", "0.00", "1.00"]
+    (costliest, *_) = found["costliest_instructions"]
+    assert (costliest["kind"], costliest["megacycles"]) == ("copy", 6.0)
+    assert costliest["largest_result"] == "f32[1024,1024]"
+
+
 def test_tables(compiled):
     lines = profile_lines(compiled)
     head = next(line for line in lines if "megacycles" in line)
@@ -49,6 +65,7 @@ def test_tables(compiled):
     assert attention.split()[-5:] == ["0.0", "3.0", "3.0", "30", "%"]
     (all_of_it,) = (line for line in lines if line.startswith("  all  "))
     assert all_of_it.split() == ["all", "6.0", "4.0", "10.0", "100", "%"]
-    costliest = lines[lines.index("", lines.index(head)) + 2]
+    (above,) = (number for number, line in enumerate(lines) if "costliest" in line)
+    costliest = lines[above + 1]
     assert costliest.split() == ["encoder/layer_0/output/Add", "copy", "6.00", "f32[1024,1024]"]
     assert any(line.startswith("  all temporaries") for line in lines)

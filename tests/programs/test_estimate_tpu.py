@@ -35,8 +35,7 @@ def compile_for(hlo, tpu, num_replicas, log):
     flops = tpu.peak_flops * batch * 1e-3
     # A line without cycles, for what reads programs.
     text = "HloModule m\\n\\nENTRY %e (p: s32[]) -> s32[] {\\n  ROOT %p = s32[] parameter(0)\\n}\\n"
-    return Fake(tpu.name, num_replicas, weights, weights, temp, weights, flops, 0.0, 1.0,
-                f"{text}// {batch * 1_880_000}")
+    return Fake(weights, weights, temp, weights, flops, f"{text}// {batch * 1_880_000}")
 
 def fake_build(config, objective, settings, features, mode, num_replicas):
     shape = features["input_ids"].shape.as_list()
@@ -53,12 +52,12 @@ seen = []
 estimate_tpu.compile_for = compile_for
 estimate_tpu.compiler_python = lambda log: sys.executable
 
-def estimate(*arguments, of_program=estimate_tpu.estimate):
+def phase_estimator(*arguments, of_program=estimate_tpu.phase_estimator):
     from bert_wwm.estimate import step
     step.build_step = fake_build
     return of_program(*arguments)
 
-estimate_tpu.estimate = estimate
+estimate_tpu.phase_estimator = phase_estimator
 atexit.register(lambda: print("SEEN", json.dumps(seen), file=sys.stderr))
 atexit.register(lambda: print("tensorflow" in sys.modules, file=sys.stderr))
 app.run(estimate_tpu.main)
@@ -172,9 +171,57 @@ def test_a_batch_that_does_not_fit_is_an_answer(estimate):
     assert found["in_parts"]["batch_per_core"] == 600
 
     printed = estimate(*flags).stdout
-    assert "no: it needs 31.0 GiB of a core's 15.48 GiB" in printed
+    assert "no: 31.0 of 15.48 GiB a core" in printed
+    assert "No profile" in estimate(*flags, "--profile").stdout
     assert "288 a core, 2,304 a step" in printed
     assert "--num_accumulation_steps=3 fits" in printed
+
+
+def test_parts_are_as_few_as_fit(estimate):
+    # 289 fit, but aren't tried in the search for the largest.
+    flags = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--batch_per_core=578")
+    assert as_json(estimate(*flags, "--json"))["in_parts"]["num_accumulation_steps"] == 2
+
+
+def test_flags_of_the_whole_stand_anywhere(estimate, tmp_path):
+    first, second = tmp_path / "first.flags", tmp_path / "second.flags"
+    first.write_text("--topology=v3-32\n--json\n--profile\n--price_per_hour=8\n")
+    second.write_text("--num_train_steps=1000\n")
+    result = estimate(f"--flagfile={first}", f"--flagfile={second}", *PHASE)
+    found = as_json(result)
+    assert found["topology"] == "v3-32"
+    assert [phase["cost"] for phase in found["phases"]] == [
+        pytest.approx(8 * phase["hours"]) for phase in found["phases"]
+    ]
+    assert all("profile" in phase for phase in found["phases"])
+
+
+def test_a_chip_is_called_so(estimate):
+    printed = estimate(*PHASE, "--topology=v4-8").stdout
+    assert "on each of 4 chips" in printed and "GiB a chip" in printed
+
+
+def test_hours_that_are_not_known_are_told_so(estimate):
+    printed = estimate("--task_name=xnli", "--max_seq_length=32", "--price_per_hour=8").stdout
+    assert "--num_train_steps tells how many" in printed
+
+
+def test_errors_name_the_phase(estimate, tmp_path):
+    good, bad = tmp_path / "good.flags", tmp_path / "bad.flags"
+    good.write_text("--max_seq_length=32\n")
+    bad.write_text("--max_seq_length=128\n")
+    result = estimate(f"--flagfile={good}", f"--flagfile={bad}", status=1)
+    assert "error: bad: --max_seq_length=128 is more than" in result.stderr
+    assert not steps_seen(result)
+
+
+def test_a_flagfile_that_is_no_phase(tmp_path, run, bert_config):
+    phase, common = tmp_path / "phase.flags", tmp_path / "common.flags"
+    phase.write_text(f"--bert_config_file={bert_config()}\n")
+    common.write_text("--use_bfloat16\n")
+    result = run("estimate_tpu.py", f"--flagfile={phase}", f"--flagfile={common}", status=1)
+    (line,) = result.stderr.splitlines()
+    assert "error: common: " in line and "each --flagfile is a phase" in line
 
 
 def test_find_batch(estimate):
@@ -245,6 +292,8 @@ def test_an_evaluation_has_its_own_batch(estimate):
         (("--bert_config_file=nowhere.json",), "--bert_config_file=nowhere.json: missing"),
         (("--lert_end_steps=a,b,c",), "--lert_end_steps: 'a' is no number"),
         (("--task_name=squad",), "--train_batch_size=12 can't be divided evenly"),
+        (("--task_name=xnli", "--pairing=nsp"), "--pairing is of pretraining"),
+        (("--sentence_pair_loss", "--pairing=contiguous"), "has no labels of pairs"),
     ],
 )
 def test_what_can_not_be_is_refused_before_tensorflow_is_imported(estimate, flags, message):
