@@ -147,26 +147,13 @@ def matmul(left, right):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize(
-    ("name", "device"),
-    [
-        ("v2-8", "TPU v2"),
-        ("v3-8", "TPU v3"),
-        ("v3-32", "TPU v3"),
-        ("v4-8", "TPU v4"),
-        ("v5e-1", "TPU v5 lite"),
-        ("v5e-8", "TPU v5 lite"),
-        ("v6e-4", "TPU v6 lite"),
-    ],
-)
-def test_a_large_matmul_comes_near_the_peak(name, device):
+@pytest.mark.parametrize("name", ["v2-8", "v3-8", "v3-32", "v4-8", "v5e-1", "v5e-8", "v6e-4"])
+def test_a_large_matmul_comes_near_the_peak(name):
     tpu = slice_named(name)
     size = 4096
     compiled = compile_for(
         module_of(matmul, [size, size], [size, size]), tpu, tpu.compiled_devices, print
     )
-    assert compiled.device == device
-    assert compiled.num_replicas == tpu.compiled_devices
     assert compiled.flops == 2 * size**3
     assert compiled.argument_bytes == 2 * 2 * size**2
     assert sum(item.flops for item in compiled.instructions) == compiled.flops
