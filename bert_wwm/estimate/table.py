@@ -8,7 +8,7 @@ from bert_wwm.estimate.phase import Estimate
 from bert_wwm.estimate.slices import Slice
 
 _WIDTH = 100
-_LABEL_WIDTH = 16
+_LABEL_WIDTH = 13
 
 WHAT_THIS_IS = (
     "What this is: the TPU compiler's own estimate for this very step, made without a TPU. Not in "
@@ -136,4 +136,4 @@ def _duration(hours: float, cost: Any) -> str:
 
 
 def _row(label: str, text: str) -> str:
-    return f"  {label:<{_LABEL_WIDTH - 2}}{text}"
+    return f"  {label:<{_LABEL_WIDTH}} {text}"

@@ -132,6 +132,8 @@ def test_what_a_person_reads(estimate):
     assert lines[0] == "pretraining on v3-8: small, 2 layers of width 32, training"
     assert any("yes: 6.0 of 15.48 GiB a core" in line for line in lines)
     assert any("2.0 hours" in line and "16." in line for line in lines)
+    long = estimate(*PHASE, "--num_train_steps=3600000").stdout
+    assert "  3,600,000 steps 20" in long
     assert "the TPU compiler's own estimate" in result.stdout
     assert max(map(len, lines)) <= 110
 
