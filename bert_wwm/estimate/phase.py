@@ -1,14 +1,14 @@
 """A phase of training, or an evaluation, and what becomes of it on a slice."""
 
 import dataclasses
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from bert_wwm.estimate.compiler import Compiled, DoesNotFit
 from bert_wwm.estimate.numbers import GIB, Figures, Work, figures
 from bert_wwm.estimate.search import Trial, largest_batch, next_batch
 from bert_wwm.estimate.slices import Slice
 
-_MOST_PARTS_TRIED = 4
+_MOST_PARTS_TRIED, _PARTS_COMPARED = 4, 2
 _COPIES = 3  # of each weight: itself and an optimizer's two moments
 
 # Builds the step of a device, given its examples and accumulation steps; returns its HLO, and how
@@ -52,8 +52,8 @@ class Estimate:
         needed_gib: the memory that the compiler comes to for such a step, at its last attempt;
             None where it fits, or the compiler doesn't say.
         largest: the largest batch that fits; None where none does, or nobody looked.
-        in_parts: the step with the fewest accumulation steps that fits, where it doesn't fit as it
-            is; None where none was found.
+        in_parts: the step with few accumulation steps, which fits, where it doesn't as it is; None
+            where none was found.
     """
 
     phase: Phase
@@ -164,7 +164,11 @@ class PhaseEstimator:
         return found and found.outcome
 
     def _in_parts(self, largest: Figures) -> Optional[Figures]:
-        """Returns the figures of the phase's batch with the fewest accumulation steps that fit."""
+        """Returns the figures of the phase's batch with few accumulation steps that fit.
+
+        The fewest, or the next more where these are faster: near the limit of the memory the
+        compiler computes things again.
+        """
         work = self._phase.work
         at_a_time = largest.batch_per_core // largest.num_accumulation_steps
         too_many = next_batch(at_a_time)  # between the two nothing was tried
@@ -173,8 +177,11 @@ class PhaseEstimator:
             for parts in range(work.num_accumulation_steps + 1, work.batch_per_core + 1)
             if work.batch_per_core % parts == 0 and work.batch_per_core // parts < too_many
         ]
+        fitting: List[Figures] = []
         for parts in candidates[:_MOST_PARTS_TRIED]:
             answer = self._measure(work._replace(num_accumulation_steps=parts))
             if isinstance(answer, Measured):
-                return answer.figures
-        return None
+                fitting.append(answer.figures)
+            if len(fitting) == _PARTS_COMPARED:
+                break
+        return min(fitting, key=lambda figures: figures.step_ms, default=None)

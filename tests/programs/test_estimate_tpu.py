@@ -32,6 +32,8 @@ def compile_for(hlo, tpu, num_replicas, log):
     weights, temp = GIB, int(0.05 * GIB * batch / parts)
     if weights + temp > tpu.available_gib * GIB:
         raise DoesNotFit("too large", weights + temp)
+    if temp > 14 * GIB:
+        batch *= 2  # near the limit things are computed again
     flops = tpu.peak_flops * batch * 1e-3
     # A line without cycles, for what reads programs.
     text = "HloModule m\\n\\nENTRY %e (p: s32[]) -> s32[] {\\n  ROOT %p = s32[] parameter(0)\\n}\\n"
@@ -179,10 +181,13 @@ def test_a_batch_that_does_not_fit_is_an_answer(estimate):
     assert "--num_accumulation_steps=3 fits" in printed
 
 
-def test_parts_are_as_few_as_fit(estimate):
+def test_parts_are_few_and_fast(estimate):
     # 289 fit, but aren't tried in the search for the largest.
     flags = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--batch_per_core=578")
-    assert as_json(estimate(*flags, "--json"))["in_parts"]["num_accumulation_steps"] == 2
+    found = estimate(*flags, "--json")
+    assert "578 examples a core in 2 parts: 15.45 GiB" in found.stderr
+    # With 2 parts that is nearly all of the memory, and slow.
+    assert as_json(found)["in_parts"]["num_accumulation_steps"] == 17
 
 
 def test_flags_of_the_whole_stand_anywhere(estimate, tmp_path):
