@@ -5,7 +5,7 @@ Vaswani et al. 2017, arXiv 1706.03762, with the layer norm after each residual s
 
 import contextlib
 import math
-from typing import ContextManager, List, Optional, Union
+from typing import Callable, ContextManager, List, Optional, Union
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import (
@@ -105,33 +105,63 @@ def attention_layer(
     from_matrix, to_matrix = reshape_to_matrix(from_tensor), reshape_to_matrix(to_tensor)
 
     def project(
-        x: tf.Tensor, length: Dimension, activation: Optional[Activation], name: str, scale: float
+        x: tf.Tensor, length: Dimension, activation: Optional[Activation], name: str
     ) -> tf.Tensor:
-        """[B * length, W] -> [B, N, length, D]"""
+        """[B * length, W] -> [B, length, N * D]"""
         y = dense(x, num_attention_heads * size_per_head, initializer_range, activation, name)
-        if scale != 1.0:
-            y *= scale
-        y = tf.reshape(y, [batch_size, length, num_attention_heads, size_per_head])
-        return tf.transpose(y, [0, 2, 1, 3])
+        return tf.reshape(y, [batch_size, length, num_attention_heads * size_per_head])
+
+    context = weighted_sum(
+        project(from_matrix, from_seq_length, query_act, "query"),
+        project(to_matrix, to_seq_length, key_act, "key"),
+        project(to_matrix, to_seq_length, value_act, "value"),
+        attention_mask,
+        num_attention_heads,
+        attention_probs_dropout_prob,
+    )
+    return reshape_to_matrix(context) if do_return_2d_tensor else context
+
+
+def weighted_sum(
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    attention_mask: Optional[tf.Tensor],
+    num_attention_heads: int,
+    dropout_prob: float,
+) -> tf.Tensor:
+    """What attention does once queries, keys and values are there.
+
+    Args:
+        query: float Tensor of shape [B, F, N * D].
+        key: float Tensor of shape [B, T, N * D].
+        value: float Tensor of shape [B, T, N * D].
+        attention_mask: Tensor of shape [B, F, T] or [B, 1, T], 1 where attending is allowed and 0
+            where not.
+        num_attention_heads: N.
+        dropout_prob: fraction of the attention weights that dropout drops.
+
+    Returns:
+        float Tensor of shape [B, F, N * D].
+    """
+    batch_size, from_length, width = get_shape_list(query, expected_rank=3)
+    size_per_head = width // num_attention_heads
+
+    def by_head(x: tf.Tensor) -> tf.Tensor:
+        """[B, length, N * D] -> [B, N, length, D]"""
+        shape = [batch_size, get_shape_list(x)[1], num_attention_heads, size_per_head]
+        return tf.transpose(tf.reshape(x, shape), [0, 2, 1, 3])
 
     # Scaling the queries costs B * F * N * D products, scaling the scores B * N * F * T.
-    scale = 1.0 / math.sqrt(size_per_head)
-    query = project(from_matrix, from_seq_length, query_act, "query", scale)
-    key = project(to_matrix, to_seq_length, key_act, "key", 1.0)
-    value = project(to_matrix, to_seq_length, value_act, "value", 1.0)
-
-    scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)  # [B, N, F, T]
+    query *= 1.0 / math.sqrt(size_per_head)
+    scores = tf.matmul(by_head(query), by_head(key), transpose_b=True)
+    scores = tf.cast(scores, tf.float32)  # [B, N, F, T]
     if attention_mask is not None:
         allowed = tf.cast(tf.expand_dims(attention_mask, 1), tf.float32)  # [B, 1, F or 1, T]
         scores += (1.0 - allowed) * _MASKED_SCORE
-    weights = tf.cast(tf.nn.softmax(scores), value.dtype)
-    weights = dropout(weights, attention_probs_dropout_prob)
-
-    context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, F, N, D]
-    leading = (
-        [batch_size * from_seq_length] if do_return_2d_tensor else [batch_size, from_seq_length]
-    )
-    return tf.reshape(context, [*leading, num_attention_heads * size_per_head])
+    weights = dropout(tf.cast(tf.nn.softmax(scores), value.dtype), dropout_prob)
+    context = tf.transpose(tf.matmul(weights, by_head(value)), [0, 2, 1, 3])  # [B, F, N, D]
+    return tf.reshape(context, [batch_size, from_length, width])
 
 
 def transformer_model(
@@ -184,22 +214,68 @@ def transformer_model(
     if width != hidden_size:
         raise ValueError(f"the input is {width} wide; the residual sums expect {hidden_size}")
 
+    def attention(states: tf.Tensor) -> tf.Tensor:
+        return attention_layer(
+            states,
+            states,
+            attention_mask=attention_mask,
+            num_attention_heads=num_attention_heads,
+            size_per_head=hidden_size // num_attention_heads,
+            attention_probs_dropout_prob=attention_probs_dropout_prob,
+            initializer_range=initializer_range,
+            do_return_2d_tensor=True,
+            batch_size=batch_size,
+            from_seq_length=sequence_length,
+            to_seq_length=sequence_length,
+        )
+
+    # The states stay a matrix [B * S, H] from layer to layer: on a TPU each reshape is a copy.
+    outputs = encoder_layers(
+        reshape_to_matrix(input_tensor),
+        attention,
+        num_hidden_layers,
+        intermediate_size,
+        intermediate_act_fn,
+        hidden_dropout_prob,
+        initializer_range,
+        gradient_checkpointing,
+    )
+    if do_return_all_layers:
+        return [reshape_from_matrix(output, input_shape) for output in outputs]
+    return reshape_from_matrix(outputs[-1], input_shape)
+
+
+def encoder_layers(
+    states: tf.Tensor,
+    attention: Callable[[tf.Tensor], tf.Tensor],
+    num_hidden_layers: int,
+    intermediate_size: int,
+    intermediate_act_fn: Optional[Activation],
+    hidden_dropout_prob: float,
+    initializer_range: float,
+    gradient_checkpointing: bool,
+) -> List[tf.Tensor]:
+    """The layers of ``transformer_model``, whatever rows their matrix has.
+
+    Args:
+        states: float Tensor of shape [rows, H].
+        attention: builds a layer's attention, [rows, H] -> [rows, H], in the scope ``self``.
+        num_hidden_layers: as for ``transformer_model``, like what follows.
+        intermediate_size: I.
+        intermediate_act_fn: activation of the feed-forward layer.
+        hidden_dropout_prob: fraction of the hidden states that dropout drops.
+        initializer_range: standard deviation of the kernels' initialiser.
+        gradient_checkpointing: keep only each layer's input for the backward pass.
+
+    Returns:
+        The layers' outputs, the lowest first: float Tensors of shape [rows, H].
+    """
+    hidden_size = states.shape.as_list()[-1]
+
     def layer(states: tf.Tensor) -> tf.Tensor:
         with tf.variable_scope("attention"):
             with tf.variable_scope("self"):
-                context = attention_layer(
-                    states,
-                    states,
-                    attention_mask=attention_mask,
-                    num_attention_heads=num_attention_heads,
-                    size_per_head=hidden_size // num_attention_heads,
-                    attention_probs_dropout_prob=attention_probs_dropout_prob,
-                    initializer_range=initializer_range,
-                    do_return_2d_tensor=True,
-                    batch_size=batch_size,
-                    from_seq_length=sequence_length,
-                    to_seq_length=sequence_length,
-                )
+                context = attention(states)
             with tf.variable_scope("output"):
                 context = dense(context, hidden_size, initializer_range)
                 attended = layer_norm(dropout(context, hidden_dropout_prob) + states)
@@ -209,18 +285,13 @@ def transformer_model(
             outer = dense(inner, hidden_size, initializer_range)
             return layer_norm(dropout(outer, hidden_dropout_prob) + attended)
 
-    # The states stay a matrix [B * S, H] from layer to layer: on a TPU each reshape is a copy.
-    states = reshape_to_matrix(input_tensor)
     outputs = []
     with _repeatable_dropout() if gradient_checkpointing else contextlib.nullcontext():
         for index in range(num_hidden_layers):
             with tf.variable_scope(f"layer_{index}"):
                 states = recomputed(layer, states) if gradient_checkpointing else layer(states)
             outputs.append(states)
-
-    if do_return_all_layers:
-        return [reshape_from_matrix(output, input_shape) for output in outputs]
-    return reshape_from_matrix(states, input_shape)
+    return outputs
 
 
 def _repeatable_dropout() -> ContextManager[None]:
