@@ -1,16 +1,16 @@
-"""Measures fine-tuning on the CPU: what batches by length bring against padding all to one length.
+"""Measures fine-tuning on the CPU: what it brings to compute nothing for padding.
 
 Training steps (forward, backward, AdamW) and predictions run as run_classifier.py runs them, by its
 Estimators, input and model function, on real texts with the task's length and batch size:
 
   python benchmarks/finetuning.py                            RBT3's shape, three tasks, ten minutes
   python benchmarks/finetuning.py --tasks=lcqmc --quick      a look
-  python benchmarks/finetuning.py --length_steps=1,8,16      how finely to tell lengths apart
   python benchmarks/finetuning.py --bert_config_file=configs/bert_base.json --quick
 
-A batch of fixed length and one by length take turns on the same weights, so that the machine's
-moods hit both alike. Their lengths stand for those of an epoch's batches. CPU time, that of all
-threads, hangs less on what else the machine does.
+Training has the same batches with and without their padding; predictions come in batches of fixed
+length and of like length, which stand for those of all data. Both kinds take turns on the same
+weights, so that the machine's moods hit both alike. CPU time, that of all threads, hangs less on
+what else the machine does.
 
 The data is the test data of the project: the folder --data_dir holds vocab.txt,
 chnsenticorp/train.tsv, xnli/train_cmnli_subset.tsv and lcqmc/dev.tsv.
@@ -57,17 +57,6 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("steps", 6, "Steps of a turn, of each kind.", lower_bound=1, upper_bound=100)
 flags.DEFINE_integer("repeats", 2, "Turns; the median counts.", lower_bound=1)
-flags.DEFINE_list(
-    "length_steps",
-    ["1"],
-    "Batches by length are padded to multiples of this, by default of 1 as the programs do it on "
-    "CPUs; several for as many kinds of batches.",
-)
-flags.register_validator(
-    "length_steps",
-    lambda steps: all(step.isdecimal() and int(step) for step in steps),
-    "expected numbers above 0",
-)
 flags.DEFINE_bool("quick", False, "One turn of three steps.")
 
 SEED = 12345
@@ -80,12 +69,20 @@ class Cost(NamedTuple):
     cpu: float
 
 
-class Order(NamedTuple):
-    """A kind of batches, those of an epoch, and the share of padding in them."""
+class Kind(NamedTuple):
+    """A way to go about padding.
 
-    kind: str
+    Attributes:
+        name: of the row.
+        batches: those to measure.
+        padding: share of what is computed, over all data.
+        skip_padding: whether the model leaves out what padding the batches have.
+    """
+
+    name: str
     batches: List[Batch]
     padding: float
+    skip_padding: bool = False
 
 
 def main(_) -> None:
@@ -119,20 +116,36 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
         f"{'times as fast':>15}{'in CPU time':>13}",
         flush=True,
     )
-    kinds = {"fixed length": (length,)}
-    for step in FLAGS.length_steps:
-        kinds[f"multiples of {step}"] = shapes_up_to(length, int(step))
+    lengths, shapes = table.lengths, shapes_up_to(length, 1)
+    num_steps = len(table) // batch_size
+    google = TrainingOrder(lengths, batch_size, num_steps, SEED, (length,), by_length=False)
+    in_training = [google.batch(step) for step in range(num_steps)]
+    of_like_length = prediction_batches(lengths, batch_size, shapes)
+    fixed = [Batch(batch.rows, length) for batch in of_like_length]
     with tempfile.TemporaryDirectory() as folder:
         measure = Measure(job, table, folder)
-        for name, make, run in (
-            ("training", training_batches, measure.training),
-            ("prediction", prediction_batches, measure.prediction),
-        ):
-            orders = [
-                order_of(kind, table, make(table.lengths, batch_size, shapes))
-                for kind, shapes in kinds.items()
-            ]
-            print_rows(name, orders, run(in_turns(orders)), batch_size)
+        print_rows(
+            "training",
+            [
+                Kind("fixed length", spread(in_training, lengths), padding(in_training, lengths)),
+                Kind("padding skipped", spread(in_training, lengths), 0.0, skip_padding=True),
+            ],
+            measure.training,
+            batch_size,
+        )
+        print_rows(
+            "prediction",
+            [
+                Kind("fixed length", spread(fixed, lengths), padding(fixed, lengths)),
+                Kind(
+                    "of like length",
+                    spread(of_like_length, lengths),
+                    padding(of_like_length, lengths),
+                ),
+            ],
+            measure.prediction,
+            batch_size,
+        )
     print()
 
 
@@ -143,35 +156,27 @@ def timed(work: Callable[[], Any]) -> Tuple[Any, Cost]:
     return result, Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def training_batches(lengths: np.ndarray, batch_size: int, shapes: Sequence[int]) -> List[Batch]:
-    """Returns the batches of a training's first epoch."""
-    num_steps = len(lengths) // batch_size
-    order = TrainingOrder(lengths, batch_size, num_steps, SEED, shapes)
-    return [order.batch(step) for step in range(num_steps)]
-
-
-def order_of(kind: str, table: FeatureTable, batches: List[Batch]) -> Order:
+def padding(batches: Sequence[Batch], lengths: np.ndarray) -> float:
+    """Returns the share of padding in batches."""
     positions = sum(len(batch.rows) * batch.length for batch in batches)
-    tokens = sum(int(table.lengths[batch.rows].sum()) for batch in batches)
-    return Order(kind, batches, 1 - tokens / positions)
+    return 1 - sum(tokens_of(batch, lengths) for batch in batches) / positions
 
 
-def in_turns(orders: Sequence[Order]) -> List[Batch]:
-    """Returns the batches to measure, one of each kind in turn, behind one of each to warm up."""
-    turn = [batch for of_kinds in zip(*map(spread, orders)) for batch in of_kinds]
-    return turn[: len(orders)] + turn * FLAGS.repeats
+def tokens_of(batch: Batch, lengths: np.ndarray) -> int:
+    return int(lengths[batch.rows].sum())
 
 
-def spread(order: Order) -> List[Batch]:
-    """Returns full batches, from short to long, whose lengths have the mean of an epoch's."""
-    full = [batch for batch in order.batches if len(batch.rows) == len(order.batches[0].rows)]
-    full.sort(key=lambda batch: batch.length)
+def spread(batches: Sequence[Batch], lengths: np.ndarray) -> List[Batch]:
+    """Returns full batches, from few tokens to many, which have the mean number of all."""
+    full = [batch for batch in batches if len(batch.rows) == len(batches[0].rows)]
+    full.sort(key=lambda batch: tokens_of(batch, lengths))
     bounds = np.linspace(0, len(full), FLAGS.steps + 1).astype(int)
     chosen, owed = [], 0.0
     for begin, end in zip(bounds, bounds[1:]):
-        owed += np.mean([batch.length for batch in full[begin:end]])
-        chosen.append(min(full[begin:end], key=lambda batch: abs(batch.length - owed)))
-        owed -= chosen[-1].length  # the next ones make up for it
+        part = full[begin:end]
+        owed += np.mean([tokens_of(batch, lengths) for batch in part])
+        chosen.append(min(part, key=lambda batch: abs(tokens_of(batch, lengths) - owed)))
+        owed -= tokens_of(chosen[-1], lengths)  # the next ones make up for it
     return chosen
 
 
@@ -189,8 +194,8 @@ class Measure:
         self._table = table
         self._folder = folder
 
-    def training(self, batches: Sequence[Batch]) -> List[Cost]:
-        """Returns what a training step on each batch takes."""
+    def training(self, kind: Kind) -> List[Cost]:
+        """Returns what a training step on each batch takes, from random weights."""
         from bert_wwm.compat import tf
 
         costs: List[Cost] = []
@@ -204,16 +209,21 @@ class Measure:
                     Cost(time.perf_counter() - self._wall, time.process_time() - self._cpu)
                 )
 
+        if tf.gfile.Exists(self._folder):
+            tf.gfile.DeleteRecursively(self._folder)
         objective = self._job.objective
+        batches = [kind.batches[-1], *kind.batches]  # one to warm up
         input_fn = self._input_fn(batches, (*objective.inputs, *objective.targets))
-        self._estimators(len(batches)).train(input_fn, len(batches), [Watch()])
-        return costs
+        estimators = self._estimators(len(batches), kind.skip_padding)
+        estimators.train(input_fn, len(batches), [Watch()])
+        return costs[1:]
 
-    def prediction(self, batches: Sequence[Batch]) -> List[Cost]:
+    def prediction(self, kind: Kind) -> List[Cost]:
         """Returns what the prediction of each batch takes."""
+        batches = [kind.batches[-1], *kind.batches]
         input_fn = self._input_fn(batches, self._job.objective.inputs)
         outputs: Iterator[Any] = self._estimators(len(batches)).predict(input_fn, None)
-        return [timed(lambda: next(outputs))[1] for _ in batches]
+        return [timed(lambda: next(outputs))[1] for _ in batches][1:]
 
     def _input_fn(self, batches: Sequence[Batch], names: Sequence[str]) -> Callable[..., Any]:
         from bert_wwm.finetuning.input import host_input_fn
@@ -222,13 +232,19 @@ class Measure:
             self._table, self._job.objective, names, batches.__getitem__, len(batches)
         )
 
-    def _estimators(self, num_steps: int) -> Any:
+    def _estimators(self, num_steps: int, skip_padding: bool = False) -> Any:
         from bert_wwm.model.bert import BertConfig
         from bert_wwm.train.estimator import Estimators, Machine
         from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 
         of_task = self._job.task.settings
-        settings = TrainingSettings(of_task.learning_rate, num_steps, 0, of_task.train_batch_size)
+        settings = TrainingSettings(
+            of_task.learning_rate,
+            num_steps,
+            0,
+            of_task.train_batch_size,
+            skip_padding=skip_padding,
+        )
         machine = Machine(
             self._folder,
             of_task.train_batch_size,
@@ -241,23 +257,25 @@ class Measure:
         return Estimators(make_model_fn(config, self._job.objective, settings, None), machine)
 
 
-def print_rows(name: str, orders: Sequence[Order], costs: Sequence[Cost], batch_size: int) -> None:
-    """Prints lines of the table.
+def print_rows(
+    name: str, kinds: Sequence[Kind], measure: Callable[[Kind], List[Cost]], batch_size: int
+) -> None:
+    """Measures kinds in turns, and prints a line of the table for each.
 
     Args:
-        name: what was done.
-        orders: of each kind of batches; the first is what others are compared with.
-        costs: of each batch of ``in_turns``.
+        name: of what is measured.
+        kinds: the first is what others are compared with.
+        measure: returns what each batch takes.
         batch_size: examples of a step.
     """
-    measured = np.array(costs[len(orders) :])
-    # [turns, kinds, wall and CPU]
-    turns = measured.reshape(FLAGS.repeats, FLAGS.steps, len(orders), 2).mean(axis=1)
+    turns = np.array(
+        [[np.mean(measure(kind), axis=0) for kind in kinds] for _ in range(FLAGS.repeats)]
+    )  # [turns, kinds, wall and CPU]
     medians = np.median(turns, axis=0)
     times = np.median(turns[:, :1] / turns, axis=0)
-    for order, (wall, cpu), (times_wall, times_cpu) in zip(orders, medians, times):
+    for kind, (wall, cpu), (times_wall, times_cpu) in zip(kinds, medians, times):
         print(
-            f"{name:<12}{order.kind:<16}{100 * order.padding:>10.1f}{wall:>10.2f}{cpu:>8.2f}"
+            f"{name:<12}{kind.name:<16}{100 * kind.padding:>10.1f}{wall:>10.2f}{cpu:>8.2f}"
             f"{batch_size / wall:>12.1f}{times_wall:>15.2f}{times_cpu:>13.2f}",
             flush=True,
         )

@@ -81,9 +81,10 @@ SIGNATURES = {
 ADDED = {
     "optimization.create_optimizer": "optimizer='adamw'",
     "optimization.AdamWeightDecayOptimizer": "rate_scale=None",
-    "modeling.BertModel": "compute_dtype=tf.float32, gradient_checkpointing=False, for_tpu=False",
+    "modeling.BertModel": "compute_dtype=tf.float32, gradient_checkpointing=False, for_tpu=False, "
+    "skip_padding=False",
     "modeling.embedding_lookup": "tpu_dtype=None",
-    "modeling.embedding_postprocessor": "compute_dtype=tf.float32",
+    "modeling.embedding_postprocessor": "compute_dtype=tf.float32, position_ids=None",
     "modeling.transformer_model": "gradient_checkpointing=False",
 }
 

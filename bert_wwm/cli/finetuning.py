@@ -200,7 +200,7 @@ class _Runner:
             "random_seed": seed,
             "train_batch_size": settings.train_batch_size,
         }
-        shapes = finetuning_flags.shapes_of(settings.max_seq_length)
+        padding = finetuning_flags.padding_of(settings.max_seq_length)
         machine = Machine(**{**model_flags.values_of(Machine), **_of(Machine, of_run)})
         training = TrainingSettings(
             **{
@@ -208,13 +208,15 @@ class _Runner:
                 **_of(TrainingSettings, of_run),
                 "num_train_steps": 0,  # hangs on the training data
                 "num_warmup_steps": 0,
-                "tpu_buckets": shapes if FLAGS.use_tpu else (),
+                "skip_padding": padding.skipped,
+                "tpu_buckets": padding.shapes if FLAGS.use_tpu else (),
             }
         )
         plan = Plan(
             settings.num_train_epochs,
             FLAGS.warmup_proportion,
-            shapes,
+            padding.shapes,
+            padding.by_length,
             FLAGS.predict_batch_size,
             only_best=self._several,
         )
@@ -223,7 +225,8 @@ class _Runner:
             **{name: FLAGS[name].value for name in _IDENTITY},
             **{name: value for name, value in of_run.items() if name != "output_dir"},
             "num_train_epochs": settings.num_train_epochs,
-            "batch_by_length": len(shapes) > 1,
+            "batch_by_length": padding.by_length,
+            "skip_padding": padding.skipped,
         }
         run = Run(self._job, self._config, training, machine, plan, log)
         return run.carry_out(self._splits, FLAGS.do_train, identity)

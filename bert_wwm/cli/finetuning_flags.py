@@ -2,7 +2,7 @@
 
 import math
 import os
-from typing import List, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from absl import flags
 
@@ -18,9 +18,8 @@ FLAGS = flags.FLAGS
 for _module in (model_flags, tokenizer_flags):
     flags.adopt_module_key_flags(_module)
 
-# Of what the lengths of batches are multiples: a GPU's products are fastest with multiples of 8,
-# and XLA compiles a step for each length.
-_LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
+# Of what the lengths of batches are multiples: XLA compiles a step for each length.
+_LENGTH_STEP_OF_XLA = 64
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
 
@@ -76,10 +75,11 @@ flags.DEFINE_float(
     upper_bound=1.0,
 )
 flags.DEFINE_bool(
-    "batch_by_length",
+    "skip_padding",
     True,
-    "Put sequences of like length into a batch and pad to the longest of them. False: pad all to "
-    "--max_seq_length, as google-research/bert does. TPUs pad to --tpu_buckets.",
+    "On CPUs and GPUs compute nothing for padding; with --use_xla little, by batches of sequences "
+    "of like length. False: compute all up to --max_seq_length, as google-research/bert does. TPUs "
+    "pad to --tpu_buckets.",
 )
 flags.DEFINE_list(
     "tpu_buckets",
@@ -196,21 +196,34 @@ def learning_rates(default: float) -> List[float]:
     return rates or [default]
 
 
-def shapes_of(max_seq_length: int) -> Tuple[int, ...]:
-    """Returns the lengths that batches are padded to."""
+class Padding(NamedTuple):
+    """What becomes of the padding of batches.
+
+    Attributes:
+        shapes: the lengths that batches may be padded to, ascending.
+        by_length: whether training batches are of sequences of like length.
+        skipped: whether training computes nothing for what is padding still.
+    """
+
+    shapes: Tuple[int, ...]
+    by_length: bool
+    skipped: bool
+
+
+def padding_of(max_seq_length: int) -> Padding:
+    """Returns what the flags say about padding.
+
+    Where a program is compiled, there are few shapes: the batches have to fit them. Elsewhere
+    batches are google-research/bert's, and the model leaves their padding out.
+    """
     if FLAGS.use_tpu:
-        return _tpu_buckets(max_seq_length)
-    if not FLAGS.batch_by_length:
-        return (max_seq_length,)
-    return shapes_up_to(max_seq_length, _length_step())
-
-
-def _length_step() -> int:
-    from bert_wwm.compat import tf
-
+        buckets = _tpu_buckets(max_seq_length)
+        return Padding(buckets, by_length=len(buckets) > 1, skipped=False)
+    if not FLAGS.skip_padding:
+        return Padding((max_seq_length,), by_length=False, skipped=False)
     if FLAGS.use_xla:
-        return _LENGTH_STEP_OF_XLA
-    return _LENGTH_STEP_OF_GPU if tf.config.list_physical_devices("GPU") else _LENGTH_STEP
+        return Padding(shapes_up_to(max_seq_length, _LENGTH_STEP_OF_XLA), True, skipped=False)
+    return Padding(shapes_up_to(max_seq_length, 1), by_length=False, skipped=True)
 
 
 def _tpu_buckets(max_seq_length: int) -> Tuple[int, ...]:

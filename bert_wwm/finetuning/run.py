@@ -40,6 +40,7 @@ class Plan:
         num_train_epochs: passes over the training data.
         warmup_proportion: share of the steps in which the learning rate rises.
         shapes: the lengths that batches may be padded to, ascending.
+        by_length: train with batches of sequences of like length.
         predict_batch_size: examples of ``test`` at a time; ``dev`` has the machine's
             ``eval_batch_size``.
         only_best: keep of a finished training its best weights only, not those to go on from.
@@ -48,6 +49,7 @@ class Plan:
     num_train_epochs: float
     warmup_proportion: float
     shapes: Sequence[int]
+    by_length: bool
     predict_batch_size: int
     only_best: bool = False
 
@@ -219,7 +221,12 @@ class Run:
             num_warmup_steps=int(num_steps * self._plan.warmup_proportion),
         )
         order = TrainingOrder(
-            train.table.lengths, batch_size, num_steps, settings.random_seed, self._plan.shapes
+            train.table.lengths,
+            batch_size,
+            num_steps,
+            settings.random_seed,
+            self._plan.shapes,
+            self._plan.by_length,
         )
         estimators = self._estimators(settings, self._machine)
         estimators.check_batch_size()

@@ -9,6 +9,8 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
 from bert_wwm.model.layers import assert_rank, dense, get_activation, get_shape_list
+from bert_wwm.model.packed_encoder import packed_transformer_model
+from bert_wwm.model.packing import Packing
 from bert_wwm.model.tpu_encoder import tpu_transformer_model
 from bert_wwm.model.transformer import transformer_model
 
@@ -166,6 +168,8 @@ class BertModel:
             ``transformer_model``.
         for_tpu: build what a TPU computes fastest: the same numbers up to rounding. Shapes have to
             be known with the graph; ``use_one_hot_embeddings`` doesn't count then.
+        skip_padding: compute nothing for padding: the same numbers up to rounding at tokens, and
+            all outputs 0 at padding. Not ``for_tpu``, as shapes hang on the mask.
 
     Raises:
         ValueError: a shape or the configuration doesn't fit.
@@ -187,12 +191,28 @@ class BertModel:
         compute_dtype: "tf.DType" = tf.float32,
         gradient_checkpointing: bool = False,
         for_tpu: bool = False,
+        skip_padding: bool = False,
     ):
+        if skip_padding and (for_tpu or input_mask is None):
+            raise ValueError("skip_padding needs input_mask, and has no form for TPUs")
         hidden_dropout = config.hidden_dropout_prob if is_training else 0.0
         attention_dropout = config.attention_probs_dropout_prob if is_training else 0.0
         batch_size, sequence_length = get_shape_list(input_ids, expected_rank=2)
         if token_type_ids is None:
             token_type_ids = tf.zeros([batch_size, sequence_length], tf.int32)
+        if input_mask is not None:
+            assert_rank(input_mask, 2, "input_mask")
+        position_ids = packing = None
+        if skip_padding:  # below, all tokens are one sequence
+            packing = Packing(input_mask)
+            input_ids, token_type_ids, position_ids = (
+                tf.expand_dims(ids, 0)
+                for ids in (
+                    packing.packed(input_ids),
+                    packing.packed(token_type_ids),
+                    packing.position_ids,
+                )
+            )
 
         with tf.variable_scope(scope, default_name="bert"):
             with tf.variable_scope("embeddings"):
@@ -213,10 +233,9 @@ class BertModel:
                     max_position_embeddings=config.max_position_embeddings,
                     dropout_prob=hidden_dropout,
                     compute_dtype=compute_dtype,
+                    position_ids=position_ids,
                 )
             with tf.variable_scope("encoder"):
-                if input_mask is not None:
-                    assert_rank(input_mask, 2, "input_mask")
                 settings = {
                     "num_hidden_layers": config.num_hidden_layers,
                     "num_attention_heads": config.num_attention_heads,
@@ -227,7 +246,11 @@ class BertModel:
                     "initializer_range": config.initializer_range,
                     "gradient_checkpointing": gradient_checkpointing,
                 }
-                if for_tpu:
+                if packing:
+                    states = packed_transformer_model(self.embedding_output[0], packing, **settings)
+                    self.embedding_output = packing.unpacked(self.embedding_output[0])
+                    self.all_encoder_layers = [packing.unpacked(output) for output in states]
+                elif for_tpu:
                     self.all_encoder_layers = tpu_transformer_model(
                         self.embedding_output, input_mask, **settings
                     )
@@ -244,7 +267,7 @@ class BertModel:
             self.sequence_output = self.all_encoder_layers[-1]
             with tf.variable_scope("pooler"):
                 self.pooled_output = dense(
-                    self.sequence_output[:, 0, :],
+                    packing.first(states[-1]) if packing else self.sequence_output[:, 0, :],
                     config.hidden_size,
                     config.initializer_range,
                     activation=tf.tanh,

@@ -68,6 +68,7 @@ def embedding_postprocessor(
     max_position_embeddings: int = 512,
     dropout_prob: float = 0.1,
     compute_dtype: "tf.DType" = tf.float32,
+    position_ids: Optional[tf.Tensor] = None,
 ) -> tf.Tensor:
     """Adds segment and position embeddings to word embeddings, then layer norm and dropout.
 
@@ -83,6 +84,7 @@ def embedding_postprocessor(
         max_position_embeddings: rows of the position table, the longest sequence in tokens.
         dropout_prob: fraction of 1 that dropout drops.
         compute_dtype: of the sum and what comes after it.
+        position_ids: int32 Tensor of shape [B, S]; by default 0, 1, ... in each sequence.
 
     Returns:
         Tensor of shape [B, S, H] and of that dtype.
@@ -116,9 +118,14 @@ def embedding_postprocessor(
             dtype=input_tensor.dtype,
             initializer=initializer,
         )
-        with tf.control_dependencies(_checks(sequence_length, max_position_embeddings)):
-            positions = tf.slice(table, [0, 0], [sequence_length, -1])
-        output += tf.expand_dims(positions, 0)
+        if position_ids is None:
+            with tf.control_dependencies(_checks(sequence_length, max_position_embeddings)):
+                positions = tf.slice(table, [0, 0], [sequence_length, -1])
+            output += tf.expand_dims(positions, 0)
+        else:
+            longest = tf.reduce_max(position_ids) + 1
+            with tf.control_dependencies(_checks(longest, max_position_embeddings)):
+                output += tf.gather(table, position_ids)
 
     return layer_norm_and_dropout(tf.cast(output, compute_dtype), dropout_prob)
 

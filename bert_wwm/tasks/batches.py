@@ -1,8 +1,8 @@
-"""Which sequences make a batch: of like length, and yet at random.
+"""Which sequences make a batch: at random, or of like length and yet at random.
 
-Most of a fixed-length batch of short texts is padding. Here each epoch's shuffled examples are cut
-into pools of some dozens of batches, and a pool's sequences are put into batches by length, which
-then come in random order. What is in a step hangs on the seed and the step alone.
+Most of a fixed-length batch of short texts is padding. By length, each epoch's shuffled examples
+are cut into pools of some dozens of batches, and a pool's sequences are put into batches by length,
+which then come in random order. What is in a step hangs on the seed and the step alone.
 """
 
 from typing import List, NamedTuple, Sequence, Tuple
@@ -41,7 +41,8 @@ class TrainingOrder:
         num_steps: steps of the training.
         seed: of the order.
         shapes: the lengths that batches may be padded to, ascending; the last fits all sequences.
-            With a single one nothing is sorted by length, as in google-research/bert.
+        by_length: put sequences of like length into a batch. Otherwise an epoch's batches are cut
+            from all of its shuffled sequences, as in google-research/bert.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class TrainingOrder:
         num_steps: int,
         seed: int,
         shapes: Sequence[int],
+        by_length: bool,
     ):
         self._lengths = lengths
         self._batch_size = batch_size
         self._num_steps = num_steps
         self._seed = seed
         self._shapes = shapes
+        self._by_length = by_length
         self._pool = range(0)  # its steps
         self._batches = np.zeros((0, batch_size), np.int64)
 
@@ -80,7 +83,7 @@ class TrainingOrder:
     def _batches_of(self, pool: range) -> np.ndarray:
         """int64 [batches, batch_size]: the rows of a pool's batches."""
         rows = self._stream(pool.start * self._batch_size, pool.stop * self._batch_size)
-        if len(self._shapes) == 1:
+        if not self._by_length:
             return rows.reshape(len(pool), self._batch_size)
         # The stream is shuffled, so a stable order leaves those of one length at random.
         rows = rows[np.argsort(self._lengths[rows], kind="stable")]

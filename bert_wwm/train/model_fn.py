@@ -41,6 +41,7 @@ class TrainingSettings:
         layer_decay: what the learning rate of each layer is of that of the layer above it.
         gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
             gradients need it.
+        skip_padding: compute nothing for padding in training. Not on TPUs.
         tpu_buckets: lengths that a step is compiled for, ascending; the last is that of the
             features. Empty for the features' only.
     """
@@ -61,6 +62,7 @@ class TrainingSettings:
     stop_on_nan: bool = True
     layer_decay: float = 1.0
     gradient_checkpointing: bool = False
+    skip_padding: bool = False
     tpu_buckets: Sequence[int] = ()
 
 
@@ -176,6 +178,7 @@ def _encoded(
         for_tpu=settings.use_tpu,
         compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
         gradient_checkpointing=training and settings.gradient_checkpointing,
+        skip_padding=training and settings.skip_padding,
     )
 
 
@@ -251,7 +254,8 @@ def _forward(
             batch = _encoded(config, settings, part, training=True)
             scalars = sums(objective.predictions(batch), totals, weights)
         mask = tf.cast(part["input_mask"], tf.float32)
-        padding = (1.0 - tf.reduce_mean(mask)) / shares
+        skipped = settings.skip_padding
+        padding = tf.zeros([]) if skipped else (1.0 - tf.reduce_mean(mask)) / shares
         return {**scalars, "tokens": tf.reduce_sum(mask), "padding": padding}
 
     return forward

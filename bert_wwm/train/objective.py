@@ -36,6 +36,7 @@ class Encoded:
         compute_dtype: of the encoder's activations.
         gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
             gradients need it.
+        skip_padding: compute nothing for padding.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Encoded:
         for_tpu: bool = False,
         compute_dtype: "tf.DType" = tf.float32,
         gradient_checkpointing: bool = False,
+        skip_padding: bool = False,
     ):
         self.config = config
         self.features = features
@@ -60,6 +62,7 @@ class Encoded:
             scope="bert",  # the same variables where a batch is worked on in parts
             compute_dtype=compute_dtype,
             gradient_checkpointing=gradient_checkpointing,
+            skip_padding=skip_padding,
         )
 
     @functools.cached_property

@@ -177,14 +177,21 @@ def test_a_step_in_parts_learns_the_same(programs, toy, bert_config, tmp_path):
 
 
 @pytest.mark.slow
-def test_fixed_lengths_and_no_evaluation(programs, trained, toy, tmp_path):
-    flags = (*toy, "--num_train_epochs=1", "--do_train", f"--output_dir={tmp_path}")
-    programs.good(PROGRAM, *flags, "--batch_by_length=False")
-    tokens, padding = (np.array(scalars(tmp_path, name)) for name in ("tokens", "padding"))
+def test_training_without_padding_learns_the_same(programs, toy, bert_config, tmp_path):
+    """But for dropout, so there is none here; and without an evaluation."""
+    config = bert_config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    flags = (*toy, f"--bert_config_file={config}", "--num_train_epochs=1", "--do_train")
+    skipped, padded = tmp_path / "skipped", tmp_path / "padded"
+    programs.good(PROGRAM, *flags, f"--output_dir={skipped}")
+    programs.good(PROGRAM, *flags, f"--output_dir={padded}", "--skip_padding=False")
+    assert len(scalars(padded, "loss")) == 6
+    assert scalars(skipped, "loss") == pytest.approx(scalars(padded, "loss"), abs=1e-4)
+    tokens, padding = (np.array(scalars(padded, name)) for name in ("tokens", "padding"))
+    assert tokens.tolist() == scalars(skipped, "tokens")
     assert padding == pytest.approx(1 - tokens / (16 * 32), abs=1e-5)
-    assert padding.mean() > 0.3 > np.mean(scalars(trained[0], "padding"))
-    assert not (tmp_path / "best").exists()
-    assert (tmp_path / "model.ckpt-6.index").exists()
+    assert padding.mean() > 0.3 and not any(scalars(skipped, "padding"))
+    assert not (padded / "best").exists()
+    assert (padded / "model.ckpt-6.index").exists()
 
 
 @pytest.mark.slow

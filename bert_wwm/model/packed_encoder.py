@@ -1,0 +1,71 @@
+"""The stack of encoder layers over the tokens of a batch alone, without its padding.
+
+The same model as ``transformer_model``, up to rounding and the order of random bits.
+"""
+
+from typing import List, Optional
+
+from bert_wwm.compat import tf
+from bert_wwm.model.layers import Activation, dense
+from bert_wwm.model.packing import Packing
+from bert_wwm.model.transformer import encoder_layers, weighted_sum
+
+# T tokens of the batch, H hidden
+
+
+def packed_transformer_model(
+    input_tensor: tf.Tensor,
+    packing: Packing,
+    num_hidden_layers: int,
+    num_attention_heads: int,
+    intermediate_size: int,
+    intermediate_act_fn: Optional[Activation],
+    hidden_dropout_prob: float,
+    attention_probs_dropout_prob: float,
+    initializer_range: float,
+    gradient_checkpointing: bool,
+) -> List[tf.Tensor]:
+    """Returns the outputs of all layers, the lowest first: Tensors of shape [T, H].
+
+    Args:
+        input_tensor: float Tensor of shape [T, H].
+        packing: where the tokens stand in the batch.
+        num_hidden_layers: number of layers.
+        num_attention_heads: a divisor of H.
+        intermediate_size: width of the feed-forward layer.
+        intermediate_act_fn: activation of the feed-forward layer.
+        hidden_dropout_prob: fraction of the hidden states that dropout drops.
+        attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
+        initializer_range: standard deviation of the kernels' initialiser.
+        gradient_checkpointing: keep only each layer's input for the backward pass, which computes
+            the layer a second time.
+    """
+    hidden_size = input_tensor.shape.as_list()[-1]
+
+    def attention(states: tf.Tensor) -> tf.Tensor:
+        query, key, value = (
+            packing.spread(dense(states, hidden_size, initializer_range, name=name))
+            for name in ("query", "key", "value")
+        )
+        return packing.gathered(
+            [
+                weighted_sum(
+                    *of_group,
+                    group.mask[:, tf.newaxis],
+                    num_attention_heads,
+                    attention_probs_dropout_prob,
+                )
+                for *of_group, group in zip(query, key, value, packing.groups)
+            ]
+        )
+
+    return encoder_layers(
+        input_tensor,
+        attention,
+        num_hidden_layers,
+        intermediate_size,
+        intermediate_act_fn,
+        hidden_dropout_prob,
+        initializer_range,
+        gradient_checkpointing,
+    )

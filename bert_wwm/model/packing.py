@@ -1,0 +1,138 @@
+"""The tokens of a batch without its padding, and the way there and back.
+
+Most of a layer treats each token on its own, so it can run over the matrix of all tokens, [T, H].
+Attention alone needs to know the sequences: for it they are put into a few groups of like length,
+each padded to the longest of its own. Results are those of the padded batch, up to rounding.
+"""
+
+from typing import Callable, List, NamedTuple, Sequence, Tuple
+
+from bert_wwm.compat import tf
+from bert_wwm.model.layers import get_shape_list
+
+# B batch, S sequence, T tokens of the batch, G sequences of a group, L longest of a group, W width
+
+# Twice as many leave half as much padding, in attention only, but take as many more small kernels.
+_NUM_GROUPS = 8
+
+
+class Group(NamedTuple):
+    """Sequences of like length.
+
+    Attributes:
+        rows: where their tokens stand among all, int32 [G, L]; anywhere for padding.
+        mask: 1 at tokens and 0 at padding, int32 [G, L].
+    """
+
+    rows: tf.Tensor
+    mask: tf.Tensor
+
+
+class Packing:
+    """Where the tokens of a batch stand.
+
+    Args:
+        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding.
+
+    Attributes:
+        groups: the sequences, the shortest first.
+        position_ids: of each token its place in its sequence, int32 [T].
+    """
+
+    def __init__(self, input_mask: tf.Tensor):
+        self._shape = get_shape_list(input_mask, expected_rank=2)
+        batch_size, length = self._shape
+        flat = tf.reshape(input_mask, [-1])
+        self._places = tf.cast(tf.where(tf.not_equal(flat, 0))[:, 0], tf.int32)  # [T]
+        self._rows = tf.reshape(tf.maximum(tf.cumsum(flat) - 1, 0), self._shape)  # [B, S]
+        self._mask = input_mask
+        self.position_ids = self._places % length
+
+        lengths = tf.reduce_sum(input_mask, axis=1)
+        self._begins = tf.cumsum(lengths, exclusive=True)  # [B]
+        order = tf.argsort(lengths)
+        self.groups = []
+        sequence_begins = []  # of each sequence its first place in the groups, in their order
+        taken = tf.constant(0)
+        for number in range(_NUM_GROUPS):
+            members = order[
+                number * batch_size // _NUM_GROUPS : (number + 1) * batch_size // _NUM_GROUPS
+            ]
+            group = self._group(tf.gather(self._begins, members), tf.gather(lengths, members))
+            size, longest = get_shape_list(group.rows)
+            sequence_begins.append(taken + longest * tf.range(size))
+            taken += size * longest
+            self.groups.append(group)
+        begins = tf.gather(tf.concat(sequence_begins, 0), tf.math.invert_permutation(order))
+        sequence = self._places // length
+        within = tf.range(tf.size(self._places)) - tf.gather(self._begins, sequence)
+        self._places_in_groups = tf.gather(begins, sequence) + within  # [T]
+
+    @staticmethod
+    def _group(begins: tf.Tensor, lengths: tf.Tensor) -> Group:
+        # A group may be empty, where a batch has less sequences than there are groups.
+        longest = tf.reduce_max(tf.concat([lengths, [0]], 0))
+        offsets = tf.range(longest)
+        mask = offsets < lengths[:, tf.newaxis]
+        rows = tf.where_v2(mask, begins[:, tf.newaxis] + offsets, 0)
+        return Group(rows, tf.cast(mask, tf.int32))
+
+    def packed(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns what the tokens have of a Tensor [B, S] of integers: [T]."""
+        return tf.gather(tf.reshape(x, [-1]), self._places)
+
+    def unpacked(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of tokens [T, W] in their places: [B, S, W], 0 at padding."""
+        (y,) = _spread(x, [Group(self._rows, self._mask)], self._places)
+        return y * tf.cast(self._mask, x.dtype)[:, :, tf.newaxis]
+
+    def first(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns what ``unpacked`` has in the sequences' first places: [B, W]."""
+        return tf.gather(x, self._rows[:, 0]) * tf.cast(self._mask[:, :1], x.dtype)
+
+    def spread(self, x: tf.Tensor) -> List[tf.Tensor]:
+        """Returns the rows of tokens [T, W] by groups: [G, L, W] each, anything at padding.
+
+        What padding gets must have no influence: no gradient comes back from there.
+        """
+        return _spread(x, self.groups, self._places_in_groups)
+
+    def gathered(self, of_groups: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Undoes ``spread``."""
+        return _gathered(of_groups, self.groups, self._places_in_groups)
+
+
+# Both are gathers, and so are their gradients: TensorFlow's own would add up rows one by one, as it
+# can't know that none is taken twice.
+
+
+def _spread(x: tf.Tensor, groups: Sequence[Group], places: tf.Tensor) -> List[tf.Tensor]:
+    @tf.custom_gradient
+    def function(x: tf.Tensor) -> Tuple[List[tf.Tensor], Callable[..., tf.Tensor]]:
+        def gradient(*slopes: tf.Tensor) -> tf.Tensor:
+            return tf.gather(_rows_of(slopes), places)
+
+        return [tf.gather(x, group.rows) for group in groups], gradient
+
+    return function(x)
+
+
+def _gathered(
+    of_groups: Sequence[tf.Tensor], groups: Sequence[Group], places: tf.Tensor
+) -> tf.Tensor:
+    @tf.custom_gradient
+    def function(*xs: tf.Tensor) -> Tuple[tf.Tensor, Callable[[tf.Tensor], List[tf.Tensor]]]:
+        def gradient(slope: tf.Tensor) -> List[tf.Tensor]:
+            return [
+                tf.gather(slope, group.rows) * tf.cast(group.mask, slope.dtype)[:, :, tf.newaxis]
+                for group in groups
+            ]
+
+        return tf.gather(_rows_of(xs), places), gradient
+
+    return function(*of_groups)
+
+
+def _rows_of(of_groups: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Tensors [G, L, W] as one matrix, [the sum of G * L, W]."""
+    return tf.concat([tf.reshape(x, [-1, x.shape.as_list()[-1]]) for x in of_groups], 0)

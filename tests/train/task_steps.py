@@ -1,0 +1,61 @@
+"""A batch for every kind of task, and what a step or a prediction on it gives."""
+
+import numpy as np
+from small_model import VOCABULARY, small_config
+
+from bert_wwm.compat import tf
+from bert_wwm.finetuning.objective import ReadingObjective, SentenceObjective, TaggingObjective
+from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+
+OBJECTIVES = {
+    "sentence": SentenceObjective(3),
+    "tagging": TaggingObjective(3),
+    "reading": ReadingObjective(),
+}
+
+
+def features(longest):
+    """Four sequences, two of which are the longest, padded to 16."""
+    rng = np.random.default_rng(longest)
+    mask = np.arange(16) < np.array([[longest], [3], [min(longest, 5)], [longest]])
+    arrays = {
+        "input_ids": rng.integers(1, VOCABULARY, [4, 16]) * mask,
+        "input_mask": mask,
+        "segment_ids": np.zeros([4, 16]),
+        "label_ids": rng.integers(0, 3, 4),
+        "tag_ids": np.where(mask, rng.integers(0, 3, [4, 16]), -1),
+        "start_positions": [1, 2, 0, 1],
+        "end_positions": [2, 2, 0, 1],
+        "context_begin": [1, 1, 1, 1],
+        "context_end": [3, 3, 3, 3],
+    }
+    return {name: np.asarray(array, np.int32) for name, array in arrays.items()}
+
+
+def run(kind, mode, arrays, folder, **settings):
+    """Returns the loss and the new weights of a step, or the outputs of a prediction."""
+    settings = TrainingSettings(1e-2, 10, 0, 4, **settings)
+    model_fn = make_model_fn(small_config(), OBJECTIVES[kind], settings, None)
+    with tf.Graph().as_default(), tf.variable_scope("", use_resource=True):
+        tf.set_random_seed(1)
+        tf.train.get_or_create_global_step()
+        placeholders = {
+            name: tf.placeholder(tf.int32, array.shape) for name, array in arrays.items()
+        }
+        spec = model_fn(placeholders, None, mode, {"model_dir": str(folder)})
+        feed = {placeholders[name]: array for name, array in arrays.items()}
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            if mode == tf.estimator.ModeKeys.PREDICT:
+                return session.run(spec.predictions, feed)
+            loss, _ = session.run([spec.loss, spec.train_op], feed)
+            weights = {v.op.name: v for v in tf.trainable_variables()}
+            return {"loss": loss, **session.run(weights)}
+
+
+def assert_same_step(expected, got):
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        # A key's bias has no gradient but rounding, which AdamW scales up.
+        tolerance = 2e-2 if name.endswith("key/bias") else 1e-5
+        np.testing.assert_allclose(got[name], value, atol=tolerance, err_msg=name)

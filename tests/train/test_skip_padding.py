@@ -1,0 +1,21 @@
+import pytest
+from task_steps import assert_same_step, features, run
+
+from bert_wwm.compat import tf
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("kind", ["sentence", "tagging", "reading"])
+def test_a_step_without_padding_is_that_with_it(kind, parts, tmp_path):
+    padded, packed = (
+        run(
+            kind,
+            tf.estimator.ModeKeys.TRAIN,
+            features(9),
+            tmp_path,
+            skip_padding=skip_padding,
+            num_accumulation_steps=parts,
+        )
+        for skip_padding in (False, True)
+    )
+    assert_same_step(padded, packed)
