@@ -79,7 +79,7 @@ finetune() { # model seed
   python run_classifier.py --task_name=tsv --text_columns=text --label_column=label \
     --data_dir="$DEMO/reviews" --feature_dir="$OUT/reviews" --output_dir="$1/reviews" \
     --bert_config_file="$DEMO/bert_config.json" "${VOCAB[@]}" --init_checkpoint="$1" --do_train \
-    --do_eval --train_batch_size=64 --num_train_epochs=2 --learning_rate=1e-3 --random_seed="$2"
+    --do_eval --train_batch_size=64 --num_train_epochs=2 --learning_rate=3e-4 --random_seed="$2"
 }
 
 records wwm heldout

@@ -195,6 +195,16 @@ def test_training_without_padding_learns_the_same(programs, toy, bert_config, tm
 
 
 @pytest.mark.slow
+def test_xla_meets_few_shapes(programs, toy, bert_config, tmp_path):
+    """Multiples of 64: it compiles a step for each."""
+    config = bert_config(max_position_embeddings=100)
+    flags = (*toy, f"--bert_config_file={config}", "--max_seq_length=100", "--use_xla")
+    programs.good(PROGRAM, *flags, "--num_train_epochs=1", "--do_train", f"--output_dir={tmp_path}")
+    tokens, padding = (np.array(scalars(tmp_path, name)) for name in ("tokens", "padding"))
+    assert padding == pytest.approx(1 - tokens / (16 * 64), abs=1e-5)
+
+
+@pytest.mark.slow
 def test_several_seeds_and_rates(programs, toy, tmp_path):
     folder = tmp_path / "runs"
     flags = (*toy, *ALL, "--num_runs=2", "--learning_rate=1e-3,3e-3", "--num_train_epochs=1")
