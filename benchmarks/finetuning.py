@@ -1,4 +1,4 @@
-"""Measures fine-tuning on the CPU: what it brings to compute nothing for padding.
+"""Measures fine-tuning on the CPU: what it brings to leave padding out.
 
 Training steps (forward, backward, AdamW) and predictions run as run_classifier.py runs them, by its
 Estimators, input and model function, on real texts with the task's length and batch size:
@@ -25,7 +25,7 @@ import numpy as np
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.tasks.batches import Batch, TrainingOrder, prediction_batches, shapes_up_to
+from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_batches, shapes_up_to
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.table import TASKS
@@ -75,7 +75,7 @@ class Kind(NamedTuple):
     Attributes:
         name: of the row.
         batches: those to measure.
-        padding: share of what is computed, over all data.
+        padding: its share of what dense layers compute, over all data.
         skip_padding: whether the model leaves out what padding the batches have.
     """
 
@@ -118,8 +118,8 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
     )
     lengths, shapes = table.lengths, shapes_up_to(length, 1)
     num_steps = len(table) // batch_size
-    google = TrainingOrder(lengths, batch_size, num_steps, SEED, (length,), by_length=False)
-    in_training = [google.batch(step) for step in range(num_steps)]
+    order = TrainingOrder(lengths, batch_size, num_steps, SEED, Padding((length,)))
+    in_training = [order.batch(step) for step in range(num_steps)]
     of_like_length = prediction_batches(lengths, batch_size, shapes)
     fixed = [Batch(batch.rows, length) for batch in of_like_length]
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +127,9 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
         print_rows(
             "training",
             [
-                Kind("fixed length", spread(in_training, lengths), padding(in_training, lengths)),
+                Kind(
+                    "fixed length", spread(in_training, lengths), padding_in(in_training, lengths)
+                ),
                 Kind("padding skipped", spread(in_training, lengths), 0.0, skip_padding=True),
             ],
             measure.training,
@@ -136,11 +138,11 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
         print_rows(
             "prediction",
             [
-                Kind("fixed length", spread(fixed, lengths), padding(fixed, lengths)),
+                Kind("fixed length", spread(fixed, lengths), padding_in(fixed, lengths)),
                 Kind(
                     "of like length",
                     spread(of_like_length, lengths),
-                    padding(of_like_length, lengths),
+                    padding_in(of_like_length, lengths),
                 ),
             ],
             measure.prediction,
@@ -156,7 +158,7 @@ def timed(work: Callable[[], Any]) -> Tuple[Any, Cost]:
     return result, Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def padding(batches: Sequence[Batch], lengths: np.ndarray) -> float:
+def padding_in(batches: Sequence[Batch], lengths: np.ndarray) -> float:
     """Returns the share of padding in batches."""
     positions = sum(len(batch.rows) * batch.length for batch in batches)
     return 1 - sum(tokens_of(batch, lengths) for batch in batches) / positions

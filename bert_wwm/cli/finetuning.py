@@ -215,8 +215,7 @@ class _Runner:
         plan = Plan(
             settings.num_train_epochs,
             FLAGS.warmup_proportion,
-            padding.shapes,
-            padding.by_length,
+            padding,
             FLAGS.predict_batch_size,
             only_best=self._several,
         )
@@ -225,7 +224,7 @@ class _Runner:
             **{name: FLAGS[name].value for name in _IDENTITY},
             **{name: value for name, value in of_run.items() if name != "output_dir"},
             "num_train_epochs": settings.num_train_epochs,
-            "batch_by_length": padding.by_length,
+            "several tpu_buckets": padding.by_length,
             "skip_padding": padding.skipped,
         }
         run = Run(self._job, self._config, training, machine, plan, log)

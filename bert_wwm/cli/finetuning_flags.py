@@ -2,7 +2,7 @@
 
 import math
 import os
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from absl import flags
 
@@ -10,7 +10,7 @@ from bert_wwm.cli import model_flags, tokenizer_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.workers import default_num_workers
-from bert_wwm.tasks.batches import shapes_up_to
+from bert_wwm.tasks.batches import Padding, shapes_up_to
 from bert_wwm.tasks.task import Settings, Task
 
 FLAGS = flags.FLAGS
@@ -18,8 +18,9 @@ FLAGS = flags.FLAGS
 for _module in (model_flags, tokenizer_flags):
     flags.adopt_module_key_flags(_module)
 
-# Of what the lengths of batches are multiples: XLA compiles a step for each length.
-_LENGTH_STEP_OF_XLA = 64
+# Of what the lengths of batches are multiples: a GPU's products are fastest with multiples of 8,
+# and XLA compiles a step for each length.
+_LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
 
@@ -77,15 +78,15 @@ flags.DEFINE_float(
 flags.DEFINE_bool(
     "skip_padding",
     True,
-    "On CPUs and GPUs compute nothing for padding; with --use_xla little, by batches of sequences "
-    "of like length. False: compute all up to --max_seq_length, as google-research/bert does. TPUs "
-    "pad to --tpu_buckets.",
+    "On CPUs and GPUs train by the same batches without computing their padding, and predict in "
+    "batches of like length. False: compute all up to --max_seq_length, as google-research/bert "
+    "does. With --use_xla batches are padded to multiples of 64, on TPUs to --tpu_buckets.",
 )
 flags.DEFINE_list(
     "tpu_buckets",
     None,
     "Lengths that a TPU's step is compiled for, such as 64,128,256; by default --max_seq_length "
-    "only.",
+    "only. With several, training batches have sequences of like length, which may cost accuracy.",
 )
 flags.DEFINE_string(
     "feature_dir",
@@ -123,6 +124,8 @@ def check_flags() -> None:
         raise ConfigError("--layer_decay=0: expected more than 0, and 1 at most")
     if FLAGS.tpu_buckets and not FLAGS.use_tpu:
         raise ConfigError("--tpu_buckets: only TPUs have any; expected --use_tpu")
+    if FLAGS.use_tpu and FLAGS["skip_padding"].present:
+        raise ConfigError("--skip_padding: has no form for TPUs; expected --tpu_buckets")
     if FLAGS.allow_random_init and not FLAGS.init_checkpoint:
         raise ConfigError("--allow_random_init: of what? expected --init_checkpoint")
     several = FLAGS.num_runs > 1 or len(FLAGS.learning_rate or ()) > 1
@@ -196,34 +199,22 @@ def learning_rates(default: float) -> List[float]:
     return rates or [default]
 
 
-class Padding(NamedTuple):
-    """What becomes of the padding of batches.
-
-    Attributes:
-        shapes: the lengths that batches may be padded to, ascending.
-        by_length: whether training batches are of sequences of like length.
-        skipped: whether training computes nothing for what is padding still.
-    """
-
-    shapes: Tuple[int, ...]
-    by_length: bool
-    skipped: bool
-
-
 def padding_of(max_seq_length: int) -> Padding:
-    """Returns what the flags say about padding.
-
-    Where a program is compiled, there are few shapes: the batches have to fit them. Elsewhere
-    batches are google-research/bert's, and the model leaves their padding out.
-    """
+    """Returns what the flags say about padding."""
     if FLAGS.use_tpu:
         buckets = _tpu_buckets(max_seq_length)
-        return Padding(buckets, by_length=len(buckets) > 1, skipped=False)
+        return Padding(buckets, by_length=len(buckets) > 1)
     if not FLAGS.skip_padding:
-        return Padding((max_seq_length,), by_length=False, skipped=False)
+        return Padding((max_seq_length,))
+    return Padding(shapes_up_to(max_seq_length, _length_step()), skipped=not FLAGS.use_xla)
+
+
+def _length_step() -> int:
+    from bert_wwm.compat import tf
+
     if FLAGS.use_xla:
-        return Padding(shapes_up_to(max_seq_length, _LENGTH_STEP_OF_XLA), True, skipped=False)
-    return Padding(shapes_up_to(max_seq_length, 1), by_length=False, skipped=True)
+        return _LENGTH_STEP_OF_XLA
+    return _LENGTH_STEP_OF_GPU if tf.config.list_physical_devices("GPU") else _LENGTH_STEP
 
 
 def _tpu_buckets(max_seq_length: int) -> Tuple[int, ...]:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
@@ -18,7 +18,7 @@ from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.tpu_input import record_input_fn
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.report.training import write_summary
-from bert_wwm.tasks.batches import Batch, TrainingOrder, prediction_batches
+from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_batches
 from bert_wwm.train.checkpoints import newest_readable
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.loop import Loop, Summary, step_of
@@ -39,8 +39,7 @@ class Plan:
     Attributes:
         num_train_epochs: passes over the training data.
         warmup_proportion: share of the steps in which the learning rate rises.
-        shapes: the lengths that batches may be padded to, ascending.
-        by_length: train with batches of sequences of like length.
+        padding: what becomes of the padding of batches.
         predict_batch_size: examples of ``test`` at a time; ``dev`` has the machine's
             ``eval_batch_size``.
         only_best: keep of a finished training its best weights only, not those to go on from.
@@ -48,8 +47,7 @@ class Plan:
 
     num_train_epochs: float
     warmup_proportion: float
-    shapes: Sequence[int]
-    by_length: bool
+    padding: Padding
     predict_batch_size: int
     only_best: bool = False
 
@@ -225,8 +223,7 @@ class Run:
             batch_size,
             num_steps,
             settings.random_seed,
-            self._plan.shapes,
-            self._plan.by_length,
+            self._plan.padding,
         )
         estimators = self._estimators(settings, self._machine)
         estimators.check_batch_size()
@@ -262,7 +259,7 @@ class Run:
 
     def _predict(self, estimators: Estimators, split: Split, checkpoint: Optional[str]) -> Any:
         batch_size = estimators.machine.eval_batch_size
-        batches = prediction_batches(split.table.lengths, batch_size, self._plan.shapes)
+        batches = prediction_batches(split.table.lengths, batch_size, self._plan.padding.shapes)
         input_fn = self._input_fn(split, batches.__getitem__, len(batches), batch_size)
         outputs = estimators.predict(input_fn, checkpoint)
         objective = self._job.objective
@@ -281,7 +278,7 @@ class Run:
         if not self._machine.use_tpu:
             return host_input_fn(split.table, objective, names, batch_at, num_batches, first_batch)
         seed = self._settings.random_seed if split.name == TRAIN else None
-        order = [split.key, seed, num_batches, batch_size, self._plan.shapes]
+        order = [split.key, seed, num_batches, batch_size, self._plan.padding.shapes]
         name = hashlib.sha256(json.dumps(order).encode("ascii")).hexdigest()[:32]
         return record_input_fn(
             split.table,
@@ -291,7 +288,7 @@ class Run:
             num_batches,
             first_batch,
             os.path.join(self.folder, _TPU_INPUT, f"{split.name}-{name}.tfrecord"),
-            self._plan.shapes[-1],
+            self._plan.padding.shapes[-1],
             batch_size,
         )
 

@@ -8,7 +8,13 @@ from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
-from bert_wwm.model.layers import assert_rank, dense, get_activation, get_shape_list
+from bert_wwm.model.layers import (
+    assert_rank,
+    dense,
+    get_activation,
+    get_shape_list,
+    reshape_to_matrix,
+)
 from bert_wwm.model.packed_encoder import packed_transformer_model
 from bert_wwm.model.packing import Packing
 from bert_wwm.model.tpu_encoder import tpu_transformer_model
@@ -168,8 +174,9 @@ class BertModel:
             ``transformer_model``.
         for_tpu: build what a TPU computes fastest: the same numbers up to rounding. Shapes have to
             be known with the graph; ``use_one_hot_embeddings`` doesn't count then.
-        skip_padding: compute nothing for padding: the same numbers up to rounding at tokens, and
-            all outputs 0 at padding. Not ``for_tpu``, as shapes hang on the mask.
+        skip_padding: compute nothing for padding in dense layers, and little in attention: the
+            same numbers up to rounding at tokens, and all outputs 0 at padding. Not ``for_tpu``, as
+            shapes hang on the mask.
 
     Raises:
         ValueError: a shape or the configuration doesn't fit.
@@ -247,8 +254,9 @@ class BertModel:
                     "gradient_checkpointing": gradient_checkpointing,
                 }
                 if packing:
-                    states = packed_transformer_model(self.embedding_output[0], packing, **settings)
-                    self.embedding_output = packing.unpacked(self.embedding_output[0])
+                    tokens = reshape_to_matrix(self.embedding_output)
+                    states = packed_transformer_model(tokens, packing, **settings)
+                    self.embedding_output = packing.unpacked(tokens)
                     self.all_encoder_layers = [packing.unpacked(output) for output in states]
                 elif for_tpu:
                     self.all_encoder_layers = tpu_transformer_model(

@@ -91,7 +91,8 @@ def embedding_postprocessor(
 
     Raises:
         ValueError: the shape is not [B, S, H], the sequence is longer than the position table, or
-            ``token_type_ids`` are wanted and missing.
+            ``token_type_ids`` are wanted and missing. Where the graph doesn't know the length, or
+            with ``position_ids``, its run fails instead (InvalidArgumentError).
     """
     batch_size, sequence_length, width = get_shape_list(input_tensor, expected_rank=3)
     initializer = create_initializer(initializer_range)

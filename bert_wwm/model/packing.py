@@ -10,7 +10,8 @@ from typing import Callable, List, NamedTuple, Sequence, Tuple
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import get_shape_list
 
-# B batch, S sequence, T tokens of the batch, G sequences of a group, L longest of a group, W width
+# B batch, S sequence, T tokens of the batch, G sequences of a group, L longest of a group, W width,
+# ... any dimensions
 
 # Twice as many leave half as much padding, in attention only, but take as many more small kernels.
 _NUM_GROUPS = 8
@@ -91,7 +92,7 @@ class Packing:
         return tf.gather(x, self._rows[:, 0]) * tf.cast(self._mask[:, :1], x.dtype)
 
     def spread(self, x: tf.Tensor) -> List[tf.Tensor]:
-        """Returns the rows of tokens [T, W] by groups: [G, L, W] each, anything at padding.
+        """Returns what tokens have, [T, ...], by groups: [G, L, ...] each, anything at padding.
 
         What padding gets must have no influence: no gradient comes back from there.
         """
@@ -123,8 +124,10 @@ def _gathered(
     @tf.custom_gradient
     def function(*xs: tf.Tensor) -> Tuple[tf.Tensor, Callable[[tf.Tensor], List[tf.Tensor]]]:
         def gradient(slope: tf.Tensor) -> List[tf.Tensor]:
+            ones = [1] * (slope.shape.ndims - 1)
             return [
-                tf.gather(slope, group.rows) * tf.cast(group.mask, slope.dtype)[:, :, tf.newaxis]
+                tf.gather(slope, group.rows)
+                * tf.reshape(tf.cast(group.mask, slope.dtype), [*get_shape_list(group.mask), *ones])
                 for group in groups
             ]
 
@@ -134,5 +137,5 @@ def _gathered(
 
 
 def _rows_of(of_groups: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Tensors [G, L, W] as one matrix, [the sum of G * L, W]."""
-    return tf.concat([tf.reshape(x, [-1, x.shape.as_list()[-1]]) for x in of_groups], 0)
+    """Tensors [G, L, ...] one behind the other: [the sum of G * L, ...]."""
+    return tf.concat([tf.reshape(x, [-1, *x.shape.as_list()[2:]]) for x in of_groups], 0)

@@ -107,61 +107,68 @@ def attention_layer(
     def project(
         x: tf.Tensor, length: Dimension, activation: Optional[Activation], name: str
     ) -> tf.Tensor:
-        """[B * length, W] -> [B, length, N * D]"""
+        """[B * length, W] -> [B, length, N, D]"""
         y = dense(x, num_attention_heads * size_per_head, initializer_range, activation, name)
-        return tf.reshape(y, [batch_size, length, num_attention_heads * size_per_head])
+        return tf.reshape(y, [batch_size, length, num_attention_heads, size_per_head])
 
     context = weighted_sum(
-        project(from_matrix, from_seq_length, query_act, "query"),
+        project(from_matrix, from_seq_length, query_act, "query")
+        * (1.0 / math.sqrt(size_per_head)),
         project(to_matrix, to_seq_length, key_act, "key"),
         project(to_matrix, to_seq_length, value_act, "value"),
-        attention_mask,
-        num_attention_heads,
+        None if attention_mask is None else score_offsets(attention_mask),
         attention_probs_dropout_prob,
     )
-    return reshape_to_matrix(context) if do_return_2d_tensor else context
+    leading = (
+        [batch_size * from_seq_length] if do_return_2d_tensor else [batch_size, from_seq_length]
+    )
+    return tf.reshape(context, [*leading, num_attention_heads * size_per_head])
+
+
+def score_offsets(attention_mask: tf.Tensor) -> tf.Tensor:
+    """Returns what is added to attention's scores: 0 where attending is allowed, else far below.
+
+    Args:
+        attention_mask: Tensor of shape [B, F, T] or [B, 1, T], 1 where attending is allowed and 0
+            where not.
+
+    Returns:
+        float32 Tensor of shape [B, 1, F or 1, T].
+    """
+    return (1.0 - tf.cast(tf.expand_dims(attention_mask, 1), tf.float32)) * _MASKED_SCORE
 
 
 def weighted_sum(
     query: tf.Tensor,
     key: tf.Tensor,
     value: tf.Tensor,
-    attention_mask: Optional[tf.Tensor],
-    num_attention_heads: int,
+    offsets: Optional[tf.Tensor],
     dropout_prob: float,
 ) -> tf.Tensor:
     """What attention does once queries, keys and values are there.
 
     Args:
-        query: float Tensor of shape [B, F, N * D].
-        key: float Tensor of shape [B, T, N * D].
-        value: float Tensor of shape [B, T, N * D].
-        attention_mask: Tensor of shape [B, F, T] or [B, 1, T], 1 where attending is allowed and 0
-            where not.
-        num_attention_heads: N.
+        query: float Tensor of shape [B, F, N, D], scaled by 1 / sqrt(D): that costs B * F * N * D
+            products, to scale the scores would cost B * N * F * T.
+        key: float Tensor of shape [B, T, N, D].
+        value: float Tensor of shape [B, T, N, D].
+        offsets: ``score_offsets``.
         dropout_prob: fraction of the attention weights that dropout drops.
 
     Returns:
-        float Tensor of shape [B, F, N * D].
+        float Tensor of shape [B, F, N, D].
     """
-    batch_size, from_length, width = get_shape_list(query, expected_rank=3)
-    size_per_head = width // num_attention_heads
 
     def by_head(x: tf.Tensor) -> tf.Tensor:
-        """[B, length, N * D] -> [B, N, length, D]"""
-        shape = [batch_size, get_shape_list(x)[1], num_attention_heads, size_per_head]
-        return tf.transpose(tf.reshape(x, shape), [0, 2, 1, 3])
+        """[B, length, N, D] -> [B, N, length, D], and back"""
+        return tf.transpose(x, [0, 2, 1, 3])
 
-    # Scaling the queries costs B * F * N * D products, scaling the scores B * N * F * T.
-    query *= 1.0 / math.sqrt(size_per_head)
     scores = tf.matmul(by_head(query), by_head(key), transpose_b=True)
     scores = tf.cast(scores, tf.float32)  # [B, N, F, T]
-    if attention_mask is not None:
-        allowed = tf.cast(tf.expand_dims(attention_mask, 1), tf.float32)  # [B, 1, F or 1, T]
-        scores += (1.0 - allowed) * _MASKED_SCORE
+    if offsets is not None:
+        scores += offsets
     weights = dropout(tf.cast(tf.nn.softmax(scores), value.dtype), dropout_prob)
-    context = tf.transpose(tf.matmul(weights, by_head(value)), [0, 2, 1, 3])  # [B, F, N, D]
-    return tf.reshape(context, [batch_size, from_length, width])
+    return by_head(tf.matmul(weights, by_head(value)))
 
 
 def transformer_model(
@@ -204,11 +211,7 @@ def transformer_model(
     Raises:
         ValueError: H is not a multiple of N, or the input is not of shape [B, S, H].
     """
-    if hidden_size % num_attention_heads:
-        raise ValueError(
-            f"hidden_size {hidden_size} is not a multiple of the number of attention heads, "
-            f"{num_attention_heads}"
-        )
+    size_per_head = head_size(hidden_size, num_attention_heads)
     input_shape = get_shape_list(input_tensor, expected_rank=3)
     batch_size, sequence_length, width = input_shape
     if width != hidden_size:
@@ -220,7 +223,7 @@ def transformer_model(
             states,
             attention_mask=attention_mask,
             num_attention_heads=num_attention_heads,
-            size_per_head=hidden_size // num_attention_heads,
+            size_per_head=size_per_head,
             attention_probs_dropout_prob=attention_probs_dropout_prob,
             initializer_range=initializer_range,
             do_return_2d_tensor=True,
@@ -243,6 +246,20 @@ def transformer_model(
     if do_return_all_layers:
         return [reshape_from_matrix(output, input_shape) for output in outputs]
     return reshape_from_matrix(outputs[-1], input_shape)
+
+
+def head_size(hidden_size: int, num_attention_heads: int) -> int:
+    """Returns D.
+
+    Raises:
+        ValueError: H is not a multiple of N.
+    """
+    if hidden_size % num_attention_heads:
+        raise ValueError(
+            f"hidden_size {hidden_size} is not a multiple of the number of attention heads, "
+            f"{num_attention_heads}"
+        )
+    return hidden_size // num_attention_heads
 
 
 def encoder_layers(

@@ -24,6 +24,20 @@ class Batch(NamedTuple):
     length: int
 
 
+class Padding(NamedTuple):
+    """How a run goes about padding.
+
+    Attributes:
+        shapes: the lengths that batches may be padded to, ascending; the last fits all sequences.
+        by_length: whether training batches are of sequences of like length.
+        skipped: whether training computes next to nothing for the padding that batches have.
+    """
+
+    shapes: Sequence[int]
+    by_length: bool = False
+    skipped: bool = False
+
+
 def shapes_up_to(max_length: int, step: int) -> Tuple[int, ...]:
     """Returns the multiples of a step below a length, and the length."""
     return (*range(step, max_length, step), max_length)
@@ -40,9 +54,8 @@ class TrainingOrder:
         batch_size: sequences of a step.
         num_steps: steps of the training.
         seed: of the order.
-        shapes: the lengths that batches may be padded to, ascending; the last fits all sequences.
-        by_length: put sequences of like length into a batch. Otherwise an epoch's batches are cut
-            from all of its shuffled sequences, as in google-research/bert.
+        padding: what batches are padded to, and whether sequences of like length make a batch.
+            Otherwise an epoch's batches are cut from its shuffled sequences, whatever the lengths.
     """
 
     def __init__(
@@ -51,15 +64,13 @@ class TrainingOrder:
         batch_size: int,
         num_steps: int,
         seed: int,
-        shapes: Sequence[int],
-        by_length: bool,
+        padding: Padding,
     ):
         self._lengths = lengths
         self._batch_size = batch_size
         self._num_steps = num_steps
         self._seed = seed
-        self._shapes = shapes
-        self._by_length = by_length
+        self._padding = padding
         self._pool = range(0)  # its steps
         self._batches = np.zeros((0, batch_size), np.int64)
 
@@ -68,7 +79,7 @@ class TrainingOrder:
         if step not in self._pool:
             self._pool = self._pool_of(step)
             self._batches = self._batches_of(self._pool)
-        return _padded(self._batches[step - self._pool.start], self._lengths, self._shapes)
+        return _padded(self._batches[step - self._pool.start], self._lengths, self._padding.shapes)
 
     def _pool_of(self, step: int) -> range:
         """The steps that share a pool with a step: a part of those of its epoch."""
@@ -83,7 +94,7 @@ class TrainingOrder:
     def _batches_of(self, pool: range) -> np.ndarray:
         """int64 [batches, batch_size]: the rows of a pool's batches."""
         rows = self._stream(pool.start * self._batch_size, pool.stop * self._batch_size)
-        if not self._by_length:
+        if not self._padding.by_length:
             return rows.reshape(len(pool), self._batch_size)
         # The stream is shuffled, so a stable order leaves those of one length at random.
         rows = rows[np.argsort(self._lengths[rows], kind="stable")]

@@ -20,8 +20,9 @@ class ProgressHook(tf.train.SessionRunHook):
     Args:
         scalars: float32 scalars by name: ``loss``, ``<head>_loss`` and ``<head>_accuracy`` of each
             head, ``learning_rate``, ``gradient_norm``, ``tokens`` (of the step, without padding),
-            ``padding`` (share of the positions), ``skipped`` (1 where the step changed nothing for
-            want of finite numbers), and whatever else TensorBoard should show.
+            ``padding`` or, where it isn't computed, ``padding_skipped`` (share of the positions),
+            ``skipped`` (1 where the step changed nothing for want of finite numbers), and whatever
+            else TensorBoard should show.
         batch_size: examples of a step.
         num_train_steps: the last step, for the time left.
         every_steps: N.
@@ -104,8 +105,10 @@ class ProgressHook(tf.train.SessionRunHook):
             f"gradient {values['gradient_norm']:.2f}",
             f"{values['examples_per_second']:.1f} examples/s",
             f"{values['tokens_per_second']:,.0f} tokens/s",
-            f"{100 * values['padding']:.0f} % padding",
         ]
+        for name in ("padding", "padding_skipped"):
+            if name in values:
+                parts.append(f"{100 * values[name]:.0f} % {name.replace('_', ' ')}")
         if values["skipped"]:
             parts.append(f"{values['skipped']:.0f} steps skipped: no finite numbers")
         left = (self._num_train_steps - self._step) / speed

@@ -41,7 +41,8 @@ class TrainingSettings:
         layer_decay: what the learning rate of each layer is of that of the layer above it.
         gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
             gradients need it.
-        skip_padding: compute nothing for padding in training. Not on TPUs.
+        skip_padding: in training compute nothing for padding in dense layers, and little in
+            attention. Not on TPUs.
         tpu_buckets: lengths that a step is compiled for, ascending; the last is that of the
             features. Empty for the features' only.
     """
@@ -254,9 +255,9 @@ def _forward(
             batch = _encoded(config, settings, part, training=True)
             scalars = sums(objective.predictions(batch), totals, weights)
         mask = tf.cast(part["input_mask"], tf.float32)
-        skipped = settings.skip_padding
-        padding = tf.zeros([]) if skipped else (1.0 - tf.reduce_mean(mask)) / shares
-        return {**scalars, "tokens": tf.reduce_sum(mask), "padding": padding}
+        padding = (1.0 - tf.reduce_mean(mask)) / shares
+        name = "padding_skipped" if settings.skip_padding else "padding"
+        return {**scalars, "tokens": tf.reduce_sum(mask), name: padding}
 
     return forward
 

@@ -36,7 +36,7 @@ class Encoded:
         compute_dtype: of the encoder's activations.
         gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
             gradients need it.
-        skip_padding: compute nothing for padding.
+        skip_padding: compute nothing for padding in dense layers, and little in attention.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from bert_wwm.compat import tf
 from bert_wwm.finetuning.input import host_input_fn, scattered
 from bert_wwm.finetuning.objective import TaggingObjective
 from bert_wwm.finetuning.tpu_input import record_input_fn
-from bert_wwm.tasks.batches import TrainingOrder, prediction_batches
+from bert_wwm.tasks.batches import Padding, TrainingOrder, prediction_batches
 from bert_wwm.tasks.features import table_of
 
 RNG = np.random.default_rng(2)
@@ -49,7 +49,7 @@ def check(arrays, rows, length):
 
 
 def test_the_host_gives_each_batch_its_length():
-    order = TrainingOrder(TABLE.lengths, 4, 20, 1, SHAPES, by_length=True)
+    order = TrainingOrder(TABLE.lengths, 4, 20, 1, Padding(SHAPES, by_length=True))
     found = read(host_input_fn(TABLE, OBJECTIVE, NAMES, order.batch, 20, 5), 4)
     assert len(found) == 15
     for step, arrays in enumerate(found, 5):
@@ -58,7 +58,7 @@ def test_the_host_gives_each_batch_its_length():
 
 @pytest.mark.parametrize("first", [0, 5])
 def test_records_hold_the_same_batches_padded_to_the_longest(first, tmp_path):
-    order = TrainingOrder(TABLE.lengths, 4, 20, 1, SHAPES, by_length=True)
+    order = TrainingOrder(TABLE.lengths, 4, 20, 1, Padding(SHAPES, by_length=True))
     path = str(tmp_path / "a" / "train.tfrecord")
     input_fn = record_input_fn(TABLE, OBJECTIVE, NAMES, order.batch, 20, first, path, 16, 4)
     found = read(input_fn, 4)
@@ -69,7 +69,7 @@ def test_records_hold_the_same_batches_padded_to_the_longest(first, tmp_path):
 
 def test_records_are_written_once(tmp_path):
     path = str(tmp_path / "train.tfrecord")
-    order = TrainingOrder(TABLE.lengths, 4, 20, 1, SHAPES, by_length=True)
+    order = TrainingOrder(TABLE.lengths, 4, 20, 1, Padding(SHAPES, by_length=True))
     record_input_fn(TABLE, OBJECTIVE, NAMES, order.batch, 20, 0, path, 16, 4)
     assert len(read(record_input_fn(TABLE, OBJECTIVE, NAMES, None, 20, 0, path, 16, 4), 4)) == 20
     assert [file.name for file in tmp_path.iterdir()] == ["train.tfrecord"]

@@ -5,6 +5,7 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertModel
+from bert_wwm.model.layers import seeded_dropout
 
 LENGTH = 12
 
@@ -106,17 +107,29 @@ def test_shapes_may_be_unknown(graph, config):
             assert (output[~values] == 0).all() and (output[values] != 0).all()
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_dropout_is_at_work(graph, config, checkpointing):
+def test_dropout_is_the_same_where_layers_are_computed_again(graph, config):
+    """With one seed; with another one it drops others."""
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3
     mask = MASKS["more than groups"]
-    model = model_of(config, mask, True, gradient_checkpointing=checkpointing)
-    outputs = outputs_of(model, mask)
-    gradients = tf.gradients(loss_of(outputs), tf.trainable_variables())
+    fetches = []
+    for seed, checkpointing in ((1, False), (1, True), (2, False)):
+        reused = tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE)
+        with reused, seeded_dropout(tf.constant([seed, 5])):
+            model = model_of(config, mask, True, gradient_checkpointing=checkpointing)
+        outputs = outputs_of(model, mask)
+        gradients = tf.gradients(loss_of(outputs), tf.trainable_variables())
+        fetches.append((outputs, [tf.convert_to_tensor(gradient) for gradient in gradients]))
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        once, again = (session.run([outputs[-1], gradients[-1]]) for _ in range(2))
-    assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(once, again))
+        plain, checkpointed, other = session.run(fetches)
+    assert_same(plain, checkpointed, tolerance=1e-6)
+    assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(plain[0], other[0]))
+
+
+def test_heads_have_to_divide_the_width(graph, config):
+    config.num_attention_heads = 5
+    with pytest.raises(ValueError, match="hidden_size 32 is not a multiple"):
+        model_of(config, MASKS["one sequence"], True)
 
 
 def test_padding_is_not_computed(graph, config):

@@ -189,7 +189,9 @@ def test_training_without_padding_learns_the_same(programs, toy, bert_config, tm
     tokens, padding = (np.array(scalars(padded, name)) for name in ("tokens", "padding"))
     assert tokens.tolist() == scalars(skipped, "tokens")
     assert padding == pytest.approx(1 - tokens / (16 * 32), abs=1e-5)
-    assert padding.mean() > 0.3 and not any(scalars(skipped, "padding"))
+    assert padding.mean() > 0.3
+    # Batches are padded to their own longest.
+    assert padding.mean() > np.mean(scalars(skipped, "padding_skipped")) > 0.1
     assert not (padded / "best").exists()
     assert (padded / "model.ckpt-6.index").exists()
 

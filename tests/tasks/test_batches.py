@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.tasks.batches import TrainingOrder, prediction_batches, shapes_up_to
+from bert_wwm.tasks.batches import Padding, TrainingOrder, prediction_batches, shapes_up_to
 
 LENGTHS = np.random.default_rng(1).integers(5, 129, 3000)
 SHAPES = shapes_up_to(128, 8)
@@ -29,7 +29,7 @@ def test_an_epoch_holds_every_sequence_once(size, batch_size, epochs, by_length)
     num_steps = size * epochs // batch_size
     if not num_steps:
         return
-    order = TrainingOrder(LENGTHS[:size], batch_size, num_steps, 7, SHAPES, by_length)
+    order = TrainingOrder(LENGTHS[:size], batch_size, num_steps, 7, Padding(SHAPES, by_length))
     counts = np.bincount(all_rows(order, num_steps), minlength=size)
     # What doesn't fill a batch at the end is left out.
     assert counts.sum() == num_steps * batch_size
@@ -39,7 +39,9 @@ def test_an_epoch_holds_every_sequence_once(size, batch_size, epochs, by_length)
 @pytest.mark.parametrize("size, batch_size", [(640, 64), (200, 16), (1000, 32), (3000, 64)])
 def test_each_epoch_holds_every_sequence_once(size, batch_size):
     """But for those that fill up the batch at its border."""
-    order = TrainingOrder(LENGTHS[:size], batch_size, 5 * size // batch_size, 7, SHAPES, True)
+    order = TrainingOrder(
+        LENGTHS[:size], batch_size, 5 * size // batch_size, 7, Padding(SHAPES, by_length=True)
+    )
     for epoch in range(4):
         steps = range(-(-epoch * size // batch_size), (epoch + 1) * size // batch_size)
         batches = [order.batch(step).rows for step in steps]
@@ -49,19 +51,19 @@ def test_each_epoch_holds_every_sequence_once(size, batch_size):
 
 @pytest.mark.parametrize("by_length", [True, False])
 def test_a_step_hangs_on_the_seed_and_its_number_alone(by_length):
-    order = TrainingOrder(LENGTHS, 16, 400, 3, SHAPES, by_length)
+    order = TrainingOrder(LENGTHS, 16, 400, 3, Padding(SHAPES, by_length))
     steps = [order.batch(step) for step in range(400)]
-    entered = TrainingOrder(LENGTHS, 16, 400, 3, SHAPES, by_length)
+    entered = TrainingOrder(LENGTHS, 16, 400, 3, Padding(SHAPES, by_length))
     for step in (399, 57, 0, 250):
         assert (entered.batch(step).rows == steps[step].rows).all()
-    other = TrainingOrder(LENGTHS, 16, 400, 4, SHAPES, by_length)
+    other = TrainingOrder(LENGTHS, 16, 400, 4, Padding(SHAPES, by_length))
     assert (other.batch(0).rows != steps[0].rows).any()
 
 
 def test_batches_at_random_hang_on_no_length():
     """And are padded to the longest of their own."""
-    order = TrainingOrder(LENGTHS, 16, 400, 3, (*range(1, 129),), by_length=False)
-    of_others = TrainingOrder(LENGTHS[::-1], 16, 400, 3, (128,), by_length=False)
+    order = TrainingOrder(LENGTHS, 16, 400, 3, Padding(shapes_up_to(128, 1)))
+    of_others = TrainingOrder(LENGTHS[::-1], 16, 400, 3, Padding((128,)))
     for step in range(400):
         batch, other = order.batch(step), of_others.batch(step)
         assert (batch.rows == other.rows).all()
@@ -69,7 +71,7 @@ def test_batches_at_random_hang_on_no_length():
 
 
 def test_batches_by_length_hold_little_padding():
-    order = TrainingOrder(LENGTHS, 16, 400, 3, SHAPES, by_length=True)
+    order = TrainingOrder(LENGTHS, 16, 400, 3, Padding(SHAPES, by_length=True))
     batches = [order.batch(step) for step in range(400)]
     tokens = sum(LENGTHS[batch.rows].sum() for batch in batches)
     assert tokens / sum(16 * batch.length for batch in batches) > 0.9
@@ -77,7 +79,7 @@ def test_batches_by_length_hold_little_padding():
 
 
 def test_lengths_come_in_random_order():
-    order = TrainingOrder(LENGTHS, 16, 400, 3, SHAPES, by_length=True)
+    order = TrainingOrder(LENGTHS, 16, 400, 3, Padding(SHAPES, by_length=True))
     lengths = np.array([order.batch(step).length for step in range(400)])
     # Neighbours are no more alike than any two.
     assert abs(np.corrcoef(lengths[:-1], lengths[1:])[0, 1]) < 0.15
@@ -86,7 +88,7 @@ def test_lengths_come_in_random_order():
 def test_sorted_classes_are_mixed():
     labels = np.arange(3000) // 1500
     for by_length in (True, False):
-        order = TrainingOrder(LENGTHS, 32, 90, 3, SHAPES, by_length)
+        order = TrainingOrder(LENGTHS, 32, 90, 3, Padding(SHAPES, by_length))
         shares = [labels[order.batch(step).rows].mean() for step in range(90)]
         assert min(shares) > 0.1 and max(shares) < 0.9
 

@@ -18,4 +18,6 @@ def test_a_step_without_padding_is_that_with_it(kind, parts, tmp_path):
         )
         for skip_padding in (False, True)
     )
+    rows = padded["rows"], packed["rows"]
+    assert rows == {1: (4 * 16, 9 + 3 + 5 + 9), 2: (2 * 16, 9 + 3)}[parts]
     assert_same_step(padded, packed)
