@@ -10,8 +10,8 @@ from typing import Callable, List, NamedTuple, Sequence, Tuple
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import get_shape_list
 
-# B batch, S sequence, T tokens of the batch, G sequences of a group, L longest of a group, W width,
-# ... any dimensions
+# B batch, S sequence, T tokens of the batch, G sequences of a group, L longest of a group, W width;
+# "..." stands for any further dimensions
 
 # Twice as many leave half as much padding, in attention only, but take as many more small kernels.
 _NUM_GROUPS = 8
@@ -71,7 +71,7 @@ class Packing:
 
     @staticmethod
     def _group(begins: tf.Tensor, lengths: tf.Tensor) -> Group:
-        # A group may be empty, where a batch has less sequences than there are groups.
+        # A group may be empty, where a batch has fewer sequences than there are groups.
         longest = tf.reduce_max(tf.concat([lengths, [0]], 0))
         offsets = tf.range(longest)
         mask = offsets < lengths[:, tf.newaxis]

@@ -17,7 +17,7 @@ def mask_of(lengths):
 MASKS = {
     "one sequence": mask_of([5]),
     "one token": mask_of([1]),
-    "less sequences than groups": mask_of([12, 3, 1]),
+    "fewer sequences than groups": mask_of([12, 3, 1]),
     "as many as groups": mask_of([3, 12, 1, 7, 7, 2, 9, 4]),
     "more than groups": mask_of(np.random.default_rng(1).integers(1, LENGTH + 1, 21)),
     "no padding": mask_of([LENGTH] * 9),
@@ -100,7 +100,7 @@ def test_shapes_may_be_unknown(graph, config):
     model = BertModel(config, True, ids, mask, scope="bert", skip_padding=True)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        for name in ("one sequence", "more than groups", "less sequences than groups"):
+        for name in ("one sequence", "more than groups", "fewer sequences than groups"):
             values = MASKS[name]
             output = session.run(model.get_sequence_output(), {ids: 7 * values, mask: values})
             assert output.shape == (*values.shape, config.hidden_size)
@@ -134,7 +134,7 @@ def test_heads_have_to_divide_the_width(graph, config):
 
 def test_padding_is_not_computed(graph, config):
     """Products of dense layers have a row for each token."""
-    mask = MASKS["less sequences than groups"]
+    mask = MASKS["fewer sequences than groups"]
     model_of(config, mask, True)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
