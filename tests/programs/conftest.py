@@ -1,40 +1,13 @@
 """Programs run as users run them."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 from typing import Callable
 
+import launcher
 import pytest
 
 from bert_wwm.text.sentences import split_sentences
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(scope="session")
-def run() -> Run:
-    """Runs a program with flags; ``status`` is what it should end with."""
-
-    def run_program(program: str, *flags: str, status: int = 0):
-        result = subprocess.run(
-            [sys.executable, str(ROOT / program), *flags],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
-            check=False,
-            timeout=600,
-        )
-        assert result.returncode == status, result.stdout + result.stderr
-        if status:
-            assert "Traceback" not in result.stderr, result.stderr
-        return result
-
-    return run_program
-
 
 TEXT = (
     "使用语言模型来预测下一个词的概率。我们在学习。今天天气很不错！中国人民大家好。"
@@ -53,10 +26,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def records(run, corpus, vocab_file, tmp_path_factory) -> str:
+def records(corpus, vocab_file, tmp_path_factory) -> str:
     """Records of the corpus, of length 32 with 5 predictions."""
     path = str(tmp_path_factory.mktemp("records") / "a.tfrecord")
-    run(
+    launcher.run(
         "create_pretraining_data_wwm.py",
         f"--input_file={corpus}",
         f"--output_file={path}",
@@ -99,11 +72,11 @@ def bert_config(vocab_file, tmp_path_factory) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def pretrain(run, records, bert_config):
+def pretrain(records, bert_config):
     """Runs the program on a small model; returns its result."""
 
     def run_program(output_dir, *flags, status=0, **changes):
-        return run(
+        return launcher.run(
             "run_pretraining.py",
             f"--input_file={records}",
             f"--output_dir={output_dir}",
@@ -127,16 +100,6 @@ def trained(pretrain, tmp_path_factory):
     """A model trained for 40 steps and evaluated; its folder, and what the program printed."""
     folder = tmp_path_factory.mktemp("trained") / "model"
     return folder, pretrain(folder, "--do_train", "--do_eval").stdout
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    """What runs the programs that fine-tune, in processes that have TensorFlow already."""
-    from finetuning_runs import Programs
-
-    programs = Programs(tmp_path_factory.mktemp("programs"))
-    yield programs
-    programs.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,78 +1,12 @@
-"""Toy tasks, and what runs the programs that fine-tune on them."""
+"""Toy tasks for the programs that fine-tune."""
 
 import json
-import os
 import pathlib
 import random
-import re
-import signal
-import subprocess
-import sys
-import time
-from typing import Dict, List, NamedTuple, Tuple
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-SERVER = pathlib.Path(__file__).resolve().parent / "fork_server.py"
+from typing import Dict, List, Tuple
 
 CHARACTERS = "使用语言模型来预测下一个词的概率我们在学习年今天气很不"
 GOOD, BAD = "好", "错"
-
-
-class Done(NamedTuple):
-    """What became of a program: its status (negative: the signal that ended it), and its words."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-
-class Programs:
-    """Runs programs, without their waiting for TensorFlow each."""
-
-    def __init__(self, folder: pathlib.Path):
-        self._folder = folder
-        self._server = subprocess.Popen(
-            [sys.executable, str(SERVER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-
-    def run(self, program: str, *flags: str, kill=signal.SIGKILL, kill_at: str = "") -> Done:
-        """Runs a program; ends it by a signal once its output matches a pattern, if any."""
-        out, err = self._folder / "stdout", self._folder / "stderr"
-        out.write_text("")
-        argv = [str(ROOT / program), *map(str, flags)]
-        request = {"argv": argv, "stdout": str(out), "stderr": str(err)}
-        print(json.dumps(request), file=self._server.stdin, flush=True)
-        process = int(self._server.stdout.readline())
-        until = time.monotonic() + 300
-        while kill_at and time.monotonic() < until:
-            if re.search(kill_at, out.read_text(encoding="utf-8", errors="replace")):
-                os.kill(process, kill)
-                break
-            time.sleep(0.01)
-        status = int(self._server.stdout.readline())
-        return Done(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
-
-    def good(self, program: str, *flags: str) -> str:
-        """Runs a program that should succeed; returns what it prints."""
-        done = self.run(program, *flags)
-        assert done.status == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def error(self, program: str, *flags: str) -> str:
-        """Runs a program that should refuse; returns the sentence it says."""
-        done = self.run(program, *flags)
-        assert done.status == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
-        lines = [line for line in done.stderr.splitlines() if ": error: " in line]
-        assert len(lines) == 1, done.stderr
-        return lines[0].partition(": error: ")[2]
-
-    def close(self) -> None:
-        self._server.stdin.close()
-        self._server.wait(timeout=60)
 
 
 def sentence(rng: random.Random, length: int = 12) -> List[str]:

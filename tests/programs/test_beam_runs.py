@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import launcher
 import pytest
 
 from bert_wwm.core.shards import manifest_path
@@ -28,16 +29,16 @@ def flags(corpus, vocab_file):
     ]
 
 
-def test_records_are_those_of_a_local_run(run, flags, records, tmp_path):
+def test_records_are_those_of_a_local_run(flags, records, tmp_path):
     path = str(tmp_path / "a.tfrecord")
-    run(PROGRAM, *flags, f"--output_file={path}")
+    launcher.run(PROGRAM, *flags, f"--output_file={path}")
     assert list(read_records(path)) == list(read_records(records))
     mine, theirs = (Manifest.load(manifest_path(name)) for name in (path, records))
     assert (mine.files, mine.counts, mine.run) == (theirs.files, theirs.counts, theirs.run)
     assert mine.files["a.tfrecord"]["bytes"] == pathlib.Path(path).stat().st_size
-    again = run(PROGRAM, *flags, f"--output_file={path}", status=1)
+    again = launcher.run(PROGRAM, *flags, f"--output_file={path}", status=1)
     assert re.search(r"error: \S+: is there already; --overwrite replaces it$", again.stderr)
-    local = run(PROGRAM, *flags, f"--output_file={path}", "--runner=local")
+    local = launcher.run(PROGRAM, *flags, f"--output_file={path}", "--runner=local")
     assert "finished already" in local.stdout
 
 
@@ -49,10 +50,12 @@ def test_records_are_those_of_a_local_run(run, flags, records, tmp_path):
         ("我们\n好".encode() + b"\xe5\xa5\n", "in.txt:2: byte 0xe5 at column 4 is not UTF-8"),
     ],
 )
-def test_bad_text_is_named_and_leaves_nothing(run, flags, tmp_path, content, message):
+def test_bad_text_is_named_and_leaves_nothing(flags, tmp_path, content, message):
     text = tmp_path / "in.txt"
     text.write_bytes(content)
     output = tmp_path / "out"
-    result = run(PROGRAM, *flags, f"--input_file={text}", f"--output_file={output}", status=1)
+    result = launcher.run(
+        PROGRAM, *flags, f"--input_file={text}", f"--output_file={output}", status=1
+    )
     assert message in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]

@@ -5,6 +5,7 @@ import os
 import shutil
 import zipfile
 
+import launcher
 import numpy as np
 import pytest
 
@@ -56,11 +57,11 @@ def release(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def exported(run, release, tmp_path_factory):
+def exported(release, tmp_path_factory):
     """The same as a Hugging Face folder, and what the program printed."""
     folder = tmp_path_factory.mktemp("exported") / "hfl" / "chinese-roberta"
     prefix = f"--tf_checkpoint={release}/bert_model.ckpt"
-    return folder, run(PROGRAM, "to_hf", prefix, f"--output_dir={folder}").stdout
+    return folder, launcher.run(PROGRAM, "to_hf", prefix, f"--output_dir={folder}").stdout
 
 
 def weights(folder):
@@ -78,7 +79,7 @@ def table(output):
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
 
 
-def test_there_and_back(run, release, exported, tmp_path):
+def test_there_and_back(release, exported, tmp_path):
     folder, printed = exported
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
@@ -105,7 +106,7 @@ def test_there_and_back(run, release, exported, tmp_path):
     assert list(safetensors_file.read(str(folder / "tf_heads.safetensors")).tensors) == [LERT]
 
     back = tmp_path / "back"
-    printed = run(PROGRAM, "to_tf", f"--hf_model={folder}", f"--output_dir={back}").stdout
+    printed = launcher.run(PROGRAM, "to_tf", f"--hf_model={folder}", f"--output_dir={back}").stdout
     assert table(printed) == {"converted": count + 1, "skipped": 0, "made up": 0}
     assert os.listdir(tmp_path) == ["back"]
     found, state = weights(back)
@@ -118,23 +119,23 @@ def test_there_and_back(run, release, exported, tmp_path):
     assert mode == (back / "bert_model.ckpt.index").stat().st_mode & 0o777
 
 
-def test_the_tanh_form(run, release, tmp_path):
+def test_the_tanh_form(release, tmp_path):
     source = f"--tf_checkpoint={release}/bert_model.ckpt"
-    run(PROGRAM, "to_hf", source, "--gelu=tanh", f"--output_dir={tmp_path / 'hf'}")
+    launcher.run(PROGRAM, "to_hf", source, "--gelu=tanh", f"--output_dir={tmp_path / 'hf'}")
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     assert config["hidden_act"] == "gelu_new"
-    run(PROGRAM, "to_tf", source, "--gelu=tanh", f"--output_dir={tmp_path / 'tf'}")
+    launcher.run(PROGRAM, "to_tf", source, "--gelu=tanh", f"--output_dir={tmp_path / 'tf'}")
     values = json.loads((tmp_path / "tf" / "bert_config.json").read_text())
     assert values == {**CONFIG, "hidden_act": "gelu_new"}
 
 
-def test_taking_the_optimizer_out(run, release, tmp_path):
+def test_taking_the_optimizer_out(release, tmp_path):
     """It stays unless told otherwise, and is two thirds of the bytes."""
     sizes = []
     for extra in ([], ["--weights_only"]):
         out = tmp_path / f"out{len(extra)}"
         source = f"--tf_checkpoint={release}/bert_model.ckpt"
-        printed = run(PROGRAM, "to_tf", source, f"--output_dir={out}", *extra).stdout
+        printed = launcher.run(PROGRAM, "to_tf", source, f"--output_dir={out}", *extra).stdout
         found, state = weights(out)
         same(found, weights(release)[0])
         if not extra:
@@ -148,7 +149,7 @@ def test_taking_the_optimizer_out(run, release, tmp_path):
     assert sizes[1] < 0.37 * sizes[0]
 
 
-def test_from_an_archive(run, release, exported, tmp_path):
+def test_from_an_archive(release, exported, tmp_path):
     path = tmp_path / "chinese_lert_L-2_H-8_A-2.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for end in ("index", "data-00000-of-00001"):
@@ -156,25 +157,25 @@ def test_from_an_archive(run, release, exported, tmp_path):
         archive.write(release / "bert_config.json", "lert/lert_config.json")
         archive.write(release / "vocab.txt", "lert/vocab.txt")
     out = tmp_path / "hf"
-    run(PROGRAM, "to_hf", f"--tf_checkpoint={path}", f"--output_dir={out}")
+    launcher.run(PROGRAM, "to_hf", f"--tf_checkpoint={path}", f"--output_dir={out}")
     for name in os.listdir(exported[0]):
         assert (out / name).read_bytes() == (exported[0] / name).read_bytes()
 
 
-def test_a_training_of_this_toolkit(run, trained, bert_config, vocab_file, tmp_path):
+def test_a_training_of_this_toolkit(trained, bert_config, vocab_file, tmp_path):
     """Its folder, from which files beside the checkpoint are lacking; and masks are filled."""
     transformers = pytest.importorskip("transformers")
     folder = f"--tf_checkpoint={trained[0]}"
     flags = f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
     out = tmp_path / "hf"
     assert "which one is its --bert_config_file?" in (
-        run(PROGRAM, "to_hf", folder, f"--output_dir={out}", status=1).stderr
+        launcher.run(PROGRAM, "to_hf", folder, f"--output_dir={out}", status=1).stderr
     )
     assert not out.exists()
-    run(PROGRAM, "to_hf", folder, *flags, f"--output_dir={out}")
+    launcher.run(PROGRAM, "to_hf", folder, *flags, f"--output_dir={out}")
     fill = transformers.pipeline("fill-mask", str(out), device="cpu")
     text = "使用语言[MASK]型来预测下一个词的概率。"
-    ours = run(
+    ours = launcher.run(
         "scripts/fill_mask.py",
         f"--init_checkpoint={trained[0]}",
         *flags,
@@ -184,12 +185,12 @@ def test_a_training_of_this_toolkit(run, trained, bert_config, vocab_file, tmp_p
     assert fill(text)[0]["token_str"] in ours
 
 
-def test_new_words(run, release, exported, tmp_path):
+def test_new_words(release, exported, tmp_path):
     words = tmp_path / "words.txt"
     words.write_text("鑫\n曌\n淼\n", encoding="utf-8")
     source = f"--hf_model={exported[0]}"
     add = f"--add_tokens={words}"
-    printed = run(PROGRAM, "to_hf", source, add, f"--output_dir={tmp_path / 'hf'}").stdout
+    printed = launcher.run(PROGRAM, "to_hf", source, add, f"--output_dir={tmp_path / 'hf'}").stdout
     assert "鑫 -> 1" in printed and f"淼 -> {len(PIECES)}" in printed
     model = hugging_face.read_folder(str(tmp_path / "hf"))
     assert model.vocabulary == [
@@ -200,16 +201,18 @@ def test_new_words(run, release, exported, tmp_path):
 
     source = f"--tf_checkpoint={release}/bert_model.ckpt"
     out = f"--output_dir={tmp_path / 'tf'}"
-    refused = run(PROGRAM, "to_tf", source, add, "--noreuse_unused", out, status=1).stderr
+    refused = launcher.run(PROGRAM, "to_tf", source, add, "--noreuse_unused", out, status=1).stderr
     assert "expected --weights_only" in refused
-    run(PROGRAM, "to_tf", source, add, "--noreuse_unused", "--weights_only", out)
+    launcher.run(PROGRAM, "to_tf", source, add, "--noreuse_unused", "--weights_only", out)
     found, _ = weights(tmp_path / "tf")
     assert found["cls/predictions/output_bias"].shape == (len(PIECES) + 3,)
 
 
-def test_to_paddle(run, exported, tmp_path):
+def test_to_paddle(exported, tmp_path):
     out = tmp_path / "paddle"
-    printed = run(PROGRAM, "to_paddle", f"--hf_model={exported[0]}", f"--output_dir={out}").stdout
+    printed = launcher.run(
+        PROGRAM, "to_paddle", f"--hf_model={exported[0]}", f"--output_dir={out}"
+    ).stdout
     assert "PaddleNLP's BertForPretraining" in printed
     assert table(printed)["converted"] == len(make().tensors)
     assert table(printed)["skipped"] == 1
@@ -218,7 +221,7 @@ def test_to_paddle(run, exported, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["sentence", "tagging"])
-def test_a_fine_tuned_model(run, tmp_path, kind):
+def test_a_fine_tuned_model(tmp_path, kind):
     """What its run's record says; the best weights lie in a folder of their own."""
     transformers = pytest.importorskip("transformers")
     model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
@@ -226,7 +229,7 @@ def test_a_fine_tuned_model(run, tmp_path, kind):
     (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"kind": kind}}))
     (tmp_path / "run" / "labels.json").write_text('["好", "坏", "中"]', encoding="utf-8")
     source = f"--tf_checkpoint={tmp_path / 'run' / 'best' / 'bert_model.ckpt'}"
-    run(PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
+    launcher.run(PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
     auto = {
         "sentence": transformers.AutoModelForSequenceClassification,
         "tagging": transformers.AutoModelForTokenClassification,
@@ -235,10 +238,10 @@ def test_a_fine_tuned_model(run, tmp_path, kind):
     assert (auto.classifier.weight.detach().numpy() == model.tensors["output_weights"]).all()
 
 
-def test_what_would_be_made_up(run, tmp_path):
+def test_what_would_be_made_up(tmp_path):
     """A masked LM of Hugging Face's has no pooler, and needs none."""
     hugging_face.write_folder(str(tmp_path / "hf"), make([names.ENCODER, names.MASKED_LM]))
-    printed = run(
+    printed = launcher.run(
         PROGRAM, "to_tf", f"--hf_model={tmp_path / 'hf'}", f"--output_dir={tmp_path / 'without'}"
     ).stdout
     assert table(printed)["made up"] == 0
@@ -253,14 +256,14 @@ def test_what_would_be_made_up(run, tmp_path):
     )
     safetensors_file.write(str(tmp_path / "hf" / "model.safetensors"), tensors)
     source, out = f"--hf_model={tmp_path / 'hf'}", tmp_path / "tf"
-    refused = run(PROGRAM, "to_tf", source, f"--output_dir={out}", status=1).stderr
+    refused = launcher.run(PROGRAM, "to_tf", source, f"--output_dir={out}", status=1).stderr
     assert "lacks bert/pooler/dense/kernel" in refused and "--nostrict" in refused
     assert os.listdir(tmp_path) == ["hf"]
-    printed = run(PROGRAM, "to_tf", source, f"--output_dir={out}", "--nostrict").stdout
+    printed = launcher.run(PROGRAM, "to_tf", source, f"--output_dir={out}", "--nostrict").stdout
     assert table(printed)["made up"] == 2
     assert "    bert/pooler/dense/kernel\n    bert/pooler/dense/bias\n" in printed
     first = weights(out)[0]
-    run(PROGRAM, "to_tf", source, f"--output_dir={out}", "--nostrict", "--overwrite")
+    launcher.run(PROGRAM, "to_tf", source, f"--output_dir={out}", "--nostrict", "--overwrite")
     same(weights(out)[0], first)
     with tf.Graph().as_default():
         tf.train.NewCheckpointReader(str(out / "bert_model.ckpt"))
@@ -268,14 +271,14 @@ def test_what_would_be_made_up(run, tmp_path):
 
 @pytest.mark.slow
 def test_a_masked_lm_without_a_pooler_is_trained_on(
-    run, pretrain, trained, bert_config, vocab_file, tmp_path
+    pretrain, trained, bert_config, vocab_file, tmp_path
 ):
     model = google_folder.read(checkpoint.resolve(str(trained[0])), bert_config(), vocab_file)
     for name in [name for name in model.tensors if "pooler" in name or "seq_rel" in name]:
         del model.tensors[name]
     hugging_face.write_folder(str(tmp_path / "hf"), model)
     out = tmp_path / "tf"
-    run(PROGRAM, "to_tf", f"--hf_model={tmp_path / 'hf'}", f"--output_dir={out}")
+    launcher.run(PROGRAM, "to_tf", f"--hf_model={tmp_path / 'hf'}", f"--output_dir={out}")
     source = f"--init_checkpoint={out / 'bert_model.ckpt'}"
     flags = "--do_train", "--num_train_steps=10", source, "--nosentence_pair_loss"
     assert "bert/pooler" in pretrain(tmp_path / "m", *flags, status=1).stderr
@@ -283,7 +286,7 @@ def test_a_masked_lm_without_a_pooler_is_trained_on(
     assert "from initialisers            2\n    bert/pooler/dense/kernel\n" in printed
 
 
-def test_a_run_without_the_flags_of_its_training(run, tmp_path):
+def test_a_run_without_the_flags_of_its_training(tmp_path):
     model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
     google_folder.write_folder(str(tmp_path / "run" / "best"), model)
     settings = {"kind": "sentence", "gelu": "tanh", "do_lower_case": False}
@@ -291,15 +294,15 @@ def test_a_run_without_the_flags_of_its_training(run, tmp_path):
     source = f"--tf_checkpoint={tmp_path / 'run' / 'best' / 'bert_model.ckpt'}"
     to_hf = (PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
     for flag in ("--gelu=erf", "--do_lower_case=true"):
-        refused = run(*to_hf, flag, status=1).stderr
+        refused = launcher.run(*to_hf, flag, status=1).stderr
         assert f"error: {flag}: " in refused and "was fine-tuned with" in refused
-    run(*to_hf, "--gelu=tanh")
+    launcher.run(*to_hf, "--gelu=tanh")
     assert json.loads((tmp_path / "hf" / "config.json").read_text())["hidden_act"] == "gelu_new"
     tokenizer = json.loads((tmp_path / "hf" / "tokenizer_config.json").read_text())
     assert tokenizer["do_lower_case"] is False
 
 
-def test_added_tokens_are_told(run, tmp_path):
+def test_added_tokens_are_told(tmp_path):
     model = make()
     model.vocabulary[-2:] = ["[E1]", "ab"]
     options = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
@@ -308,7 +311,7 @@ def test_added_tokens_are_told(run, tmp_path):
     source = f"--hf_model={tmp_path / 'hf'}"
     for command in ("to_tf", "to_paddle"):
         out = tmp_path / command
-        printed = run(PROGRAM, command, source, f"--output_dir={out}").stdout
+        printed = launcher.run(PROGRAM, command, source, f"--output_dir={out}").stdout
         assert "the tokenizer of the output never finds in a text: '[E1]'\n" in printed
         assert "added tokens that are pieces now, found as words: 'ab'\n" in printed
         assert (out / "vocab.txt").read_text(encoding="utf-8").endswith("\n[E1]\nab\n")
@@ -332,8 +335,8 @@ FLAGS = [
 
 
 @pytest.mark.parametrize("flags, message", FLAGS)
-def test_wrong_flags(run, tmp_path, flags, message):
-    result = run(PROGRAM, *flags, f"--output_dir={tmp_path / 'out'}", status=1)
+def test_wrong_flags(tmp_path, flags, message):
+    result = launcher.run(PROGRAM, *flags, f"--output_dir={tmp_path / 'out'}", status=1)
     assert message in result.stderr + result.stdout
     assert not list(tmp_path.iterdir())
 
@@ -397,52 +400,57 @@ def broken_side_file(folder):
         (broken_side_file, "tf_heads.safetensors: is empty, or no file of safetensors"),
     ],
 )
-def test_broken_input(run, exported, tmp_path, damage, message):
+def test_broken_input(exported, tmp_path, damage, message):
     folder = tmp_path / "hf"
     shutil.copytree(exported[0], folder)
     damage(folder)
     source, out = f"--hf_model={folder}", f"--output_dir={tmp_path / 'out'}"
-    result = run(PROGRAM, "to_hf", source, out, status=1)
+    result = launcher.run(PROGRAM, "to_hf", source, out, status=1)
     assert result.stderr.startswith(f"{PROGRAM}: error: {tmp_path}")
     assert message in result.stderr and result.stderr.count("\n") == 1
     assert os.listdir(tmp_path) == ["hf"]
 
 
-def test_a_broken_checkpoint(run, release, tmp_path):
+def test_a_broken_checkpoint(release, tmp_path):
     shutil.copytree(release, tmp_path / "tf")
     data = tmp_path / "tf" / "bert_model.ckpt.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-1] + b"x")
     prefix = f"--tf_checkpoint={tmp_path / 'tf' / 'bert_model.ckpt'}"
-    result = run(PROGRAM, "to_hf", prefix, f"--output_dir={tmp_path / 'out'}", status=1)
+    result = launcher.run(PROGRAM, "to_hf", prefix, f"--output_dir={tmp_path / 'out'}", status=1)
     assert "broken checkpoint" in result.stderr
     assert os.listdir(tmp_path) == ["tf"]
 
 
-def test_an_output_that_is_there(run, exported, tmp_path):
+def test_an_output_that_is_there(exported, tmp_path):
     source, out = f"--hf_model={exported[0]}", tmp_path / "out"
     to_hf = (PROGRAM, "to_hf", source, f"--output_dir={out}")
     out.mkdir()
-    run(*to_hf)
-    assert "is not empty; expected a new folder, or --overwrite" in run(*to_hf, status=1).stderr
+    launcher.run(*to_hf)
+    assert (
+        "is not empty; expected a new folder, or --overwrite"
+        in launcher.run(*to_hf, status=1).stderr
+    )
     (out / "config.json").write_text("{}")
-    run(*to_hf, "--overwrite")
+    launcher.run(*to_hf, "--overwrite")
     assert hugging_face.read_folder(str(out)).tensors
     (out / "thesis.docx").write_text("years of work")
-    refused = run(*to_hf, "--overwrite", status=1).stderr
+    refused = launcher.run(*to_hf, "--overwrite", status=1).stderr
     assert "holds thesis.docx, which --overwrite would delete" in refused
     assert (out / "thesis.docx").exists()
     (out / "thesis.docx").rename(out / "bert_model.ckpt.meta")
-    assert "holds bert_model.ckpt.meta, which" in run(*to_hf, "--overwrite", status=1).stderr
+    assert (
+        "holds bert_model.ckpt.meta, which" in launcher.run(*to_hf, "--overwrite", status=1).stderr
+    )
     (tmp_path / "file").write_text("")
     on_file = (PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'file'}")
-    assert "is no folder" in run(*on_file, "--overwrite", status=1).stderr
+    assert "is no folder" in launcher.run(*on_file, "--overwrite", status=1).stderr
     assert sorted(os.listdir(tmp_path)) == ["file", "out"]
 
 
-def test_a_model_in_place_of_itself(run, exported, tmp_path):
+def test_a_model_in_place_of_itself(exported, tmp_path):
     """Its weights are read from the disk late; they are the old ones until the new are whole."""
     folder = tmp_path / "hf"
     shutil.copytree(exported[0], folder)
-    run(PROGRAM, "to_hf", f"--hf_model={folder}", f"--output_dir={folder}", "--overwrite")
+    launcher.run(PROGRAM, "to_hf", f"--hf_model={folder}", f"--output_dir={folder}", "--overwrite")
     for name in os.listdir(exported[0]):
         assert (folder / name).read_bytes() == (exported[0] / name).read_bytes()

@@ -1,6 +1,7 @@
 import pathlib
 import re
 
+import launcher
 import pytest
 
 from bert_wwm.core.shards import manifest_path
@@ -14,11 +15,11 @@ SIZES = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--dupe_factor=3"
 
 
 @pytest.fixture
-def make(run, vocab_file, tmp_path):
+def make(vocab_file, tmp_path):
     """Makes records of a file in a folder of the test's own; returns the program's result."""
 
     def make_records(input_file, *flags, status=0, segmenter="characters"):
-        return run(
+        return launcher.run(
             PROGRAM,
             f"--input_file={input_file}",
             f"--output_file={tmp_path / 'out.tfrecord'}",
@@ -162,8 +163,8 @@ def test_bad_vocabularies_are_named(make, corpus, tmp_path):
     assert "vocab.txt:7: '中' is already" in make(corpus, f"--vocab_file={path}", status=1).stderr
 
 
-def test_help_names_every_flag_of_google(run):
-    text = run(PROGRAM, "--help", status=1).stdout
+def test_help_names_every_flag_of_google():
+    text = launcher.run(PROGRAM, "--help", status=1).stdout
     for flag in (
         "input_file output_file vocab_file do_lower_case do_whole_word_mask max_seq_length "
         "max_predictions_per_seq random_seed dupe_factor masked_lm_prob short_seq_prob"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import launcher
 import pytest
 
 from bert_wwm.core.seeding import integer, rng_for
@@ -72,12 +73,12 @@ def contents(folder: pathlib.Path, pattern: str):
 
 
 @pytest.mark.slow
-def test_any_number_of_workers_gives_the_same_bytes(run, flags, large_corpus, tmp_path):
+def test_any_number_of_workers_gives_the_same_bytes(flags, large_corpus, tmp_path):
     made = []
     for workers in (1, 2, 3):
         name = f"w{workers}/out"
         more = (f"--num_workers={workers}", "--num_output_shards=4")
-        run(PROGRAM, *flags(large_corpus, name, *more))
+        launcher.run(PROGRAM, *flags(large_corpus, name, *more))
         made.append(contents(tmp_path / f"w{workers}", "out-*"))
     assert list(made[0]) == [f"out-0000{shard}-of-00004" for shard in range(4)]
     assert made[0] == made[1] == made[2]
@@ -88,7 +89,7 @@ def test_any_number_of_workers_gives_the_same_bytes(run, flags, large_corpus, tm
 @pytest.mark.slow
 @pytest.mark.parametrize("program", [PROGRAM, SEGMENT])
 def test_killed_at_twenty_moments_it_ends_with_the_same_bytes(
-    run, flags, large_corpus, tmp_path, program
+    flags, large_corpus, tmp_path, program
 ):
     if program == PROGRAM:
         command = flags(large_corpus, "killed/out", "--num_output_shards=3", "--compression=GZIP")
@@ -97,7 +98,7 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_bytes(
         command = [f for f in command if f not in SIZES and "vocab_file" not in f]
     whole = [flag.replace("killed/out", "whole/out") for flag in command]
     begun = time.monotonic()
-    run(program, *whole)
+    launcher.run(program, *whole)
     seconds = time.monotonic() - begun
     expected = contents(tmp_path / "whole", "out-*")
 
@@ -128,7 +129,7 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_bytes(
             assert contents(tmp_path / "killed", "out-*") == expected
             for path in (tmp_path / "killed").iterdir():
                 path.unlink()
-    run(program, *command)
+    launcher.run(program, *command)
     assert contents(tmp_path / "killed", "out-*") == expected
     assert gone_on > 3
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
@@ -148,9 +149,9 @@ def command_line(pid: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 1])  # while it starts, and at work
 def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(
-    run, flags, large_corpus, tmp_path, delay
+    flags, large_corpus, tmp_path, delay
 ):
-    run(PROGRAM, *flags(large_corpus, "whole/out"))
+    launcher.run(PROGRAM, *flags(large_corpus, "whole/out"))
     command = flags(large_corpus, "killed/out", "--num_workers=2")
     process = subprocess.Popen(
         [sys.executable, str(ROOT / PROGRAM), *command],
@@ -168,7 +169,7 @@ def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "a worker process was killed" in errors and "Traceback" not in errors
-    run(PROGRAM, *command)
+    launcher.run(PROGRAM, *command)
     assert contents(tmp_path / "killed", "out") == contents(tmp_path / "whole", "out")
 
 
@@ -176,14 +177,14 @@ def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(
 @pytest.mark.parametrize("program", [PROGRAM, SEGMENT])
 @pytest.mark.parametrize("delay", [0.0, 0.2, 1.0])
 def test_interrupted_it_ends_at_once_and_goes_on_later(
-    run, flags, large_corpus, tmp_path, program, delay
+    flags, large_corpus, tmp_path, program, delay
 ):
     def command(output):
         every = flags(large_corpus, output)
         is_text = program == SEGMENT
         return [f for f in every if not is_text or (f not in SIZES and "vocab_file" not in f)]
 
-    run(program, *command("whole/out"))
+    launcher.run(program, *command("whole/out"))
     process = subprocess.Popen(
         [sys.executable, str(ROOT / program), *command("stopped/out")],
         stderr=subprocess.PIPE,
@@ -199,13 +200,13 @@ def test_interrupted_it_ends_at_once_and_goes_on_later(
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
     assert errors.endswith("interrupted\n") and "Traceback" not in errors
-    run(program, *command("stopped/out"))
+    launcher.run(program, *command("stopped/out"))
     assert contents(tmp_path / "stopped", "out") == contents(tmp_path / "whole", "out")
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_the_run_and_loses_nothing(run, flags, large_corpus, tmp_path):
-    run(PROGRAM, *flags(large_corpus, "whole/out"))
+def test_a_full_disk_ends_the_run_and_loses_nothing(flags, large_corpus, tmp_path):
+    launcher.run(PROGRAM, *flags(large_corpus, "whole/out"))
     command = flags(large_corpus, "full/out")
     process = subprocess.run(
         [sys.executable, str(ROOT / PROGRAM), *command],
@@ -219,90 +220,96 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(run, flags, large_corpus, tm
     assert "error: [Errno 27] File too large" in process.stderr
     assert "Traceback" not in process.stderr
     assert not contents(tmp_path / "full", "*")
-    assert "Going on behind" in run(PROGRAM, *command).stdout
+    assert "Going on behind" in launcher.run(PROGRAM, *command).stdout
     assert contents(tmp_path / "full", "out") == contents(tmp_path / "whole", "out")
 
 
 @pytest.mark.slow
-def test_a_workers_error_names_file_and_line(run, flags, large_corpus, tmp_path):
+def test_a_workers_error_names_file_and_line(flags, large_corpus, tmp_path):
     good = pathlib.Path(large_corpus).parent / "b.txt"
     bad = tmp_path / "bad.txt"
     text = good.read_bytes() * 2
     bad.write_bytes(text + "我们\n好".encode() + b"\xe5\xa5\n")
     line = text.count(b"\n") + 2
-    errors = run(PROGRAM, *flags(bad), status=1).stderr
+    errors = launcher.run(PROGRAM, *flags(bad), status=1).stderr
     assert f"bad.txt:{line}: byte 0xe5 at column 4 is not UTF-8" in errors
     assert not (tmp_path / "out").exists()
 
 
-def test_other_flags_are_refused_and_named(run, flags, corpus, tmp_path):
-    run(PROGRAM, *flags(corpus))
+def test_other_flags_are_refused_and_named(flags, corpus, tmp_path):
+    launcher.run(PROGRAM, *flags(corpus))
     before = contents(tmp_path, "out*")
-    errors = run(PROGRAM, *flags(corpus, "out", "--dupe_factor=3"), status=1).stderr
+    errors = launcher.run(PROGRAM, *flags(corpus, "out", "--dupe_factor=3"), status=1).stderr
     assert "was made with flag dupe_factor = 2, this run has 3; expected the same" in errors
-    assert "finished already" in run(PROGRAM, *flags(corpus, "out", "--num_workers=1")).stdout
+    assert (
+        "finished already" in launcher.run(PROGRAM, *flags(corpus, "out", "--num_workers=1")).stdout
+    )
     assert contents(tmp_path, "out*") == before
-    run(PROGRAM, *flags(corpus, "out", "--dupe_factor=3", "--overwrite"))
+    launcher.run(PROGRAM, *flags(corpus, "out", "--dupe_factor=3", "--overwrite"))
     assert Manifest.load(str(tmp_path / "manifest.out.json")).flags["dupe_factor"] == 3
 
 
-def test_another_input_is_refused(run, flags, corpus, tmp_path):
+def test_another_input_is_refused(flags, corpus, tmp_path):
     copy = tmp_path / "copy.txt"
     copy.write_bytes(pathlib.Path(corpus).read_bytes())
-    run(PROGRAM, *flags(copy))
+    launcher.run(PROGRAM, *flags(copy))
     copy.write_bytes(copy.read_bytes() + "我们\n".encode())
-    assert "was made with input" in run(PROGRAM, *flags(copy), status=1).stderr
+    assert "was made with input" in launcher.run(PROGRAM, *flags(copy), status=1).stderr
 
 
-def test_the_order_of_the_inputs_counts(run, flags, corpus, tmp_path):
+def test_the_order_of_the_inputs_counts(flags, corpus, tmp_path):
     copies = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
     for copy in copies:
         pathlib.Path(copy).write_bytes(pathlib.Path(corpus).read_bytes())
-    run(PROGRAM, *flags(",".join(copies)))
-    errors = run(PROGRAM, *flags(",".join(reversed(copies))), status=1).stderr
+    launcher.run(PROGRAM, *flags(",".join(copies)))
+    errors = launcher.run(PROGRAM, *flags(",".join(reversed(copies))), status=1).stderr
     assert re.search(r"input \S+b\.txt = file 2, .*, this run has file 1, ", errors)
 
 
-def test_a_file_of_other_origin_is_not_replaced(run, flags, corpus, tmp_path):
+def test_a_file_of_other_origin_is_not_replaced(flags, corpus, tmp_path):
     (tmp_path / "out").write_text("mine")
-    assert "no manifest tells what it is" in run(PROGRAM, *flags(corpus), status=1).stderr
+    assert "no manifest tells what it is" in launcher.run(PROGRAM, *flags(corpus), status=1).stderr
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_a_dry_run_writes_nothing(run, flags, corpus, tmp_path):
-    output = run(PROGRAM, *flags(corpus, "out", "--dry_run")).stdout
+def test_a_dry_run_writes_nothing(flags, corpus, tmp_path):
+    output = launcher.run(PROGRAM, *flags(corpus, "out", "--dry_run")).stdout
     for row in ("instances", "output", "time", "memory"):
         assert f"\n  {row}" in output
     assert not list(tmp_path.iterdir())
 
 
-def test_compressed_records_hold_the_same(run, flags, corpus, tmp_path):
-    run(PROGRAM, *flags(corpus, "plain", "--num_output_shards=2"))
-    run(PROGRAM, *flags(corpus, "small", "--num_output_shards=2", "--compression=GZIP"))
+def test_compressed_records_hold_the_same(flags, corpus, tmp_path):
+    launcher.run(PROGRAM, *flags(corpus, "plain", "--num_output_shards=2"))
+    launcher.run(PROGRAM, *flags(corpus, "small", "--num_output_shards=2", "--compression=GZIP"))
     plain, small = (find_shards([str(tmp_path / f"{name}-*")]) for name in ("plain", "small"))
     assert [compression_of(path) for path in plain + small] == ["", "", "GZIP", "GZIP"]
     for one, other in zip(plain, small):
         assert list(read_records(one)) == list(read_records(other))
 
 
-def test_a_segmented_corpus_gives_the_same_records(run, flags, large_corpus, tmp_path):
+def test_a_segmented_corpus_gives_the_same_records(flags, large_corpus, tmp_path):
     a_file = large_corpus.replace("*", "b")
     segmented = tmp_path / "segmented.gz"
-    run(SEGMENT, f"--input_file={a_file}", f"--output_file={segmented}", "--segmenter=none")
-    run(PROGRAM, *flags(a_file, "direct", "--segmenter=none"))
-    run(PROGRAM, *flags(segmented, "twice", "--segmenter=presegmented"))
+    launcher.run(
+        SEGMENT, f"--input_file={a_file}", f"--output_file={segmented}", "--segmenter=none"
+    )
+    launcher.run(PROGRAM, *flags(a_file, "direct", "--segmenter=none"))
+    launcher.run(PROGRAM, *flags(segmented, "twice", "--segmenter=presegmented"))
     assert (tmp_path / "twice").read_bytes() == (tmp_path / "direct").read_bytes()
     manifest = Manifest.load(str(tmp_path / "manifest.twice.json"))
     assert manifest.segmenter == {"name": "presegmented", "by": {"name": "none"}}
 
 
-def test_a_segmented_corpus_is_not_taken_for_text(run, flags, corpus, tmp_path):
+def test_a_segmented_corpus_is_not_taken_for_text(flags, corpus, tmp_path):
     segmented = tmp_path / "segmented.gz"
-    run(SEGMENT, f"--input_file={corpus}", f"--output_file={segmented}", "--segmenter=characters")
-    errors = run(PROGRAM, *flags(segmented), status=1).stderr
+    launcher.run(
+        SEGMENT, f"--input_file={corpus}", f"--output_file={segmented}", "--segmenter=characters"
+    )
+    errors = launcher.run(PROGRAM, *flags(segmented), status=1).stderr
     assert "is a segmented corpus; expected text, or --segmenter=presegmented" in errors
     lert = ("--segmenter=presegmented", "--masking_strategy=lert")
-    errors = run(PROGRAM, *flags(segmented, "out", *lert), status=1).stderr
+    errors = launcher.run(PROGRAM, *flags(segmented, "out", *lert), status=1).stderr
     assert "has no tags of pos, ner, dep; expected a corpus that was segmented with" in errors
 
 
@@ -324,17 +331,17 @@ def test_a_segmented_corpus_is_not_taken_for_text(run, flags, corpus, tmp_path):
         (["--output_file=x-00001-of-00002"], "expected all of them in one run"),
     ],
 )
-def test_flags_that_contradict_are_named(run, flags, corpus, tmp_path, more, message):
-    assert message in run(PROGRAM, *flags(corpus, "out", *more), status=1).stderr
+def test_flags_that_contradict_are_named(flags, corpus, tmp_path, more, message):
+    assert message in launcher.run(PROGRAM, *flags(corpus, "out", *more), status=1).stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_similar_words_of_macbert(run, flags, corpus, tmp_path):
+def test_similar_words_of_macbert(flags, corpus, tmp_path):
     similar = tmp_path / "similar.txt"
     rows = {"我": "大 人", "语": "词 言", "言": "语", "大": "国 中", "学": "用"}
     similar.write_text("".join(f"{word}\t{rows[word]}\n" for word in rows), encoding="utf-8")
     more = ("--masking_strategy=macbert", f"--similar_words_file={similar}", "--dupe_factor=9")
-    output = run(PROGRAM, *flags(corpus, "out", *more)).stdout
+    output = launcher.run(PROGRAM, *flags(corpus, "out", *more)).stdout
     assert "swapped" in output and "by similar words" in output
     manifest = Manifest.load(str(tmp_path / "manifest.out.json"))
     assert manifest.pairing == "sop"

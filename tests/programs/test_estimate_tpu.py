@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import launcher
 import pytest
 
 from bert_wwm.core.errors import ConfigError
@@ -222,11 +223,13 @@ def test_errors_name_the_phase(estimate, tmp_path):
     assert not steps_seen(result)
 
 
-def test_a_flagfile_that_is_no_phase(tmp_path, run, bert_config):
+def test_a_flagfile_that_is_no_phase(tmp_path, bert_config):
     phase, common = tmp_path / "phase.flags", tmp_path / "common.flags"
     phase.write_text(f"--bert_config_file={bert_config()}\n")
     common.write_text("--use_bfloat16\n")
-    result = run("estimate_tpu.py", f"--flagfile={phase}", f"--flagfile={common}", status=1)
+    result = launcher.run(
+        "estimate_tpu.py", f"--flagfile={phase}", f"--flagfile={common}", status=1
+    )
     (line,) = result.stderr.splitlines()
     assert "error: common: " in line and "each --flagfile is a phase" in line
 
@@ -315,9 +318,9 @@ def test_a_sequence_longer_than_the_model_reads(estimate):
     assert "--max_seq_length=128 is more than max_position_embeddings" in result.stderr
 
 
-def test_the_compiler_is_named_where_it_can_not_be_had(bert_config, run, monkeypatch):
+def test_the_compiler_is_named_where_it_can_not_be_had(bert_config, monkeypatch):
     monkeypatch.setenv(VARIABLE, "/nowhere/python")
-    result = run(
+    result = launcher.run(
         "estimate_tpu.py",
         f"--bert_config_file={bert_config()}",
         "--max_seq_length=32",
@@ -337,12 +340,12 @@ def compiler():
 
 
 @pytest.mark.slow
-def test_the_real_compiler(compiler, run, bert_config):
+def test_the_real_compiler(compiler, bert_config):
     flags = ["--max_seq_length=32", "--max_predictions_per_seq=5", "--json"]
     flags += [f"--bert_config_file={bert_config()}"]
     slices = {}
     for topology in ("v3-8", "v3-32"):
-        found = json.loads(run("estimate_tpu.py", f"--topology={topology}", *flags).stdout)
+        found = json.loads(launcher.run("estimate_tpu.py", f"--topology={topology}", *flags).stdout)
         assert found["fits"] and found["cores"] == int(topology[3:])
         assert 0 < found["estimated_megacycles"] < 10
         assert found["estimated_ms"] == pytest.approx(1e3 * found["estimated_megacycles"] / 940)
@@ -353,8 +356,8 @@ def test_the_real_compiler(compiler, run, bert_config):
 
 
 @pytest.mark.slow
-def test_the_real_compiler_profiles(compiler, run, bert_config):
-    result = run(
+def test_the_real_compiler_profiles(compiler, bert_config):
+    result = launcher.run(
         "estimate_tpu.py",
         f"--bert_config_file={bert_config()}",
         "--max_seq_length=32",

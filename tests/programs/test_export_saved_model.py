@@ -4,11 +4,11 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
+import launcher
 import numpy as np
 import pytest
-from finetuning_runs import Programs, chnsenticorp, entities, questions, reviews
+from finetuning_runs import chnsenticorp, entities, questions, reviews
 
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
 from bert_wwm.tasks.table import TASKS
@@ -48,7 +48,7 @@ for folder, questions, written in zip(arguments, arguments, arguments):
 class Case:
     """A toy task: its run, its test file, and its export."""
 
-    def __init__(self, programs, model, task, folder: pathlib.Path):
+    def __init__(self, model, task, folder: pathlib.Path):
         self.task, self.flags = TASKS[task], model
         self.folder, self.export = folder / "run", folder / "serving"
         # One epoch of much rather than several of little: each is followed by an evaluation.
@@ -61,7 +61,7 @@ class Case:
             (folder / name).write_text(text, encoding="utf-8")
         self.test = folder / "test"
         program = {"sentence": "run_classifier.py", "tagging": "run_ner.py"}
-        output = programs.good(
+        output = launcher.output(
             program.get(self.task.kind, "run_squad.py"),
             f"--task_name={task}",
             *(*model, *FLAGS, f"--max_seq_length={self.length}", "--do_train", "--do_predict"),
@@ -72,7 +72,7 @@ class Case:
             "--num_train_epochs=1",
         )
         assert (f"{self.task.title}, dev" in output) == self.has_best
-        self.output = programs.good(
+        self.output = launcher.output(
             PROGRAM,
             f"--finetuned_dir={self.folder}",
             f"--vocab_file={self.vocab_file}",
@@ -137,19 +137,9 @@ def content(path):
 
 
 @pytest.fixture(scope="module")
-def cases(programs, model, tmp_path_factory):
-    """By task; made two at a time."""
-    others = Programs(tmp_path_factory.mktemp("others"))
-    folders = {name: tmp_path_factory.mktemp(name) for name in TASK_NAMES}
-
-    def made(runner, names):
-        return {name: Case(runner, model, name, folders[name]) for name in names}
-
-    with ThreadPoolExecutor(2) as pool:
-        halves = pool.map(made, (programs, others), (TASK_NAMES[::2], TASK_NAMES[1::2]))
-        found = {name: case for half in halves for name, case in half.items()}
-    others.close()
-    return found
+def cases(model, tmp_path_factory):
+    """By task."""
+    return {name: Case(model, name, tmp_path_factory.mktemp(name)) for name in TASK_NAMES}
 
 
 @pytest.fixture(params=TASK_NAMES)
@@ -341,17 +331,17 @@ def classifier(cases):
 
 
 @pytest.mark.slow
-def test_further_versions_and_what_googles_programs_leave(programs, classifier, model, tmp_path):
+def test_further_versions_and_what_googles_programs_leave(classifier, model, tmp_path):
     export = tmp_path / "a" / "serving"
     flags = (f"--export_dir={export}", *model)
-    programs.good(PROGRAM, f"--finetuned_dir={classifier}", *flags)
+    launcher.output(PROGRAM, f"--finetuned_dir={classifier}", *flags)
     bare = tmp_path / "google"
     shutil.copytree(classifier / "best", bare)
     (bare / "best.json").unlink()
-    error = programs.error(PROGRAM, f"--finetuned_dir={bare}", *flags)
+    error = launcher.error(PROGRAM, f"--finetuned_dir={bare}", *flags)
     assert error.startswith(f"{bare}: doesn't say what --task_name is; expected that flag")
     given = ("--task_name=chnsenticorp", "--max_seq_length=24", "--gelu=erf")
-    output = programs.good(PROGRAM, f"--finetuned_dir={bare}", *flags, *given)
+    output = launcher.output(PROGRAM, f"--finetuned_dir={bare}", *flags, *given)
     assert f"Weights from {bare}/model.ckpt-" in output
     assert sorted(path.name for path in export.iterdir()) == ["1", "2"]
     names = ("variables/variables.data-00000-of-00001", "assets.extra/vocab.txt", "saved_model.pb")
@@ -363,11 +353,11 @@ def test_further_versions_and_what_googles_programs_leave(programs, classifier, 
     ]
     assert facts[0] == facts[1]
 
-    error = programs.error(
+    error = launcher.error(
         PROGRAM, f"--finetuned_dir={bare}", *flags, "--task_name=squad", "--max_seq_length=24"
     )
     assert "lacks cls/squad/output_weights, cls/squad/output_bias; expected weights that" in error
-    error = programs.error(
+    error = launcher.error(
         PROGRAM,
         f"--finetuned_dir={bare}",
         *flags,
@@ -381,12 +371,12 @@ def test_further_versions_and_what_googles_programs_leave(programs, classifier, 
 
 @pytest.mark.slow
 def test_what_cannot_be_exported_is_told_in_a_sentence(
-    programs, classifier, model, bert_config, vocab_file, tmp_path
+    classifier, model, bert_config, vocab_file, tmp_path
 ):
     export = tmp_path / "serving"
 
     def error(*flags, folder=classifier):
-        sentence = programs.error(
+        sentence = launcher.error(
             *(PROGRAM, f"--finetuned_dir={folder}", f"--export_dir={export}"),
             *(f"--vocab_file={vocab_file}", *flags),
         )
@@ -423,9 +413,9 @@ def test_what_cannot_be_exported_is_told_in_a_sentence(
 
 
 @pytest.mark.slow
-def test_a_pretrained_model_has_no_head(programs, classifier, model, tmp_path):
+def test_a_pretrained_model_has_no_head(classifier, model, tmp_path):
     folder = without_head(classifier / "best", tmp_path / "pretrained")
-    error = programs.error(
+    error = launcher.error(
         *(PROGRAM, f"--finetuned_dir={folder}", f"--export_dir={tmp_path}/serving", *model),
         *("--task_name=chnsenticorp", "--max_seq_length=32"),
     )

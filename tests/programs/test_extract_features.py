@@ -1,8 +1,8 @@
 import gzip
 import json
 import pathlib
-import signal
 
+import launcher
 import numpy as np
 import pytest
 
@@ -89,17 +89,17 @@ def model(config_file, vocab_file, saved):
     )
 
 
-def extract(programs, model, texts, output, *flags):
-    return programs.good(
+def extract(model, texts, output, *flags):
+    return launcher.output(
         PROGRAM, f"--input_file={texts}", f"--output_file={output}", *model, *flags
     )
 
 
 @pytest.fixture(scope="module")
-def written(programs, model, texts, tmp_path_factory):
+def written(model, texts, tmp_path_factory):
     """The file of JSON lines of all defaults."""
     path = tmp_path_factory.mktemp("out") / "texts.jsonl"
-    extract(programs, model, texts, path)
+    extract(model, texts, path)
     return path
 
 
@@ -125,20 +125,20 @@ def test_lines_are_those_of_google(written, saved):
 
 
 @pytest.mark.slow
-def test_layers_come_in_the_order_asked_for(programs, model, texts, saved, tmp_path):
+def test_layers_come_in_the_order_asked_for(model, texts, saved, tmp_path):
     path = tmp_path / "a" / "texts.jsonl"  # the folder is made
-    output = extract(programs, model, texts, path, "--layers=0,-1,2,0", "--batch_size=7")
+    output = extract(model, texts, path, "--layers=0,-1,2,0", "--batch_size=7")
     check(path, [0, -1, 2, 0], saved[1])
     assert f"{path}: {len(LINES)} texts\n" in output
     assert [file.name for file in path.parent.iterdir()] == ["texts.jsonl"]
 
 
 @pytest.mark.slow
-def test_the_same_input_gives_the_same_bytes(programs, model, texts, written, tmp_path):
+def test_the_same_input_gives_the_same_bytes(model, texts, written, tmp_path):
     """Also compressed, and where there is a line end behind the last line."""
     packed = tmp_path / "texts.gz"
     packed.write_bytes(gzip.compress(texts.read_bytes() + b"\n"))
-    extract(programs, model, packed, tmp_path / "again.jsonl", "--layers=-1,-2,-3,-4")
+    extract(model, packed, tmp_path / "again.jsonl", "--layers=-1,-2,-3,-4")
     assert (tmp_path / "again.jsonl").read_bytes() == written.read_bytes()
 
 
@@ -148,9 +148,9 @@ def test_the_same_input_gives_the_same_bytes(programs, model, texts, written, tm
     [("cls", None), ("cls", [-1, 0]), ("mean", [1]), ("mean", [-1, 0])],
     ids=["cls-default", "cls-two", "mean-one", "mean-two"],
 )
-def test_pooled_states_make_an_array(programs, model, texts, saved, pooling, layers, tmp_path):
+def test_pooled_states_make_an_array(model, texts, saved, pooling, layers, tmp_path):
     flags = [f"--layers={','.join(map(str, layers))}"] if layers else []
-    extract(programs, model, texts, tmp_path / "a.npy", f"--pooling={pooling}", *flags)
+    extract(model, texts, tmp_path / "a.npy", f"--pooling={pooling}", *flags)
     found = np.load(tmp_path / "a.npy", mmap_mode="r", allow_pickle=False)
     states = [of_text[:, layers or [-1]] for _, of_text in saved[1]]
     truth = [of_text[0] if pooling == "cls" else of_text.mean(axis=0) for of_text in states]
@@ -160,18 +160,18 @@ def test_pooled_states_make_an_array(programs, model, texts, saved, pooling, lay
 
 
 @pytest.mark.slow
-def test_by_default_no_more_layers_than_there_are(programs, model, bert_config, tmp_path):
+def test_by_default_no_more_layers_than_there_are(model, bert_config, tmp_path):
     """The model is the lower half of that of the other tests."""
     small = bert_config(num_hidden_layers=2, initializer_range=0.2)
     (tmp_path / "texts.txt").write_text("今天\n")
     path = tmp_path / "texts.jsonl"
-    output = extract(programs, model, tmp_path / "texts.txt", path, f"--bert_config_file={small}")
+    output = extract(model, tmp_path / "texts.txt", path, f"--bert_config_file={small}")
     assert "Layers -1,-2: the model has no more\n" in output
     found = json.loads(path.read_text("ascii"))["features"]
     assert [[layer["index"] for layer in of_token["layers"]] for of_token in found] == [
         [-1, -2] for _ in ("[CLS]", "今", "天", "[SEP]")
     ]
-    error = programs.error(
+    error = launcher.error(
         *(PROGRAM, f"--input_file={tmp_path}/texts.txt", f"--output_file={path}", *model),
         *(f"--bert_config_file={small}", "--layers=-1,-2,-3,-4"),
     )
@@ -179,21 +179,20 @@ def test_by_default_no_more_layers_than_there_are(programs, model, bert_config, 
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_nothing_under_the_name(programs, model, texts, tmp_path):
+def test_a_killed_run_leaves_nothing_under_the_name(model, texts, tmp_path):
     path = tmp_path / "texts.jsonl"
     flags = (f"--input_file={texts}", f"--output_file={path}", *model)
-    done = programs.run(PROGRAM, *flags, kill=signal.SIGKILL, kill_at="Initial weights from")
-    assert done.status == -signal.SIGKILL
+    launcher.interrupt(PROGRAM, *flags, at="Initial weights from")
     assert not path.exists()
 
 
 @pytest.mark.slow
-def test_what_is_no_text_ends_the_run_without_output(programs, model, tmp_path):
+def test_what_is_no_text_ends_the_run_without_output(model, tmp_path):
     (tmp_path / "bad.txt").write_bytes("好\n".encode() * 100 + b"\xff\n")
     path = tmp_path / "out.jsonl"
     path.write_text("of an earlier run")
     flags = (f"--input_file={tmp_path / 'bad.txt'}", f"--output_file={path}")
-    error = programs.error(PROGRAM, *flags, *model)
+    error = launcher.error(PROGRAM, *flags, *model)
     assert error.startswith(f"{tmp_path / 'bad.txt'}:101: byte 0xff at column 1 is not UTF-8")
     assert path.read_text() == "of an earlier run"
 
@@ -215,19 +214,19 @@ def test_what_is_no_text_ends_the_run_without_output(programs, model, tmp_path):
     ],
 )
 @pytest.mark.slow
-def test_flags_are_refused(programs, model, tmp_path, flags, sentence):
+def test_flags_are_refused(model, tmp_path, flags, sentence):
     """Before anything is read: the input isn't there."""
     path = f"--output_file={tmp_path / 'out.jsonl'}"
-    error = programs.error(PROGRAM, "--input_file=missing.txt", path, *model, *flags)
+    error = launcher.error(PROGRAM, "--input_file=missing.txt", path, *model, *flags)
     assert error.startswith(sentence)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_files_that_do_not_fit_are_refused(programs, model, texts, vocab_file, tmp_path):
+def test_files_that_do_not_fit_are_refused(model, texts, vocab_file, tmp_path):
     def refused(*flags):
         path = f"--output_file={tmp_path / 'out.jsonl'}"
-        error = programs.error(PROGRAM, f"--input_file={texts}", path, *model, *flags)
+        error = launcher.error(PROGRAM, f"--input_file={texts}", path, *model, *flags)
         assert not (tmp_path / "out.jsonl").exists()
         return error
 

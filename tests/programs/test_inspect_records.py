@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 
+import launcher
 import pytest
 
 from bert_wwm.core.shards import manifest_path
@@ -16,14 +17,14 @@ PROGRAM = "scripts/inspect_records.py"
 
 
 @pytest.fixture(scope="module")
-def make_records(run, corpus, vocab_file, tmp_path_factory):
+def make_records(corpus, vocab_file, tmp_path_factory):
     """Makes records of length 32 with 5 predictions, their words parted by jieba."""
     pytest.importorskip("rjieba")
 
     @functools.cache
     def make(*flags):
         path = str(tmp_path_factory.mktemp("records") / "a.tfrecord")
-        run(
+        launcher.run(
             "create_pretraining_data_wwm.py",
             f"--input_file={corpus}",
             f"--output_file={path}",
@@ -40,10 +41,10 @@ def make_records(run, corpus, vocab_file, tmp_path_factory):
 
 
 @pytest.fixture
-def inspect(run, vocab_file):
+def inspect(vocab_file):
     def run_program(path, *flags, status=0):
         flags = (f"--input_file={path}", f"--vocab_file={vocab_file}", *flags)
-        return run(PROGRAM, *flags, status=status)
+        return launcher.run(PROGRAM, *flags, status=status)
 
     return run_program
 

@@ -2,6 +2,7 @@
 
 import re
 
+import launcher
 import numpy as np
 import pytest
 
@@ -14,9 +15,9 @@ from bert_wwm.records.schema import pretraining_schema
 SHORT = ("--do_train", "--num_train_steps=6", "--num_warmup_steps=2", "--log_every_steps=3")
 
 
-def made(run, corpus, vocab_file, path, *flags):
+def made(corpus, vocab_file, path, *flags):
     """Records of the small corpus, as the model of these tests takes them."""
-    run(
+    launcher.run(
         "create_pretraining_data_wwm.py",
         f"--input_file={corpus}",
         f"--output_file={path}",
@@ -31,9 +32,9 @@ def made(run, corpus, vocab_file, path, *flags):
 
 
 @pytest.mark.slow
-def test_compressed_records_without_a_pairs_label(run, pretrain, corpus, vocab_file, tmp_path):
+def test_compressed_records_without_a_pairs_label(pretrain, corpus, vocab_file, tmp_path):
     shards = ("--compression=GZIP", "--num_output_shards=2", "--pairing=contiguous")
-    inputs = made(run, corpus, vocab_file, tmp_path / "a", *shards)
+    inputs = made(corpus, vocab_file, tmp_path / "a", *shards)
     output = pretrain(tmp_path / "model", inputs, "--do_train", "--do_eval").stdout
     assert "step 40/40" in output and "masked_lm_accuracy" in output
     assert "next_sentence" not in output
@@ -46,8 +47,8 @@ def checkpoint_names(folder):
 
 
 @pytest.mark.slow
-def test_permuted_records_train_their_own_head(run, pretrain, corpus, vocab_file, tmp_path):
-    inputs = made(run, corpus, vocab_file, tmp_path / "a", "--masking_strategy=pert")
+def test_permuted_records_train_their_own_head(pretrain, corpus, vocab_file, tmp_path):
+    inputs = made(corpus, vocab_file, tmp_path / "a", "--masking_strategy=pert")
     output = pretrain(tmp_path / "model", inputs, *SHORT, "--do_eval").stdout
     assert re.search(r"step 6/6  loss [\d.]+  position [\d.]+ \(", output)
     assert "masked_lm" not in output and "position_accuracy = " in output
@@ -57,8 +58,8 @@ def test_permuted_records_train_their_own_head(run, pretrain, corpus, vocab_file
 
 
 @pytest.mark.slow
-def test_swapped_segments_train_sentence_order(run, pretrain, corpus, vocab_file, tmp_path):
-    inputs = made(run, corpus, vocab_file, tmp_path / "a", "--pairing=sop")
+def test_swapped_segments_train_sentence_order(pretrain, corpus, vocab_file, tmp_path):
+    inputs = made(corpus, vocab_file, tmp_path / "a", "--pairing=sop")
     output = pretrain(tmp_path / "model", inputs, *SHORT, "--do_eval").stdout
     assert re.search(r"step 6/6  loss [\d.]+  masked_lm .* sentence_order [\d.]+ \(", output)
     assert "sentence_order_accuracy = " in output and "next_sentence" not in output
@@ -74,8 +75,8 @@ def test_without_the_loss_of_pairs_their_head_is_left_out(pretrain, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_loss_of_pairs_that_records_lack_is_refused(run, pretrain, corpus, vocab_file, tmp_path):
-    inputs = made(run, corpus, vocab_file, tmp_path / "a", "--pairing=contiguous")
+def test_a_loss_of_pairs_that_records_lack_is_refused(pretrain, corpus, vocab_file, tmp_path):
+    inputs = made(corpus, vocab_file, tmp_path / "a", "--pairing=contiguous")
     flags = (inputs, *SHORT, "--sentence_pair_loss")
     error = pretrain(tmp_path / "model", *flags, status=1).stderr
     assert "holds no labels of pairs; expected records made with --pairing=nsp or sop" in error

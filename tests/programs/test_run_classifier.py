@@ -6,6 +6,7 @@ import shutil
 import signal
 import statistics
 
+import launcher
 import numpy as np
 import pytest
 from finetuning_runs import chnsenticorp, reviews, scalars, weights
@@ -36,10 +37,10 @@ def toy(model, data):
 
 
 @pytest.fixture(scope="module")
-def trained(run, toy, tmp_path_factory):
+def trained(toy, tmp_path_factory):
     """The folder of a run, and what the program printed."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    return folder, run(PROGRAM, *toy, *ALL, f"--output_dir={folder}").stdout
+    return folder, launcher.run(PROGRAM, *toy, *ALL, f"--output_dir={folder}").stdout
 
 
 def write(path: pathlib.Path, text: str) -> pathlib.Path:
@@ -104,7 +105,7 @@ def test_all_files_are_there_and_well_formed(trained, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by_checkpoint", [False, True])
-def test_it_predicts_later(programs, trained, toy, tmp_path, by_checkpoint):
+def test_it_predicts_later(trained, toy, tmp_path, by_checkpoint):
     """In the same folder, or in another one by its weights; from a file without labels."""
     folder = trained[0]
     expected = (folder / "test_results.tsv").read_text()
@@ -117,7 +118,7 @@ def test_it_predicts_later(programs, trained, toy, tmp_path, by_checkpoint):
         folder = tmp_path / "other"
     (folder / "test_results.tsv").unlink(missing_ok=True)
     record = (trained[0] / "run.json").read_text()
-    output = programs.good(PROGRAM, *toy, "--do_predict", f"--predict_file={bare}", *flags)
+    output = launcher.output(PROGRAM, *toy, "--do_predict", f"--predict_file={bare}", *flags)
     assert (folder / "test_results.tsv").read_text() == expected
     assert "accuracy" not in output
     assert ("Weights from" in output) == (not by_checkpoint)
@@ -125,10 +126,10 @@ def test_it_predicts_later(programs, trained, toy, tmp_path, by_checkpoint):
 
 
 @pytest.mark.slow
-def test_what_is_done_is_not_done_again(programs, trained, toy):
+def test_what_is_done_is_not_done_again(trained, toy):
     folder, output = trained
     summary = (folder / "training_summary.json").read_text()
-    again = programs.good(PROGRAM, *toy, *ALL, f"--output_dir={folder}")
+    again = launcher.output(PROGRAM, *toy, *ALL, f"--output_dir={folder}")
     assert f"{folder}: trained before, with these settings" in again and "step" not in again
     assert again.splitlines()[-2:] == output.splitlines()[-2:]  # the scores
     assert (folder / "training_summary.json").read_text() == summary
@@ -136,17 +137,17 @@ def test_what_is_done_is_not_done_again(programs, trained, toy):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
-def test_an_interrupted_training_ends_as_if_it_had_not_been(programs, trained, toy, tmp_path, kill):
+def test_an_interrupted_training_ends_as_if_it_had_not_been(trained, toy, tmp_path, kill):
     folder = tmp_path / "run"
     flags = (PROGRAM, *toy, *ALL, f"--output_dir={folder}", "--save_checkpoints_steps=2")
-    done = programs.run(*flags, kill=kill, kill_at="step 9/12")
-    assert done.status == (143 if kill == signal.SIGTERM else -kill)
+    done = launcher.interrupt(*flags, at="step 9/12", by=kill)
+    assert done.returncode == (143 if kill == signal.SIGTERM else -kill)
     assert not (folder / "eval_results.txt").exists()
     if kill == signal.SIGTERM:
         stopped = int(re.search(r"Stopped at step (\d+); the same command", done.stdout)[1])
         assert 9 <= stopped < 12
         assert (folder / f"model.ckpt-{stopped}.index").exists()
-    output = programs.good(*flags)
+    output = launcher.output(*flags)
     begun = int(re.search(rf"Going on from {folder}/model.ckpt-(\d+)\n", output)[1])
     if kill == signal.SIGKILL:
         stopped = begun  # the last of every second step that was saved
@@ -161,14 +162,14 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(programs, trained, t
 
 
 @pytest.mark.slow
-def test_a_step_in_parts_learns_the_same(programs, toy, bert_config, tmp_path):
+def test_a_step_in_parts_learns_the_same(toy, bert_config, tmp_path):
     """But for dropout, so there is none here."""
     config = bert_config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     flags = (*toy, f"--bert_config_file={config}", "--num_train_epochs=1", "--do_train")
     losses = []
     for parts in (1, 2):
         folder = tmp_path / str(parts)
-        programs.good(
+        launcher.output(
             PROGRAM, *flags, f"--output_dir={folder}", f"--num_accumulation_steps={parts}"
         )
         losses.append(scalars(folder, "loss"))
@@ -177,13 +178,13 @@ def test_a_step_in_parts_learns_the_same(programs, toy, bert_config, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_without_padding_learns_the_same(programs, toy, bert_config, tmp_path):
+def test_training_without_padding_learns_the_same(toy, bert_config, tmp_path):
     """But for dropout, so there is none here; and without an evaluation."""
     config = bert_config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     flags = (*toy, f"--bert_config_file={config}", "--num_train_epochs=1", "--do_train")
     skipped, padded = tmp_path / "skipped", tmp_path / "padded"
-    programs.good(PROGRAM, *flags, f"--output_dir={skipped}")
-    programs.good(PROGRAM, *flags, f"--output_dir={padded}", "--skip_padding=False")
+    launcher.output(PROGRAM, *flags, f"--output_dir={skipped}")
+    launcher.output(PROGRAM, *flags, f"--output_dir={padded}", "--skip_padding=False")
     assert len(scalars(padded, "loss")) == 6
     assert scalars(skipped, "loss") == pytest.approx(scalars(padded, "loss"), abs=1e-4)
     tokens, padding = (np.array(scalars(padded, name)) for name in ("tokens", "padding"))
@@ -197,29 +198,30 @@ def test_training_without_padding_learns_the_same(programs, toy, bert_config, tm
 
 
 @pytest.mark.slow
-def test_xla_meets_few_shapes(programs, toy, bert_config, tmp_path):
+def test_xla_meets_few_shapes(toy, bert_config, tmp_path):
     """Multiples of 64: it compiles a step for each."""
     config = bert_config(max_position_embeddings=100)
     flags = (*toy, f"--bert_config_file={config}", "--max_seq_length=100", "--use_xla")
-    programs.good(PROGRAM, *flags, "--num_train_epochs=1", "--do_train", f"--output_dir={tmp_path}")
+    launcher.output(
+        PROGRAM, *flags, "--num_train_epochs=1", "--do_train", f"--output_dir={tmp_path}"
+    )
     tokens, padding = (np.array(scalars(tmp_path, name)) for name in ("tokens", "padding"))
     assert padding == pytest.approx(1 - tokens / (16 * 64), abs=1e-5)
 
 
 @pytest.mark.slow
-def test_several_seeds_and_rates(programs, toy, tmp_path):
+def test_several_seeds_and_rates(toy, tmp_path):
     folder = tmp_path / "runs"
     flags = (*toy, *ALL, "--num_runs=2", "--learning_rate=1e-3,3e-3", "--num_train_epochs=1")
     flags = (PROGRAM, *flags, f"--output_dir={folder}", "--random_seed=7")
     names = [f"rate_{rate}_seed_{seed}" for rate in ("0.001", "0.003") for seed in (7, 8)]
     third = names[2]
-    done = programs.run(*flags, kill_at=f"{third}(.|\n)*step 2/6")
-    assert done.status == -signal.SIGKILL
+    launcher.interrupt(*flags, at=f"{third}(.|\n)*step 2/6")
     before = {name: (folder / name / "dev_results.tsv").read_text() for name in names[:2]}
     assert before[names[0]] != before[names[1]]  # another seed
     assert not (folder / "results.json").exists()
 
-    output = programs.good(*flags)
+    output = launcher.output(*flags)
     for name in names:
         assert f"{folder / name}\n" in output
         trained_before = f"{folder / name}: trained before, with these settings" in output
@@ -261,7 +263,7 @@ def test_several_seeds_and_rates(programs, toy, tmp_path):
     record.write_text(json.dumps(values))
     expected = (folder / third / "test_results.tsv").read_text()
     (folder / third / "test_results.tsv").unlink()
-    again = programs.good(*flags)
+    again = launcher.output(*flags)
     assert "step" not in again and again.count("trained before, with these settings") == 4
     assert (folder / third / "test_results.tsv").read_text() == expected
     assert content(folder, "results.json") == results
@@ -270,9 +272,9 @@ def test_several_seeds_and_rates(programs, toy, tmp_path):
     of_run = [flag for flag in flags if not flag.startswith(("--do", "--num_runs", "--learning"))]
     of_run += ["--do_predict", f"--output_dir={folder / third}"]
     (folder / third / "test_results.tsv").unlink()
-    programs.good(*of_run)
+    launcher.output(*of_run)
     assert (folder / third / "test_results.tsv").read_text() == expected
-    assert "the --output_dir of a run" in programs.error(*of_run, f"--output_dir={folder}")
+    assert "the --output_dir of a run" in launcher.error(*of_run, f"--output_dir={folder}")
 
 
 @pytest.mark.slow
@@ -286,7 +288,7 @@ def test_several_seeds_and_rates(programs, toy, tmp_path):
     ],
 )
 def test_other_settings_in_the_same_folder_are_refused(
-    programs, trained, toy, tmp_path, flag, name, before, now
+    trained, toy, tmp_path, flag, name, before, now
 ):
     folder = trained[0]
     files = {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name != "features"}
@@ -296,7 +298,7 @@ def test_other_settings_in_the_same_folder_are_refused(
             path = tmp_path / f"{split}.tsv"
             path.write_text("我们\t学习\t1\n今天\t天气\t0\n", encoding="utf-8")
         flags.append(f"--data_dir={tmp_path}")
-    error = programs.error(PROGRAM, *flags)
+    error = launcher.error(PROGRAM, *flags)
     assert error == (
         f"{folder}: holds a run with {name} {before}, not {now}; expected the same settings, or "
         "another --output_dir"
@@ -307,39 +309,39 @@ def test_other_settings_in_the_same_folder_are_refused(
 
 
 @pytest.mark.slow
-def test_other_data_in_the_same_folder_is_refused(programs, trained, toy, data):
+def test_other_data_in_the_same_folder_is_refused(trained, toy, data):
     flags = (PROGRAM, *toy, *ALL, f"--output_dir={trained[0]}")
-    error = programs.error(*flags, f"--train_file={data / 'dev.tsv'}")
+    error = launcher.error(*flags, f"--train_file={data / 'dev.tsv'}")
     assert "hash of the training data" in error
-    error = programs.error(*flags, f"--eval_file={data / 'test.tsv'}")
+    error = launcher.error(*flags, f"--eval_file={data / 'test.tsv'}")
     assert "hash of the evaluated data" in error
 
 
 @pytest.mark.slow
-def test_a_folder_of_something_else_is_left_alone(programs, trained, toy, tmp_path):
+def test_a_folder_of_something_else_is_left_alone(trained, toy, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)
     flags = (PROGRAM, *toy, *ALL, f"--output_dir={folder}")
     write(folder / "run.json", '{"settings": ')
-    assert programs.error(*flags).startswith(f"{folder / 'run.json'}: is broken; expected")
+    assert launcher.error(*flags).startswith(f"{folder / 'run.json'}: is broken; expected")
     (folder / "run.json").unlink()
-    error = programs.error(*flags)
+    error = launcher.error(*flags)
     assert error.startswith(f"{folder}: holds weights of another program; expected a new --output")
 
 
 @pytest.mark.slow
-def test_an_evaluation_by_itself_gives_the_same(programs, trained, toy):
+def test_an_evaluation_by_itself_gives_the_same(trained, toy):
     folder = trained[0]
     before = {name: (folder / name).read_text() for name in ("eval_results.txt", "dev_results.tsv")}
     for name in before:
         (folder / name).unlink()
-    output = programs.good(PROGRAM, *toy, "--do_eval", f"--output_dir={folder}")
+    output = launcher.output(PROGRAM, *toy, "--do_eval", f"--output_dir={folder}")
     assert {name: (folder / name).read_text() for name in before} == before
     assert f"Weights from {folder}/best/model.ckpt-" in output
 
 
 @pytest.mark.slow
-def test_sorted_classes_are_learned_as_well_as_shuffled_ones(programs, model, tmp_path):
+def test_sorted_classes_are_learned_as_well_as_shuffled_ones(model, tmp_path):
     """By a table with names whose labels are numbers, and a CSV with numbers and words."""
     rows = reviews(448, 3)
     random.Random(1).shuffle(rows)
@@ -357,7 +359,7 @@ def test_sorted_classes_are_learned_as_well_as_shuffled_ones(programs, model, tm
     accuracies = []
     for ending, columns in (("tsv", ("评论", "标签")), ("csv", ("1", "0"))):
         folder = tmp_path / ending
-        output = programs.good(
+        output = launcher.output(
             PROGRAM,
             "--task_name=TSV",
             f"--text_columns={columns[0]}",
@@ -388,19 +390,17 @@ def test_sorted_classes_are_learned_as_well_as_shuffled_ones(programs, model, tm
         "--do_predict",
     )
     other = tmp_path / "other"
-    error = programs.error(*flags, f"--output_dir={other}")
+    error = launcher.error(*flags, f"--output_dir={other}")
     assert error.startswith(f"{other / 'labels.json'}: missing, so the labels of tsv aren't known")
     assert not other.exists()
     best = tmp_path / "csv" / "best"
-    programs.good(*flags, f"--output_dir={other}", f"--init_checkpoint={best}")
+    launcher.output(*flags, f"--output_dir={other}", f"--init_checkpoint={best}")
     lines = (other / "test_labels.tsv").read_text(encoding="utf-8").splitlines()[1:]
     assert [line.split("\t")[1] for line in lines] == ['"好"', "错, 很错"]
 
 
 @pytest.mark.slow
-def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored(
-    programs, model, tmp_path
-):
+def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored(model, tmp_path):
     names = ("contradiction", "entailment", "-")
     lines = [
         {"id": 100 + n, "sentence1": text, "sentence2": "学习", "label": names[n % 3]}
@@ -410,7 +410,7 @@ def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored
     splits = ("train", "eval", "predict")
     flags = ("--task_name=ocnli", *(f"--{split}_file={path}" for split in splits), *model, *FLAGS)
     folder = tmp_path / "out"
-    output = programs.good(PROGRAM, *flags, *ALL, f"--output_dir={folder}")
+    output = launcher.output(PROGRAM, *flags, *ALL, f"--output_dir={folder}")
     told = "12 of 36 examples have the label '-' (no agreement), and are neither trained on nor"
     assert output.count(f"{path}: {told} scored\n") == 3
     assert "step 3/3 " in output  # 24 examples, twice, in batches of 16
@@ -425,7 +425,7 @@ def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored
 
 
 @pytest.mark.slow
-def test_another_number_of_classes_is_told(programs, model, tmp_path):
+def test_another_number_of_classes_is_told(model, tmp_path):
     for count in (2, 3):
         rows = [f"{text}\t{'甲乙丙'[n % count]}\n" for n, (text, _) in enumerate(reviews(36, 0))]
         write(tmp_path / f"{count}.tsv", "text\tlabel\n" + "".join(rows))
@@ -433,23 +433,23 @@ def test_another_number_of_classes_is_told(programs, model, tmp_path):
     flags = (PROGRAM, *columns, *model, *FLAGS, "--do_train")
     two, three = (f"--train_file={tmp_path / f'{count}.tsv'}" for count in (2, 3))
     folder, other = tmp_path / "out", f"--output_dir={tmp_path / 'other'}"
-    programs.good(*flags, two, f"--output_dir={folder}")
-    assert programs.error(*flags, three, f"--output_dir={folder}") == (
+    launcher.output(*flags, two, f"--output_dir={folder}")
+    assert launcher.error(*flags, three, f"--output_dir={folder}") == (
         f"{folder}: holds a run with labels ['乙', '甲'], not ['丙', '乙', '甲']; expected the "
         "same settings, or another --output_dir"
     )
     for start in (folder, folder / "model.ckpt-4"):
-        assert programs.error(*flags, three, other, f"--init_checkpoint={start}") == (
+        assert launcher.error(*flags, three, other, f"--init_checkpoint={start}") == (
             f"--init_checkpoint={start}: fine-tuned for the 2 labels of {folder / 'labels.json'}; "
             "expected weights for the 3 of tsv, or "
             "--allow_random_init=output_weights,output_bias to learn these anew"
         )
     anew = "--allow_random_init=output_weights,output_bias"
-    programs.good(*flags, three, other, f"--init_checkpoint={folder}", anew)
+    launcher.output(*flags, three, other, f"--init_checkpoint={folder}", anew)
 
 
 @pytest.mark.slow
-def test_googles_command_line_for_mrpc_and_hostile_texts(programs, model, tmp_path):
+def test_googles_command_line_for_mrpc_and_hostile_texts(model, tmp_path):
     texts = [
         "繁體中文與語言模型",
         "好😀👍🏽的",
@@ -467,7 +467,7 @@ def test_googles_command_line_for_mrpc_and_hostile_texts(programs, model, tmp_pa
     header = "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
     write(tmp_path / "test.tsv", header + "".join(rows))
     folder = tmp_path / "out"
-    output = programs.good(
+    output = launcher.output(
         PROGRAM,
         "--task_name=MRPC",
         "--do_train=true",
@@ -533,9 +533,7 @@ GOOD_TABLE = HEADER + "1\t我们\n0\t学习\n"
         (GOOD_TABLE, ["--task_name=tsv"], "--task_name=tsv: expected --text_columns and"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_a_sentence(
-    programs, model, tmp_path, content, flags, error
-):
+def test_what_cannot_be_used_is_told_in_a_sentence(model, tmp_path, content, flags, error):
     if content is not None:
         write(tmp_path / "train.tsv", content)
     bare = write(tmp_path / "bare.tsv", "我们\n学习\n")
@@ -546,6 +544,6 @@ def test_what_cannot_be_used_is_told_in_a_sentence(
     folder = tmp_path / "out"
     flags = [flag.format(bare=bare, half=half, ids=ids) for flag in flags]
     toy = ("--task_name=chnsenticorp", f"--data_dir={tmp_path}", *model, *FLAGS, "--do_train")
-    assert error in programs.error(PROGRAM, *toy, f"--output_dir={folder}", *flags)
+    assert error in launcher.error(PROGRAM, *toy, f"--output_dir={folder}", *flags)
     written = [path.name for path in folder.iterdir()] if folder.exists() else []
     assert set(written) <= {"features", "run.json", "labels.json"}

@@ -2,6 +2,7 @@ import json
 import pathlib
 import re
 
+import launcher
 import pytest
 from finetuning_runs import entities
 
@@ -25,10 +26,10 @@ def toy(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(run, toy, tmp_path_factory):
+def trained(toy, tmp_path_factory):
     """The folder of a run, and what the program printed."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    return folder, run(PROGRAM, *toy, *ALL, f"--output_dir={folder}").stdout
+    return folder, launcher.run(PROGRAM, *toy, *ALL, f"--output_dir={folder}").stdout
 
 
 def write(path: pathlib.Path, text: str) -> pathlib.Path:
@@ -37,11 +38,13 @@ def write(path: pathlib.Path, text: str) -> pathlib.Path:
 
 
 @pytest.mark.slow
-def test_entities_are_learned_and_the_files_score_the_same(programs, trained, toy):
+def test_entities_are_learned_and_the_files_score_the_same(trained, toy):
     folder, output = trained
     results = json.loads((folder / "results.json").read_text())
     for split, name in (("dev", "dev_predictions.conll"), ("test", "predictions.conll")):
-        scored = programs.good("scripts/evaluate_tagging.py", f"--prediction_file={folder / name}")
+        scored = launcher.output(
+            "scripts/evaluate_tagging.py", f"--prediction_file={folder / name}"
+        )
         scores = json.loads(scored)
         shown = [f"{scores[name]:.2f}" for name in ("precision", "recall", "f1")]
         assert f", {split}: precision / recall / f1  {' / '.join(shown)}\n" in output
@@ -56,25 +59,25 @@ def test_entities_are_learned_and_the_files_score_the_same(programs, trained, to
 
 
 @pytest.mark.slow
-def test_it_predicts_what_has_no_tags(programs, trained, toy, tmp_path):
+def test_it_predicts_what_has_no_tags(trained, toy, tmp_path):
     tokens = ["中", "国", "人", "民", "😀", "\u3000", "繁", "BERT", "Ａ", "\u200b"]
     long = ["我", "们"] * 50_000
     bare = "".join(f"{token}\n" for token in [*tokens, "", *long])
     path = write(tmp_path / "bare.txt", bare)
     folder = tmp_path / "out"
     flags = (f"--init_checkpoint={trained[0] / 'best'}", f"--output_dir={folder}")
-    output = programs.good(PROGRAM, *toy, "--do_predict", f"--predict_file={path}", *flags)
+    output = launcher.output(PROGRAM, *toy, "--do_predict", f"--predict_file={path}", *flags)
     assert "f1" not in output
     lines = (folder / "predictions.conll").read_text(encoding="utf-8").split("\n")
     rows = [line.split("\t") for line in lines if line]
     assert [row[0] for row in rows] == tokens + long
     assert {row[1] for row in rows} <= {"O", "B-LOC", "I-LOC", "B-PER", "I-PER"}
-    error = programs.error(PROGRAM, *toy, "--do_eval", f"--eval_file={path}", *flags)
+    error = launcher.error(PROGRAM, *toy, "--do_eval", f"--eval_file={path}", *flags)
     assert error.startswith(f"{path}: no example has a tag; expected some to evaluate by")
 
 
 @pytest.mark.slow
-def test_cluener_and_tags_never_seen_in_training(programs, model, tmp_path):
+def test_cluener_and_tags_never_seen_in_training(model, tmp_path):
     def line(text, **label):
         return json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n"
 
@@ -83,14 +86,14 @@ def test_cluener_and_tags_never_seen_in_training(programs, model, tmp_path):
     write(tmp_path / "test.json", '{"id": 7, "text": "今天"}\n{"id": 9, "text": ""}\n')
     folder = tmp_path / "out"
     flags = ("--task_name=cluener", f"--data_dir={tmp_path}", *model, *FLAGS)
-    output = programs.good(PROGRAM, *flags, *ALL, f"--output_dir={folder}")
+    output = launcher.output(PROGRAM, *flags, *ALL, f"--output_dir={folder}")
     assert re.search(r"can't be predicted: B-name \(1\), I-name \(1\)", output)
     predicted = (folder / "cluener_predict.json").read_text().splitlines()
     assert [json.loads(line)["id"] for line in predicted] == [7, 9]
     assert (folder / "dev_cluener_predict.json").exists()
 
     write(tmp_path / "train.json", line(""))
-    error = programs.error(PROGRAM, *flags, "--do_train", f"--output_dir={tmp_path / 'other'}")
+    error = launcher.error(PROGRAM, *flags, "--do_train", f"--output_dir={tmp_path / 'other'}")
     assert error.startswith(f"{tmp_path / 'train.json'}: ")
 
 
@@ -107,15 +110,13 @@ def test_cluener_and_tags_never_seen_in_training(programs, model, tmp_path):
         ("中 O\n", ["--output_dir={train}"], "train.txt: is a file; expected a folder"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_a_sentence(
-    programs, model, tmp_path, content, flags, error
-):
+def test_what_cannot_be_used_is_told_in_a_sentence(model, tmp_path, content, flags, error):
     train = write(tmp_path / "train.txt", content)
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"p{n}" for n in range(995))]
     big = write(tmp_path / "big.txt", "".join(f"{piece}\n" for piece in pieces))
     folder = tmp_path / "out"
     toy = ("--task_name=ner", f"--data_dir={tmp_path}", *model, *FLAGS, "--do_train")
     flags = [flag.format(train=train, big=big) for flag in flags]
-    assert error in programs.error(PROGRAM, *toy, f"--output_dir={folder}", *flags)
+    assert error in launcher.error(PROGRAM, *toy, f"--output_dir={folder}", *flags)
     assert not folder.exists()
     assert train.read_text(encoding="utf-8") == content

@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 
+import launcher
 import numpy as np
 import pytest
 
@@ -213,11 +214,9 @@ def test_broken_records_are_named_with_the_place(pretrain, records, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_later_record_of_another_length_is_named(
-    pretrain, records, tmp_path, run, corpus, vocab_file
-):
+def test_a_later_record_of_another_length_is_named(pretrain, records, tmp_path, corpus, vocab_file):
     other = tmp_path / "b.tfrecord"
-    run(
+    launcher.run(
         "create_pretraining_data_wwm.py",
         f"--input_file={corpus}",
         f"--output_file={other}",
@@ -296,16 +295,16 @@ def test_bad_flags_are_named(pretrain, tmp_path, flags, message):
     assert message in pretrain(tmp_path / "model", *flags, status=1).stderr
 
 
-def test_the_flags_list_what_the_tables_hold(run):
+def test_the_flags_list_what_the_tables_hold():
     from bert_wwm.masking.strategies import STRATEGIES
 
-    text = run(PROGRAM, "--help", status=1).stdout
+    text = launcher.run(PROGRAM, "--help", status=1).stdout
     assert f"<{'|'.join(OPTIMIZERS.names())}>" in text
     assert f"<{'|'.join(STRATEGIES.names())}>" in text
 
 
 @pytest.mark.slow
-def test_a_missing_or_broken_configuration_is_named(run, records, tmp_path):
+def test_a_missing_or_broken_configuration_is_named(records, tmp_path):
     for text, message in (
         (None, "no such file"),
         ("{", "bert_config.json: not a BERT configuration in JSON"),
@@ -323,7 +322,7 @@ def test_a_missing_or_broken_configuration_is_named(run, records, tmp_path):
         path = tmp_path / "bert_config.json"
         if text is not None:
             path.write_text(text)
-        error = run(
+        error = launcher.run(
             PROGRAM,
             f"--input_file={records}",
             f"--output_dir={tmp_path / 'm'}",
@@ -334,7 +333,7 @@ def test_a_missing_or_broken_configuration_is_named(run, records, tmp_path):
         assert message in error
 
 
-def test_fill_mask_uses_the_model(run, trained, vocab_file, bert_config, tmp_path):
+def test_fill_mask_uses_the_model(trained, vocab_file, bert_config, tmp_path):
     words = tmp_path / "words.txt"
     words.write_text("语言\t7\n模型\t3\n中\n鿿\n", encoding="utf-8")
     flags = (
@@ -343,21 +342,23 @@ def test_fill_mask_uses_the_model(run, trained, vocab_file, bert_config, tmp_pat
         f"--vocab_file={vocab_file}",
         "--text=使用[MASK][MASK]模型[MASK]",
     )
-    lines = run("scripts/fill_mask.py", *flags, f"--words_file={words}").stdout.splitlines()
+    lines = launcher.run(
+        "scripts/fill_mask.py", *flags, f"--words_file={words}"
+    ).stdout.splitlines()
     assert lines[0] == "使用[MASK][MASK]模型[MASK]"
     assert sorted(lines[1].split()[::2]) == ["模型", "语言"]
     assert lines[2].split()[::2] == ["中"]
-    lines = run("scripts/fill_mask.py", *flags, "--num_candidates=3").stdout.splitlines()
+    lines = launcher.run("scripts/fill_mask.py", *flags, "--num_candidates=3").stdout.splitlines()
     assert [len(line.split()) for line in lines[1:]] == [6, 6]
     probabilities = [float(number) for number in lines[1].split()[1::2]]
     assert probabilities == sorted(probabilities, reverse=True)
-    error = run("scripts/fill_mask.py", *flags, "--text=无", status=1).stderr
+    error = launcher.run("scripts/fill_mask.py", *flags, "--text=无", status=1).stderr
     assert "no blank; expected [MASK]" in error
-    error = run("scripts/fill_mask.py", *flags, "--beam_size=0", status=1).stderr
+    error = launcher.run("scripts/fill_mask.py", *flags, "--beam_size=0", status=1).stderr
     assert "--beam_size=0" in error
 
 
-def test_fill_mask_tells_the_tags_of_a_lert_model(run, trained, vocab_file, bert_config, tmp_path):
+def test_fill_mask_tells_the_tags_of_a_lert_model(trained, vocab_file, bert_config, tmp_path):
     from bert_wwm.compat import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
@@ -373,7 +374,7 @@ def test_fill_mask_tells_the_tags_of_a_lert_model(run, trained, vocab_file, bert
                 tf.get_variable("bias", initializer=tf.constant(bias))
         session.run(tf.global_variables_initializer())
         lert = tf.train.Saver().save(session, str(tmp_path / "lert"))
-    output = run(
+    output = launcher.run(
         "scripts/fill_mask.py",
         f"--bert_config_file={bert_config()}",
         f"--init_checkpoint={lert}",
@@ -388,23 +389,25 @@ def test_fill_mask_tells_the_tags_of_a_lert_model(run, trained, vocab_file, bert
     assert len(lines) == 6
 
 
-def test_inspect_records_shows_words_and_masks(run, records, vocab_file):
+def test_inspect_records_shows_words_and_masks(records, vocab_file):
     flags = (f"--input_file={records}", f"--vocab_file={vocab_file}")
-    plain = run("scripts/inspect_records.py", *flags, "--num_examples=2").stdout
+    plain = launcher.run("scripts/inspect_records.py", *flags, "--num_examples=2").stdout
     assert plain.count("a.tfrecord record") == 2
     assert re.search(r"\[.\]", plain) and "\033[" not in plain
-    assert "\033[41m" in run("scripts/inspect_records.py", *flags, "--colour=always").stdout
+    assert (
+        "\033[41m" in launcher.run("scripts/inspect_records.py", *flags, "--colour=always").stdout
+    )
 
 
-def test_build_vocabulary(run, corpus, tmp_path):
+def test_build_vocabulary(corpus, tmp_path):
     path = tmp_path / "vocab.txt"
-    run("scripts/build_vocabulary.py", f"--input_file={corpus}", f"--output_file={path}")
+    launcher.run("scripts/build_vocabulary.py", f"--input_file={corpus}", f"--output_file={path}")
     pieces = path.read_text(encoding="utf-8").split("\n")
     assert pieces[0] == "[PAD]" and pieces[100:104] == ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     assert {"中", "国", "bert"} <= set(pieces)
     empty = tmp_path / "empty.txt"
     empty.write_text("")
-    error = run(
+    error = launcher.run(
         "scripts/build_vocabulary.py", f"--input_file={empty}", f"--output_file={path}", status=1
     ).stderr
     assert "no text" in error

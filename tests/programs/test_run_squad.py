@@ -3,6 +3,7 @@ import math
 import pathlib
 import re
 
+import launcher
 import pytest
 from finetuning_runs import questions
 
@@ -29,7 +30,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(run, model, data, tmp_path_factory):
+def trained(model, data, tmp_path_factory):
     """The folder of a run for SQuAD 2.0, and what the program printed."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     flags = (
@@ -39,7 +40,7 @@ def trained(run, model, data, tmp_path_factory):
         f"--predict_file={data / 'test.json'}",
         f"--output_dir={folder}",
     )
-    return folder, run(PROGRAM, *flags).stdout, flags
+    return folder, launcher.run(PROGRAM, *flags).stdout, flags
 
 
 def write(path: pathlib.Path, text: str) -> pathlib.Path:
@@ -58,7 +59,7 @@ def questions_of(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split, begin", [("dev", "dev_"), ("test", "")])
-def test_answers_are_learned_and_the_files_score_the_same(programs, trained, data, split, begin):
+def test_answers_are_learned_and_the_files_score_the_same(trained, data, split, begin):
     folder, output, _ = trained
     contexts = questions_of(data / f"{split}.json")
     predictions = content(folder / f"{begin}predictions.json")
@@ -74,7 +75,7 @@ def test_answers_are_learned_and_the_files_score_the_same(programs, trained, dat
         assert all(math.isfinite(entry["start_logit"]) for entry in n_best[name])
 
     figures = json.loads(
-        programs.good(
+        launcher.output(
             SCORER,
             "--metric=squad2",
             f"--dataset_file={data / f'{split}.json'}",
@@ -93,23 +94,23 @@ def test_answers_are_learned_and_the_files_score_the_same(programs, trained, dat
 
 
 @pytest.mark.slow
-def test_another_threshold_predicts_anew(programs, trained):
+def test_another_threshold_predicts_anew(trained):
     """Though nothing is trained again."""
     folder, _, flags = trained
     before = content(folder / "predictions.json")
-    again = programs.good(PROGRAM, *flags, "--null_score_diff_threshold=-1000")
+    again = launcher.output(PROGRAM, *flags, "--null_score_diff_threshold=-1000")
     assert "trained before, with these settings" in again
     assert not any(content(folder / "predictions.json").values())
-    programs.good(PROGRAM, *flags)
+    launcher.output(PROGRAM, *flags)
     assert content(folder / "predictions.json") == before
 
 
 @pytest.mark.slow
-def test_googles_command_line(programs, model, data, tmp_path):
+def test_googles_command_line(model, data, tmp_path):
     """No evaluation; later predictions, of a file with answers, and of one without."""
     folder = tmp_path / "squad_base"
     flags = (*model, *FLAGS, f"--output_dir={folder}/", "--verbose_logging=True")
-    output = programs.good(
+    output = launcher.output(
         PROGRAM,
         "--do_train=True",
         f"--train_file={data / 'train1.json'}",
@@ -119,7 +120,7 @@ def test_googles_command_line(programs, model, data, tmp_path):
     )
     predictions = folder / "predictions.json"
     figures = json.loads(
-        programs.good(
+        launcher.output(
             SCORER,
             "--metric=squad1",
             f"--dataset_file={data / 'test1.json'}",
@@ -132,12 +133,12 @@ def test_googles_command_line(programs, model, data, tmp_path):
     before = predictions.read_text(encoding="utf-8")
     predictions.unlink()
     bare = f"--predict_file={data / 'bare.json'}"
-    output = programs.good(PROGRAM, "--do_predict", bare, *flags)
+    output = launcher.output(PROGRAM, "--do_predict", bare, *flags)
     assert predictions.read_text(encoding="utf-8") == before
     assert "em / f1" not in output
-    error = programs.error(PROGRAM, "--do_eval", f"--eval_file={data / 'bare.json'}", *flags)
+    error = launcher.error(PROGRAM, "--do_eval", f"--eval_file={data / 'bare.json'}", *flags)
     assert error.startswith(f"{data / 'bare.json'}: no example has an answer; expected some to")
-    error = programs.error(PROGRAM, "--do_eval", bare, *flags)
+    error = launcher.error(PROGRAM, "--do_eval", bare, *flags)
     assert error.startswith("where is the dev file of squad? expected --eval_file")
     assert "--do_predict gives the scores of --predict_file too" in error
 
@@ -161,7 +162,7 @@ def squad(*paragraphs):
 
 
 @pytest.mark.slow
-def test_hostile_texts_and_cjrc(programs, model, tmp_path):
+def test_hostile_texts_and_cjrc(model, tmp_path):
     texts = [
         ("1", "繁體中文與語言模型", "什麼", "語言"),
         ("2", "好😀👍🏽的", "😀？", "👍🏽"),
@@ -173,7 +174,7 @@ def test_hostile_texts_and_cjrc(programs, model, tmp_path):
     ]
     path = write(tmp_path / "a.json", squad(*texts))
     folder = tmp_path / "out"
-    output = programs.good(
+    output = launcher.output(
         PROGRAM,
         *("--task_name=cjrc", *model, *FLAGS, "--num_train_epochs=0.01"),
         *("--max_seq_length=64", "--doc_stride=64", "--do_train", "--do_predict"),
@@ -212,18 +213,18 @@ GOOD = squad(("1", "使用语言", "用什么", "语言"))
         (GOOD, ["--do_predict"], "where is the test file of squad? expected --predict_file"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_a_sentence(programs, model, tmp_path, text, flags, error):
+def test_what_cannot_be_used_is_told_in_a_sentence(model, tmp_path, text, flags, error):
     train = write(tmp_path / "train.json", text)
     folder = tmp_path / "out"
     toy = (f"--train_file={train}", *model, *FLAGS, "--do_train", f"--output_dir={folder}")
     flags = [flag.format(train=train) for flag in flags]
-    assert error in programs.error(PROGRAM, *toy, *flags)
+    assert error in launcher.error(PROGRAM, *toy, *flags)
     assert not folder.exists()
 
 
 @pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_is_told_and_can_be_put_right(
-    programs, trained, bert_config, vocab_file, data, tmp_path
+    trained, bert_config, vocab_file, data, tmp_path
 ):
     folder = tmp_path / "out"
     flags = (
@@ -231,9 +232,9 @@ def test_a_checkpoint_that_does_not_fit_is_told_and_can_be_put_right(
         *(*FLAGS, "--num_train_epochs=0.5", "--do_train", f"--output_dir={folder}"),
         f"--train_file={data / 'train1.json'}",
     )
-    error = programs.error(PROGRAM, *flags, f"--init_checkpoint={trained[0] / 'best'}")
+    error = launcher.error(PROGRAM, *flags, f"--init_checkpoint={trained[0] / 'best'}")
     assert "bert/embeddings/word_embeddings is float32 [" in error and ", 32] in the ch" in error
-    error = programs.error(PROGRAM, *flags, "--init_checkpoint=/no/such")
+    error = launcher.error(PROGRAM, *flags, "--init_checkpoint=/no/such")
     assert "/no/such" in error
-    output = programs.good(PROGRAM, *flags)
+    output = launcher.output(PROGRAM, *flags)
     assert re.search(r"step (\d+)/\1 ", output)

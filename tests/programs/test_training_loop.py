@@ -2,23 +2,19 @@
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 
+import launcher
 import numpy as np
 import pytest
 
 from bert_wwm.records.framing import frame, read_records
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 NUM_STEPS, EVAL_STEPS, SAVE_STEPS = 200, 100, 7
-MOST_SECONDS = 300
 STEP = re.compile(r"^step ([\d,]+)/\d+  loss ([\d.]+) ", re.MULTILINE)
 
 pytestmark = pytest.mark.slow
@@ -35,17 +31,17 @@ def shards(records, tmp_path_factory):
     return f"{folder}/part-*"
 
 
-class Program:
+class Training:
     """The program with the flags of a small training."""
 
     def __init__(self, input_file, bert_config):
         self._input_file = input_file
         self._bert_config = bert_config
 
-    def command(self, output_dir, *flags, **changes):
-        return [
-            sys.executable,
-            str(ROOT / "run_pretraining.py"),
+    def start(self, output_dir, *flags, cluster=None, **changes):
+        """Starts it, maybe as a process of a cluster, maybe with a changed model."""
+        return launcher.start(
+            "run_pretraining.py",
             f"--input_file={self._input_file}",
             f"--output_dir={output_dir}",
             f"--bert_config_file={self._bert_config(**changes)}",
@@ -59,41 +55,24 @@ class Program:
             "--log_every_steps=1",
             "--do_train",
             *flags,
-        ]
+            environment={"TF_CONFIG": json.dumps(cluster)} if cluster else {},
+        )
 
-    def start(self, log, *args, cluster=None, **changes):
-        """Starts it; what it prints goes to a file."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        if cluster:
-            environment["TF_CONFIG"] = json.dumps(cluster)
-        with open(log, "ab") as stream:
-            return subprocess.Popen(
-                self.command(*args, **changes), stdout=stream, stderr=stream, env=environment
-            )
-
-    def run(self, log, *args, status=0, **changes):
+    def run(self, *args, **changes):
         """Runs it to its end; returns what it printed."""
-        (text,) = self.run_all([log], [self.start(log, *args, **changes)], status)
-        return text
+        return finish(self.start(*args, **changes))
 
-    def run_all(self, logs, processes, status=0):
-        """Waits for processes that may wait for each other; none outlives this."""
-        until = time.monotonic() + MOST_SECONDS
-        try:
-            for process in processes:
-                process.wait(until - time.monotonic())
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-        texts = [log.read_text() for log in logs]
-        assert [process.returncode for process in processes] == [status] * len(processes), texts
-        return texts
+
+def finish(process, status=0):
+    """Waits for the end of a process; returns what it printed."""
+    result = process.result()
+    assert result.returncode == status, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
-def program(shards, bert_config):
-    return Program(shards, bert_config)
+def training(shards, bert_config):
+    return Training(shards, bert_config)
 
 
 def evaluated(shards, optimizer):
@@ -106,7 +85,7 @@ def evaluated(shards, optimizer):
 
 
 @pytest.fixture(scope="module")
-def whole(program, shards, tmp_path_factory):
+def whole(training, shards, tmp_path_factory):
     """Trainings that nothing stopped, by optimizer: the folder, and the flags."""
     made = {}
 
@@ -114,7 +93,7 @@ def whole(program, shards, tmp_path_factory):
         if optimizer not in made:
             folder = tmp_path_factory.mktemp(optimizer)
             flags = evaluated(shards, optimizer)
-            program.run(folder / "log", folder / "model", *flags)
+            training.run(folder / "model", *flags)
             made[optimizer] = (folder / "model", flags)
         return made[optimizer]
 
@@ -153,50 +132,39 @@ def largest_difference(folder, expected_folder):
     return max(np.abs(found[name] - expected[name]).max() for name in weights)
 
 
-def wait_for(process, is_due):
-    """Waits for a moment in a process's life, at most until its end."""
-    until = time.monotonic() + MOST_SECONDS
-    while process.poll() is None and not is_due():
-        assert time.monotonic() < until
-        time.sleep(0.001)
-
-
-def moment(name, rng, log, folder):
-    """Draws a moment to kill a process at that is about to start; returns what tells it is due.
+def draw_moment(name, rng, folder):
+    """Draws a moment to kill a process at; returns a function that tells whether it has come.
 
     Each comes before the process is more than some steps further, or at an evaluation: ten of them
     leave a training unfinished.
     """
-    begin = log.stat().st_size if log.exists() else 0
     seen = set(os.listdir(folder)) if folder.exists() else set()
 
-    def printed(pattern, times=1):
-        text = log.read_bytes()[begin:].decode(errors="replace")
-        return len(re.findall(pattern, text, re.MULTILINE)) >= times
+    def has_printed(pattern, times=1):
+        return lambda process: len(re.findall(pattern, process.stdout(), re.MULTILINE)) >= times
 
-    def saves():
+    def saves(process):
         names = set(os.listdir(folder)) if folder.exists() else set()
         return any("temp" in name or ".data-" in name for name in names - seen)
 
-    def later(is_due, most_seconds):
-        seconds, since = rng.uniform(0, most_seconds), []
+    def delay(is_due, max_seconds):
+        seconds, since = rng.uniform(0, max_seconds), []
 
-        def is_due_later():
-            if not since and is_due():
+        def is_due_later(process):
+            if not since and is_due(process):
                 since.append(time.monotonic())
             return since and time.monotonic() - since[0] >= seconds
 
         return is_due_later
 
     if name == "starting":
-        long_enough = later(lambda: True, 6.0)
-        return lambda: long_enough() or printed(r"^step [\d,]+/")
+        waited, steps = delay(lambda process: True, 3.0), has_printed(r"^step [\d,]+/")
+        return lambda process: waited(process) or steps(process)
     if name == "training":
-        num_lines = rng.integers(1, SAVE_STEPS + 3)
-        return later(lambda: printed(r"^step [\d,]+/", num_lines), 0.05)
+        return delay(has_printed(r"^step [\d,]+/", rng.integers(1, SAVE_STEPS + 3)), 0.05)
     if name == "saving":
-        return later(saves, 0.01)
-    return later(lambda: printed(f"^step ({EVAL_STEPS}|{NUM_STEPS})/"), 3.0)
+        return delay(saves, 0.01)
+    return delay(has_printed(f"^step ({EVAL_STEPS}|{NUM_STEPS})/"), 3.0)
 
 
 KILLS = ["starting", "training", "saving", "evaluating"]
@@ -205,64 +173,60 @@ MANY_KILLS = [*KILLS, "starting", *["training"] * 3, *["saving"] * 2]
 
 @pytest.mark.parametrize("optimizer, kills", [("adamw", MANY_KILLS), ("lamb", KILLS)])
 def test_killed_at_any_moment_it_ends_in_the_same_weights(
-    program, whole, tmp_path, optimizer, kills
+    training, whole, tmp_path, optimizer, kills
 ):
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     expected, flags = whole(optimizer)
-    folder, log = tmp_path / "model", tmp_path / "log"
+    folder = tmp_path / "model"
     pending, ends = list(rng.permutation(kills)), 0
     while pending:
-        is_due = moment(pending[-1], rng, log, folder)
-        process = program.start(log, folder, *flags)
-        try:
-            wait_for(process, is_due)
-        finally:
-            process.kill()
-            process.wait(60)
-        steps = STEP.findall(log.read_text())[-1:]
-        print(f"{pending[-1]}: {process.returncode} at {steps}")
-        if process.returncode == -signal.SIGKILL:  # it was running
+        is_due = draw_moment(pending[-1], rng, folder)
+        process = training.start(folder, *flags)
+        process.wait_until(lambda: is_due(process) or process.poll() is not None)  # noqa: B023
+        process.kill()
+        result = process.result()
+        print(f"{pending[-1]}: {result.returncode} at {STEP.findall(result.stdout)[-1:]}")
+        if result.returncode == -signal.SIGKILL:  # it was running
             pending.pop()
             continue
         # Where this process was held up, it got to its end first; another training takes the rest.
         ends += 1
-        assert (process.returncode, ends) == (0, 1), log.read_text()
+        assert (result.returncode, ends) == (0, 1), result.stdout + result.stderr
         assert_same_training(folder, expected)
         shutil.rmtree(folder)
-    text = program.run(log, folder, *flags)
-    assert "Traceback" not in text
+    training.run(folder, *flags)
     assert_same_training(folder, expected)
 
 
-def test_sigterm_saves_first(program, whole, tmp_path):
+def test_sigterm_saves_first(training, whole, tmp_path):
     expected, flags = whole("adamw")
-    folder, log = tmp_path / "model", tmp_path / "log"
-    process = program.start(log, folder, *flags)
-    wait_for(process, lambda: "step 5/" in log.read_text())
+    folder = tmp_path / "model"
+    process = training.start(folder, *flags)
+    process.wait_for("step 5/")
     process.terminate()
-    (text,) = program.run_all([log], [process], status=128 + signal.SIGTERM)
+    text = finish(process, status=128 + signal.SIGTERM)
     step = int(STEP.findall(text)[-1][0])
     assert 5 <= step < NUM_STEPS
     last = f"Stopped at step {step} by SIGTERM; the same command goes on"
-    assert text.splitlines()[-1] == last and "Traceback" not in text
+    assert text.splitlines()[-1] == last
     assert variables(folder)["global_step"] == step
     summary = json.loads((folder / "training_summary.json").read_text())
     assert (summary["stopped"], summary["last_step"]) == (True, step)
-    text = program.run(log, folder, *flags)
+    text = training.run(folder, *flags)
     assert f"Going on from {folder}/model.ckpt-{step}\n" in text
     assert f"\nstep {step + 1}/" in text
     assert_same_training(folder, expected)
 
 
-def test_a_truncated_checkpoint_is_passed_over(program, whole, tmp_path):
+def test_a_truncated_checkpoint_is_passed_over(training, whole, tmp_path):
     expected, flags = whole("adamw")
-    folder, log = tmp_path / "model", tmp_path / "log"
+    folder = tmp_path / "model"
     shutil.copytree(expected, folder)
     data = folder / f"model.ckpt-{NUM_STEPS}.data-00000-of-00001"
     os.truncate(data, data.stat().st_size // 2)
-    text = program.run(log, folder, *flags)
+    text = training.run(folder, *flags)
     # The second half of the training, behind an evaluation, counts its checkpoints anew.
     half = NUM_STEPS - EVAL_STEPS
     before = f"{folder}/model.ckpt-{EVAL_STEPS + half // SAVE_STEPS * SAVE_STEPS}"
@@ -278,7 +242,7 @@ SHORT = ("--num_train_steps=12", "--num_warmup_steps=2", "--train_batch_size=16"
 
 
 @pytest.fixture(scope="module")
-def at_once(program, tmp_path_factory):
+def at_once(training, tmp_path_factory):
     """Short trainings in one process and one part, by optimizer: the folder, and the losses."""
     made = {}
 
@@ -286,7 +250,7 @@ def at_once(program, tmp_path_factory):
         if optimizer not in made:
             folder = tmp_path_factory.mktemp(optimizer)
             flags = (*SHORT, f"--optimizer={optimizer}")
-            text = program.run(folder / "log", folder / "model", *flags, **NO_DROPOUT)
+            text = training.run(folder / "model", *flags, **NO_DROPOUT)
             made[optimizer] = (folder / "model", losses(text))
         return made[optimizer]
 
@@ -312,11 +276,11 @@ def free_ports(count):
 
 @pytest.mark.parametrize("optimizer, num_parts, evaluate", [("adamw", 1, True), ("lamb", 2, False)])
 def test_two_machines_train_as_one(
-    program, shards, at_once, tmp_path, optimizer, num_parts, evaluate
+    training, shards, at_once, tmp_path, optimizer, num_parts, evaluate
 ):
     expected, expected_losses = at_once(optimizer)
     addresses = [f"localhost:{port}" for port in free_ports(2)]
-    folder, logs = tmp_path / "model", [tmp_path / "log-0", tmp_path / "log-1"]
+    folder = tmp_path / "model"
     flags = (
         *SHORT,
         f"--optimizer={optimizer}",
@@ -326,8 +290,7 @@ def test_two_machines_train_as_one(
     if evaluate:  # of one; the other waits for it
         flags += ("--eval_every_steps=6", f"--eval_input_file={shards[:-1]}0")
     processes = [
-        program.start(
-            log,
+        training.start(
             folder,
             *flags,
             cluster={
@@ -336,9 +299,13 @@ def test_two_machines_train_as_one(
             },
             **NO_DROPOUT,
         )
-        for index, log in enumerate(logs)
+        for index in range(2)
     ]
-    texts = program.run_all(logs, processes)
+    try:  # each waits for the other
+        texts = [finish(process) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     assert not re.search("^step ", texts[1], re.MULTILINE)
     assert texts[0].count(": held out  loss") == 2 * evaluate
     assert losses(texts[0]) == pytest.approx(expected_losses, abs=2e-4)
@@ -347,25 +314,25 @@ def test_two_machines_train_as_one(
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
-def test_a_batch_in_four_parts_trains_as_at_once(program, at_once, tmp_path, optimizer):
+def test_a_batch_in_four_parts_trains_as_at_once(training, at_once, tmp_path, optimizer):
     expected, expected_losses = at_once(optimizer)
     folder = tmp_path / "model"
     flags = (*SHORT, f"--optimizer={optimizer}", "--num_accumulation_steps=4")
-    text = program.run(tmp_path / "log", folder, *flags, **NO_DROPOUT)
+    text = training.run(folder, *flags, **NO_DROPOUT)
     assert losses(text) == pytest.approx(expected_losses, abs=2e-4)
     print(f"largest difference {largest_difference(folder, expected):.2e}")
 
 
-def test_mirrored_on_one_device_trains_as_without(program, tmp_path):
-    plain = program.run(tmp_path / "log", tmp_path / "model", *SHORT)
+def test_mirrored_on_one_device_trains_as_without(training, tmp_path):
+    plain = training.run(tmp_path / "model", *SHORT)
     flags = (*SHORT, "--distribution_strategy=mirrored")
-    mirrored = program.run(tmp_path / "log-mirrored", tmp_path / "mirrored", *flags)
+    mirrored = training.run(tmp_path / "mirrored", *flags)
     assert losses(mirrored) == pytest.approx(losses(plain), abs=2e-4)
     difference = largest_difference(tmp_path / "mirrored", tmp_path / "model")
     print(f"largest difference {difference:.2e}")
 
 
 @pytest.mark.parametrize("flag", ["--use_bfloat16", "--use_xla"])
-def test_other_arithmetic_trains_nearly_the_same(program, at_once, tmp_path, flag):
-    text = program.run(tmp_path / "log", tmp_path / "model", *SHORT, flag, **NO_DROPOUT)
+def test_other_arithmetic_trains_nearly_the_same(training, at_once, tmp_path, flag):
+    text = training.run(tmp_path / "model", *SHORT, flag, **NO_DROPOUT)
     assert losses(text) == pytest.approx(at_once("adamw")[1], rel=0.02)

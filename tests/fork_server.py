@@ -1,0 +1,71 @@
+"""Starts programs in processes that have imported TensorFlow already.
+
+Reads requests from standard input, a line of JSON each: ``argv``, ``cwd``, ``environment``,
+``new_session``, and the files ``stdout``, ``stderr`` and ``status``. Answers each with the process
+ID of the program. When the program ends, its exit status (negative: a signal) is in ``status``.
+"""
+
+import gc
+import json
+import os
+import runpy
+import signal
+import sys
+from typing import Any, Dict
+
+
+def preload() -> None:
+    """Imports what is slow to import. Nothing here defines flags."""
+    from bert_wwm.compat import tf
+
+    tf.estimator.Estimator  # noqa: B018  loaded at the first use
+    import bert_wwm.finetuning.extraction
+    import bert_wwm.finetuning.run
+    import bert_wwm.model.fill_mask
+    import bert_wwm.records.input_fn
+    import bert_wwm.train.loop  # noqa: F401
+
+    gc.freeze()  # else the programs' garbage collection, at exit too, copies all this memory
+
+
+def serve() -> Dict[str, Any]:
+    """Forks twice for each request; returns the request in the program's process.
+
+    The process in between waits for the program, so that the server needn't.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those in between
+    for line in sys.stdin:
+        if os.fork():
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        request = json.loads(line)
+        program = os.fork()
+        if not program:
+            return request
+        print(program, flush=True)
+        code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
+        with open(f"{request['status']}.part", "w") as file:
+            file.write(str(code))
+        os.replace(file.name, request["status"])
+        os._exit(0)
+    sys.exit()
+
+
+def become(request: Dict[str, Any]) -> None:
+    """Gives this process the files, environment and arguments of a program."""
+    for number, name in enumerate((os.devnull, request["stdout"], request["stderr"])):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
+        os.dup2(os.open(name, flags, 0o644), number)
+    if request["new_session"]:
+        os.setsid()
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.argv = request["argv"]
+    sys.path[0] = os.path.dirname(sys.argv[0])
+
+
+if __name__ == "__main__":
+    preload()
+    become(serve())
+    runpy.run_path(sys.argv[0], run_name="__main__")
