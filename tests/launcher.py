@@ -1,5 +1,6 @@
 """Runs programs as users run them, but for the seconds that importing TensorFlow takes."""
 
+import atexit
 import functools
 import json
 import os
@@ -39,11 +40,16 @@ class _Server:
         self._count = 0
         self._process = subprocess.Popen(
             [sys.executable, str(ROOT / "tests" / "fork_server.py")],
-            stdin=subprocess.PIPE,  # its end, with this process, ends the server
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **ENVIRONMENT},
         )
+
+    def close(self) -> None:
+        """Waits for the server's end, which adds its CPU time to this process's."""
+        self._process.stdin.close()
+        self._process.wait(PATIENCE)
 
     def next_path(self) -> pathlib.Path:
         self._count += 1
@@ -54,7 +60,11 @@ class _Server:
         return int(self._process.stdout.readline())
 
 
-_server = functools.lru_cache(maxsize=None)(_Server)
+@functools.cache
+def _server() -> _Server:
+    server = _Server()
+    atexit.register(server.close)
+    return server
 
 
 class Program:
