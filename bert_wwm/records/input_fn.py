@@ -137,6 +137,7 @@ def _parsed(batches: "tf.data.Dataset", schema: Schema) -> "tf.data.Dataset":
         for field in schema
     }
 
+    @tf.autograph.experimental.do_not_convert
     def parse(records: tf.Tensor) -> Dict[str, tf.Tensor]:
         features = tf.io.parse_example(records, parsers)
         # A TPU has no int64.

@@ -77,6 +77,7 @@ def ordered_records(
     bounds = [section * len(paths) // sections for section in range(sections + 1)]
     table = list(zip(paths, compressions(paths)))
 
+    @tf.autograph.experimental.do_not_convert  # which takes half a second, for nothing
     def epoch_records(epoch: tf.Tensor) -> "tf.data.Dataset":
         place = epoch * (sections + 1)  # the epoch's own, and one for each of its sections
         order = tf.argsort(_draw(len(paths), seed, place), stable=True)  # [F]
