@@ -1,23 +1,29 @@
-# make demo    from raw text to a pretrained model, in about five minutes
-# make test    all tests, and all of make check
-# make check   style, types and the fast tests
-# make clean   removes what the others made
+# make demo       from raw text to a pretrained model, in about five minutes
+# make check      style, types and the fast tests
+# make test       the same, and the tests that train or run whole programs
+# make test-long  the tests that take minutes
+# make clean      removes what the others made
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# As many workers as cores, and one thread of TensorFlow's in each; see tests/conftest.py.
+PARALLEL := --numprocesses auto --dist worksteal
 MODULES := bert_wwm benchmarks scripts tests $(wildcard *.py)
 
-.PHONY: demo test check lint clean
+.PHONY: demo check test test-long lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest
-
 check: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not long"
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long"
+
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest $(PARALLEL) -m long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(MODULES)

@@ -66,6 +66,7 @@ setup(
             "hypothesis>=6.100",
             "mypy==1.19.1",
             "pytest>=8,<9",
+            "pytest-xdist>=3.8,<4",
             "ruff==0.14.10",
         ],
     },

@@ -10,6 +10,11 @@ import pytest
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores among them. Programs that they start inherit this.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
