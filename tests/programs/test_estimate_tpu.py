@@ -7,6 +7,7 @@ import sys
 
 import launcher
 import pytest
+from skips import TPU_COMPILER
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.estimate.environment import VARIABLE, compiler_python
@@ -336,7 +337,7 @@ def compiler():
     try:
         return compiler_python(print)
     except ConfigError as error:
-        pytest.skip(f"no TPU compiler: {error}")
+        pytest.skip(f"{TPU_COMPILER}: {error}")
 
 
 @pytest.mark.slow

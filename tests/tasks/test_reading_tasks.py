@@ -29,36 +29,27 @@ RIGHT_ALL_THE_SAME = {"TRAIN_3722_QUERY_4"}
 
 
 @pytest.fixture(scope="module")
-def tokenizer(test_data):
-    return Tokenizer(Vocabulary.from_file(str(test_data / "vocab.txt")))
+def tokenizer(samples):
+    return Tokenizer(Vocabulary.from_file(str(samples / "vocab.txt")))
 
 
-@pytest.mark.parametrize(
-    ("name", "file", "length"),
-    [
-        ("cmrc2018", "cmrc2018/cmrc2018_trial.json", 512),
-        ("cmrc2018", "cmrc2018/cmrc2018_trial.json", 384),
-        ("cmrc2018", "cmrc2018/cmrc2018_trial.json", 128),
-        ("drcd", "drcd/DRCD_dev.json", 512),
-        *(
-            pytest.param(name, file, length, marks=pytest.mark.slow)
-            for name, file, length in (
-                ("cmrc2018", "cmrc2018/cmrc2018_train.json", 512),
-                ("cmrc2018", "cmrc2018/cmrc2018_train.json", 384),
-                ("cmrc2018", "cmrc2018/cmrc2018_train.json", 128),
-                ("drcd", "drcd/DRCD_dev.json", 384),
-                ("drcd", "drcd/DRCD_dev.json", 128),
-                ("cmrc2018", "cmrc2018/cmrc2018_trial.json", 64),
-                ("cmrc2018", "cmrc2018/cmrc2018_trial.json", 32),
-                ("drcd", "drcd/DRCD_dev.json", 64),
-            )
-        ),
-    ],
-)
-def test_who_knows_the_answers_is_right(test_data, tokenizer, name, file, length):
+@pytest.mark.parametrize("length", [512, 384, 128, 64, 32])
+@pytest.mark.parametrize("file", WIDENED)
+def test_who_knows_the_answers_is_right(samples, tokenizer, file, length):
+    check_perfect_answers(tokenizer, samples / file, file, length)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [512, 128])
+@pytest.mark.parametrize("file", WIDENED)
+def test_who_knows_the_answers_is_right_on_full_sets(full_data, tokenizer, file, length):
+    check_perfect_answers(tokenizer, full_data(file), file, length)
+
+
+def check_perfect_answers(tokenizer, path, file, length):
     """All but the answers that no chunk holds, which are long, and those within a piece."""
-    task = TASKS[name]
-    questions = task.read(str(test_data / file), lambda note: None)
+    task = TASKS[file.partition("/")[0]]
+    questions = task.read(str(path), lambda note: None)
     stride = min(128, length // 4)
     table = task.featurizer(tokenizer, length, stride)(questions, 0)
     assert np.unique(table.rows["example"]).tolist() == list(range(len(questions)))

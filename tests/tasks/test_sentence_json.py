@@ -18,40 +18,53 @@ def read(task, path, *lines):
     return TASKS[task].read(str(path), notes.append), notes
 
 
-@pytest.mark.parametrize(
-    ("file", "count", "undecided"), [("dev", 3000, 50), ("train.10k", 10000, 15)]
-)
-def test_ocnli_is_read_with_pairs_without_agreement(test_data, file, count, undecided):
-    path = test_data / "ocnli" / f"{file}.json"
-    found, notes = read("ocnli", path)
-    assert len(found) == count
-    assert sum(example.undecided for example in found) == undecided
-    assert {example.label for example in found} == {*TASKS["ocnli"].labels, None}
+def ocnli_line(number, premise, hypothesis, label):
+    """A line as OCNLI has it: five annotators' labels, and what most of them say."""
+    line = {"level": "medium", "sentence1": premise, "sentence2": hypothesis, "label": label}
+    line.update({f"label{annotator}": "neutral" for annotator in range(5)})
+    return {**line, "genre": "lit", "prem_id": f"lit_{number}", "id": number}
+
+
+OCNLI = [
+    ocnli_line(0, "他手里拿着一本书,站在门口", "他手里有书", "entailment"),
+    ocnli_line(1, "他手里拿着一本书,站在门口", "他坐在桌边", "contradiction"),
+    ocnli_line(5, "嗯,我们明天再谈这件事", "这件事很重要", "-"),
+    ocnli_line(7, "今年的产量比去年增长5.2%", "产量增长是由于天气好", "neutral"),
+]
+
+
+def test_ocnli_is_read_with_pairs_without_agreement(tmp_path):
+    path = tmp_path / "dev.json"
+    found, notes = read("ocnli", path, *OCNLI)
     assert notes == [
-        f"{path}: {undecided} of {count:,} examples have the label '-' (no agreement), and are "
-        "neither trained on nor scored"
+        f"{path}: 1 of 4 examples have the label '-' (no agreement), and are neither trained on "
+        "nor scored"
     ]
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    expected = [
-        Sentence(str(line["id"]), line["sentence1"], line["sentence2"], None, str(number), True)
-        if line["label"] == "-"
-        else Sentence(
-            str(line["id"]), line["sentence1"], line["sentence2"], line["label"], str(number)
-        )
+    assert found == [
+        Sentence("0", "他手里拿着一本书,站在门口", "他手里有书", "entailment", "1"),
+        Sentence("1", "他手里拿着一本书,站在门口", "他坐在桌边", "contradiction", "2"),
+        Sentence("5", "嗯,我们明天再谈这件事", "这件事很重要", None, "3", True),
+        Sentence("7", "今年的产量比去年增长5.2%", "产量增长是由于天气好", "neutral", "4"),
+    ]
+
+
+def test_tnews_is_its_titles(tmp_path):
+    lines = [
+        {
+            "label": label,
+            "label_desc": "news",
+            "sentence": f"标题{label}，很好看",
+            "keywords": "甲,乙",
+        }
+        for label in TASKS["tnews"].labels
+    ]
+    found, notes = read("tnews", tmp_path / "dev.json", *lines)
+    assert notes == []
+    assert len(found) == len(TASKS["tnews"].labels) == 15
+    assert found == [
+        Sentence(str(number), line["sentence"], None, line["label"])
         for number, line in enumerate(lines, 1)
     ]
-    assert found == expected
-
-
-def test_tnews_is_its_titles(test_data):
-    found, notes = read("tnews", test_data / "tnews" / "dev.json")
-    assert len(found) == 10_000
-    assert notes == []
-    assert {example.label for example in found} == set(TASKS["tnews"].labels)
-    assert len(TASKS["tnews"].labels) == 15
-    assert found[0] == Sentence(
-        "1", "江疏影甜甜圈自拍，迷之角度竟这么好看，美吸引一切事物", None, "102"
-    )
 
 
 def test_pairs_and_numbers_as_labels(tmp_path):
@@ -102,11 +115,11 @@ def test_notes(tmp_path):
     ]
 
 
-def test_compressed_files(tmp_path, test_data):
-    source = test_data / "ocnli" / "dev.json"
-    packed = tmp_path / "dev.json.gz"
+def test_compressed_files(tmp_path):
+    source, packed = tmp_path / "dev.json", tmp_path / "dev.json.gz"
+    expected, _ = read("ocnli", source, *OCNLI)
     packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + source.read_bytes()))
-    assert read("ocnli", packed)[0] == read("ocnli", source)[0]
+    assert read("ocnli", packed)[0] == expected
 
 
 EXPECTED = "expected an object with 'sentence1' and 'sentence2' on each line"

@@ -1,6 +1,5 @@
 """Tables of texts to classify, with and without headers, good and bad ones."""
 
-import collections
 import gzip
 
 import pytest
@@ -39,37 +38,34 @@ def xnli_line(language, label, premise, hypothesis):
     return "\t".join([*cells, *["neutral"] * 5, "tokenized", "tokenized", "True"])
 
 
-@pytest.mark.parametrize(
-    ("task", "file", "count", "labels", "first"),
-    [
-        ("chnsenticorp", "chnsenticorp/train.tsv", 9600, {"0", "1"}, "选择珠江花园的原因就是方便"),
-        ("chnsenticorp", "chnsenticorp/dev.tsv", 1200, {"0", "1"}, None),
-        ("lcqmc", "lcqmc/dev.tsv", 8802, {"0", "1"}, "开初婚未育证明怎么弄？"),
-        ("xnli", "xnli/dev.tsv", 2490, 3, "他说，妈妈，我回来了。"),
-        ("xnli", "xnli/train_cmnli_subset.tsv", 9751, 3, "新的权利已经足够好了"),
-    ],
+REVIEWS = "label\ttext_a\n1\t房间很大，服务也好\n0\t太吵了！！\n1\t<推荐> 下次还来\n"
+QUESTIONS = "怎么开证明？\t证明怎么开？\t1\n谁知道这首歌\t这首歌好听吗\t0\n今天几号\t几号了\t1\n"
+PAIRS = (
+    "text_a\ttext_b\tlabel\n他说，妈妈，我到了。\t他没说话。\tcontradiction\n"
+    "嗯，我不知道\t我很喜欢\tneutral\n我很喜欢他\t我喜欢他\tentailment\n"
 )
-def test_real_files_are_read_whole(test_data, task, file, count, labels, first):
-    found, notes = read(task, test_data / file)
-    assert len(found) == count
+
+
+def test_ids_are_numbers_of_lines(tmp_path):
+    found, notes = read("chnsenticorp", tmp_path / "dev.tsv", REVIEWS)
     assert notes == []
-    known = {example.label for example in found}
-    assert known == labels if isinstance(labels, set) else known == set(TASKS[task].labels)
-    assert first is None or found[0].text_a.startswith(first)
-    assert len({example.id for example in found}) == count
-    assert all((example.text_b is not None) == (task != "chnsenticorp") for example in found)
+    assert found == [
+        Sentence("2", "房间很大，服务也好", None, "1"),
+        Sentence("3", "太吵了！！", None, "0"),
+        Sentence("4", "<推荐> 下次还来", None, "1"),
+    ]
+    found, notes = read("lcqmc", tmp_path / "dev.tsv", QUESTIONS)
+    assert notes == []
+    assert found == [
+        Sentence("1", "怎么开证明？", "证明怎么开？", "1"),
+        Sentence("2", "谁知道这首歌", "这首歌好听吗", "0"),
+        Sentence("3", "今天几号", "几号了", "1"),
+    ]
 
 
-def test_ids_are_numbers_of_lines(test_data):
-    found, _ = read("chnsenticorp", test_data / "chnsenticorp" / "dev.tsv")
-    assert [example.id for example in found] == [str(line) for line in range(2, 1202)]
-    found, _ = read("lcqmc", test_data / "lcqmc" / "dev.tsv")
-    assert [found[0].id, found[-1].id] == ["1", "8802"]
-
-
-def test_xnli_is_read_as_google_does(test_data, tmp_path):
+def test_xnli_is_read_as_google_does(tmp_path):
     """XNLI-1.0's dev set of several languages gives what the three columns give."""
-    expected, _ = read("xnli", test_data / "xnli" / "dev.tsv")
+    expected, _ = read("xnli", tmp_path / "dev.tsv", PAIRS)
     lines = ["\t".join(XNLI_HEADER)]
     for text_a, text_b, label in (example[1:4] for example in expected):
         lines.append(xnli_line("bg", "neutral", "Мамо", "Той"))
@@ -77,9 +73,9 @@ def test_xnli_is_read_as_google_does(test_data, tmp_path):
     found, notes = read("xnli", tmp_path / "xnli.dev.tsv", "\n".join(lines) + "\n")
     assert [example[1:4] for example in found] == [example[1:4] for example in expected]
     assert notes == [
-        f"{tmp_path}/xnli.dev.tsv: 2,490 examples are in other languages than zh and are left out"
+        f"{tmp_path}/xnli.dev.tsv: 3 examples are in other languages than zh and are left out"
     ]
-    assert found[0].id == "3"
+    assert [example.id for example in found] == ["3", "5", "7"]
 
 
 def test_xnli_without_chinese_is_refused(tmp_path):
@@ -317,11 +313,10 @@ class TestUserTables:
             UserTableReader(texts, label)
         assert str(error.value) == message
 
-    def test_real_files_by_name_and_by_number(self, test_data):
+    def test_files_by_name_and_by_number(self, tmp_path):
         reader = user_task(["text_a", "text_b"], "label").read
-        found, _ = read(reader, test_data / "xnli" / "dev.tsv")
-        assert found == read("xnli", test_data / "xnli" / "dev.tsv")[0]
-        counts = collections.Counter(example.label for example in found)
-        assert set(counts.values()) == {830}
-        found, _ = read(user_task(["0", "1"], "2").read, test_data / "lcqmc" / "dev.tsv")
-        assert found == read("lcqmc", test_data / "lcqmc" / "dev.tsv")[0]
+        expected, _ = read("xnli", tmp_path / "dev.tsv", PAIRS)
+        assert read(reader, tmp_path / "dev.tsv")[0] == expected
+        expected, _ = read("lcqmc", tmp_path / "dev.tsv", QUESTIONS)
+        reader = user_task(["0", "1"], "2").read
+        assert read(reader, tmp_path / "dev.tsv")[0] == expected

@@ -1,6 +1,5 @@
 import gzip
 import json
-import zipfile
 
 import pytest
 
@@ -311,20 +310,3 @@ def test_cluener_lines_come_back(write):
         '{"id": 2, "label": {}}',
     ]
     assert list(cluener_lines([Tagged("x", ())], [[]])) == ['{"id": "x", "label": {}}']
-
-
-@pytest.mark.parametrize(("name", "sentences", "odd"), [("train", 50_658, 6), ("dev", 4_631, 11)])
-def test_peoples_daily(test_data, tmp_path, name, sentences, odd):
-    with zipfile.ZipFile(test_data / "peopledaily_ner" / "peopledaily.zip") as archive:
-        path = archive.extract(f"{name}.txt", tmp_path)
-    examples, notes = read(read_columns, path)
-    assert len(examples) == sentences
-    assert notes == [f"FILE: {odd} entities begin with I-, not B-; their tags are kept as they are"]
-    assert max(len(example.tokens) for example in examples) == 100
-    assert {tag for example in examples for tag in example.tags} == {
-        "O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER",
-    }  # fmt: skip
-    with open(path, encoding="utf-8") as stream:
-        lines = [line for line in stream.read().split("\n") if line]
-    pairs = ((token, tag) for example in examples for token, tag in zip(*example[1:]))
-    assert [f"{token} {tag}" for token, tag in pairs] == lines

@@ -1,5 +1,3 @@
-import gzip
-import json
 import pickle
 
 import numpy as np
@@ -68,10 +66,9 @@ def test_pieces_are_those_of_the_tokenizer(variant, sentences):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_pieces_of_real_and_odd_texts_are_those_of_the_tokenizer(golden, test_data, variant):
-    tokenizer = Tokenizer(Vocabulary.from_file(str(test_data / "vocab.txt")), **variant)
-    with gzip.open(golden / "tokenization.jsonl.gz", "rt", encoding="utf-8") as lines:
-        texts = [json.loads(line)["text"].replace("\n", " ") for line in lines]
+def test_pieces_of_real_and_odd_texts_are_those_of_the_tokenizer(tokenized, samples, variant):
+    tokenizer = Tokenizer(Vocabulary.from_file(str(samples / "vocab.txt")), **variant)
+    texts = [row["text"].replace("\n", " ") for row in tokenized]
     expected = [plain(tokenizer, text) for text in texts]
     assert sum(map(len, expected)) > 10_000
     assert in_bulk(BulkTokenizer(tokenizer), texts) == expected
@@ -95,9 +92,9 @@ CODES = sorted(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_character_is_treated_as_the_tokenizer_does(test_data, variant):
+def test_every_character_is_treated_as_the_tokenizer_does(samples, variant):
     """Alone, behind an ideograph and a letter, and before a mark."""
-    tokenizer = Tokenizer(Vocabulary.from_file(str(test_data / "vocab.txt")), **variant)
+    tokenizer = Tokenizer(Vocabulary.from_file(str(samples / "vocab.txt")), **variant)
     sentences = ["中{0}a{0}\u0301,{0}".format(chr(code)) for code in CODES]
     expected = [plain(tokenizer, sentence) for sentence in sentences]
     assert in_bulk(BulkTokenizer(tokenizer), sentences) == expected

@@ -25,8 +25,8 @@ def test_the_hash_is_that_of_the_pieces_whatever_the_line_ends(tmp_path):
     assert Vocabulary.from_file(write(tmp_path, SPECIAL.replace("\n", "\r\n"))).sha256() == unix
 
 
-def test_googles_vocabulary(test_data):
-    vocabulary = Vocabulary.from_file(str(test_data / "vocab.txt"))
+def test_googles_vocabulary(samples):
+    vocabulary = Vocabulary.from_file(str(samples / "vocab.txt"))
     assert len(vocabulary) == 21128
     assert vocabulary.sha256() == (
         "45bbac6b341c319adc98a532532882e91a9cefc0329aa57bac9ae761c27b291c"
