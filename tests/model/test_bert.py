@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from skips import import_neural
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
@@ -203,8 +204,8 @@ def hugging_face_name(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "activation"), [("erf", "gelu"), ("tanh", "gelu_new")])
 def test_hugging_faces_model_computes_the_same(config, form, activation):
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
+    torch = import_neural("torch")
+    transformers = import_neural("transformers")
     reference = transformers.BertModel(
         transformers.BertConfig(**{**config.to_dict(), "hidden_act": activation})
     ).eval()

@@ -12,8 +12,6 @@ from bert_wwm.records.manifest import Manifest
 
 PROGRAM = "create_pretraining_data_wwm.py"
 
-pytest.importorskip("apache_beam")
-
 
 @pytest.fixture
 def flags(corpus, vocab_file):

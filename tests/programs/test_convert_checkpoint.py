@@ -8,6 +8,7 @@ import zipfile
 import launcher
 import numpy as np
 import pytest
+from skips import import_neural
 
 from bert_wwm.compat import tf
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
@@ -164,7 +165,7 @@ def test_from_an_archive(release, exported, tmp_path):
 
 def test_a_training_of_this_toolkit(trained, bert_config, vocab_file, tmp_path):
     """Its folder, from which files beside the checkpoint are lacking; and masks are filled."""
-    transformers = pytest.importorskip("transformers")
+    transformers = import_neural("transformers")
     folder = f"--tf_checkpoint={trained[0]}"
     flags = f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
     out = tmp_path / "hf"
@@ -223,7 +224,7 @@ def test_to_paddle(exported, tmp_path):
 @pytest.mark.parametrize("kind", ["sentence", "tagging"])
 def test_a_fine_tuned_model(tmp_path, kind):
     """What its run's record says; the best weights lie in a folder of their own."""
-    transformers = pytest.importorskip("transformers")
+    transformers = import_neural("transformers")
     model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
     google_folder.write_folder(str(tmp_path / "run" / "best"), model)
     (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"kind": kind}}))

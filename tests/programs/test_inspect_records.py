@@ -19,7 +19,6 @@ PROGRAM = "scripts/inspect_records.py"
 @pytest.fixture(scope="module")
 def make_records(corpus, vocab_file, tmp_path_factory):
     """Makes records of length 32 with 5 predictions, their words parted by jieba."""
-    pytest.importorskip("rjieba")
 
     @functools.cache
     def make(*flags):

@@ -79,7 +79,6 @@ def test_a_file_whose_end_is_missing_counts_up_to_there(tmp_path):
 @pytest.mark.parametrize("heads", [HEADS[:1], HEADS])
 @pytest.mark.parametrize("with_held_out", [False, True])
 def test_the_picture_shows_each_head(tmp_path, monkeypatch, heads, with_held_out):
-    pytest.importorskip("matplotlib")
     figures = drawn(monkeypatch)
     path = tmp_path / "new" / "curve.png"
     held_out = some(heads, [15, 30]) if with_held_out else None
@@ -105,7 +104,6 @@ def test_the_picture_shows_each_head(tmp_path, monkeypatch, heads, with_held_out
 
 
 def test_a_tasks_score_has_a_panel(tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib")
     figures = drawn(monkeypatch)
     dev = {"f1": [(10, 60.0), (20, 71.5), (30, 71.5)], "loss": [(10, 0.5), (20, 0.4), (30, 0.3)]}
     path = tmp_path / "curve.png"
@@ -123,7 +121,6 @@ def test_a_tasks_score_has_a_panel(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("metric, panels", [("accuracy", 4), ("loss", 3), (None, 3)])
 def test_what_a_training_leaves(tmp_path, monkeypatch, metric, panels):
-    pytest.importorskip("matplotlib")
     figures = drawn(monkeypatch)
     folder = tmp_path / "run"
     of_training = {"label_loss": 0.5, "label_accuracy": 0.75, "learning_rate": 1e-4, "skipped": 2.0}
@@ -142,7 +139,6 @@ def test_what_a_training_leaves(tmp_path, monkeypatch, metric, panels):
 
 @pytest.mark.parametrize("metric", ["loss", "masked_lm_accuracy", None])
 def test_pretraining_has_no_panel_of_scores(tmp_path, monkeypatch, metric):
-    pytest.importorskip("matplotlib")
     figures = drawn(monkeypatch)
     held_out = {**some(HEADS[:1]), "loss": [(10, 4.0)]}
     plot_learning_curve(some(HEADS[:1]), str(tmp_path / "a.png"), "wwm", held_out, metric)
@@ -174,7 +170,6 @@ def png_size(content):
 
 
 def test_a_head_without_accuracy_and_a_single_point(tmp_path):
-    pytest.importorskip("matplotlib")
     found = {"masked_lm_loss": [(5, 1.0)], "learning_rate": [(5, 1e-4)], "loss": [(5, 1.0)]}
     path = tmp_path / "curve.png"
     plot_learning_curve(found, str(path), "a step", {"masked_lm_loss": [(5, 1.1)]})

@@ -9,14 +9,11 @@ from typing import Dict, List
 
 import numpy as np
 import pytest
+from gensim.models import keyedvectors
 
 from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
-
-keyedvectors = pytest.importorskip(
-    "gensim.models.keyedvectors", reason="word vectors are read by gensim"
-)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 

@@ -9,7 +9,6 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-pytest.importorskip("matplotlib", reason="the report has a plot")
 
 
 def _run(*flags: str) -> "subprocess.CompletedProcess[str]":

