@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # As many workers as cores, and one thread of TensorFlow's in each; see tests/conftest.py.
-PARALLEL := --numprocesses auto --dist worksteal
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 MODULES := bert_wwm benchmarks scripts tests $(wildcard *.py)
 
 .PHONY: demo check test test-long lint clean

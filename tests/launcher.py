@@ -121,7 +121,7 @@ class Program:
                 raise subprocess.TimeoutExpired(
                     "the program", timeout, self.stdout(), self.stderr()
                 )
-            time.sleep(0.002)
+            time.sleep(0.005)
         return self.returncode
 
     def wait_for(self, pattern: str, timeout: float = PATIENCE) -> bool:
@@ -133,7 +133,7 @@ class Program:
                 return True
             if has_ended:
                 return False
-            time.sleep(0.002)
+            time.sleep(0.005)
         self.kill()
         raise subprocess.TimeoutExpired("the program", timeout, self.stdout(), self.stderr())
 
