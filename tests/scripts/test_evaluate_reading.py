@@ -7,9 +7,12 @@ import pathlib
 import subprocess
 import sys
 
+import launcher
 import pytest
+from refusals import refusal
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = "scripts/evaluate_reading.py"
 DATA = {
     "data": [
         {
@@ -26,17 +29,6 @@ DATA = {
         }
     ]
 }
-
-
-def _run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "scripts/evaluate_reading.py", *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def _write(path: pathlib.Path, content: object) -> pathlib.Path:
@@ -76,8 +68,9 @@ def dataset(tmp_path: pathlib.Path) -> str:
 )
 def test_prints_one_object(tmp_path, dataset: str, metric: str, figures, em_f1) -> None:
     predictions = _write(tmp_path / "predictions.json", {"a": "北 京", "b": "原"})
-    ran = _run(f"--metric={metric}", dataset, f"--prediction_file={predictions}", "--per_question")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    flags = (f"--metric={metric}", dataset, f"--prediction_file={predictions}", "--per_question")
+    ran = launcher.run(PROGRAM, *flags)
+    assert ran.stderr == ""
     result = json.loads(ran.stdout)
     questions = result.pop("questions")
     assert {name: tuple(row.values()) for name, row in questions.items()} == pytest.approx(em_f1)
@@ -88,16 +81,17 @@ def test_squad_2_with_null_odds(tmp_path: pathlib.Path, dataset: str) -> None:
     predictions = _write(tmp_path / "p.json", {"a": "北京", "b": "原告"})
     odds = _write(tmp_path / "null_odds.json", {"a": -4.5, "b": 2.5})
     flags = ("--metric=squad2", dataset, f"--prediction_file={predictions}")
-    plain = json.loads(_run(*flags).stdout)
+    plain = json.loads(launcher.output(PROGRAM, *flags))
     assert (plain["exact"], plain["total"]) == (100.0, 2)
-    figures = json.loads(_run(*flags, f"--na_prob_file={odds}", "--per_question").stdout)
+    more = (f"--na_prob_file={odds}", "--per_question")
+    figures = json.loads(launcher.output(PROGRAM, *flags, *more))
     assert figures["questions"]["b"] == {"em": 0.0, "f1": 0.0}  # 2.5 is more than 1.0.
     assert (figures["exact"], figures["best_exact"], figures["best_exact_thresh"]) == (50, 100, 2.5)
 
 
 def test_strays_are_counted(tmp_path: pathlib.Path, dataset: str) -> None:
     path = _write(tmp_path / "p.json", [{"id": "a", "answer": "北京"}, {"id": "x", "answer": "原"}])
-    ran = _run("--metric=cjrc", dataset, f"--prediction_file={path}")
+    ran = launcher.run(PROGRAM, "--metric=cjrc", dataset, f"--prediction_file={path}")
     assert json.loads(ran.stdout)["overall"] == {"em": 50.0, "f1": 50.0, "qas": 2}
     assert ran.stderr == (
         "evaluate_reading.py: 1 of 2 questions have no prediction; they score 0\n"
@@ -117,7 +111,9 @@ def test_golden_values_of_hfl(tmp_path: pathlib.Path, samples, golden) -> None:
     predictions = _write(
         tmp_path / "p.json", {name: recorded["predictions"][name] for name in predicted}
     )
-    ran = _run("--metric=cmrc", f"--dataset_file={dataset}", f"--prediction_file={predictions}")
+    ran = launcher.run(
+        PROGRAM, "--metric=cmrc", f"--dataset_file={dataset}", f"--prediction_file={predictions}"
+    )
     figures = json.loads(ran.stdout)
     for name in ("AVERAGE", "F1", "EM"):
         assert len(figures[name].partition(".")[2]) == 3
@@ -171,15 +167,9 @@ def test_bad_input_ends_in_one_sentence(tmp_path: pathlib.Path, flags, files, me
         for name, content in {"d": DATA, "p": {"a": "北京"}, "n": {}}.items()
     }
     metric, *others = (flag.format(**paths) for flag in flags)
-    ran = _run(
-        f"--metric={metric}",
-        f"--dataset_file={paths['d']}",
-        f"--prediction_file={paths['p']}",
-        *others,
-    )
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith(f"evaluate_reading.py: error: {message.format(**paths)}")
-    assert ran.stderr.count("\n") == 1
+    inputs = (f"--dataset_file={paths['d']}", f"--prediction_file={paths['p']}")
+    error = refusal("evaluate_reading.py", f"--metric={metric}", *inputs, *others)
+    assert error.startswith(message.format(**paths))
 
 
 def test_starts_without_tensorflow() -> None:

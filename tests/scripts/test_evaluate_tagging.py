@@ -1,37 +1,29 @@
 """The program that scores predicted tags, as users run it."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
+import launcher
 import pytest
+from refusals import refusal
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = "scripts/evaluate_tagging.py"
 _PREDICTIONS = (
     "我 O O\n爱 O O\n北\tB-LOC\tB-LOC\n京\tI-LOC\tI-LOC\n\n"
     "\u3000 O O\n  O O\n李 B-PER I-PER\n四 I-PER O\n\n\n他 O B-ORG\n"
 )
 
 
-def _run(tmp_path: pathlib.Path, text: str, *flags: str) -> "subprocess.CompletedProcess[str]":
+def _flag(tmp_path: pathlib.Path, text: str) -> str:
     path = tmp_path / "predictions.conll"
     path.write_text(text, encoding="utf-8")
-    return subprocess.run(
-        [sys.executable, "scripts/evaluate_tagging.py", f"--prediction_file={path}", *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return f"--prediction_file={path}"
 
 
 @pytest.mark.parametrize("scheme", ["seqeval", "conlleval"])
 def test_prints_one_object(tmp_path: pathlib.Path, scheme: str) -> None:
-    ran = _run(tmp_path, _PREDICTIONS, f"--scheme={scheme}")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    ran = launcher.run(PROGRAM, _flag(tmp_path, _PREDICTIONS), f"--scheme={scheme}")
+    assert ran.stderr == ""
     nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0}
     assert json.loads(ran.stdout) == {
         "precision": 33.33,
@@ -50,14 +42,14 @@ def test_prints_one_object(tmp_path: pathlib.Path, scheme: str) -> None:
 
 
 def test_the_schemes_differ_on_bioes(tmp_path: pathlib.Path) -> None:
-    text = "甲 S-PER S-PER\n乙 S-PER S-PER\n丙 O X\n"
-    ran = _run(tmp_path, text)
+    flag = _flag(tmp_path, "甲 S-PER S-PER\n乙 S-PER S-PER\n丙 O X\n")
+    ran = launcher.run(PROGRAM, flag)
     assert json.loads(ran.stdout)["by_type"]["PER"]["support"] == 2
     assert ran.stderr == (
         "evaluate_tagging.py: 1 tag(s) neither are O nor begin with one of B-, I-, E-, S-; the "
         f"first is 'X' at {tmp_path}/predictions.conll:3\n"
     )
-    ran = _run(tmp_path, text, "--scheme=conlleval")
+    ran = launcher.run(PROGRAM, flag, "--scheme=conlleval")
     assert json.loads(ran.stdout)["by_type"]["PER"]["support"] == 1
     assert "5 tag(s) neither are O nor begin with one of B-, I-, E-; the first is 'S-PER'" in (
         ran.stderr
@@ -72,8 +64,5 @@ def test_the_schemes_differ_on_bioes(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_bad_input_ends_in_one_sentence(tmp_path: pathlib.Path, text: str, message: str) -> None:
-    ran = _run(tmp_path, text)
-    assert (ran.returncode, ran.stdout) == (1, "")
-    path = tmp_path / "predictions.conll"
-    assert ran.stderr.startswith(f"evaluate_tagging.py: error: {path}{message}")
-    assert ran.stderr.count("\n") == 1
+    error = refusal("evaluate_tagging.py", _flag(tmp_path, text))
+    assert error.startswith(f"{tmp_path}/predictions.conll{message}")

@@ -1,31 +1,16 @@
 """The table of tasks, as users see it."""
 
-import os
-import pathlib
-import subprocess
-import sys
+import launcher
 
 from bert_wwm.tasks.table import TASKS, tasks_of
 from bert_wwm.tasks.task import KINDS
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-
-
-def _run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "scripts/list_tasks.py", *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+PROGRAM = "scripts/list_tasks.py"
 
 
 def test_markdown_has_a_line_for_each_task():
-    run = _run("--markdown")
-    assert run.returncode == 0, run.stderr
-    header, rule, *lines = [line[2:-2].split(" | ") for line in run.stdout.splitlines()]
+    table = launcher.output(PROGRAM, "--markdown")
+    header, rule, *lines = [line[2:-2].split(" | ") for line in table.splitlines()]
     assert set(rule) == {"---"}
     assert all(len(line) == len(header) == len(rule) for line in lines)
     rows = {line[0]: dict(zip(header, line)) for line in lines}
@@ -51,9 +36,7 @@ def test_markdown_has_a_line_for_each_task():
 
 
 def test_plain_table_is_aligned():
-    run = _run()
-    assert run.returncode == 0, run.stderr
-    lines = run.stdout.splitlines()
+    lines = launcher.output(PROGRAM).splitlines()
     assert len(lines) == 2 + len(TASKS.names())
     place = lines[0].index("program")
     assert all(line[place:].startswith("run_") for line in lines[1:])
@@ -61,6 +44,5 @@ def test_plain_table_is_aligned():
 
 
 def test_what_is_no_flag_is_refused():
-    run = _run("all")
-    assert run.returncode != 0
-    assert "unexpected argument 'all'" in run.stderr
+    error = launcher.run(PROGRAM, "all", status=1).stderr
+    assert "unexpected argument 'all'" in error

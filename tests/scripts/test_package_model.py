@@ -3,20 +3,20 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 import zipfile
 from typing import Dict
 
+import launcher
 import numpy as np
 import pytest
+from refusals import refusal
 
 from bert_wwm.compat import tf
 from bert_wwm.convert import archive, names, tf_checkpoint
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.checkpoint import plan_restore, write_variables
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = "package_model.py"
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(str, range(45))]
 CONFIG = {
     "vocab_size": len(PIECES),
@@ -33,17 +33,6 @@ LERT_HEAD = {
     "cls/predictions/output_pos_layer/kernel": [12, 28],
     "cls/predictions/output_pos_layer/bias": [28],
 }
-
-
-def _run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "scripts/package_model.py", *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def _make(folder: pathlib.Path, heads: Dict[str, list]) -> pathlib.Path:
@@ -78,10 +67,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_the_same_bytes_twice(trained, tmp_path):
     """From other processes, folders and working folders; of the newest checkpoint of a folder."""
     copy = _make(tmp_path / "another" / "place", {})
-    first = _run(*_flags(trained), f"--output_file={tmp_path}/first.zip")
-    assert (first.returncode, first.stderr) == (0, "")
-    second = _run(*_flags(copy, "."), "--name=wwm", f"--output_dir={tmp_path}/out")
-    assert (second.returncode, second.stderr) == (0, "")
+    for flags in (
+        [*_flags(copy, "."), "--name=wwm", f"--output_dir={tmp_path}/out"],
+        [*_flags(trained), f"--output_file={tmp_path}/first.zip"],
+    ):
+        ran = launcher.run(f"scripts/{PROGRAM}", *flags)
+        assert ran.stderr == ""
     assert os.listdir(tmp_path / "out") == ["chinese_wwm_L-3_H-12_A-2.zip"]
     data = (tmp_path / "out" / "chinese_wwm_L-3_H-12_A-2.zip").read_bytes()
     assert data == (tmp_path / "first.zip").read_bytes()
@@ -108,14 +99,14 @@ def test_the_same_bytes_twice(trained, tmp_path):
         BertModel(BertConfig.from_json_file(config_file), False, tf.zeros([1, 4], tf.int32))
         plan = plan_restore(tf.trainable_variables(), prefix)
     assert plan.initialized == ()
-    assert first.stdout.startswith("60 tensors; 121 of the optimizer left out\n")
+    assert ran.stdout.startswith("60 tensors; 121 of the optimizer left out\n")
 
 
 @pytest.mark.slow
 def test_a_lert_is_named_so(tmp_path):
     folder = _make(tmp_path / "lert", LERT_HEAD)
-    ran = _run(*_flags(folder), f"--output_file={tmp_path}/lert.zip")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    ran = launcher.run(f"scripts/{PROGRAM}", *_flags(folder), f"--output_file={tmp_path}/lert.zip")
+    assert ran.stderr == ""
     assert ran.stdout.startswith("A LERT, by its heads pos: the files are named lert_*\n")
     with zipfile.ZipFile(tmp_path / "lert.zip") as stream:
         assert stream.namelist() == [
@@ -145,11 +136,8 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_path, broken):
     else:
         (folder / "model.ckpt-7.index").unlink()
         expected = "no such checkpoint"
-    ran = _run(*_flags(folder), f"--output_file={tmp_path}/out/model.zip")
-    assert ran.returncode == 1
-    assert ran.stderr.startswith("package_model.py: error: ")
-    assert expected in ran.stderr
-    assert ran.stderr.count("\n") == 1
+    output = f"--output_file={tmp_path}/out/model.zip"
+    assert expected in refusal(PROGRAM, *_flags(folder), output)
     assert not list(tmp_path.glob("out/*")) + list(tmp_path.glob("out/.*"))
 
 
@@ -164,15 +152,11 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_path, broken):
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(trained, flags, sentence):
-    ran = _run(*_flags(trained), *flags)
-    assert ran.returncode == 1
-    assert sentence in ran.stderr
-    assert ran.stderr.count("\n") == 1
+    assert sentence in refusal(PROGRAM, *_flags(trained), *flags)
 
 
 def test_an_archive_that_is_there_stays(trained, tmp_path):
     (tmp_path / "a.zip").write_bytes(b"before")
-    ran = _run(*_flags(trained), f"--output_file={tmp_path}/a.zip")
-    assert ran.returncode == 1
-    assert "is there already" in ran.stderr
+    error = refusal(PROGRAM, *_flags(trained), f"--output_file={tmp_path}/a.zip")
+    assert "is there already" in error
     assert (tmp_path / "a.zip").read_bytes() == b"before"

@@ -2,36 +2,26 @@
 
 import os
 import pathlib
-import subprocess
-import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+import launcher
+from refusals import refusal
+
 _LINES = "我/r 爱/v 北京/ns 。/w\n他/r 来到/v 天安门/ns 。/w\n" * 20
-
-
-def _run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "scripts/train_ltp_model.py", *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_trains_a_folder(tmp_path: pathlib.Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text(_LINES, encoding="utf-8")
     output = tmp_path / "model"
-    ran = _run(
+    ran = launcher.run(
+        "scripts/train_ltp_model.py",
         f"--input_file={tmp_path}/*.txt",
         f"--output_dir={output}",
         "--tasks=cws,ner",
         "--num_epochs=2",
         "--heldout_fraction=0.1",
     )
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stderr == ""
     assert "80 sentences, 320 words" in ran.stdout
     assert "training on 72 sentences, 8 held out, 2 epochs" in ran.stdout
     assert "f1 100.00" in ran.stdout
@@ -43,9 +33,7 @@ def test_trains_a_folder(tmp_path: pathlib.Path) -> None:
 def test_bad_text_ends_in_one_sentence(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("我/r\n我 爱/v\n", encoding="utf-8")
-    ran = _run(f"--input_file={path}", f"--output_dir={tmp_path}/model")
-    assert ran.returncode == 1
-    assert ran.stderr == (
-        f"train_ltp_model.py: error: {path}:2: token 1 is '我'; expected word/tag\n"
-    )
+    flags = (f"--input_file={path}", f"--output_dir={tmp_path}/model")
+    error = refusal("train_ltp_model.py", *flags)
+    assert error == f"{path}:2: token 1 is '我'; expected word/tag\n"
     assert not (tmp_path / "model").exists()
