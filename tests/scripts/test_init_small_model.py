@@ -3,30 +3,19 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 from typing import Dict
 
+import launcher
 import numpy as np
 import pytest
+from refusals import refusal
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.checkpoint import plan_restore
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = "init_small_model.py"
 LAYERS = 4
-
-
-def _run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "scripts/init_small_model.py", *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def _config(num_hidden_layers: int) -> Dict[str, object]:
@@ -93,8 +82,9 @@ def _flags(model: pathlib.Path, output: pathlib.Path, num_hidden_layers: int):
 def test_tensors_are_bit_by_bit_the_same(model, tmp_path: pathlib.Path, layers) -> None:
     flags = [f"--init_layers={','.join(map(str, layers))}"] if layers else []
     layers = layers or [0, 1]
-    ran = _run(*_flags(model, tmp_path, len(layers)), f"--vocab_file={model}/vocab.txt", *flags)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    flags += [*_flags(model, tmp_path, len(layers)), f"--vocab_file={model}/vocab.txt"]
+    ran = launcher.run(f"scripts/{PROGRAM}", *flags)
+    assert ran.stderr == ""
 
     given, made = _tensors(model / "model.ckpt-0"), _tensors(tmp_path / "bert_model.ckpt")
     expected = {
@@ -125,8 +115,8 @@ def test_tensors_are_bit_by_bit_the_same(model, tmp_path: pathlib.Path, layers) 
 
 
 def test_the_table_says_what_came_from_where(model, tmp_path: pathlib.Path) -> None:
-    ran = _run(*_flags(model, tmp_path, 2), "--init_layers=3,1")
-    assert ran.stdout.splitlines() == [
+    flags = [*_flags(model, tmp_path, 2), "--init_layers=3,1"]
+    assert launcher.output(f"scripts/{PROGRAM}", *flags).splitlines() == [
         f"Initial weights from {model}/model.ckpt-0",
         "  from the checkpoint         42",
         "    bert/embeddings/LayerNorm/beta",
@@ -163,10 +153,7 @@ def test_the_table_says_what_came_from_where(model, tmp_path: pathlib.Path) -> N
 def test_wrong_layers_end_in_one_sentence(
     model, tmp_path: pathlib.Path, count: int, flags, message: str
 ) -> None:
-    ran = _run(*_flags(model, tmp_path / "out", count), *flags)
-    assert ran.returncode == 1
-    assert message in ran.stderr
-    assert ran.stderr.count("\n") == 1
+    assert message in refusal(PROGRAM, *_flags(model, tmp_path / "out", count), *flags)
     assert not (tmp_path / "out").exists()
 
 
@@ -174,28 +161,23 @@ def test_the_configuration_is_that_of_the_checkpoint(model, tmp_path: pathlib.Pa
     config = tmp_path / "bert_config.json"
     config.write_text(json.dumps(_config(3)), encoding="utf-8")
     flags = _flags(model, tmp_path / "out", 2)
-    ran = _run(*flags, f"--bert_config_file={config}")
-    assert ran.returncode == 1
-    assert f"has 4 layers under bert/encoder, but num_hidden_layers of {config} is 3" in ran.stderr
+    error = refusal(PROGRAM, *flags, f"--bert_config_file={config}")
+    assert f"has 4 layers under bert/encoder, but num_hidden_layers of {config} is 3" in error
 
 
 def test_the_vocabulary_is_that_of_the_model(
     model, tmp_path: pathlib.Path, vocab_file: str
 ) -> None:
-    ran = _run(*_flags(model, tmp_path / "out", 2), f"--vocab_file={vocab_file}")
-    assert ran.returncode == 1
-    assert "vocab_size" in ran.stderr
+    flags = _flags(model, tmp_path / "out", 2)
+    assert "vocab_size" in refusal(PROGRAM, *flags, f"--vocab_file={vocab_file}")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["bert_model.ckpt.index", "bert_config.json", "vocab.txt"])
 def test_nothing_is_overwritten(model, tmp_path: pathlib.Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"kept")
-    ran = _run(*_flags(model, tmp_path, 2))
-    assert ran.returncode == 1
-    assert ran.stderr == (
-        f"init_small_model.py: error: {tmp_path}/{name}: is there already; "
-        "expected a folder without a model\n"
+    assert refusal(PROGRAM, *_flags(model, tmp_path, 2)) == (
+        f"{tmp_path}/{name}: is there already; expected a folder without a model\n"
     )
     assert os.listdir(tmp_path) == [name]
     assert (tmp_path / name).read_bytes() == b"kept"

@@ -10,28 +10,20 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
-import sys
 import time
 
+import launcher
 import pytest
+from refusals import refusal
 
 from bert_wwm.text.corpus import read_documents
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PROGRAM = [sys.executable, str(ROOT / "scripts" / "prepare_text.py")]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+PROGRAM = "prepare_text.py"
 
 
-def prepare(*flags, status=0):
-    """Runs the program; returns what it printed, or the error."""
-    ran = subprocess.run(
-        [*PROGRAM, *flags], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == status, ran.stderr
-    if status:
-        assert "Traceback" not in ran.stderr and ran.stderr.count("\n") == 1
-    return ran.stderr if status else ran.stdout
+def prepare(*flags):
+    """Runs the program; returns what it printed."""
+    return launcher.output(f"scripts/{PROGRAM}", *flags)
 
 
 def documents(*paths):
@@ -129,27 +121,30 @@ NOISE = random.Random(0).randbytes(2000)
 def test_errors_are_one_sentence_and_leave_nothing(tmp_path, content, flags, message):
     (tmp_path / "a.txt").write_bytes(content)
     output = tmp_path / "made" / "out"
-    told = prepare(f"--input_file={tmp_path}/a.txt", f"--output_file={output}", *flags, status=1)
-    assert message in told
+    flags = (f"--input_file={tmp_path}/a.txt", f"--output_file={output}", *flags)
+    assert message in refusal(PROGRAM, *flags, prints=True)
     assert not output.exists()
 
 
 def test_other_flags_are_refused_while_a_run_is_there(raw, tmp_path):
     flags = (f"--input_file={raw}/*", f"--output_file={tmp_path}/out", "--num_workers=1")
     prepare(*flags)
-    told = prepare(*flags, "--min_chars=3", status=1)
-    assert "was made with flag min_chars = 1, this run has 3" in told
+    error = refusal(PROGRAM, *flags, "--min_chars=3", prints=True)
+    assert "was made with flag min_chars = 1, this run has 3" in error
     prepare(*flags, "--min_chars=4", "--overwrite")
     assert len(documents(tmp_path / "out")) == 2
 
 
+NUM_DOCUMENTS = 5000
+
+
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """About 9 MB of three kinds, a tenth of the documents twice; flags that read them."""
+    """About 3 MB of three kinds, a tenth of the documents twice; flags that read them."""
     folder = tmp_path_factory.mktemp("large")
     rng = random.Random(1)
     texts = []
-    for number in range(15_000):
+    for number in range(NUM_DOCUMENTS):
         if number % 10 == 9:
             texts.append(rng.choice(texts))
         else:
@@ -159,11 +154,11 @@ def large(tmp_path_factory):
                     f"这是第{rng.randint(0, 10**6)}句话，“写得<b>很好</b>。”" for _ in range(count)
                 )
             )
-    (folder / "a.txt").write_text("\n\n".join(texts[:6000]) + "\n")
-    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts[6000:11000])
+    (folder / "a.txt").write_text("\n\n".join(texts[:2000]) + "\n")
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts[2000:3700])
     (folder / "b.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     with open(folder / "c.csv", "w", newline="") as stream:
-        csv.writer(stream).writerows([["text"], *([text] for text in texts[11000:])])
+        csv.writer(stream).writerows([["text"], *([text] for text in texts[3700:])])
     return (f"--input_file={folder}/*", "--num_output_shards=3"), len(set(texts))
 
 
@@ -203,37 +198,35 @@ def test_any_number_of_workers_gives_the_same_bytes(large, whole, tmp_path, num_
     assert len(sizes) == 3 and max(sizes) < 1.02 * min(sizes)  # spread evenly
     assert len(documents(*tmp_path.glob("out-*"))) == large[1]
     counts = manifest(tmp_path)["counts"]
-    assert counts["documents_read"] == 15_000 == large[1] + counts["documents_duplicate"]
+    assert counts["documents_read"] == NUM_DOCUMENTS == large[1] + counts["documents_duplicate"]
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(large, whole, tmp_path):
-    command = [*PROGRAM, *large[0], f"--output_file={tmp_path}/out", "--num_workers=2"]
+    flags = (*large[0], f"--output_file={tmp_path}/out", "--num_workers=2")
     moments = random.Random(2)
     size = sum(map(len, whole.values()))
-    gone_on = killed = 0
+    resumed = killed = 0
     while killed < 6:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT, text=True
-        )
+        process = launcher.start(f"scripts/{PROGRAM}", *flags)
         until = size_of(tmp_path) + moments.uniform(0.02, 0.3) * size
         while process.poll() is None and size_of(tmp_path) < until:
             time.sleep(0.002)
         time.sleep(moments.uniform(0, 0.05))
         if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             killed += 1
-        told = process.communicate()[0]
-        assert process.returncode in (0, -signal.SIGKILL)
-        gone_on += "Going on behind" in told
+        ended = process.result()
+        assert ended.returncode in (0, -signal.SIGKILL), ended.stderr
+        resumed += "Going on behind" in ended.stdout
         visible = contents(tmp_path)
         assert all(whole[name] == content for name, content in visible.items())
-        if process.returncode == 0 and len(visible) == 3:  # it was faster than the signal
+        if ended.returncode == 0 and len(visible) == 3:  # it was faster than the signal
             for path in tmp_path.iterdir():
                 path.unlink()
     prepare(*large[0], f"--output_file={tmp_path}/out", "--num_workers=1")
     assert contents(tmp_path) == whole
-    assert gone_on > 1
+    assert resumed > 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.out.json", *whole]
     counts = manifest(tmp_path)["counts"]
-    assert counts["documents_kept"] == large[1] and counts["documents_read"] == 15_000
+    assert counts["documents_kept"] == large[1] and counts["documents_read"] == NUM_DOCUMENTS
