@@ -209,11 +209,11 @@ UNFINISHED = (
 def test_time_is_linear(text):
     """A square of the length would take minutes."""
     begun = time.process_time()
-    clean(text * (500_000 // len(text)) + "-->")
-    assert time.process_time() - begun < 10
+    clean(text * (200_000 // len(text)) + "-->")
+    assert time.process_time() - begun < 4
 
 
 def test_brackets_within_brackets_take_linear_time():
     begun = time.process_time()
-    assert clean("（" * 250_000 + "）" * 250_000) == Cleaned([], 0, 0)
-    assert time.process_time() - begun < 10
+    assert clean("（" * 100_000 + "）" * 100_000) == Cleaned([], 0, 0)
+    assert time.process_time() - begun < 4

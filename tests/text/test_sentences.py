@@ -125,5 +125,5 @@ def test_pairs_are_never_parted(text):
 def test_time_is_linear(text):
     """A square of the length would take minutes."""
     begun = time.process_time()
-    split_sentences(text * (200_000 // len(text)) + ")」”")
-    assert time.process_time() - begun < 10
+    split_sentences(text * (100_000 // len(text)) + ")」”")
+    assert time.process_time() - begun < 5
