@@ -1,6 +1,9 @@
 """Long runs: workers, shards, interruptions, and starting again."""
 
+import contextlib
+import functools
 import glob
+import gzip
 import json
 import os
 import pathlib
@@ -8,8 +11,6 @@ import random
 import re
 import resource
 import signal
-import subprocess
-import sys
 import time
 
 import launcher
@@ -21,7 +22,6 @@ from bert_wwm.records.framing import compression_of, read_records
 from bert_wwm.records.manifest import Manifest
 from bert_wwm.text.sentences import split_sentences
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = "create_pretraining_data_wwm.py"
 SEGMENT = "scripts/segment_corpus.py"
 TEXT = (
@@ -33,11 +33,11 @@ SIZES = ("--max_seq_length=64", "--max_predictions_per_seq=10", "--dupe_factor=2
 
 @pytest.fixture(scope="session")
 def large_corpus(tmp_path_factory) -> str:
-    """5.5 MB in two files: five blocks."""
+    """2.3 MB in two files: five blocks."""
     sentences = split_sentences(TEXT)
     rng = rng_for(1)
     folder = tmp_path_factory.mktemp("large")
-    for name, size in (("a.txt", 3_300_000), ("b.txt", 2_200_000)):
+    for name, size in (("a.txt", 1_400_000), ("b.txt", 900_000)):
         documents = []
         while size > 0:
             count = 1 + integer(rng, 20)
@@ -48,180 +48,197 @@ def large_corpus(tmp_path_factory) -> str:
     return str(folder / "*.txt")
 
 
+def make_flags(input_file, output, vocab_file, *more):
+    """Flags of a run on a file, with a segmenter that needs nothing."""
+    return (
+        f"--input_file={input_file}",
+        f"--output_file={output}",
+        f"--vocab_file={vocab_file}",
+        "--segmenter=characters",
+        *SIZES,
+        *more,
+    )
+
+
 @pytest.fixture
 def flags(vocab_file, tmp_path):
-    """Flags of a run on a file, with a segmenter that needs nothing."""
-
-    def make_flags(input_file, output="out", *more):
-        return (
-            f"--input_file={input_file}",
-            f"--output_file={tmp_path / output}",
-            f"--vocab_file={vocab_file}",
-            "--segmenter=characters",
-            "--num_workers=2",
-            *SIZES,
-            *more,
-        )
-
-    return make_flags
+    """Makes flags of a run whose output is in a folder of the test's own."""
+    return lambda input_file, output="out", *more: make_flags(
+        input_file, tmp_path / output, vocab_file, "--num_workers=1", *more
+    )
 
 
-def contents(folder: pathlib.Path, pattern: str):
+def contents(folder: pathlib.Path, pattern: str = "out-*"):
     # As a shell or TensorFlow would match it: without hidden names.
     found = sorted(glob.glob(str(folder / pattern)))
     return {os.path.basename(path): pathlib.Path(path).read_bytes() for path in found}
 
 
+class LargeRun:
+    """A program that makes three shards of the large corpus.
+
+    Attributes:
+        expected: what it writes if nothing interrupts it, by name.
+        seconds: how long that takes.
+    """
+
+    def __init__(self, program, corpus, vocab_file, folder):
+        self._program = program
+        flags = make_flags(corpus, "", vocab_file, "--num_output_shards=3", "--num_workers=2")
+        if program == SEGMENT:
+            of_records = {*SIZES, f"--vocab_file={vocab_file}"}
+            self._flags = [flag for flag in flags if flag not in of_records] + ["--annotate="]
+        else:
+            self._flags = [*flags, "--compression=GZIP"]
+        begun = time.monotonic()
+        launcher.run(*self.command(folder))
+        self.seconds = time.monotonic() - begun
+        self.expected = contents(folder)
+
+    def command(self, folder, *more):
+        return (self._program, *self._flags, f"--output_file={folder / 'out'}", *more)
+
+    def start(self, folder):
+        return launcher.start(*self.command(folder), new_session=True)
+
+    def finish(self, folder):
+        """Runs it to its end, where it writes what it always does; returns what it prints."""
+        printed = launcher.output(*self.command(folder))
+        assert contents(folder) == self.expected
+        names = sorted(path.name for path in folder.iterdir())
+        assert names == ["manifest.out.json", *self.expected]
+        return printed
+
+
+@pytest.fixture(scope="module")
+def records_run(large_corpus, vocab_file, tmp_path_factory):
+    return LargeRun(PROGRAM, large_corpus, vocab_file, tmp_path_factory.mktemp("records"))
+
+
+@pytest.fixture(scope="module", params=[PROGRAM, SEGMENT])
+def large_run(request, large_corpus, vocab_file, tmp_path_factory):
+    if request.param == PROGRAM:
+        return request.getfixturevalue("records_run")
+    return LargeRun(SEGMENT, large_corpus, vocab_file, tmp_path_factory.mktemp("segmented"))
+
+
 @pytest.mark.slow
-def test_any_number_of_workers_gives_the_same_bytes(flags, large_corpus, tmp_path):
-    made = []
-    for workers in (1, 2, 3):
-        name = f"w{workers}/out"
-        more = (f"--num_workers={workers}", "--num_output_shards=4")
-        launcher.run(PROGRAM, *flags(large_corpus, name, *more))
-        made.append(contents(tmp_path / f"w{workers}", "out-*"))
-    assert list(made[0]) == [f"out-0000{shard}-of-00004" for shard in range(4)]
-    assert made[0] == made[1] == made[2]
-    sizes = [len(content) for content in made[0].values()]
+def test_any_number_of_workers_gives_the_same_bytes(records_run, tmp_path):
+    for workers in (1, 3):
+        launcher.run(*records_run.command(tmp_path / f"{workers}", f"--num_workers={workers}"))
+        assert contents(tmp_path / f"{workers}") == records_run.expected
+    assert list(records_run.expected) == [f"out-0000{shard}-of-00003" for shard in range(3)]
+    sizes = [len(content) for content in records_run.expected.values()]
     assert max(sizes) < 1.01 * min(sizes)  # spread evenly
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("program", [PROGRAM, SEGMENT])
-def test_killed_at_twenty_moments_it_ends_with_the_same_bytes(
-    flags, large_corpus, tmp_path, program
-):
-    if program == PROGRAM:
-        command = flags(large_corpus, "killed/out", "--num_output_shards=3", "--compression=GZIP")
-    else:
-        command = flags(large_corpus, "killed/out", "--num_output_shards=3", "--annotate=")
-        command = [f for f in command if f not in SIZES and "vocab_file" not in f]
-    whole = [flag.replace("killed/out", "whole/out") for flag in command]
-    begun = time.monotonic()
-    launcher.run(program, *whole)
-    seconds = time.monotonic() - begun
-    expected = contents(tmp_path / "whole", "out-*")
-
+@pytest.mark.parametrize(
+    "kills", [pytest.param(4, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.long)]
+)
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(large_run, tmp_path, kills):
     moments = random.Random(3)
-    gone_on = 0
-    killed = 0
-    while killed < 20:
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / program), *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            text=True,
-        )
-        try:
-            process.wait(moments.uniform(0.3, seconds))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
+    resumed = killed = 0
+    while killed < kills:
+        process = large_run.start(tmp_path)
+        time.sleep(moments.uniform(0.1, large_run.seconds))
+        if process.poll() is None:
+            process.kill()
             killed += 1
-            visible = contents(tmp_path / "killed", "*")
-            # Nothing that looks finished is not; the manifest comes last.
-            assert "manifest.out.json" not in visible or len(visible) == len(expected) + 1
-            assert all(expected[name] == visible[name] for name in visible if "json" not in name)
-        output = process.communicate()[0]
-        assert process.returncode in (0, -signal.SIGKILL)
-        gone_on += "Going on behind" in output
-        if process.returncode == 0:  # it was faster than the signal
-            assert contents(tmp_path / "killed", "out-*") == expected
-            for path in (tmp_path / "killed").iterdir():
+        ended = process.result()
+        assert ended.returncode in (0, -signal.SIGKILL), ended.stderr
+        # Nothing that looks finished is not; the manifest comes last.
+        visible = contents(tmp_path, "*")
+        assert "manifest.out.json" not in visible or len(visible) == len(large_run.expected) + 1
+        assert all(
+            large_run.expected[name] == visible[name] for name in visible if "json" not in name
+        )
+        resumed += "Going on behind" in ended.stdout
+        if ended.returncode == 0:  # it was faster than the signal
+            assert contents(tmp_path) == large_run.expected
+            for path in tmp_path.iterdir():
                 path.unlink()
-    launcher.run(program, *command)
-    assert contents(tmp_path / "killed", "out-*") == expected
-    assert gone_on > 3
-    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
-        "manifest.out.json",
-        *expected,
-    ]
+    large_run.finish(tmp_path)
+    assert resumed > kills / 6
 
 
-def children(pid: int):
-    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def workers_of(process):
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    command_lines = {pid: pathlib.Path(f"/proc/{pid}/cmdline") for pid in children}
+    return [pid for pid, path in command_lines.items() if "spawn_main" in path.read_text()]
 
 
-def command_line(pid: str) -> str:
-    return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+def unfinished_size(folder):
+    """Bytes written so far."""
+    size = 0
+    for path in folder.glob(".out.unfinished/0*"):
+        with contextlib.suppress(FileNotFoundError):  # it has just been renamed
+            size += path.stat().st_size
+    return size
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("delay", [0, 1])  # while it starts, and at work
-def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(
-    flags, large_corpus, tmp_path, delay
-):
-    launcher.run(PROGRAM, *flags(large_corpus, "whole/out"))
-    command = flags(large_corpus, "killed/out", "--num_workers=2")
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / PROGRAM), *command],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-    )
-    workers = []
-    while len(workers) < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
-        workers = [pid for pid in children(process.pid) if "spawn_main" in command_line(pid)]
-    time.sleep(delay)
-    os.kill(int(workers[1]), signal.SIGKILL)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert "a worker process was killed" in errors and "Traceback" not in errors
-    launcher.run(PROGRAM, *command)
-    assert contents(tmp_path / "killed", "out") == contents(tmp_path / "whole", "out")
+def wait_until(process, condition):
+    while not condition():
+        assert process.poll() is None, process.stderr()
+        time.sleep(0.005)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", [PROGRAM, SEGMENT])
-@pytest.mark.parametrize("delay", [0.0, 0.2, 1.0])
-def test_interrupted_it_ends_at_once_and_goes_on_later(
-    flags, large_corpus, tmp_path, program, delay
-):
-    def command(output):
-        every = flags(large_corpus, output)
-        is_text = program == SEGMENT
-        return [f for f in every if not is_text or (f not in SIZES and "vocab_file" not in f)]
-
-    launcher.run(program, *command("whole/out"))
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / program), *command("stopped/out")],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        start_new_session=True,
-    )
-    while not (tmp_path / "stopped" / ".out.unfinished" / "journal.json").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    time.sleep(delay)
-    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130, errors
-    assert errors.endswith("interrupted\n") and "Traceback" not in errors
-    launcher.run(program, *command("stopped/out"))
-    assert contents(tmp_path / "stopped", "out") == contents(tmp_path / "whole", "out")
+def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(records_run, tmp_path):
+    for is_at_work in (False, True):
+        before = unfinished_size(tmp_path)
+        process = records_run.start(tmp_path)
+        wait_until(process, lambda process=process: len(workers_of(process)) == 2)
+        worker = workers_of(process)[1]
+        if is_at_work:
+            wait_until(process, lambda before=before: unfinished_size(tmp_path) > before)
+        os.kill(int(worker), signal.SIGKILL)
+        ended = process.result(30)
+        assert ended.returncode == 1
+        assert "a worker process was killed" in ended.stderr and "Traceback" not in ended.stderr
+    records_run.finish(tmp_path)
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_the_run_and_loses_nothing(flags, large_corpus, tmp_path):
-    launcher.run(PROGRAM, *flags(large_corpus, "whole/out"))
-    command = flags(large_corpus, "full/out")
-    process = subprocess.run(
-        [sys.executable, str(ROOT / PROGRAM), *command],
-        # To write past a limit fails as it does on a full disk.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, -1)),
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-    )
-    assert process.returncode == 1
-    assert "error: [Errno 27] File too large" in process.stderr
-    assert "Traceback" not in process.stderr
-    assert not contents(tmp_path / "full", "*")
-    assert "Going on behind" in launcher.run(PROGRAM, *command).stdout
-    assert contents(tmp_path / "full", "out") == contents(tmp_path / "whole", "out")
+def test_interrupted_it_ends_at_once_and_resumes_later(large_run, tmp_path):
+    def has_begun(process, before):
+        return (tmp_path / ".out.unfinished" / "journal.json").exists()
+
+    def has_workers(process, before):
+        return len(workers_of(process)) == 2
+
+    def has_written(process, before):
+        return unfinished_size(tmp_path) > before
+
+    for condition in (has_begun, has_workers, has_written):
+        before = unfinished_size(tmp_path)
+        process = large_run.start(tmp_path)
+        wait_until(process, functools.partial(condition, process, before))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        ended = process.result(20)
+        if condition is has_written and ended.returncode == 0:  # it was faster than the signal
+            break
+        assert ended.returncode == 130, ended.stderr
+        assert ended.stderr.endswith("interrupted\n") and "Traceback" not in ended.stderr
+    large_run.finish(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_the_run_and_loses_nothing(records_run, tmp_path):
+    command = records_run.command(tmp_path, "--compression=")
+    expected = {name: gzip.decompress(data) for name, data in records_run.expected.items()}
+    process = launcher.start(*command)
+    wait_until(process, lambda: len(workers_of(process)) == 2)  # what they need is written
+    # To write past a limit fails as it does on a full disk.
+    limit = len(min(expected.values(), key=len)) // 2
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, -1))
+    ended = process.result()
+    assert ended.returncode == 1
+    assert "error: [Errno 27] File too large" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not contents(tmp_path, "*")
+    assert "Going on behind" in launcher.output(*command)
+    assert contents(tmp_path) == expected
 
 
 @pytest.mark.slow
@@ -231,7 +248,7 @@ def test_a_workers_error_names_file_and_line(flags, large_corpus, tmp_path):
     text = good.read_bytes() * 2
     bad.write_bytes(text + "我们\n好".encode() + b"\xe5\xa5\n")
     line = text.count(b"\n") + 2
-    errors = launcher.run(PROGRAM, *flags(bad), status=1).stderr
+    errors = launcher.run(PROGRAM, *flags(bad, "out", "--num_workers=2"), status=1).stderr
     assert f"bad.txt:{line}: byte 0xe5 at column 4 is not UTF-8" in errors
     assert not (tmp_path / "out").exists()
 
@@ -242,7 +259,7 @@ def test_other_flags_are_refused_and_named(flags, corpus, tmp_path):
     errors = launcher.run(PROGRAM, *flags(corpus, "out", "--dupe_factor=3"), status=1).stderr
     assert "was made with flag dupe_factor = 2, this run has 3; expected the same" in errors
     assert (
-        "finished already" in launcher.run(PROGRAM, *flags(corpus, "out", "--num_workers=1")).stdout
+        "finished already" in launcher.run(PROGRAM, *flags(corpus, "out", "--num_workers=2")).stdout
     )
     assert contents(tmp_path, "out*") == before
     launcher.run(PROGRAM, *flags(corpus, "out", "--dupe_factor=3", "--overwrite"))
@@ -288,6 +305,7 @@ def test_compressed_records_hold_the_same(flags, corpus, tmp_path):
         assert list(read_records(one)) == list(read_records(other))
 
 
+@pytest.mark.slow
 def test_a_segmented_corpus_gives_the_same_records(flags, large_corpus, tmp_path):
     a_file = large_corpus.replace("*", "b")
     segmented = tmp_path / "segmented.gz"
