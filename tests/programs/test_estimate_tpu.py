@@ -12,78 +12,16 @@ from skips import TPU_COMPILER
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.estimate.environment import VARIABLE, compiler_python
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-
-# The program, but for the compiler: each example takes 0.05 GiB, as many for its weights and 1.88
-# megacycles, which are 2 ms of a v3; accumulation steps save memory, and take no time.
-FAKE = """
-import atexit, json, sys
-sys.argv[0] = "estimate_tpu.py"
-import estimate_tpu
-from bert_wwm.cli import app
-from bert_wwm.estimate.compiler import Compiled, DoesNotFit
-
-GIB = 2**30
-
-class Fake(Compiled):
-    cycles = property(lambda self: int(self.hlo_text.split()[-1]))
-
-def compile_for(hlo, tpu, num_replicas, log):
-    batch, parts, length, replicas = json.loads(hlo)
-    assert replicas == num_replicas and num_replicas in (1, tpu.compiled_devices)
-    weights, temp = GIB, int(0.05 * GIB * batch / parts)
-    if weights + temp > tpu.available_gib * GIB:
-        raise DoesNotFit("too large", weights + temp)
-    if temp > 14 * GIB:
-        batch *= 2  # near the limit things are computed again
-    flops = tpu.peak_flops * batch * 1e-3
-    # A line without cycles, for what reads programs.
-    text = "HloModule m\\n\\nENTRY %e (p: s32[]) -> s32[] {\\n  ROOT %p = s32[] parameter(0)\\n}\\n"
-    return Fake(weights, weights, temp, weights, flops, f"{text}// {batch * 1_880_000}")
-
-def fake_build(config, objective, settings, features, mode, num_replicas):
-    shape = features["input_ids"].shape.as_list()
-    assert settings.train_batch_size % shape[0] == 0
-    seen.append({"mode": mode, "features": sorted(features), "heads": list(objective.heads),
-                 "optimizer": settings.optimizer, "use_bfloat16": settings.use_bfloat16,
-                 "replicas": num_replicas})
-    parts = settings.num_accumulation_steps if mode == "train" else 1
-    from bert_wwm.estimate.step import Step
-    hlo = json.dumps([shape[0], parts, shape[1], num_replicas]).encode()
-    return Step(hlo, 400_000_000)
-
-seen = []
-estimate_tpu.compile_for = compile_for
-estimate_tpu.compiler_python = lambda log: sys.executable
-
-def phase_estimator(*arguments, of_program=estimate_tpu.phase_estimator):
-    from bert_wwm.estimate import step
-    step.build_step = fake_build
-    return of_program(*arguments)
-
-estimate_tpu.phase_estimator = phase_estimator
-atexit.register(lambda: print("SEEN", json.dumps(seen), file=sys.stderr))
-atexit.register(lambda: print("tensorflow" in sys.modules, file=sys.stderr))
-app.run(estimate_tpu.main)
-"""
+PROGRAM = "tests/programs/estimate_with_fake_compiler.py"
 
 
 @pytest.fixture
 def estimate(bert_config):
-    """Runs the program with the compiler of our own making; returns what it printed."""
+    """Runs the program with a made-up compiler; returns its result."""
 
     def run_program(*flags, status=0, config=None):
-        result = subprocess.run(
-            [sys.executable, "-c", FAKE, f"--bert_config_file={config or bert_config()}", *flags],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": ROOT},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == status, result.stdout + result.stderr
-        assert not status or "Traceback" not in result.stderr, result.stderr
-        return result
+        config = f"--bert_config_file={config or bert_config()}"
+        return launcher.run(PROGRAM, config, *flags, status=status)
 
     return run_program
 
@@ -92,9 +30,16 @@ def as_json(result):
     return json.loads(result.stdout)
 
 
-def steps_seen(result):
-    line = next(line for line in result.stderr.splitlines() if line.startswith("SEEN "))
+def steps_seen(stderr):
+    line = next(line for line in stderr.splitlines() if line.startswith("SEEN "))
     return json.loads(line[len("SEEN ") :])
+
+
+def phases(folder, **flags):
+    """Flagfiles with these names and flags."""
+    for name, text in flags.items():
+        (folder / f"{name}.flags").write_text(text.replace(" ", "\n"))
+    return [f"--flagfile={folder}/{name}.flags" for name in flags]
 
 
 PHASE = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--train_batch_size=800")
@@ -119,15 +64,15 @@ def test_a_phase_that_fits(estimate):
     assert found["share_of_peak"] == pytest.approx(100 / found["step_ms"])
     (phase,) = found["phases"]
     assert phase.items() <= found.items()
+    (step,) = steps_seen(result.stderr)
+    assert step["replicas"] == 8
 
 
 def test_one_core_alone(estimate):
     result = estimate(*PHASE, "--one_core", "--json")
-    (step,) = steps_seen(result)
+    (step,) = steps_seen(result.stderr)
     found = as_json(result)
     assert (step["replicas"], found["batch_per_core"], found["network_ms"]) == (1, 100, 0)
-    (of_all,) = steps_seen(estimate(*PHASE, "--json"))
-    assert of_all["replicas"] == 8
 
 
 def test_what_a_person_reads(estimate):
@@ -143,25 +88,26 @@ def test_what_a_person_reads(estimate):
 
 
 def test_flagfiles_are_phases(estimate, tmp_path):
-    first, second = tmp_path / "first.flags", tmp_path / "second.flags"
-    first.write_text(
-        "# a phase\n--max_seq_length=32\n--train_batch_size=800\n--num_train_steps=1000\n"
+    first, second = phases(
+        tmp_path,
+        first="#a-phase --max_seq_length=32 --train_batch_size=800 --num_train_steps=1000",
+        second="--max_seq_length=64 --train_batch_size=160 --optimizer=lamb",
     )
-    second.write_text("--max_seq_length=64\n--train_batch_size=160\n--optimizer=lamb\n")
     common = ("--use_bfloat16", "--max_predictions_per_seq=5", "--price_per_hour=8")
-    result = estimate(f"--flagfile={first}", "--flagfile", str(second), *common, "--json")
+    result = estimate(first, *second.split("="), *common, "--json")
     found = as_json(result)
     assert [phase["name"] for phase in found["phases"]] == ["first", "second"]
     assert [phase["steps"] for phase in found["phases"]] == [1000, 100_000]
     assert [phase["max_seq_length"] for phase in found["phases"]] == [32, 64]
     assert [phase["batch_per_core"] for phase in found["phases"]] == [100, 20]
-    assert [seen["optimizer"] for seen in steps_seen(result)] == ["adamw", "lamb"]
-    assert all(seen["use_bfloat16"] for seen in steps_seen(result))
+    seen = steps_seen(result.stderr)
+    assert [step["optimizer"] for step in seen] == ["adamw", "lamb"]
+    assert all(step["use_bfloat16"] for step in seen)
     for name in ("hours", "days", "cost"):
         assert found[name] == pytest.approx(sum(phase[name] for phase in found["phases"]))
     assert "fits" not in found
 
-    printed = estimate(f"--flagfile={first}", f"--flagfile={second}", *common).stdout
+    printed = estimate(first, second, *common).stdout
     assert "all 2 phases" in printed
 
 
@@ -176,9 +122,9 @@ def test_a_batch_that_does_not_fit_is_an_answer(estimate):
     assert found["in_parts"]["num_accumulation_steps"] == 3
     assert found["in_parts"]["batch_per_core"] == 600
 
-    printed = estimate(*flags).stdout
+    printed = estimate(*flags, "--profile").stdout
     assert "no: 31.0 of 15.48 GiB a core" in printed
-    assert "No profile" in estimate(*flags, "--profile").stdout
+    assert "No profile" in printed
     assert "288 a core, 2,304 a step" in printed
     assert "--num_accumulation_steps=3 fits" in printed
 
@@ -193,11 +139,12 @@ def test_parts_are_few_and_fast(estimate):
 
 
 def test_flags_of_the_whole_stand_anywhere(estimate, tmp_path):
-    first, second = tmp_path / "first.flags", tmp_path / "second.flags"
-    first.write_text("--topology=v3-32\n--json\n--profile\n--price_per_hour=8\n")
-    second.write_text("--num_train_steps=1000\n")
-    result = estimate(f"--flagfile={first}", f"--flagfile={second}", *PHASE)
-    found = as_json(result)
+    files = phases(
+        tmp_path,
+        first="--topology=v3-32 --json --profile --price_per_hour=8",
+        second="--num_train_steps=1000",
+    )
+    found = as_json(estimate(*files, *PHASE))
     assert found["topology"] == "v3-32"
     assert [phase["cost"] for phase in found["phases"]] == [
         pytest.approx(8 * phase["hours"]) for phase in found["phases"]
@@ -205,33 +152,25 @@ def test_flags_of_the_whole_stand_anywhere(estimate, tmp_path):
     assert all("profile" in phase for phase in found["phases"])
 
 
-def test_a_chip_is_called_so(estimate):
-    printed = estimate(*PHASE, "--topology=v4-8").stdout
+def test_a_task_on_chips(estimate):
+    printed = estimate(
+        "--task_name=xnli", "--max_seq_length=32", "--price_per_hour=8", "--topology=v4-8"
+    ).stdout
     assert "on each of 4 chips" in printed and "GiB a chip" in printed
-
-
-def test_hours_that_are_not_known_are_told_so(estimate):
-    printed = estimate("--task_name=xnli", "--max_seq_length=32", "--price_per_hour=8").stdout
     assert "--num_train_steps tells how many" in printed
 
 
 def test_errors_name_the_phase(estimate, tmp_path):
-    good, bad = tmp_path / "good.flags", tmp_path / "bad.flags"
-    good.write_text("--max_seq_length=32\n")
-    bad.write_text("--max_seq_length=128\n")
-    result = estimate(f"--flagfile={good}", f"--flagfile={bad}", status=1)
-    assert "error: bad: --max_seq_length=128 is more than" in result.stderr
-    assert not steps_seen(result)
+    files = phases(tmp_path, good="--max_seq_length=32", bad="--max_seq_length=128")
+    result = estimate(*files, status=1)
+    expected = "error: bad: --max_seq_length=128 is more than max_position_embeddings"
+    assert expected in result.stderr
+    assert not steps_seen(result.stderr)
 
 
 def test_a_flagfile_that_is_no_phase(tmp_path, bert_config):
-    phase, common = tmp_path / "phase.flags", tmp_path / "common.flags"
-    phase.write_text(f"--bert_config_file={bert_config()}\n")
-    common.write_text("--use_bfloat16\n")
-    result = launcher.run(
-        "estimate_tpu.py", f"--flagfile={phase}", f"--flagfile={common}", status=1
-    )
-    (line,) = result.stderr.splitlines()
+    files = phases(tmp_path, phase=f"--bert_config_file={bert_config()}", common="--use_bfloat16")
+    (line,) = launcher.run("estimate_tpu.py", *files, status=1).stderr.splitlines()
     assert "error: common: " in line and "each --flagfile is a phase" in line
 
 
@@ -251,35 +190,38 @@ def test_batch_per_core_stands_above_the_recipe(estimate):
     assert found["examples_per_second"] == pytest.approx(24 * 32 * 1e3 / found["step_ms"])
 
 
-@pytest.mark.parametrize(
-    "flags, heads, mode",
-    [
-        ((), ["masked_lm", "next_sentence"], "train"),
-        (("--pairing=contiguous",), ["masked_lm"], "train"),
-        (("--sentence_pair_loss=False",), ["masked_lm"], "train"),
-        (("--masking_strategy=macbert",), ["masked_lm", "sentence_order"], "train"),
-        (("--masking_strategy=lert",), ["masked_lm", "pos", "ner", "dep"], "train"),
-        (("--masking_strategy=pert", "--mode=eval"), ["position"], "eval"),
-        (("--task_name=xnli",), ["label"], "train"),
-        (("--task_name=msra_ner", "--mode=eval"), ["tag"], "infer"),
-        (("--task_name=cjrc",), ["start", "end", "answer_type"], "train"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
-)
-def test_what_is_learnt(estimate, flags, heads, mode):
-    result = estimate("--max_seq_length=32", "--max_predictions_per_seq=5", *flags, "--json")
-    (seen,) = steps_seen(result)
-    assert (seen["heads"], seen["mode"]) == (heads, mode)
-    assert as_json(result)["mode"] == ("eval" if "--mode=eval" in flags else "train")
+def test_the_objective_of_each_phase(estimate, tmp_path):
+    cases = {
+        "default": ("", ["masked_lm", "next_sentence"], "train"),
+        "contiguous": ("--pairing=contiguous", ["masked_lm"], "train"),
+        "no_pairs": ("--sentence_pair_loss=False", ["masked_lm"], "train"),
+        "macbert": ("--masking_strategy=macbert", ["masked_lm", "sentence_order"], "train"),
+        "lert": ("--masking_strategy=lert", ["masked_lm", "pos", "ner", "dep"], "train"),
+        "pert": ("--masking_strategy=pert --mode=eval", ["position"], "eval"),
+        "xnli": ("--task_name=xnli", ["label"], "train"),
+        "ner": ("--task_name=msra_ner --mode=eval", ["tag"], "infer"),
+        "cjrc": ("--task_name=cjrc", ["start", "end", "answer_type"], "train"),
+    }
+    files = phases(tmp_path, **{name: flags for name, (flags, *_) in cases.items()})
+    result = estimate("--max_seq_length=32", "--max_predictions_per_seq=5", *files, "--json")
+    seen = steps_seen(result.stderr)
+    assert [(step["heads"], step["mode"]) for step in seen] == [
+        (heads, mode) for _, heads, mode in cases.values()
+    ]
+    assert [phase["mode"] for phase in as_json(result)["phases"]] == [
+        "eval" if "--mode=eval" in flags else "train" for flags, *_ in cases.values()
+    ]
 
 
-def test_a_task_has_its_own_defaults(estimate, bert_config):
+def test_a_task_has_its_own_defaults(estimate, bert_config, tmp_path):
+    files = phases(tmp_path, reading="--task_name=cmrc2018", pair="--task_name=xnli --mode=eval")
     config = bert_config(max_position_embeddings=512)
     found = as_json(estimate("--task_name=cmrc2018", "--json", config=config))
-    assert (found["name"], found["max_seq_length"], found["batch_per_core"]) == ("cmrc2018", 512, 8)
-    assert found["steps"] is found["hours"] is None
-    found = as_json(estimate("--task_name=xnli", "--mode=eval", "--json", config=config))
-    assert (found["max_seq_length"], found["batch_per_core"]) == (128, 4)
+    assert found["name"] == "cmrc2018"
+    reading, pair = as_json(estimate(*files, "--json", config=config))["phases"]
+    assert (reading["max_seq_length"], reading["batch_per_core"]) == (512, 8)
+    assert reading["steps"] is reading["hours"] is None
+    assert (pair["max_seq_length"], pair["batch_per_core"]) == (128, 4)
 
 
 def test_an_evaluation_has_its_own_batch(estimate):
@@ -307,16 +249,20 @@ def test_an_evaluation_has_its_own_batch(estimate):
         (("--sentence_pair_loss", "--pairing=contiguous"), "has no labels of pairs"),
     ],
 )
-def test_what_can_not_be_is_refused_before_tensorflow_is_imported(estimate, flags, message):
-    result = estimate(*flags, status=1)
-    assert message in result.stderr
-    assert not steps_seen(result)
+def test_bad_flags_are_refused_before_tensorflow_is_imported(bert_config, flags, message):
+    """In a process that starts without TensorFlow."""
+    result = subprocess.run(
+        [sys.executable, PROGRAM, f"--bert_config_file={bert_config()}", *flags],
+        cwd=launcher.ROOT,
+        env={**os.environ, **launcher.ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert message in result.stderr and "Traceback" not in result.stderr
+    assert not steps_seen(result.stderr)
     assert "False" in result.stderr.splitlines()
-
-
-def test_a_sequence_longer_than_the_model_reads(estimate):
-    result = estimate("--max_seq_length=128", status=1)
-    assert "--max_seq_length=128 is more than max_position_embeddings" in result.stderr
 
 
 def test_the_compiler_is_named_where_it_can_not_be_had(bert_config, monkeypatch):
