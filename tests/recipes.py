@@ -1,14 +1,11 @@
 """What becomes of each recipe, and the commands in its header."""
 
-import os
-import pathlib
 import runpy
 import shlex
-import subprocess
-import sys
 from typing import List, NamedTuple, Union
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from launcher import ROOT
+
 FOLDER = ROOT / "configs" / "recipes"
 LISTING = runpy.run_path(str(ROOT / "scripts" / "list_recipes.py"))
 
@@ -70,15 +67,3 @@ def commands(name: str, part: str) -> List[List[str]]:
     """The commands in a part of a header: program and flags, without ``python``."""
     lines = recipe(name).header[part].replace("\\\n", " ").splitlines()
     return [shlex.split(line)[1:] for line in lines]
-
-
-def python(*arguments: str, **options) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )

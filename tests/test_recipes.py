@@ -1,12 +1,16 @@
 """Recipes: their flags and headers, and that each runs, at toy size, by its header's commands."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Dict
 
+import launcher
 import numpy as np
 import pytest
-from recipes import EXPECTED, FOLDER, NAMES, PAIRS, ROOT, commands, python, recipe
+from recipes import EXPECTED, FOLDER, NAMES, PAIRS, commands, recipe
 from toy_recipes import Toy, depth
 
 PARTS = ["reproduces", "starts from", "hardware", "time", "data", "training"]
@@ -44,9 +48,14 @@ def parse(part: str, program: str) -> Dict[str, Dict[str, object]]:
     lines = {
         name: line[1:] for name in NAMES for line in commands(name, part) if line[0] == program
     }
-    ran = python("-c", _PARSE, input=json.dumps([program, *lines.values()]))
-    assert ran.returncode == 0, ran.stderr
-    return dict(zip(lines, json.loads(ran.stdout)))
+    printed = subprocess.check_output(
+        [sys.executable, "-c", _PARSE],
+        cwd=launcher.ROOT,
+        env={**os.environ, **launcher.ENVIRONMENT},
+        input=json.dumps([program, *lines.values()]),
+        text=True,
+    )
+    return dict(zip(lines, json.loads(printed)))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +91,7 @@ def test_the_header_says_all(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_flags_are_of_one_model(name, of_training):
     values = of_training[name]
-    with open(ROOT / values["bert_config_file"], encoding="utf-8") as file:
+    with open(launcher.ROOT / values["bert_config_file"], encoding="utf-8") as file:
         config = json.load(file)
     assert config["num_hidden_layers"] == EXPECTED[name].layers
     assert values["max_seq_length"] <= config["max_position_embeddings"]
@@ -123,7 +132,7 @@ def test_the_corpus_of_lert_is_tagged(of_data):
 def test_the_shapes_are_those_of_the_models(name):
     from bert_wwm.model.bert import BertConfig
 
-    config = BertConfig.from_json_file(str(ROOT / "configs" / f"{name}.json"))
+    config = BertConfig.from_json_file(str(launcher.ROOT / "configs" / f"{name}.json"))
     shape = (
         config.num_hidden_layers,
         config.hidden_size,
@@ -139,13 +148,15 @@ def test_the_shapes_are_those_of_the_models(name):
 
 
 def test_every_shape_is_tested():
-    found = {path.stem for path in (ROOT / "configs").glob("*.json")} - {"published_results"}
+    found = {path.stem for path in (launcher.ROOT / "configs").glob("*.json")} - {
+        "published_results"
+    }
     assert found == set(SHAPES)
 
 
 def test_the_table_lists_every_recipe():
-    ran = python("scripts/list_recipes.py")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    ran = launcher.run("scripts/list_recipes.py")
+    assert ran.stderr == ""
     head, rule, *rows = ran.stdout.splitlines()
     assert head.count("|") == rule.count("|")
     assert [re.match(r"\| \[(.*?)\]", row)[1] for row in rows] == NAMES
@@ -160,8 +171,22 @@ def toy(tmp_path_factory: pytest.TempPathFactory, vocab_file: str) -> Toy:
     return Toy(tmp_path_factory.mktemp("recipes"), vocab_file)
 
 
+# One for each strategy, optimizer, pairing, language and place where the initial weights are from.
+DISTINCT = {
+    "bert-wwm-512",
+    "rbtl3",
+    "macbert-base",
+    "pert-base",
+    "lert-small",
+    "english-bert-large-wwm-128",
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name not in DISTINCT)) for name in NAMES],
+)
 def test_a_recipe_runs(toy, name):
     from bert_wwm.compat import tf
 

@@ -6,7 +6,8 @@ import pathlib
 import re
 from typing import Dict, List
 
-from recipes import EXPECTED, ROOT, commands, python, recipe
+import launcher
+from recipes import EXPECTED, commands, recipe
 
 # Words of one to three pieces of tests/conftest.py's vocabulary, with their tags.
 CHINESE = [
@@ -73,7 +74,7 @@ class Toy:
 
     def _config(self, name: str, num_hidden_layers: int) -> Dict[str, object]:
         """A recipe's configuration, made small."""
-        path = ROOT / recipe(name).flags["bert_config_file"]
+        path = launcher.ROOT / recipe(name).flags["bert_config_file"]
         config = json.loads(path.read_text(encoding="utf-8"))
         return {
             **config,
@@ -97,9 +98,7 @@ class Toy:
         line = [re.sub(r"(?<==)[A-Z_]+", lambda found: places[found[0]], word) for word in line]
         key = tuple(line)
         if key not in self._made:
-            ran = python(*line, *flags)
-            assert ran.returncode == 0, ran.stdout + ran.stderr
-            self._made[key] = ran.stdout
+            self._made[key] = launcher.output(*line, *flags)
         return self._made[key]
 
     def make_records(self, name: str) -> None:
