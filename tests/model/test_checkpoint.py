@@ -1,5 +1,7 @@
 """What a checkpoint gives, what it can't, and every broken one in a sentence."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -24,14 +26,24 @@ STORED = {
 MODEL = {name: STORED[name] for name in list(STORED)[:2]}
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    """A checkpoint whose variables are all 1."""
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The folder of a checkpoint whose variables are all 1."""
+    folder = tmp_path_factory.mktemp("saved")
     with tf.Graph().as_default(), tf.Session() as session:
         for name, shape in STORED.items():
             tf.get_variable(name, shape, initializer=tf.ones_initializer())
         session.run(tf.global_variables_initializer())
-        return tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
+        tf.train.Saver().save(session, str(folder / "model.ckpt"))
+    return folder
+
+
+@pytest.fixture
+def checkpoint(saved, tmp_path):
+    """A copy of that checkpoint."""
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    tf.train.update_checkpoint_state(str(tmp_path), "model.ckpt")
+    return str(tmp_path / "model.ckpt")
 
 
 def make(shapes):
@@ -110,15 +122,16 @@ def deep(layers):
     return {**shapes, "cls/predictions/output_pos_layer/kernel": [4, 28]}
 
 
-@pytest.fixture
-def twelve_layers(tmp_path):
+@pytest.fixture(scope="module")
+def twelve_layers(tmp_path_factory):
     """A checkpoint of twelve layers, whose variables are all the number of their layer."""
     with tf.Graph().as_default(), tf.Session() as session:
         for name, shape in deep(12).items():
             value = int(name.split("/")[2][6:]) if "/layer_" in name else 100
             tf.get_variable(name, shape, initializer=tf.constant_initializer(value))
         session.run(tf.global_variables_initializer())
-        return tf.train.Saver().save(session, str(tmp_path / "deep.ckpt"))
+        prefix = tmp_path_factory.mktemp("deep") / "deep.ckpt"
+        return tf.train.Saver().save(session, str(prefix))
 
 
 def test_layers_start_from_those_named(graph, twelve_layers):

@@ -4,8 +4,11 @@ google-research/bert (tanh GELU) and HFL's LERT (exact GELU), both run under Ten
 tolerances are those that the references themselves meet between TensorFlow 1.15 and 2.15.
 """
 
+import itertools
+
 import numpy as np
 import pytest
+from variable_kinds import RESOURCE_FIRST
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
@@ -18,6 +21,12 @@ STEPS = 10
 LERT_ENDS = {"pos": 333_000, "ner": 666_000, "dep": 1_000_000}
 
 FORMS = {"plain": {}, "for TPUs": {"for_tpu": True}, "packed": {"skip_padding": True}}
+
+
+PLAIN_FIRST = pytest.mark.parametrize(
+    "form",
+    [pytest.param(form, marks=[pytest.mark.slow] * (form != "plain")) for form in FORMS],
+)
 
 
 def error(got, expected):
@@ -91,7 +100,8 @@ class Pretraining:
         return {feed: self.inputs[f"{step}/{name}"] for name, feed in self.feeds.items()}
 
 
-@pytest.mark.parametrize("form", FORMS)
+@RESOURCE_FIRST
+@PLAIN_FIRST
 def test_google_outputs_and_gradients(graph, golden, form):
     folder = golden / "google_bert"
     pretraining = Pretraining(folder, "tanh", form)
@@ -111,9 +121,24 @@ def test_google_outputs_and_gradients(graph, golden, form):
         assert max(errors(slopes, expected, "grad/").values()) < 1e-4
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
-@pytest.mark.parametrize("reference, gelu", [("google_bert", "tanh"), ("hfl_lert", "erf")])
+REFERENCES = [("google_bert", "tanh"), ("hfl_lert", "erf")]
+
+
+def trainings():
+    """All combinations. An optimizer's rule depends neither on the form nor on the variables."""
+    for is_resource, (reference, gelu), optimizer, form in itertools.product(
+        [True, False], REFERENCES, ["adamw", "lamb"], FORMS
+    ):
+        if not is_resource or (optimizer == "lamb" and form != "plain"):
+            marks = [pytest.mark.long]
+        elif form == "plain" and (optimizer == "adamw") == (reference == "google_bert"):
+            marks = []
+        else:
+            marks = [pytest.mark.slow]
+        yield pytest.param(is_resource, reference, gelu, optimizer, form, marks=marks)
+
+
+@pytest.mark.parametrize("graph, reference, gelu, optimizer, form", trainings(), indirect=["graph"])
 def test_training(graph, golden, reference, gelu, optimizer, form):
     folder = golden / reference
     pretraining = Pretraining(folder, gelu, form)
@@ -151,8 +176,10 @@ def test_training(graph, golden, reference, gelu, optimizer, form):
         assert max(errors(slots, expected, "slots_after_10/").values()) < 1e-3
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("reference, gelu", [("google_bert", "tanh"), ("hfl_lert", "erf")])
+@pytest.mark.parametrize("reference, gelu", REFERENCES)
 def test_losses_in_half_precision(graph, golden, reference, gelu, form):
     """Of ten steps, each within 1 % of single precision's."""
     folder = golden / reference
@@ -168,7 +195,8 @@ def test_losses_in_half_precision(graph, golden, reference, gelu, form):
         assert (losses != expected["loss"]).all()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@RESOURCE_FIRST
+@PLAIN_FIRST
 def test_lert_outputs_and_gradients(graph, golden, form):
     folder = golden / "hfl_lert"
     pretraining = Pretraining(folder, "erf", form)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from variable_kinds import RESOURCE_FIRST
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertModel
@@ -80,11 +81,24 @@ def assert_same(padded, packed, tolerance):
             np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
-def test_outputs_and_gradients_are_those_of_the_padded_batch(graph, config, mask):
-    assert_same(*both_ways(config, mask), tolerance=1e-5)
+def masks_by_speed():
+    """All masks: one for make check, two more for make test."""
+    marks = {
+        "padding between tokens": [],
+        "padding alone": pytest.mark.slow,
+        "more than groups": pytest.mark.slow,
+    }
+    return [pytest.param(name, marks=marks.get(name, pytest.mark.long)) for name in MASKS]
 
 
+@RESOURCE_FIRST
+@pytest.mark.parametrize("name", masks_by_speed())
+def test_outputs_and_gradients_are_those_of_the_padded_batch(graph, config, name):
+    assert_same(*both_ways(config, MASKS[name]), tolerance=1e-5)
+
+
+@pytest.mark.slow
+@RESOURCE_FIRST
 @pytest.mark.parametrize("mask", [MASKS["more than groups"]])
 @pytest.mark.parametrize(
     "arguments", [{"gradient_checkpointing": True}, {"compute_dtype": tf.bfloat16}], ids=str
@@ -107,6 +121,8 @@ def test_shapes_may_be_unknown(graph, config):
             assert (output[~values] == 0).all() and (output[values] != 0).all()
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 def test_dropout_is_the_same_where_layers_are_computed_again(graph, config):
     """With one seed; with another one it drops others."""
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3

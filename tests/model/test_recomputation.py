@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from variable_kinds import RESOURCE_FIRST
 
 from bert_wwm.compat import tf
 from bert_wwm.model import layers
@@ -71,7 +72,8 @@ def config_with_dropout(config):
     return config
 
 
-@pytest.mark.parametrize("seed", [None, SEED])
+@RESOURCE_FIRST
+@pytest.mark.parametrize("seed", [pytest.param(None, marks=pytest.mark.slow), SEED])
 def test_loss_and_gradients_are_the_same(graph, config, seed):
     if seed:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3
@@ -96,6 +98,8 @@ def test_names_are_the_same(config):
     assert operations < more
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 def test_shapes_known_only_at_the_run(graph, config_with_dropout):
     ids = tf.placeholder_with_default(IDS.astype(np.int32), [None, None])
 
@@ -107,6 +111,8 @@ def test_shapes_known_only_at_the_run(graph, config_with_dropout):
     assert_same(*both_ways(build))
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 def test_half_precision(graph, config_with_dropout):
     def build(checkpointing):
         with layers.seeded_dropout(tf.constant(SEED)):
@@ -118,6 +124,8 @@ def test_half_precision(graph, config_with_dropout):
     assert_same(*both_ways(build), tolerance=1e-2)
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 @pytest.mark.parametrize("gradients", ["inside", "outside"])
 def test_within_branches(graph, config_with_dropout, gradients):
     """Gradients of a loss within a branch, taken there or of what comes out."""
@@ -139,6 +147,8 @@ def test_within_branches(graph, config_with_dropout, gradients):
     assert_same(*both_ways(build))
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 def test_within_a_loop(graph, config_with_dropout):
     """Gradients taken in the body of a while loop, as those of a batch in parts are."""
 
@@ -156,6 +166,7 @@ def test_within_a_loop(graph, config_with_dropout):
     assert_same(*both_ways(build))
 
 
+@pytest.mark.slow
 def test_on_replicas(config_with_dropout):
     with tf.Graph().as_default():
         strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
@@ -189,6 +200,7 @@ def test_dropout_without_a_seed_is_drawn_at_each_step_and_once(graph):
     assert (runs[0][0] != runs[1][0]).any()
 
 
+@RESOURCE_FIRST
 def test_a_model_without_a_seed_has_the_gradients_of_its_own_dropout(graph, config_with_dropout):
     """Against the derivative of the loss, by the difference of two models with the same draw."""
     tf.set_random_seed(2)
@@ -231,6 +243,7 @@ def products_compiled(step):
     return program(stage="optimized_hlo").count(" dot(")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [products_run, products_compiled])
 def test_the_second_computation_is_not_optimised_away(config_with_dropout, count):
     def step(checkpointing):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from variable_kinds import RESOURCE_FIRST
 
 from bert_wwm.compat import tf
 from bert_wwm.model import layers, tpu_layers
@@ -58,8 +59,15 @@ def assert_same(expected, got, tolerance):
         np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("width", [32, 8])  # keys and values are kept, or projected again
-@pytest.mark.parametrize("mask", [MASK, None])
+@RESOURCE_FIRST
+@pytest.mark.parametrize(
+    "mask, width",  # keys and values are kept, or projected again
+    [
+        (MASK, 32),
+        (None, 8),
+        *(pytest.param(*values, marks=pytest.mark.slow) for values in ((MASK, 8), (None, 32))),
+    ],
+)
 def test_outputs_and_gradients_are_the_same(graph, config, mask, width):
     config.hidden_size = width
     fetches = []
@@ -95,6 +103,8 @@ def config_with_dropout(config):
     return config
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 def test_gradients_with_dropout_are_those_of_what_is_computed(graph, config_with_dropout):
     """Along a direction the loss changes as its gradients say."""
     with layers.seeded_dropout(tf.constant(SEED)):
@@ -117,6 +127,8 @@ def test_gradients_with_dropout_are_those_of_what_is_computed(graph, config_with
     assert (above - below) / 2e-3 == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 def test_checkpointing_drops_the_same(graph, config_with_dropout):
     fetches = []
     for checkpointing in (False, True):
@@ -174,6 +186,8 @@ def test_no_dropout_draws_no_bits(graph):
     assert not [op for op in tf.get_default_graph().get_operations() if "andom" in op.type]
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 def test_large_scores(graph, config):
     """As after a training at a high rate: some attend to one token alone."""
     config.initializer_range = 3.0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from small_model import random_features, small_config
+from variable_kinds import RESOURCE_FIRST
 
 from bert_wwm.compat import tf
 from bert_wwm.train.accumulation import accumulate
@@ -32,12 +33,14 @@ def build(objective, features, num_parts):
     return result
 
 
+@pytest.mark.slow
+@RESOURCE_FIRST
 @pytest.mark.parametrize(
     "name, num_parts",
     [
-        *((name, 4) for name in OBJECTIVES),
-        pytest.param("lert", 2, marks=pytest.mark.slow),
-        pytest.param("lert", 32, marks=pytest.mark.slow),
+        ("lert", 4),
+        ("pert", 4),
+        *(pytest.param("lert", count, marks=pytest.mark.long) for count in (2, 32)),
     ],
 )
 def test_parts_add_up_to_the_whole(graph, name, num_parts):

@@ -17,6 +17,7 @@ def test_the_shortest_length_that_fits_is_taken(longest, expected):
         assert session.run(found) == [expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, longest, parts", [("sentence", 5, 1), ("tagging", 9, 2), ("reading", 16, 1)]
 )
@@ -35,6 +36,7 @@ def test_a_step_is_that_of_one_length(kind, longest, parts, tmp_path):
     assert_same_step(one, several)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, longest", [("sentence", 5), ("tagging", 9), ("reading", 5)])
 def test_predictions_are_those_of_one_length(kind, longest, tmp_path):
     arrays = features(longest)

@@ -21,11 +21,10 @@ def log():
     return []
 
 
-@pytest.fixture
-def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A training's folder with the checkpoints 5, 10 and 100, whose weights are their steps."""
-    folder = tmp_path / "out"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("saved")
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.get_variable("bert/weights", [50, 50])
         tf.get_variable("bert/weights/adam_m", [50, 50])
@@ -37,6 +36,12 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
             step.load(number, session)
             saver.save(session, f"{folder}/model.ckpt", step)
     return folder
+
+
+@pytest.fixture
+def folder(saved: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of that folder."""
+    return shutil.copytree(saved, tmp_path / "out")
 
 
 def prefix(folder, step):
