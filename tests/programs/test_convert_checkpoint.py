@@ -14,6 +14,7 @@ from bert_wwm.compat import tf
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
 from bert_wwm.convert.pretrained import AddedToken, Pretrained
 from bert_wwm.convert.tf_checkpoint import read as read_tf
+from bert_wwm.core.errors import ToolkitError
 from bert_wwm.model import checkpoint
 
 PIECES = [*"[PAD] [unused1] [unused2] [UNK] [CLS] [SEP] [MASK]".split(), *"中国人民大家好ab"]
@@ -33,6 +34,8 @@ CONFIG = {
 HEADS = [names.ENCODER, names.POOLER, names.MASKED_LM, names.PAIR]
 PROGRAM = "convert_checkpoint.py"
 LERT = "cls/predictions/output_pos_layer/kernel"
+
+pytestmark = pytest.mark.slow
 
 
 def make(parts=HEADS, num_classes=0):
@@ -270,7 +273,6 @@ def test_what_would_be_made_up(tmp_path):
         tf.train.NewCheckpointReader(str(out / "bert_model.ckpt"))
 
 
-@pytest.mark.slow
 def test_a_masked_lm_without_a_pooler_is_trained_on(
     pretrain, trained, bert_config, vocab_file, tmp_path
 ):
@@ -282,9 +284,11 @@ def test_a_masked_lm_without_a_pooler_is_trained_on(
     launcher.run(PROGRAM, "to_tf", f"--hf_model={tmp_path / 'hf'}", f"--output_dir={out}")
     source = f"--init_checkpoint={out / 'bert_model.ckpt'}"
     flags = "--do_train", "--num_train_steps=10", source, "--nosentence_pair_loss"
-    assert "bert/pooler" in pretrain(tmp_path / "m", *flags, status=1).stderr
+    error = pretrain(tmp_path / "m", *flags, status=1).stderr
+    assert "lacks 2 variables of the encoder" in error and "bert/pooler/dense/kernel" in error
     printed = pretrain(tmp_path / "m", *flags, "--allow_random_init=bert/pooler").stdout
     assert "from initialisers            2\n    bert/pooler/dense/kernel\n" in printed
+    assert "step 10/10" in printed
 
 
 def test_a_run_without_the_flags_of_its_training(tmp_path):
@@ -405,10 +409,20 @@ def test_broken_input(exported, tmp_path, damage, message):
     folder = tmp_path / "hf"
     shutil.copytree(exported[0], folder)
     damage(folder)
+    with pytest.raises(ToolkitError) as caught:
+        hugging_face.read_folder(str(folder))
+    text = str(caught.value)
+    assert text.startswith(str(tmp_path)) and message in text and "\n" not in text
+
+
+def test_broken_input_leaves_no_output(exported, tmp_path):
+    folder = tmp_path / "hf"
+    shutil.copytree(exported[0], folder)
+    cut(folder)
     source, out = f"--hf_model={folder}", f"--output_dir={tmp_path / 'out'}"
     result = launcher.run(PROGRAM, "to_hf", source, out, status=1)
     assert result.stderr.startswith(f"{PROGRAM}: error: {tmp_path}")
-    assert message in result.stderr and result.stderr.count("\n") == 1
+    assert "model.safetensors: is cut short" in result.stderr and result.stderr.count("\n") == 1
     assert os.listdir(tmp_path) == ["hf"]
 
 

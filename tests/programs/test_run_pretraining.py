@@ -20,6 +20,7 @@ LINE = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_a_line_every_n_steps_and_the_same_for_tensorboard(trained):
     folder, output = trained
     lines = LINE.findall(output)
@@ -40,6 +41,7 @@ def test_a_line_every_n_steps_and_the_same_for_tensorboard(trained):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_evaluation_writes_googles_file(trained):
     folder, _ = trained
     lines = (folder / "eval_results.txt").read_text().splitlines()
@@ -55,15 +57,6 @@ def test_evaluation_writes_googles_file(trained):
     assert values["global_step"] == "40"
     total = float(values["masked_lm_loss"]) + float(values["next_sentence_loss"])
     assert float(values["loss"]) == pytest.approx(total, rel=0.05)
-
-
-@pytest.mark.slow
-def test_a_second_run_with_the_same_seed_is_the_same(trained, pretrain, tmp_path):
-    again = pretrain(tmp_path / "model", "--do_train").stdout
-    speed = re.compile(r"[\d.]+ examples/s.*")
-    want = [line for line in trained[1].splitlines() if line.startswith("step")]
-    got = [line for line in again.splitlines() if line.startswith("step")]
-    assert [speed.sub("", line) for line in got] == [speed.sub("", line) for line in want]
 
 
 @pytest.mark.slow
@@ -90,7 +83,7 @@ def finite_checkpoints(folder):
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_it(pretrain, tmp_path):
     flags = ("--do_train", "--learning_rate=1e30", "--save_checkpoints_steps=1")
-    error = pretrain(tmp_path / "m", *flags, status=1).stderr
+    error = pretrain(tmp_path / "m", *flags, status=1, num_hidden_layers=1).stderr
     step, good = re.search(
         r"error: step (\d+): the loss or its gradients are no finite numbers; the last good "
         r"checkpoint is .*/model\.ckpt-(\d+)\. ",
@@ -104,7 +97,7 @@ def test_a_loss_that_is_no_number_ends_it(pretrain, tmp_path):
 @pytest.mark.slow
 def test_steps_without_finite_numbers_are_passed_over(pretrain, tmp_path):
     flags = ("--do_train", "--learning_rate=1e30", "--stop_on_nan=False")
-    output = pretrain(tmp_path / "m", *flags).stdout
+    output = pretrain(tmp_path / "m", *flags, num_hidden_layers=1).stdout
     assert "step 40/40" in output
     assert output.count("10 steps skipped: no finite numbers") == 3
     assert finite_checkpoints(tmp_path / "m")[-1] == 40
@@ -130,15 +123,14 @@ def test_it_goes_on_from_where_it_was(trained, pretrain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
-def test_it_starts_from_a_checkpoint_and_says_what_it_took(trained, pretrain, tmp_path, optimizer):
+def test_it_starts_from_a_checkpoint_and_says_what_it_took(trained, pretrain, tmp_path):
     checkpoint = trained[0] / "model.ckpt-40"
     output = pretrain(
         tmp_path / "model",
         "--do_train",
         "--num_train_steps=10",
         f"--init_checkpoint={checkpoint}",
-        f"--optimizer={optimizer}",
+        "--optimizer=lamb",
         num_hidden_layers=1,
     ).stdout
     assert f"Initial weights from {checkpoint}" in output
@@ -152,13 +144,6 @@ def test_a_checkpoint_that_does_not_fit_is_named(trained, pretrain, tmp_path):
     error = pretrain(tmp_path / "a", "--do_train", checkpoint, status=1, hidden_size=64).stderr
     assert "bert/embeddings/word_embeddings is float32 [" in error
     assert ", 64] in the model and float32 [" in error and ", 32] in the checkpoint" in error
-
-
-@pytest.mark.slow
-def test_more_layers_than_the_checkpoint_are_refused(trained, pretrain, tmp_path):
-    checkpoint = f"--init_checkpoint={trained[0] / 'model.ckpt-40'}"
-    error = pretrain(tmp_path / "a", "--do_train", checkpoint, status=1, num_hidden_layers=3).stderr
-    assert "lacks 16 variables of the encoder" in error and "layer_2" in error
 
 
 @pytest.mark.slow
@@ -271,7 +256,6 @@ def test_googles_records_are_taken_on_trust_but_for_their_shapes(
         (["--do_train", "--optimizer=sgd"], "value should be one of <adamw|lamb>"),
         (["--do_train", "--output_dir="], "--output_dir=: expected a folder"),
         (["--do_train", "--use_tpu"], "which TPU? expected --tpu_name or --master"),
-        (["--do_train", "--gelu=relu"], "value should be one of <erf|tanh>"),
         (["--do_train", "--train_batch_size=0"], "0 is not a positive integer"),
         (["--do_train", "--eval_every_steps=5"], "on what? expected --eval_input_file"),
         (["--do_train", "--init_layers=1"], "--init_layers: of what? expected --init_checkpoint"),
@@ -279,7 +263,6 @@ def test_googles_records_are_taken_on_trust_but_for_their_shapes(
             ["--do_train", "--init_layers=1,x", "--init_checkpoint=m"],
             "--init_layers: 'x' is no number",
         ),
-        (["--do_train", "--lert_end_steps=5,a"], "--lert_end_steps: 'a' is no number"),
         (["--do_train", "--allow_random_init=a"], "--allow_random_init: of what?"),
         (
             ["--do_eval", "--use_tpu", "--master=x", "--eval_batch_size=12"],
@@ -333,6 +316,7 @@ def test_a_missing_or_broken_configuration_is_named(records, tmp_path):
         assert message in error
 
 
+@pytest.mark.slow
 def test_fill_mask_uses_the_model(trained, vocab_file, bert_config, tmp_path):
     words = tmp_path / "words.txt"
     words.write_text("语言\t7\n模型\t3\n中\n鿿\n", encoding="utf-8")
@@ -358,6 +342,7 @@ def test_fill_mask_uses_the_model(trained, vocab_file, bert_config, tmp_path):
     assert "--beam_size=0" in error
 
 
+@pytest.mark.slow
 def test_fill_mask_tells_the_tags_of_a_lert_model(trained, vocab_file, bert_config, tmp_path):
     from bert_wwm.compat import tf
 
@@ -413,9 +398,6 @@ def test_build_vocabulary(corpus, tmp_path):
     assert "no text" in error
 
 
-SHORT = ("--do_train", "--num_train_steps=6", "--num_warmup_steps=2", "--log_every_steps=3")
-
-
 def test_batches_that_the_devices_cannot_share_are_refused(pretrain, tmp_path):
     flags = ("--do_train", "--num_accumulation_steps=3")
     error = pretrain(tmp_path / "model", *flags, status=1).stderr
@@ -424,12 +406,17 @@ def test_batches_that_the_devices_cannot_share_are_refused(pretrain, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_best_of_several_evaluations_is_kept(pretrain, records, tmp_path):
+def test_the_best_of_several_evaluations_is_kept(trained, pretrain, records, tmp_path):
+    """And between evaluations it trains as without any: the seed is the same."""
     folder = tmp_path / "model"
-    flags = ("--do_train", f"--eval_input_file={records}", "--eval_every_steps=15")
+    flags = ("--do_train", f"--eval_input_file={records}", "--eval_every_steps=20")
     output = pretrain(folder, *flags, "--best_metric=masked_lm_accuracy").stdout
     steps = re.findall(r"^step (\d+): held out  loss [\d.]+  masked_lm ", output, re.MULTILINE)
-    assert steps == ["15", "30", "40"]
+    assert steps == ["20", "40"]
+    got, want = (
+        re.findall(r"^step \d+/.* gradient [\d.]+", text, re.M) for text in (output, trained[1])
+    )
+    assert got == want and len(want) == 4
     summary = json.loads((folder / "training_summary.json").read_text())
     assert (summary["first_step"], summary["last_step"], summary["examples"]) == (0, 40, 320)
     assert not summary["stopped"] and summary["checkpoint"] == f"{folder}/model.ckpt-40"
@@ -465,21 +452,3 @@ def test_a_layer_starts_from_the_one_that_is_named(trained, pretrain, tmp_path):
         np.testing.assert_array_equal(made.get_tensor(name), given.get_tensor(source), name)
     error = pretrain(tmp_path / "n", *flags, origin, "--init_layers=1", status=1).stderr
     assert "--init_layers: 1 are 1 layers; expected 2" in error
-
-
-@pytest.mark.slow
-def test_only_what_is_named_may_start_at_random(trained, pretrain, tmp_path):
-    from bert_wwm.compat import tf
-
-    with tf.Graph().as_default(), tf.Session() as session:
-        reader = tf.train.load_checkpoint(str(trained[0]))
-        for name in reader.get_variable_to_shape_map():
-            if name.startswith("bert/") and "adam" not in name and "pooler" not in name:
-                tf.get_variable(name, initializer=reader.get_tensor(name))
-        session.run(tf.global_variables_initializer())
-        encoder = tf.train.Saver().save(session, str(tmp_path / "encoder"))
-    flags = (*SHORT, f"--init_checkpoint={encoder}")
-    error = pretrain(tmp_path / "m", *flags, status=1).stderr
-    assert "lacks 2 variables of the encoder" in error and "bert/pooler/dense/kernel" in error
-    output = pretrain(tmp_path / "m", *flags, "--allow_random_init=bert/pooler").stdout
-    assert "bert/pooler/dense/kernel" in output and "step 6/6" in output
