@@ -1,6 +1,7 @@
 """The step as HLO: what it takes and gives, and that nothing else is touched."""
 
 import collections
+import functools
 import resource
 
 import pytest
@@ -48,6 +49,12 @@ def features(labels=(), has_pair_label=True):
     return pretraining_features(schema, BATCH)
 
 
+@functools.cache
+def step_of(mode=TRAIN, num_replicas=1, **options):
+    """A step of the small model, built once."""
+    return build_step(config(), MLM, settings(**options), features(), mode, num_replicas)
+
+
 def num_weights():
     """Of the encoder and both heads."""
     with tf.Graph().as_default():
@@ -59,40 +66,43 @@ def num_weights():
 
 
 def test_a_training_step_reduces_the_gradients_of_all_weights():
-    step = build_step(config(), MLM, settings(), features(), num_replicas=8)
+    step = step_of(num_replicas=8)
     # And whether the gradients are finite, a number of 4 bytes.
     assert step.reduced_bytes == 4 * num_weights() + 4
     assert b"all-reduce" in step.hlo
 
 
 def test_of_one_core_nothing_goes_elsewhere():
-    step = build_step(config(), MLM, settings(), features())
+    step = step_of()
     assert b"all-reduce" not in step.hlo
     assert step.reduced_bytes == 4 * num_weights() + 4
 
 
 def test_an_evaluation_step_reduces_nothing_and_drops_nothing():
-    training = build_step(config(), MLM, settings(), features(), TRAIN, 8)
-    evaluation = build_step(config(), MLM, settings(), features(), EVAL, 8)
+    training = step_of(num_replicas=8)
+    evaluation = step_of(EVAL, num_replicas=8)
     assert evaluation.reduced_bytes == 0
     assert b"all-reduce" not in evaluation.hlo
     assert b"random_uniform" in training.hlo and b"random_uniform" not in evaluation.hlo
     assert len(evaluation.hlo) < len(training.hlo) / 2
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
-@pytest.mark.parametrize("parts", [1, 2])
-def test_settings_are_in_the_step(optimizer, parts):
-    options = {"optimizer": optimizer, "num_accumulation_steps": parts}
-    step = build_step(config(), MLM, settings(**options), features(), num_replicas=8)
-    assert (b"while" in step.hlo) == (parts > 1)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"optimizer": "lamb"}, {"optimizer": "lamb", "num_accumulation_steps": 2}],
+    ids=str,
+)
+def test_settings_are_in_the_step(options):
+    step = step_of(num_replicas=8, **options)
+    assert (b"while" in step.hlo) == ("num_accumulation_steps" in options)
     assert step.reduced_bytes == 4 * num_weights() + 4
-    assert (b"TopK" in step.hlo) == (optimizer == "lamb")  # of the trust ratios
+    assert (b"TopK" in step.hlo) == ("optimizer" in options)  # of the trust ratios
 
 
 def products(**options):
     """How many products of matrices a step has, by the dtype of what comes out."""
-    step = build_step(config(), MLM, settings(**options), features())
+    step = step_of(**options)
     module = hlo_pb2.HloModuleProto.FromString(step.hlo)
     found = collections.Counter(
         instruction.shape.element_type
@@ -103,6 +113,7 @@ def products(**options):
     return {xla_data_pb2.PrimitiveType.Name(dtype): count for dtype, count in found.items()}
 
 
+@pytest.mark.slow
 def test_bfloat16_and_gradient_checkpointing_are_in_the_step():
     plain = products()
     assert set(plain) == {"F32"}
@@ -112,6 +123,7 @@ def test_bfloat16_and_gradient_checkpointing_are_in_the_step():
     assert products(gradient_checkpointing=True)["F32"] >= plain["F32"] + 2 * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels", [("pos_labels", "ner_labels", "dep_labels"), ("target_positions",)], ids=str
 )
@@ -123,6 +135,7 @@ def test_lert_and_pert(labels, mode):
     assert (step.reduced_bytes > 0) == (mode == TRAIN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective, rows",
     [
@@ -150,10 +163,11 @@ def test_tasks(objective, rows):
     assert step.reduced_bytes == 0
 
 
+@pytest.mark.slow
 def test_a_checkpoint_to_start_from_need_not_be_there():
     options = {"init_checkpoint": "gs://nowhere/model.ckpt", "init_layers": [0, 1]}
     with_start = build_step(config(), MLM, settings(**options), features())
-    plain = build_step(config(), MLM, settings(), features())
+    plain = step_of()
     assert with_start.reduced_bytes == plain.reduced_bytes
     assert len(with_start.hlo) == pytest.approx(len(plain.hlo), rel=1e-3)  # names are numbered on
 
@@ -167,6 +181,7 @@ def test_cross_replica_sum_is_as_before():
     assert tf.tpu.cross_replica_sum is before
 
 
+@pytest.mark.slow
 def test_weights_take_no_memory():
     step = build_step(config(vocab_size=40_000_000), MLM, settings(), features())
     # 15 GB of embeddings and slots: more than this process has ever had.

@@ -148,7 +148,17 @@ def matmul(left, right):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("name", ["v2-8", "v3-8", "v3-32", "v4-8", "v5e-1", "v5e-8", "v6e-4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "v3-8",
+        "v5e-8",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("v2-8", "v3-32", "v4-8", "v5e-1", "v6e-4")
+        ),
+    ],
+)
 def test_a_large_matmul_comes_near_the_peak(name):
     tpu = slice_named(name)
     size = 4096

@@ -6,7 +6,15 @@ from bert_wwm.compat import tf
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind, parts", [("sentence", 1), ("tagging", 1), ("tagging", 2), ("reading", 2)]
+    "kind, parts",
+    [
+        ("sentence", 1),
+        ("tagging", 2),
+        ("reading", 1),
+        pytest.param("sentence", 2, marks=pytest.mark.long),
+        pytest.param("tagging", 1, marks=pytest.mark.long),
+        pytest.param("reading", 2, marks=pytest.mark.long),
+    ],
 )
 def test_a_step_without_padding_is_that_with_it(kind, parts, tmp_path):
     padded, packed = (
