@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import signal
 import threading
 import time
 
@@ -93,6 +91,7 @@ def whole(paths, tmp_path_factory):
     return training, training.run(eval_every_steps=8)
 
 
+@pytest.mark.slow
 def test_it_evaluates_every_n_steps_and_at_the_end(whole):
     training, summary = whole
     steps = [int(line.split()[1][:-1]) for line in training.lines if ": held out" in line]
@@ -110,6 +109,7 @@ def test_it_evaluates_every_n_steps_and_at_the_end(whole):
     ]
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_happened(whole):
     training, summary = whole
     assert dataclasses.asdict(summary) == {
@@ -127,6 +127,7 @@ def test_the_summary_says_what_happened(whole):
     assert step_of(summary.checkpoint) == NUM_STEPS
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_those_of_the_best_evaluation(whole):
     training, summary = whole
     best = min(summary.evaluations, key=lambda results: results["loss"])
@@ -175,6 +176,7 @@ def test_a_kill_before_an_evaluation_is_made_up_for(whole, paths, tmp_path):
     assert_same(variables(training.folder), variables(whole[0].folder))
 
 
+@pytest.mark.slow
 def test_what_is_trained_is_left_alone_but_evaluated(whole, paths, tmp_path):
     training = Training(whole[0].folder, paths)
     before = {path: path.stat().st_mtime_ns for path in training.folder.glob("model.ckpt*")}
@@ -188,32 +190,6 @@ def test_what_is_trained_is_left_alone_but_evaluated(whole, paths, tmp_path):
     assert summary.evaluations == whole[1].evaluations[-1:]
     assert summary.best == whole[1].best
     assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-class SendSignal(tf.train.SessionRunHook):
-    def after_run(self, run_context, run_values):
-        if run_context.session.run(tf.train.get_global_step()) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.slow
-def test_sigterm_saves_and_ends_it(whole, paths, tmp_path, monkeypatch):
-    training = Training(tmp_path / "model", paths)
-    train = training.estimators.train
-    with monkeypatch.context() as patches:
-        patches.setattr(
-            training.estimators,
-            "train",
-            lambda input_fn, to_step, hooks: train(input_fn, to_step, [SendSignal(), *hooks]),
-        )
-        summary = training.run(eval_every_steps=8)
-    assert summary.stopped and summary.evaluations == []
-    assert (summary.last_step, summary.examples) == (4, 4 * BATCH)
-    assert step_of(summary.checkpoint) == 4
-    summary = training.run(eval_every_steps=8)
-    assert (summary.first_step, summary.last_step, summary.stopped) == (4, 12, False)
-    assert summary.evaluations == whole[1].evaluations
-    assert_same(variables(training.folder), variables(whole[0].folder))
 
 
 @pytest.mark.slow
