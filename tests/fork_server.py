@@ -5,12 +5,14 @@ Reads requests from standard input, a line of JSON each: ``argv``, ``cwd``, ``en
 ID of the program. When the program ends, its exit status (negative: a signal) is in ``status``.
 """
 
+import atexit
 import contextlib
 import gc
 import json
 import os
 import runpy
 import sys
+import threading
 from typing import Any, Dict
 
 
@@ -77,7 +79,31 @@ def become(request: Dict[str, Any]) -> None:
     sys.path[0] = os.path.dirname(sys.argv[0])
 
 
+def run_program() -> int:
+    """Runs the program in sys.argv; returns its exit status."""
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+        return 1
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def leave(status: int) -> None:
+    """Ends this process without taking TensorFlow's modules down, which takes 0.3 CPU seconds."""
+    threading._shutdown()  # waits for threads, as the interpreter does at exit
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
+
+
 if __name__ == "__main__":
     preload()
     become(serve())
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    leave(run_program())
