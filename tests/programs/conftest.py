@@ -104,5 +104,5 @@ def trained(pretrain, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(bert_config, vocab_file):
-    """The flags of a small model and its vocabulary."""
-    return f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
+    """The flags of a model of one layer and its vocabulary."""
+    return f"--bert_config_file={bert_config(num_hidden_layers=1)}", f"--vocab_file={vocab_file}"

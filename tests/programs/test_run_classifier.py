@@ -1,6 +1,5 @@
 import json
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -105,23 +104,28 @@ def test_all_files_are_there_and_well_formed(trained, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by_checkpoint", [False, True])
-def test_it_predicts_later(trained, toy, tmp_path, by_checkpoint):
-    """In the same folder, or in another one by its weights; from a file without labels."""
+def test_a_later_evaluation_and_prediction_give_the_same(trained, toy, tmp_path, by_checkpoint):
+    """In the same folder; or in another one by its weights. The file has no labels."""
     folder = trained[0]
-    expected = (folder / "test_results.tsv").read_text()
-    bare = tmp_path / "bare.tsv"
-    rows = reviews(16, 2)
-    bare.write_text("text_a\n" + "".join(f"{text}\n" for text, _ in rows), encoding="utf-8")
-    flags = [f"--output_dir={folder}"]
+    names, flags = ["test_results.tsv"], [f"--output_dir={folder}"]
     if by_checkpoint:
         flags = [f"--output_dir={tmp_path / 'other'}", f"--init_checkpoint={folder / 'best'}"]
+    else:
+        names += ["dev_results.tsv", "eval_results.txt"]
+        flags.append("--do_eval")
+    expected = {name: (folder / name).read_text() for name in names}
+    if by_checkpoint:
         folder = tmp_path / "other"
-    (folder / "test_results.tsv").unlink(missing_ok=True)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    texts = "".join(f"{text}\n" for text, _ in reviews(16, 2))
+    bare = write(tmp_path / "bare.tsv", f"text_a\n{texts}")
     record = (trained[0] / "run.json").read_text()
     output = launcher.output(PROGRAM, *toy, "--do_predict", f"--predict_file={bare}", *flags)
-    assert (folder / "test_results.tsv").read_text() == expected
-    assert "accuracy" not in output
-    assert ("Weights from" in output) == (not by_checkpoint)
+    assert {name: (folder / name).read_text() for name in names} == expected
+    assert "test: accuracy" not in output
+    weights_from = f"Weights from {trained[0]}/best/model.ckpt-"
+    assert (weights_from in output) == (not by_checkpoint)
     assert (trained[0] / "run.json").read_text() == record
 
 
@@ -136,24 +140,26 @@ def test_what_is_done_is_not_done_again(trained, toy):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
-def test_an_interrupted_training_ends_as_if_it_had_not_been(trained, toy, tmp_path, kill):
+def test_an_interrupted_training_ends_as_if_it_had_not_been(trained, toy, tmp_path):
+    """Killed in its first epoch, terminated in its second, then run to the end."""
     folder = tmp_path / "run"
     flags = (PROGRAM, *toy, *ALL, f"--output_dir={folder}", "--save_checkpoints_steps=2")
-    done = launcher.interrupt(*flags, at="step 9/12", by=kill)
-    assert done.returncode == (143 if kill == signal.SIGTERM else -kill)
+
+    def step_resumed_from(output):
+        step = int(re.search(rf"Going on from {folder}/model.ckpt-(\d+)\n", output)[1])
+        assert f"step {step + 1}/12" in output and f"step {step}/12" not in output
+        return step
+
+    launcher.interrupt(*flags, at="step 5/12")
+    done = launcher.interrupt(*flags, at="step 9/12", by=signal.SIGTERM)
+    assert done.returncode == 143
     assert not (folder / "eval_results.txt").exists()
-    if kill == signal.SIGTERM:
-        stopped = int(re.search(r"Stopped at step (\d+); the same command", done.stdout)[1])
-        assert 9 <= stopped < 12
-        assert (folder / f"model.ckpt-{stopped}.index").exists()
+    assert step_resumed_from(done.stdout) in (4, 6)  # the last of every second step was saved
+    stopped = int(re.search(r"Stopped at step (\d+); the same command", done.stdout)[1])
+    assert 9 <= stopped < 12
+    assert (folder / f"model.ckpt-{stopped}.index").exists()
     output = launcher.output(*flags)
-    begun = int(re.search(rf"Going on from {folder}/model.ckpt-(\d+)\n", output)[1])
-    if kill == signal.SIGKILL:
-        stopped = begun  # the last of every second step that was saved
-        assert stopped in (8, 10)
-    assert begun == stopped
-    assert f"step {stopped + 1}/12" in output and f"step {stopped}/12" not in output
+    assert step_resumed_from(output) == stopped
     assert output.splitlines()[-2:] == trained[1].splitlines()[-2:]
     for name in ("dev_results.tsv", "test_results.tsv", "eval_results.txt"):
         assert (folder / name).read_text() == (trained[0] / name).read_text()
@@ -162,30 +168,18 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(trained, toy, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_step_in_parts_learns_the_same(toy, bert_config, tmp_path):
-    """But for dropout, so there is none here."""
-    config = bert_config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+def test_accumulation_and_skipped_padding_do_not_change_the_losses(toy, bert_config, tmp_path):
+    """There is no dropout here, and no evaluation."""
+    config = bert_config(
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, num_hidden_layers=1
+    )
     flags = (*toy, f"--bert_config_file={config}", "--num_train_epochs=1", "--do_train")
-    losses = []
-    for parts in (1, 2):
-        folder = tmp_path / str(parts)
-        launcher.output(
-            PROGRAM, *flags, f"--output_dir={folder}", f"--num_accumulation_steps={parts}"
-        )
-        losses.append(scalars(folder, "loss"))
-    assert len(losses[0]) == 6
-    assert losses[1] == pytest.approx(losses[0], abs=1e-3)
-
-
-@pytest.mark.slow
-def test_training_without_padding_learns_the_same(toy, bert_config, tmp_path):
-    """But for dropout, so there is none here; and without an evaluation."""
-    config = bert_config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    flags = (*toy, f"--bert_config_file={config}", "--num_train_epochs=1", "--do_train")
-    skipped, padded = tmp_path / "skipped", tmp_path / "padded"
+    skipped, in_parts, padded = (tmp_path / name for name in ("skipped", "in_parts", "padded"))
     launcher.output(PROGRAM, *flags, f"--output_dir={skipped}")
+    launcher.output(PROGRAM, *flags, f"--output_dir={in_parts}", "--num_accumulation_steps=2")
     launcher.output(PROGRAM, *flags, f"--output_dir={padded}", "--skip_padding=False")
-    assert len(scalars(padded, "loss")) == 6
+    assert len(scalars(skipped, "loss")) == len(scalars(padded, "loss")) == 6
+    assert scalars(in_parts, "loss") == pytest.approx(scalars(skipped, "loss"), abs=1e-3)
     assert scalars(skipped, "loss") == pytest.approx(scalars(padded, "loss"), abs=1e-4)
     tokens, padding = (np.array(scalars(padded, name)) for name in ("tokens", "padding"))
     assert tokens.tolist() == scalars(skipped, "tokens")
@@ -197,10 +191,10 @@ def test_training_without_padding_learns_the_same(toy, bert_config, tmp_path):
     assert (padded / "model.ckpt-6.index").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_xla_meets_few_shapes(toy, bert_config, tmp_path):
     """Multiples of 64: it compiles a step for each."""
-    config = bert_config(max_position_embeddings=100)
+    config = bert_config(max_position_embeddings=100, num_hidden_layers=1)
     flags = (*toy, f"--bert_config_file={config}", "--max_seq_length=100", "--use_xla")
     launcher.output(
         PROGRAM, *flags, "--num_train_epochs=1", "--do_train", f"--output_dir={tmp_path}"
@@ -209,7 +203,7 @@ def test_xla_meets_few_shapes(toy, bert_config, tmp_path):
     assert padding == pytest.approx(1 - tokens / (16 * 64), abs=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_several_seeds_and_rates(toy, tmp_path):
     folder = tmp_path / "runs"
     flags = (*toy, *ALL, "--num_runs=2", "--learning_rate=1e-3,3e-3", "--num_train_epochs=1")
@@ -329,74 +323,69 @@ def test_a_folder_of_something_else_is_left_alone(trained, toy, tmp_path):
     assert error.startswith(f"{folder}: holds weights of another program; expected a new --output")
 
 
-@pytest.mark.slow
-def test_an_evaluation_by_itself_gives_the_same(trained, toy):
-    folder = trained[0]
-    before = {name: (folder / name).read_text() for name in ("eval_results.txt", "dev_results.tsv")}
-    for name in before:
-        (folder / name).unlink()
-    output = launcher.output(PROGRAM, *toy, "--do_eval", f"--output_dir={folder}")
-    assert {name: (folder / name).read_text() for name in before} == before
-    assert f"Weights from {folder}/best/model.ckpt-" in output
+COLUMNS = ("--task_name=TSV", "--text_columns=1", "--label_column=0")
 
 
-@pytest.mark.slow
-def test_sorted_classes_are_learned_as_well_as_shuffled_ones(model, tmp_path):
-    """By a table with names whose labels are numbers, and a CSV with numbers and words."""
-    rows = reviews(448, 3)
-    random.Random(1).shuffle(rows)
-    numbers = {"0": "-1", "1": "1"}
-    words = {"0": "错, 很错", "1": '"好"'}
-    for name, part in (("train", rows[:384]), ("dev", rows[384:])):
-        lines = [
-            f"{number}\t{text}\t{numbers[label]}\n" for number, (text, label) in enumerate(part)
-        ]
-        (tmp_path / f"{name}.tsv").write_text("id\t评论\t标签\n" + "".join(lines), encoding="utf-8")
-        ordered = sorted(part, key=lambda row: row[1])
-        quoted = [(words[label].replace('"', '""'), text) for text, label in ordered]
-        lines = [f'"{label}",{text}\n' for label, text in quoted]
-        (tmp_path / f"{name}.csv").write_text("".join(lines), encoding="utf-8")
-    accuracies = []
-    for ending, columns in (("tsv", ("评论", "标签")), ("csv", ("1", "0"))):
-        folder = tmp_path / ending
-        output = launcher.output(
-            PROGRAM,
-            "--task_name=TSV",
-            f"--text_columns={columns[0]}",
-            f"--label_column={columns[1]}",
-            f"--train_file={tmp_path / 'train'}.{ending}",
-            f"--eval_file={tmp_path / 'dev'}.{ending}",
-            *model,
-            *FLAGS,
-            "--do_train",
-            "--do_eval",
-            f"--output_dir={folder}",
-        )
-        accuracies.append(float(re.search(r"dev: accuracy  ([\d.]+)", output)[1]))
-        labels = ["-1", "1"] if ending == "tsv" else ['"好"', "错, 很错"]
-        assert content(folder, "labels.json") == labels
-    assert min(accuracies) > 95
-
-    bare = tmp_path / "bare.csv"
-    bare.write_text("使用语言好好\n今天错错错\n", encoding="utf-8")
-    flags = (
-        PROGRAM,
-        "--task_name=tsv",
-        "--text_columns=0",
-        "--label_column=1",
-        f"--predict_file={bare}",
-        *model,
-        *FLAGS,
-        "--do_predict",
+@pytest.fixture(scope="module")
+def own_table(model, tmp_path_factory):
+    """The folder of a run on a CSV file whose classes come one after the other."""
+    folder = tmp_path_factory.mktemp("own_table")
+    rows = reviews(832, 3)
+    words = {"0": '"错, 很错"', "1": '"""好"""'}
+    for name, part in (("train", rows[:768]), ("dev", rows[768:])):
+        lines = [f"{words[label]},{text}\n" for text, label in sorted(part, key=lambda row: row[1])]
+        write(folder / f"{name}.csv", "".join(lines))
+    flags = (f"--train_file={folder / 'train.csv'}", f"--eval_file={folder / 'dev.csv'}")
+    folder = folder / "run"
+    output = launcher.output(
+        *(PROGRAM, *COLUMNS, *flags, *model, *FLAGS, "--num_train_epochs=1"),
+        *("--do_train", "--do_eval", f"--output_dir={folder}"),
     )
+    return folder, output
+
+
+@pytest.mark.slow
+def test_sorted_classes_are_learned_and_their_names_are_predicted(own_table, model, tmp_path):
+    folder, output = own_table
+    names = ['"好"', "错, 很错"]
+    assert content(folder, "labels.json") == names
+    assert float(re.search(r"dev: accuracy  ([\d.]+)", output)[1]) > 95
+
+    bare = write(tmp_path / "bare.csv", "使用语言好好\n今天错错错\n")
+    columns = ("--task_name=tsv", "--text_columns=0", "--label_column=1")
+    flags = (PROGRAM, *columns, f"--predict_file={bare}", *model, *FLAGS, "--do_predict")
     other = tmp_path / "other"
     error = launcher.error(*flags, f"--output_dir={other}")
     assert error.startswith(f"{other / 'labels.json'}: missing, so the labels of tsv aren't known")
     assert not other.exists()
-    best = tmp_path / "csv" / "best"
+    best = folder / "best"
     launcher.output(*flags, f"--output_dir={other}", f"--init_checkpoint={best}")
     lines = (other / "test_labels.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    assert [line.split("\t")[1] for line in lines] == ['"好"', "错, 很错"]
+    assert [line.split("\t")[1] for line in lines] == names
+
+
+@pytest.mark.slow
+def test_another_number_of_classes_is_told(own_table, model, tmp_path):
+    """The other table names its columns, and its labels are numbers."""
+    rows = [f"{n}\t{text}\t{n % 3 - 1}\n" for n, (text, _) in enumerate(reviews(36, 0))]
+    table = write(tmp_path / "train.tsv", "id\t评论\t标签\n" + "".join(rows))
+    columns = ("--task_name=tsv", "--text_columns=评论", "--label_column=标签")
+    flags = (PROGRAM, *columns, f"--train_file={table}", *model, *FLAGS, "--do_train")
+    folder, other = own_table[0], tmp_path / "other"
+    assert launcher.error(*flags, f"--output_dir={folder}", "--num_train_epochs=1") == (
+        f"{folder}: holds a run with labels ['\"好\"', '错, 很错'], not ['-1', '0', '1']; expected "
+        "the same settings, or another --output_dir"
+    )
+    flags += (f"--output_dir={other}",)
+    for start in (folder, folder / "model.ckpt-48"):
+        assert launcher.error(*flags, f"--init_checkpoint={start}") == (
+            f"--init_checkpoint={start}: fine-tuned for the 2 labels of {folder / 'labels.json'}; "
+            "expected weights for the 3 of tsv, or "
+            "--allow_random_init=output_weights,output_bias to learn these anew"
+        )
+    anew = "--allow_random_init=output_weights,output_bias"
+    launcher.output(*flags, f"--init_checkpoint={folder}", anew)
+    assert content(other, "labels.json") == ["-1", "0", "1"]
 
 
 @pytest.mark.slow
@@ -422,30 +411,6 @@ def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored
     accuracy = 100 * sum(right) / 24
     assert f"OCNLI, test: accuracy  {accuracy:.2f}\n" in output
     assert content(folder, "run.json")["dev"]["accuracy"] == pytest.approx(accuracy)
-
-
-@pytest.mark.slow
-def test_another_number_of_classes_is_told(model, tmp_path):
-    for count in (2, 3):
-        rows = [f"{text}\t{'甲乙丙'[n % count]}\n" for n, (text, _) in enumerate(reviews(36, 0))]
-        write(tmp_path / f"{count}.tsv", "text\tlabel\n" + "".join(rows))
-    columns = ("--task_name=tsv", "--text_columns=text", "--label_column=label")
-    flags = (PROGRAM, *columns, *model, *FLAGS, "--do_train")
-    two, three = (f"--train_file={tmp_path / f'{count}.tsv'}" for count in (2, 3))
-    folder, other = tmp_path / "out", f"--output_dir={tmp_path / 'other'}"
-    launcher.output(*flags, two, f"--output_dir={folder}")
-    assert launcher.error(*flags, three, f"--output_dir={folder}") == (
-        f"{folder}: holds a run with labels ['乙', '甲'], not ['丙', '乙', '甲']; expected the "
-        "same settings, or another --output_dir"
-    )
-    for start in (folder, folder / "model.ckpt-4"):
-        assert launcher.error(*flags, three, other, f"--init_checkpoint={start}") == (
-            f"--init_checkpoint={start}: fine-tuned for the 2 labels of {folder / 'labels.json'}; "
-            "expected weights for the 3 of tsv, or "
-            "--allow_random_init=output_weights,output_bias to learn these anew"
-        )
-    anew = "--allow_random_init=output_weights,output_bias"
-    launcher.output(*flags, three, other, f"--init_checkpoint={folder}", anew)
 
 
 @pytest.mark.slow
@@ -490,59 +455,23 @@ def test_googles_command_line_for_mrpc_and_hostile_texts(model, tmp_path):
     assert "eval_f1 = " in (folder / "eval_results.txt").read_text()
 
 
-HEADER = "label\ttext_a\n"
-GOOD_TABLE = HEADER + "1\t我们\n0\t学习\n"
-
-
 @pytest.mark.parametrize(
-    "content, flags, error",
+    "line, flags, error",
     [
-        (HEADER + "1\t我们\t学习\n", [], "train.tsv:2: has 3 columns; expected 2, as on line 1"),
-        (HEADER + "1\t我们\n2\t学习\n", [], "train.tsv:3: label '2'; expected one of 0, 1"),
-        (HEADER, [], "train.tsv: holds no example; expected one at least"),
-        ("", [], "train.tsv: holds no example; expected one at least"),
-        (None, [], "holds no train file of chnsenticorp; expected train.tsv or train.txt, or"),
-        (GOOD_TABLE, ["--train_file=/no/such.tsv"], "/no/such.tsv: no such file"),
-        (GOOD_TABLE, ["--data_dir="], "where is the train file of chnsenticorp? expected --train_"),
-        (GOOD_TABLE, ["--data_dir=/no/such"], "/no/such: holds no train file of chnsenticorp"),
-        (GOOD_TABLE, ["--max_seq_length=65"], "--max_seq_length=65 is more than max_position_emb"),
-        (GOOD_TABLE, ["--max_seq_length=4"], "max_seq_length 4; expected 5 at least"),
-        (GOOD_TABLE, ["--learning_rate=much"], "--learning_rate: 'much' is no number; expected"),
-        (GOOD_TABLE, ["--learning_rate=0"], "--learning_rate=0: expected a rate above 0"),
-        (GOOD_TABLE, ["--learning_rate=nan"], "--learning_rate=nan: expected a rate above 0"),
-        (GOOD_TABLE, ["--num_train_epochs=0"], "--num_train_epochs=0: expected more than 0"),
-        (GOOD_TABLE, ["--num_train_epochs=inf"], "--num_train_epochs=inf: expected more than 0"),
-        (GOOD_TABLE, ["--num_train_epochs=nan"], "--num_train_epochs=nan: expected more than 0"),
-        (GOOD_TABLE, ["--nodo_train"], "nothing to do; expected --do_train"),
-        (
-            GOOD_TABLE,
-            ["--learning_rate=1e-3,2e-3"],
-            "--learning_rate: which is best? expected --do_e",
-        ),
-        (GOOD_TABLE, ["--init_checkpoint=/no/such"], "/no/such"),
-        (GOOD_TABLE, ["--do_eval", "--eval_file={bare}"], "has a label; expected some to evaluate"),
-        (GOOD_TABLE, ["--do_eval", "--eval_file={half}"], "half.tsv:3: has no label; expected one"),
-        (GOOD_TABLE, ["--train_file={bare}"], "bare.tsv: no example has a label; expected some"),
-        (
-            GOOD_TABLE,
-            ["--task_name=afqmc", "--train_file={ids}"],
-            "ids.json:2: has no label; expected one of 0, 1",
-        ),
-        (GOOD_TABLE, ["--num_accumulation_steps=3"], "--train_batch_size=16 can't be divided"),
-        (GOOD_TABLE, ["--text_columns=0"], "--text_columns: only for --task_name=tsv"),
-        (GOOD_TABLE, ["--task_name=tsv"], "--task_name=tsv: expected --text_columns and"),
+        ("2\t学习", [], "train.tsv:3: label '2'; expected one of 0, 1"),
+        ("\t学习", [], "train.tsv:3: has no label; expected one"),
+        ("0\t学习", ["--train_file=/no/such.tsv"], "/no/such.tsv: no such file"),
+        ("0\t学习", ["--max_seq_length=65"], "--max_seq_length=65 is more than max_position_emb"),
+        ("0\t学习", ["--nodo_train"], "nothing to do; expected --do_train"),
+        ("0\t学习", ["--init_checkpoint=/no/such"], "/no/such"),
+        ("0\t学习", ["--num_accumulation_steps=3"], "--train_batch_size=16 can't be divided"),
+        ("0\t学习", ["--text_columns=0"], "--text_columns: only for --task_name=tsv"),
+        ("0\t学习", ["--task_name=tsv"], "--task_name=tsv: expected --text_columns and"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_a_sentence(model, tmp_path, content, flags, error):
-    if content is not None:
-        write(tmp_path / "train.tsv", content)
-    bare = write(tmp_path / "bare.tsv", "我们\n学习\n")
-    half = write(tmp_path / "half.tsv", HEADER + "1\t我们\n\t学习\n")
-    lines = [{"id": n, "sentence1": "我们", "sentence2": "学习"} for n in (7, 8)]
-    lines[0]["label"] = "1"
-    ids = write(tmp_path / "ids.json", "".join(f"{json.dumps(line)}\n" for line in lines))
+def test_what_cannot_be_used_is_told_in_a_sentence(model, tmp_path, line, flags, error):
+    write(tmp_path / "train.tsv", f"label\ttext_a\n1\t我们\n{line}\n")
     folder = tmp_path / "out"
-    flags = [flag.format(bare=bare, half=half, ids=ids) for flag in flags]
     toy = ("--task_name=chnsenticorp", f"--data_dir={tmp_path}", *model, *FLAGS, "--do_train")
     assert error in launcher.error(PROGRAM, *toy, f"--output_dir={folder}", *flags)
     written = [path.name for path in folder.iterdir()] if folder.exists() else []
