@@ -10,14 +10,15 @@ from bert_wwm.core import files
 from bert_wwm.text.google import FullTokenizer
 
 PROGRAM = "extract_features.py"
-LONG = "我们在 probability 学习" * 9_000  # more than 100,000 characters
+WORDS = "我们在 probability 学习"
+LONG = WORDS * 20  # more pieces than are read
 LINES = [
     "使用语言模型来预测下一个词的概率。",
     "",
     "今天天气很不错！ ||| 中国人民",
     "  BERT 大 家 好 ",
     "我们",
-    LONG,
+    WORDS * 6_000,  # more than 100,000 characters
     f"{LONG} ||| {LONG}好",
     "中国 ||| ",
     " ||| 中国",
@@ -120,6 +121,7 @@ def check(path: pathlib.Path, layers, expected) -> None:
             np.testing.assert_allclose(values, token[layers], atol=1.1e-5)
 
 
+@pytest.mark.slow
 def test_lines_are_those_of_google(written, saved):
     check(written, LAST_FOUR, saved[1])
 
@@ -145,8 +147,8 @@ def test_the_same_input_gives_the_same_bytes(model, texts, written, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "pooling, layers",
-    [("cls", None), ("cls", [-1, 0]), ("mean", [1]), ("mean", [-1, 0])],
-    ids=["cls-default", "cls-two", "mean-one", "mean-two"],
+    [("cls", None), ("mean", [-1, 0])],
+    ids=["cls-default", "mean-two"],
 )
 def test_pooled_states_make_an_array(model, texts, saved, pooling, layers, tmp_path):
     flags = [f"--layers={','.join(map(str, layers))}"] if layers else []
@@ -201,11 +203,9 @@ def test_what_is_no_text_ends_the_run_without_output(model, tmp_path):
     ("flags", "sentence"),
     [
         (["--layers=-1,4"], "--layers: 4; expected numbers from -4 to 3, as num_hidden_layers of"),
-        (["--layers=-5"], "--layers: -5; expected numbers from -4 to 3"),
         (["--layers=last"], "--layers=last: expected numbers of layers, such as -1,-2"),
         (["--layers="], "--layers=: expected numbers of layers"),
         (["--max_seq_length=65"], "--max_seq_length=65 is more than max_position_embeddings"),
-        (["--max_seq_length=4"], "max_seq_length 4; expected 5 at least"),
         (["--use_tpu"], "--use_tpu: which TPU? expected --tpu_name or --master"),
         (["--use_tpu", "--master=a", "--batch_size=12"], "--batch_size=12 can't be divided evenly"),
         (["--output_file=missing.txt"], "--output_file=missing.txt: is the input"),

@@ -13,7 +13,7 @@ FLAGS = (
     "--doc_stride=8",
     "--train_batch_size=16",
     "--learning_rate=3e-3",
-    "--num_train_epochs=2",
+    "--num_train_epochs=1",
 )
 SCORER = "scripts/evaluate_reading.py"
 
@@ -22,7 +22,7 @@ SCORER = "scripts/evaluate_reading.py"
 def data(tmp_path_factory):
     """Questions, some of which have no answer; ``bare.json`` doesn't tell any."""
     folder = tmp_path_factory.mktemp("data")
-    for seed, (name, count) in enumerate((("train", 96), ("dev", 32), ("test", 16))):
+    for seed, (name, count) in enumerate((("train", 192), ("dev", 32), ("test", 16))):
         write(folder / f"{name}.json", questions(count, seed, impossible=True))
         write(folder / f"{name}1.json", questions(count, seed))
     write(folder / "bare.json", questions(16, 2, answers=False))
@@ -97,6 +97,7 @@ def test_answers_are_learned_and_the_files_score_the_same(trained, data, split, 
 def test_another_threshold_predicts_anew(trained):
     """Though nothing is trained again."""
     folder, _, flags = trained
+    flags = [flag for flag in flags if flag != "--do_eval"]
     before = content(folder / "predictions.json")
     again = launcher.output(PROGRAM, *flags, "--null_score_diff_threshold=-1000")
     assert "trained before, with these settings" in again
@@ -106,18 +107,30 @@ def test_another_threshold_predicts_anew(trained):
 
 
 @pytest.mark.slow
-def test_googles_command_line(model, data, tmp_path):
-    """No evaluation; later predictions, of a file with answers, and of one without."""
+def test_googles_command_line(trained, bert_config, vocab_file, data, tmp_path):
+    """No evaluation; later predictions, of a file with answers, and of one without.
+
+    Before that, it starts from checkpoints that do not fit.
+    """
     folder = tmp_path / "squad_base"
-    flags = (*model, *FLAGS, f"--output_dir={folder}/", "--verbose_logging=True")
-    output = launcher.output(
-        PROGRAM,
+    config = bert_config(hidden_size=64, num_hidden_layers=1)
+    flags = (
+        *(f"--bert_config_file={config}", f"--vocab_file={vocab_file}", *FLAGS),
+        *(f"--output_dir={folder}/", "--verbose_logging=True"),
+    )
+    all_flags = (
         "--do_train=True",
         f"--train_file={data / 'train1.json'}",
         "--do_predict=True",
         f"--predict_file={data / 'test1.json'}",
         *flags,
     )
+    error = launcher.error(PROGRAM, *all_flags, f"--init_checkpoint={trained[0] / 'best'}")
+    assert "bert/embeddings/word_embeddings is float32 [" in error and ", 32] in the ch" in error
+    error = launcher.error(PROGRAM, *all_flags, "--init_checkpoint=/no/such")
+    assert "/no/such" in error
+    output = launcher.output(PROGRAM, *all_flags)
+    assert re.search(r"step (\d+)/\1 ", output)
     predictions = folder / "predictions.json"
     figures = json.loads(
         launcher.output(
@@ -197,20 +210,9 @@ GOOD = squad(("1", "使用语言", "用什么", "语言"))
     "text, flags, error",
     [
         (GOOD[:-9], [], "train.json:1: broken at column "),
-        ("[]", [], "train.json: holds no question; expected at least one"),
-        ('{"data": [{"paragraphs": [{"qas": []}]}]}', [], "has no 'context'; expected a text"),
-        (questions(3, 1, impossible=True), [], "is_impossible is true; expected questions that"),
-        (questions(3, 1, answers=False), [], "no example has an answer; expected some to learn"),
-        (
-            squad(("1", "使用", "a", "使"), ("1", "语言", "b", "语")),
-            [],
-            "paragraphs[1].qas[0]: '1' is already the id of ",
-        ),
-        (GOOD, ["--max_seq_length=7"], "max_seq_length is 7; expected at least 8"),
         (GOOD, ["--version_2_with_negative", "--task_name=cmrc2018"], "expected --task_name=squad"),
         (GOOD, ["--bert_config_file={train}"], "vocab_size is missing from this BERT config"),
         (GOOD, ["--vocab_file=/no/such"], "/no/such: no such file"),
-        (GOOD, ["--do_predict"], "where is the test file of squad? expected --predict_file"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_sentence(model, tmp_path, text, flags, error):
@@ -220,21 +222,3 @@ def test_what_cannot_be_used_is_told_in_a_sentence(model, tmp_path, text, flags,
     flags = [flag.format(train=train) for flag in flags]
     assert error in launcher.error(PROGRAM, *toy, *flags)
     assert not folder.exists()
-
-
-@pytest.mark.slow
-def test_a_checkpoint_that_does_not_fit_is_told_and_can_be_put_right(
-    trained, bert_config, vocab_file, data, tmp_path
-):
-    folder = tmp_path / "out"
-    flags = (
-        *(f"--bert_config_file={bert_config(hidden_size=64)}", f"--vocab_file={vocab_file}"),
-        *(*FLAGS, "--num_train_epochs=0.5", "--do_train", f"--output_dir={folder}"),
-        f"--train_file={data / 'train1.json'}",
-    )
-    error = launcher.error(PROGRAM, *flags, f"--init_checkpoint={trained[0] / 'best'}")
-    assert "bert/embeddings/word_embeddings is float32 [" in error and ", 32] in the ch" in error
-    error = launcher.error(PROGRAM, *flags, "--init_checkpoint=/no/such")
-    assert "/no/such" in error
-    output = launcher.output(PROGRAM, *flags)
-    assert re.search(r"step (\d+)/\1 ", output)
