@@ -12,8 +12,6 @@ from bert_wwm.masking.sequences import Words, positions
 # MacBERT's, and HFL's since: 1 to 4 words at 40, 30, 20 and 10 % (arXiv 1906.08101, section IV).
 NGRAM_SHARES = (0.4, 0.3, 0.2, 0.1)
 
-_NEVER = 1 << 30  # length of a unit that is not there
-
 
 class Units(NamedTuple):
     """What is selected as a whole or not at all.
@@ -31,7 +29,7 @@ class Units(NamedTuple):
 
     def total(self, amounts: np.ndarray) -> np.ndarray:
         """Sums up an amount of each word for each unit."""
-        return np.add.reduceat(amounts, self.first) if len(self.first) else amounts[:0]
+        return np.add.reduceat(amounts, self.first) if len(self.first) else amounts
 
 
 # (words, rng) -> Units
@@ -79,7 +77,7 @@ def ngrams(words: Words, rng: np.random.Generator) -> Units:
     segment = np.cumsum(is_first) - 1
     first = segment_first[segment] + before - before[segment_first][segment]
     segment_end = np.append(segment_first[1:], count)
-    is_unit = first < segment_end[segment] if count else np.zeros(0, bool)
+    is_unit = first < segment_end[segment]
     return Units(words, first[is_unit], drawn[is_unit])
 
 
@@ -120,23 +118,24 @@ def draw(
     rows = units.words.rows[units.first]
     if not len(rows):
         return np.zeros(0, bool)
-    counts = np.bincount(rows, minlength=len(budget))
+    counts = np.bincount(rows)
     index = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = (len(budget), int(counts.max()))
 
-    def table(values: np.ndarray, padding: float) -> np.ndarray:
-        result = np.full(shape, padding, values.dtype)
+    def table(values: np.ndarray) -> np.ndarray:
+        result = np.zeros(shape, values.dtype)
         result[rows, index] = values
         return result
 
-    order = table(rng.random(len(rows)), 2.0).argsort(axis=1, kind="stable")
+    order = table(rng.random(len(rows))).argsort(axis=1, kind="stable")
 
-    def in_turn(values: np.ndarray, padding: int) -> np.ndarray:
+    def in_turn(values: np.ndarray) -> np.ndarray:
         """[turn, B]: the values of the units in the order in which they are considered."""
-        return np.ascontiguousarray(np.take_along_axis(table(values, padding), order, axis=1).T)
+        return np.ascontiguousarray(np.take_along_axis(table(values), order, axis=1).T)
 
-    # All sequences at once, one unit of each after the other.
-    lengths = in_turn(units.total(units.words.lengths), _NEVER)
+    # All sequences at once, one unit of each after the other. Padding has no pieces, so it changes
+    # nothing when its turn comes.
+    lengths = in_turn(units.total(units.words.lengths))
     room = budget.copy()
     taken = np.empty(lengths.shape, bool)
     if allowance is None:
@@ -145,7 +144,7 @@ def draw(
             room -= length * fits
     else:
         left = allowance.total.copy()
-        at_most, spent = in_turn(allowance.at_most, 0), in_turn(allowance.spent, 0)
+        at_most, spent = in_turn(allowance.at_most), in_turn(allowance.spent)
         for turn, length in enumerate(lengths):
             fits = (length <= room) & (at_most[turn] <= left)
             taken[turn] = fits

@@ -58,6 +58,16 @@ def batch(shape, seed=0):
     )
 
 
+class Draws:
+    """A source of randomness whose draws are given, one array for each call."""
+
+    def __init__(self, *draws):
+        self._draws = iter(draws)
+
+    def random(self, size):
+        return np.reshape(next(self._draws), size)
+
+
 def marks(columns_of_rows, width):
     """A bool for each place: whether it is among those of its row."""
     table = np.zeros((len(columns_of_rows), width), bool)

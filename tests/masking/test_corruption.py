@@ -9,6 +9,7 @@ from batches import (
     MASK,
     SHAPES,
     VOCAB_SIZE,
+    Draws,
     batch,
     lacks_similar_words,
     similar_to,
@@ -131,6 +132,30 @@ def test_80_10_10_within_one_percent_on_100_000_pieces(strategy, vocabulary):
     assert (abs(drawn - mean) < 6 * mean**0.5).all()
 
 
+ORDER = [0.0] * 6
+BOUNDS = [0.0, 0.79, 0.8, 0.89, 0.9, 0.99]
+
+
+@pytest.mark.parametrize(
+    ("replace", "draws", "kinds"),
+    [
+        (corruption.mask_80_10_10, [ORDER, BOUNDS, BOUNDS], "MASK MASK KEPT KEPT RANDOM RANDOM"),
+        (
+            corruption.similar_words_80_10_10,
+            [[BOUNDS, BOUNDS], ORDER],
+            "SIMILAR SIMILAR KEPT KEPT RANDOM RANDOM",
+        ),
+        (corruption.permute, [ORDER, BOUNDS, BOUNDS[:4]], "MOVED MOVED MOVED MOVED KEPT KEPT"),
+    ],
+)
+def test_a_draw_on_a_bound_belongs_to_the_next_kind(vocabulary, replace, draws, kinds):
+    sequences = batch([[[1] * 6]])
+    sequences.ids[0, 1:7] = [LEXICON[1][n][0] for n in (1, 2, 4, 5, 7, 8)]  # have similar words
+    units = selection.whole_words(sequences.words(), Draws())
+    predictions = replace(sequences, units, np.array([6]), vocabulary, Draws(*draws))
+    assert [Kind(kind).name for kind in predictions.kinds] == kinds.split()
+
+
 def test_80_10_10_is_drawn_piece_by_piece(vocabulary):
     sequences = batch([[[2] * 50]] * 200)
     _, _, predictions = corrupt("wwm", sequences, vocabulary, prob=1.0, cap=512)
@@ -170,6 +195,17 @@ def test_macbert_replaces_words_by_those_of_the_table(vocabulary, shape, prob, s
             assert kind == Kind.RANDOM or (kind == Kind.FALLBACK and lacks_similar_words(original))
             # No word of the table is so long: single pieces take its place.
             assert new in LEXICON[len(original)] or len(original) == LONGEST
+
+
+def test_macbert_draws_pieces_where_no_word_has_the_length(vocabulary):
+    sequences = batch([[[LONGEST]]])
+    units = selection.whole_words(sequences.words(), Draws())
+    pieces = [0.0, 0.2, 0.4, 0.6, 0.8, 0.99]
+    predictions = corruption.similar_words_80_10_10(
+        sequences, units, np.array([10 * LONGEST]), vocabulary, Draws([0.9, 0.5], [0.0], pieces)
+    )
+    assert predictions.ids.tolist() == [int(draw * VOCAB_SIZE) for draw in pieces]
+    assert set(predictions.kinds) == {Kind.RANDOM}
 
 
 @pytest.mark.parametrize("prob", [pytest.param(0.15, marks=pytest.mark.slow), 1.0])

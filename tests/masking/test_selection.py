@@ -3,7 +3,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from batches import SHAPES, batch, spans
+from batches import SHAPES, Draws, batch, spans
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +83,15 @@ def test_ngrams_have_1_to_4_words_at_40_30_20_and_10_percent():
     for sizes in (units.drawn, ngram_sizes(units)):
         shares = np.bincount(sizes, minlength=6)[1:] / len(sizes)
         np.testing.assert_allclose(shares, [0.4, 0.3, 0.2, 0.1, 0], atol=0.005)
+
+
+def test_a_draw_on_a_bound_makes_the_longer_ngram():
+    draws = [0.0, 0.39, 0.4, 0.69, 0.7, 0.9]
+    words = batch([[[1] * 13]]).words()
+    units = selection.ngrams(words, Draws([*draws, *[0.0] * 7]))
+    assert units.drawn.tolist() == [1, 1, 2, 2, 3, 4]
+    assert units.first.tolist() == [0, 1, 2, 4, 6, 9]
+    assert sum(selection.NGRAM_SHARES) == pytest.approx(1)
 
 
 def by_pointer(num_words, random):
@@ -175,6 +184,12 @@ def test_budgets_are_never_exceeded_and_no_unit_left_out_would_have_fitted(drawi
         assert (left >= 0).all()
         fits &= allowance.at_most <= left[rows]
     assert not (fits & ~chosen).any()
+
+
+def test_equal_draws_are_considered_in_the_order_of_the_words():
+    units = selection.whole_words(batch([[[1] * 40]]).words(), rng_for(0))
+    chosen = selection.draw(units, np.array([3]), Draws([0.5] * 40))
+    assert np.flatnonzero(chosen).tolist() == [0, 1, 2]
 
 
 def test_every_word_is_as_likely_as_the_next():

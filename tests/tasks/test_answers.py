@@ -22,6 +22,10 @@ def question(context, answer=None, name="1", **more):
     return Question(name, "学什么", context, answers, **more)
 
 
+def texts_of(entries):
+    return [entry["text"] for entry in entries]
+
+
 def random_outputs(table, seed, types=False):
     rng = np.random.default_rng(seed)
     outputs = []
@@ -67,7 +71,7 @@ def all_spans(example, table, outputs, max_answer_length):
 
 
 @pytest.mark.parametrize("max_answer_length", [1, 5, 30, 64])
-@pytest.mark.parametrize(("length", "stride"), [(512, 128), (40, 8), (24, 5), (16, 16)])
+@pytest.mark.parametrize(("length", "stride"), [(512, 128), (64, 40), (40, 8), (24, 5), (16, 16)])
 def test_the_best_of_all_pairs(tokenizer, length, stride, max_answer_length):
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -75,9 +79,7 @@ def test_the_best_of_all_pairs(tokenizer, length, stride, max_answer_length):
         example = question(context)
         table = ReadingFeaturizer(tokenizer, length, stride)([example], 0)
         outputs = random_outputs(table, seed)
-        answers = best_answers(
-            [example], table, outputs, n_best_size=20, max_answer_length=max_answer_length
-        )
+        answers = best_answers([example], table, outputs, max_answer_length=max_answer_length)
         expected = all_spans(example, table, outputs, max_answer_length)
         best = sorted(expected.values(), reverse=True)[:20]
         entries = answers.n_best["1"]
@@ -86,6 +88,14 @@ def test_the_best_of_all_pairs(tokenizer, length, stride, max_answer_length):
         assert len({entry["text"] for entry in entries}) == len(entries) == min(20, len(expected))
         np.testing.assert_allclose(sum(entry["probability"] for entry in entries), 1)
         assert answers.texts == {"1": entries[0]["text"]} and answers.null_odds == {}
+
+
+@pytest.mark.parametrize(("pieces", "is_found"), [(64, True), (65, False)])
+def test_answers_have_up_to_64_pieces_by_default(tokenizer, pieces, is_found):
+    example = question("用" + "使" * pieces + "言", "使" * pieces)
+    table = ReadingFeaturizer(tokenizer, 128)([example], 0)
+    answers = best_answers([example], table, oracle_outputs(table))
+    assert (answers.texts["1"] == "使" * pieces) == is_found
 
 
 def test_texts_that_occur_again_make_way_for_others(tokenizer):
@@ -100,6 +110,19 @@ def test_texts_that_occur_again_make_way_for_others(tokenizer):
         key=lambda text: [e["text"] for e in entries].index(text),
     )
     assert len(entries) == 8 and all("用" in entry["text"] for entry in entries[5:])
+
+
+def test_repeated_texts_make_way_for_others_of_the_same_chunk_first(tokenizer):
+    example = question("使使用来来来语言模")
+    table = ReadingFeaturizer(tokenizer, 12, doc_stride=3)([example], 0)
+    scores = np.array([-1.0, -2.0, -3.0, -20.0, -20.0, -20.0, -10.0, -11.0, -12.0])
+    outputs = []
+    for first, begin, length in zip((0, 3), table.rows["context_begin"], table.lengths):
+        starts = np.full(length, MASKED)
+        starts[begin : begin + 6] = scores[first : first + 6]
+        outputs.append({"start_log_probs": starts, "end_log_probs": np.zeros(length)})
+    entries = best_answers([example], table, outputs, 2, max_answer_length=1).n_best["1"]
+    assert texts_of(entries) == ["使", "用"]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +171,13 @@ def test_empty_contexts_and_diverged_models(tokenizer):
     assert answers.n_best["a"] == [
         {"text": "", "probability": 1.0, "start_logit": 0.0, "end_logit": 0.0}
     ]
-    assert best_answers(examples, table, outputs, with_null=True).texts == {"a": "", "b": ""}
-    assert best_answers(examples, table, outputs, answer_types=True).texts.keys() == {"a", "b"}
+    with_null = best_answers(examples, table, outputs, with_null=True)
+    assert with_null.texts == {"a": "", "b": ""}
+    null = outputs[0]["start_log_probs"][0] + outputs[0]["end_log_probs"][0]
+    assert with_null.null_odds["a"] == pytest.approx(null + 2e4)
+    with_types = best_answers(examples, table, outputs, answer_types=True)
+    assert with_types.texts.keys() == {"a", "b"}
+    assert sum(entry["probability"] for entry in with_types.n_best["a"]) == pytest.approx(1)
 
 
 def test_no_answer(tokenizer):
@@ -173,25 +201,65 @@ def test_no_answer(tokenizer):
         examples, table, outputs, with_null=True, null_score_diff_threshold=1e5, n_best_size=1
     )
     assert strict.texts["b"] and strict.n_best["b"][0]["text"] == strict.texts["b"]
+    impossible = best_answers(examples, table, outputs).n_best["b"]
+    assert sum(entry["probability"] for entry in impossible) == pytest.approx(1)
+
+
+def test_no_answer_is_listed_by_its_score_or_first(tokenizer):
+    example = question("使用语言模型")
+    table = ReadingFeaturizer(tokenizer, 32)([example], 0)
+    outputs = random_outputs(table, 0)
+    spans = best_answers([example], table, outputs).n_best["1"]
+    texts = texts_of(spans)
+    third, fourth = (span["start_logit"] + span["end_logit"] for span in spans[2:4])
+    outputs[0]["start_log_probs"][0] = (third + fourth) / 2
+    outputs[0]["end_log_probs"][0] = 0.0
+    for threshold, size, expected in (
+        (1e5, 1, [texts[0], ""]),
+        (1e5, 2, [texts[0], ""]),
+        (1e5, 5, [*texts[:3], "", texts[3]]),
+        (-1e5, 5, ["", *texts[:4]]),
+    ):
+        answers = best_answers([example], table, outputs, size, 64, threshold, with_null=True)
+        assert texts_of(answers.n_best["1"]) == expected
+
+
+@pytest.mark.parametrize("more", [{"with_null": True}, {"answer_types": True}])
+def test_odds_on_the_threshold_are_not_above_it(tokenizer, more):
+    example = question("使用语言")
+    table = ReadingFeaturizer(tokenizer, 32, answer_types=True)([example], 0)
+    outputs = random_outputs(table, 0, types=True)
+    odds = best_answers([example], table, outputs, **more).null_odds["1"]
+    for threshold, is_null in ((odds, False), (np.nextafter(odds, -np.inf), True)):
+        answers = best_answers(
+            [example], table, outputs, null_score_diff_threshold=threshold, **more
+        )
+        assert (answers.texts["1"] == "") == is_null
 
 
 def test_null_is_that_of_the_chunk_where_it_is_least_likely(tokenizer):
     example = question("使用语言模型来预测")
-    table = ReadingFeaturizer(tokenizer, 12, doc_stride=3)([example], 0)
-    outputs = random_outputs(table, 3)
+    table = ReadingFeaturizer(tokenizer, 12, doc_stride=3, answer_types=True)([example], 0)
+    outputs = random_outputs(table, 3, types=True)
+    assert len(outputs) == 2
+    for output, (start, end) in zip(outputs, [(-1.0, -5.0), (-2.0, -1.0)]):
+        output["start_log_probs"][0], output["end_log_probs"][0] = start, end
     answers = best_answers([example], table, outputs, with_null=True)
-    null = min(o["start_log_probs"][0] + o["end_log_probs"][0] for o in outputs)
     best = max(all_spans(example, table, outputs, 64).values())
-    assert answers.null_odds["1"] == pytest.approx(null - best)
+    assert answers.null_odds["1"] == pytest.approx(-6.0 - best)
+    with_types = best_answers([example], table, outputs, answer_types=True)
+    for entries in (answers.n_best["1"], with_types.n_best["1"]):
+        (null,) = (entry for entry in entries if entry["text"] == "")
+        assert (null["start_logit"], null["end_logit"]) == (-1.0, -5.0)
 
 
 @pytest.mark.parametrize(
     ("types", "text"),
     [
         ([[0.9, 0.05, 0.03, 0.02], [0.1, 0.1, 0.1, 0.7]], "span"),
-        ([[0.1, 0.1, 0.1, 0.7], [0.1, 0.6, 0.1, 0.2]], "YES"),
+        ([[0.1, 0.1, 0.1, 0.7], [0.1, 0.45, 0.1, 0.35]], "YES"),
         ([[0.1, 0.1, 0.6, 0.2], [0.1, 0.2, 0.2, 0.5]], "NO"),
-        ([[0.1, 0.1, 0.1, 0.7], [0.2, 0.1, 0.1, 0.6]], ""),
+        ([[0.1, 0.1, 0.1, 0.7], [0.35, 0.1, 0.1, 0.45]], ""),
     ],
 )
 def test_types_of_answer(tokenizer, types, text):

@@ -57,7 +57,7 @@ def test_update_rule(graph, optimizer):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 def test_rates_are_scaled_by_weight(graph, optimizer):
     """The whole update, decay included: a scaled rate is a rate of its own."""
-    scales = {"dense/kernel": 0.5, "LayerNorm/gamma": 0.25}
+    scales = {"dense/kernel": 0.5, "LayerNorm/gamma": 0.0, "table": 2.0}
     variables = make_variables()
     rule = OPTIMIZERS[optimizer](
         learning_rate=tf.constant(0.1),
@@ -103,6 +103,34 @@ def test_gradients_of_gathers_are_summed(graph, optimizer):
         np.testing.assert_allclose(session.run(table), expected[0], rtol=RTOL)
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_weights_do_not_decay_by_default(graph, optimizer):
+    table = make_variables()["table"]
+    rule = OPTIMIZERS[optimizer](learning_rate=0.1)
+    train_op = rule.apply_gradients([(tf.zeros_like(table), table)])
+    with tf.Session() as session:
+        start(session)
+        session.run(train_op)
+        np.testing.assert_array_equal(session.run(table), INITIAL["table"].astype(np.float32))
+
+
+def test_the_trust_ratio_is_1_only_where_a_norm_is_0(graph):
+    variables = make_variables()
+    gradients = {"table": 0.0, "dense/bias": 1.0, "dense/kernel": 1e-7}
+    rule = LAMBOptimizer(learning_rate=0.1)
+    rule.apply_gradients(
+        [(tf.fill(SHAPES[name], value), variables[name]) for name, value in gradients.items()]
+    )
+    # The moments start at 0; epsilon keeps the kernel's first update small.
+    norm = np.sqrt(12) * 0.1 * 1e-7 / (np.sqrt(0.001) * 1e-7 + 1e-6)
+    assert norm < 1
+    with tf.Session() as session:
+        start(session)
+        ratios = session.run(rule.trust_ratios())
+    expected = [1.0, 1.0, np.linalg.norm(INITIAL["dense/kernel"]) / norm]
+    np.testing.assert_allclose(ratios, expected, rtol=RTOL)
+
+
 def test_weights_without_gradients_stay(graph):
     variables = make_variables()
     rule = AdamWeightDecayOptimizer(learning_rate=0.1, weight_decay_rate=0.01)
@@ -124,7 +152,8 @@ def test_apply_gradients_leaves_the_step_to_its_caller(graph):
     global_step = tf.train.get_or_create_global_step()
     variable = make_variables()["table"]
     rule = AdamWeightDecayOptimizer(learning_rate=0.1)
-    train_op = rule.apply_gradients([(tf.ones_like(variable), variable)], global_step)
+    train_op = rule.apply_gradients([(tf.ones_like(variable), variable)], global_step, "update")
+    assert train_op.name == "update"
     with tf.Session() as session:
         start(session)
         session.run(train_op)
