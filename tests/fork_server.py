@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import runpy
+import signal
 import sys
 import threading
 from typing import Any, Dict
@@ -70,6 +71,8 @@ def become(request: Dict[str, Any]) -> None:
     for number, name in enumerate((os.devnull, request["stdout"], request["stderr"])):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
         os.dup2(os.open(name, flags, 0o644), number)
+    # Python leaves a signal ignored that was so at the start, as in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["new_session"]:
         os.setsid()
     os.chdir(request["cwd"])
