@@ -102,6 +102,7 @@ def compare_with_local(vocab_file, inputs, tmp_path, num_workers, num_shards=5, 
     return expected
 
 
+@pytest.mark.slow
 def test_files_and_counts_are_those_of_a_local_run(vocab_file, corpus, tmp_path):
     written = compare_with_local(vocab_file, corpus, tmp_path, 1)
     assert written.blocks > 4

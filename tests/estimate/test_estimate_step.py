@@ -65,6 +65,7 @@ def num_weights():
     return encoder + transform + norm + masked + pair
 
 
+@pytest.mark.slow
 def test_a_training_step_reduces_the_gradients_of_all_weights():
     step = step_of(num_replicas=8)
     # And whether the gradients are finite, a number of 4 bytes.
@@ -72,6 +73,7 @@ def test_a_training_step_reduces_the_gradients_of_all_weights():
     assert b"all-reduce" in step.hlo
 
 
+@pytest.mark.slow
 def test_of_one_core_nothing_goes_elsewhere():
     step = step_of()
     assert b"all-reduce" not in step.hlo
@@ -172,6 +174,7 @@ def test_a_checkpoint_to_start_from_need_not_be_there():
     assert len(with_start.hlo) == pytest.approx(len(plain.hlo), rel=1e-3)  # names are numbered on
 
 
+@pytest.mark.slow
 def test_cross_replica_sum_is_as_before():
     before = tf.tpu.cross_replica_sum
     build_step(config(), MLM, settings(), features(), num_replicas=8)

@@ -70,6 +70,7 @@ def tables(size=BATCH_SIZE):
 WINDOWS = {"one": 1 << 28, "several": 150 * TOKEN_BYTES, "one a block": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "window, records",
     [("one", False), ("several", False), ("one a block", False), ("several", True)],
@@ -91,6 +92,7 @@ def test_states_are_those_of_each_text_by_itself(config, saved, window, records,
     assert not (tmp_path / "input").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_pooled_states_leave_padding_out(config, saved, pooling, tmp_path):
     checkpoint, expected = saved
@@ -124,6 +126,7 @@ def test_what_goes_wrong_with_the_texts_is_told_as_it_is(config, saved, tmp_path
     assert len(found) == 32  # the ninth block was waiting for others
 
 
+@pytest.mark.slow
 def test_a_checkpoint_needs_no_pooler_but_all_layers(config, tmp_path):
     expected = save(config, tmp_path / "a" / "bert_model.ckpt", "bert/pooler/", 8)
     extractor = make(config, str(tmp_path / "a" / "bert_model.ckpt"), tmp_path / "run")

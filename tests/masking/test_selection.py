@@ -104,6 +104,7 @@ def by_pointer(num_words, random):
     return tuple(sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first, second", [(6, 3), (1, 5)])
 def test_boundaries_of_ngrams_are_as_frequent_as_a_pointer_draws_them(first, second):
     runs = 20_000

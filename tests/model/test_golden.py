@@ -138,6 +138,7 @@ def trainings():
         yield pytest.param(is_resource, reference, gelu, optimizer, form, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph, reference, gelu, optimizer, form", trainings(), indirect=["graph"])
 def test_training(graph, golden, reference, gelu, optimizer, form):
     folder = golden / reference

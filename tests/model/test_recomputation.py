@@ -200,6 +200,7 @@ def test_dropout_without_a_seed_is_drawn_at_each_step_and_once(graph):
     assert (runs[0][0] != runs[1][0]).any()
 
 
+@pytest.mark.slow
 @RESOURCE_FIRST
 def test_a_model_without_a_seed_has_the_gradients_of_its_own_dropout(graph, config_with_dropout):
     """Against the derivative of the loss, by the difference of two models with the same draw."""

@@ -41,6 +41,7 @@ def labels(make_input, batch_size, batches):
         ]
 
 
+@pytest.mark.slow
 def test_training_shuffles_anew_in_every_pass_and_repeats(paths):
     batches = labels(train_input_fn(paths, SCHEMA, seed=1), 10, 3)
     assert batches[0] != sorted(batches[0])
@@ -50,6 +51,7 @@ def test_training_shuffles_anew_in_every_pass_and_repeats(paths):
     assert all(sorted(batch) == list(range(10)) for batch in batches)
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_was(paths):
     batches = labels(train_input_fn(paths, SCHEMA, seed=1), 4, 12)
     for steps in 1, 2, 5, 7, 11:
@@ -57,6 +59,7 @@ def test_training_goes_on_where_it_was(paths):
         assert labels(resumed, 4, 12 - steps) == batches[steps:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "count, batches, first_step", [(1, 4, 0), (2, 1, 0), (3, 1, 2), (2, 2, 2), (3, 4, 2)]
 )
@@ -87,6 +90,7 @@ class Host:
         return "/job:worker/task:1", 1, 3, 8
 
 
+@pytest.mark.slow
 def test_hosts_of_a_tpu_read_their_own_files_or_their_share_of_few(paths):
     names = list("abcdefg")
     assert host_part(Host(), names, 24) == (["b", "e"], 8, Share())

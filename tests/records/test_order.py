@@ -58,6 +58,7 @@ def borders(epoch):
     return [place for place in range(TOTAL + 1) if not set(owners[:place]) & set(owners[place:])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("buffer", [100, 8], ids=["whole sections", "parts of sections"])
 def test_it_can_be_entered_anywhere(paths, buffer, monkeypatch):
     monkeypatch.setattr(order, "_SHUFFLE_RECORDS", buffer)
@@ -70,6 +71,7 @@ def test_it_can_be_entered_anywhere(paths, buffer, monkeypatch):
         assert read(paths, 7, first, 4 * TOTAL - first) == whole[first:], first
 
 
+@pytest.mark.slow
 def test_an_epoch_holds_every_record_once_and_is_like_no_other(paths):
     whole = read(paths, 7, 0, 4 * TOTAL)
     epochs = [whole[start : start + TOTAL] for start in range(0, len(whole), TOTAL)]
@@ -97,6 +99,7 @@ def test_a_section_is_interleaved_and_shuffled(tmp_path, monkeypatch):
     assert start != sorted(start)
 
 
+@pytest.mark.slow
 def test_it_hangs_on_the_files_and_the_seed_alone(paths):
     expected = read(paths, 7, 0, 2 * TOTAL)
     assert read(paths, 7, 0, 2 * TOTAL, graph_seed=3) == expected

@@ -182,6 +182,7 @@ def check_loads(folder, least_score=1e-3):
     assert found[0]["token_str"] and found[0]["score"] > least_score
 
 
+@pytest.mark.slow
 def test_what_is_no_model_is_told(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("我们在学习。\n", encoding="utf-8")

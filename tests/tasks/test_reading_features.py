@@ -80,6 +80,7 @@ def plain_features(tokenizer, example, max_seq_length, doc_stride, max_query_len
     return features
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("max_seq_length", "doc_stride", "max_query_length"),
     [(512, 128, 64), (384, 128, 64), (128, 128, 64), (64, 16, 20), (40, 3, 8)],

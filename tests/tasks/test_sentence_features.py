@@ -83,6 +83,7 @@ def small_tokenizer(vocab_file):
     return Tokenizer(Vocabulary.from_file(vocab_file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_seq_length", [256, 128, 33, 16, 5])
 def test_real_text_is_as_in_googles_program(examples, tokenizer, max_seq_length):
     check(tokenizer, examples, max_seq_length, ["x", "y"])
@@ -101,6 +102,7 @@ PAIRS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(examples=st.lists(PAIRS, max_size=6), max_seq_length=st.integers(5, 30))
 def test_any_text_is_as_in_googles_program(small_tokenizer, examples, max_seq_length):
     check(small_tokenizer, examples, max_seq_length, ["x", "y"])

@@ -205,6 +205,7 @@ UNFINISHED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", UNFINISHED)
 def test_time_is_linear(text):
     """A square of the length would take minutes."""

@@ -118,6 +118,7 @@ def test_pairs_are_never_parted(text):
         assert all(map(balanced, split_sentences(text)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["“", "(", '"', "“（", "x（。）", "。”", "。 ”", "（。）", ".'", "ab. A", "\n ", "“”", "的。"],

@@ -79,6 +79,7 @@ def test_dropout_hangs_on_the_seed_and_the_step_alone(tmp_path):
     assert not set(run(4, random_seed=7)) & set(first)
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_drop_different_elements(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         half = {name: value[:4] for name, value in random_features(8).items()}
