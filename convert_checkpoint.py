@@ -22,18 +22,18 @@ import tempfile
 
 from absl import flags
 
-from bert_wwm.cli import app
+from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.convert import architectures, inventory, names, output_folder, pretrained
 from bert_wwm.core import files, folders
-from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string(
     "tf_checkpoint",
     None,
-    "The model: prefix of a checkpoint's files, a folder with a file `checkpoint`, or a release's "
-    ".zip.",
+    "The model: a checkpoint's prefix, a run's folder (its best weights, if it has any), a "
+    "release's folder, or a release's .zip.",
 )
 flags.DEFINE_string(
     "bert_config_file",
@@ -114,6 +114,8 @@ def main(argv) -> None:
 
 def check_flags(command) -> None:
     """Refuses flags that contradict each other."""
+    if command == TO_TF:
+        checkpoint_flags.refuse_patterns("output_dir")
     if bool(FLAGS.tf_checkpoint) == bool(FLAGS.hf_model):
         raise ConfigError("which model? expected either --tf_checkpoint or --hf_model")
     if FLAGS.hf_model:
@@ -148,11 +150,10 @@ def read_checkpoint():
             archive.extract(FLAGS.tf_checkpoint, os.path.join(folder, "model"))
             found = archive.find_model(os.path.join(folder, "model"))
         else:
-            from bert_wwm.model import checkpoint
+            from bert_wwm.model import checkpoint_path
 
-            prefix = checkpoint.resolve(FLAGS.tf_checkpoint)
-            if not files.exists(f"{prefix}.index"):
-                raise CheckpointError(f"{prefix}: no such checkpoint")
+            prefix = checkpoint_path.resolve(FLAGS.tf_checkpoint)
+            print(f"Weights from {prefix}")
             found = prefix, beside(prefix, *_CONFIGS), beside(prefix, "vocab.txt")
         prefix, config_file, vocab_file = found
         config_file = FLAGS.bert_config_file or config_file
@@ -240,8 +241,6 @@ def write_checkpoint(folder, model):
             "there is no pooler: a model of whole texts would start with a random one, which "
             "training allows with --allow_random_init=bert/pooler"
         )
-    if not model.do_lower_case:
-        model.notes.append("the model is cased: its programs want --do_lower_case=false")
     return inventory.take(model, {name: name for name in model.tensors}), "bert_model.ckpt"
 
 

@@ -31,7 +31,7 @@ import os
 
 from absl import flags
 
-from bert_wwm.cli import app
+from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.finetuning.outcome import find_outcome
 from bert_wwm.finetuning.served import USERS_TASK, describe
@@ -89,6 +89,7 @@ _GIVEN = (
 
 
 def main(_) -> None:
+    checkpoint_flags.refuse_patterns("finetuned_dir", "export_dir")
     outcome = find_outcome(FLAGS.finetuned_dir, print)
     served = describe(outcome, {name: FLAGS[name].value for name in _GIVEN})
     if FLAGS.onnx:

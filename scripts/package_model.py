@@ -50,10 +50,11 @@ def main(_) -> None:
         raise ConfigError(f"{output}: is there already; expected the name of a new archive")
 
     from bert_wwm.convert import google_folder
-    from bert_wwm.model import checkpoint
+    from bert_wwm.model import checkpoint, checkpoint_path
 
-    prefix = checkpoint.resolve(FLAGS.tf_checkpoint)
-    model = google_folder.read(prefix, FLAGS.bert_config_file, FLAGS.vocab_file, True)
+    prefix = checkpoint_path.resolve(FLAGS.tf_checkpoint)
+    print(f"Weights from {prefix}")
+    model = google_folder.read(prefix, FLAGS.bert_config_file, FLAGS.vocab_file)
     heads = sorted({match[1] for match in map(_LERT_HEAD.match, model.tensors) if match})
     kind = "lert" if heads else "bert"
     folder = os.path.dirname(os.path.abspath(output))

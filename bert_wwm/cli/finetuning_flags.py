@@ -6,7 +6,7 @@ from typing import List, Optional, Tuple
 
 from absl import flags
 
-from bert_wwm.cli import model_flags, tokenizer_flags
+from bert_wwm.cli import checkpoint_flags, model_flags, tokenizer_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.workers import default_num_workers
@@ -119,6 +119,7 @@ def check_flags() -> None:
             f"--num_train_epochs={epochs:g}: expected more than 0; without --do_train nothing is "
             "trained"
         )
+    checkpoint_flags.refuse_patterns("output_dir", "init_checkpoint")
     model_flags.check_tpu()
     if not FLAGS.layer_decay:
         raise ConfigError("--layer_decay=0: expected more than 0, and 1 at most")

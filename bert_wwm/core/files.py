@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -25,11 +26,21 @@ _GZIP_SAMPLE_BYTES = 1 << 18
 # The third byte is the method. No text in UTF-8 begins so; of a TFRecord file, it would be a first
 # record of 560,000 bytes.
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+# TensorFlow finds checkpoints by shell patterns, and these match something other than themselves.
+_PATTERN = re.compile(r"\\|\[[^/]*\]")
+PATTERN_REFUSED = (
+    "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
+)
 
 
 def is_remote(path: str) -> bool:
     """True where the path names a scheme, as in ``gs://bucket/file``."""
     return "://" in path
+
+
+def is_pattern(path: str) -> bool:
+    """True for a path at which TensorFlow can write a checkpoint, but not read it again."""
+    return bool(_PATTERN.search(path))
 
 
 def _gfile():
@@ -101,11 +112,22 @@ def find(patterns: Sequence[str]) -> List[str]:
 
 
 def _matches(pattern: str) -> List[str]:
+    if "[" in pattern and exists(pattern) and not os.path.isdir(pattern):
+        return [pattern]  # a name may hold brackets
+    return [path for path in glob(pattern) if is_remote(path) or os.path.isfile(path)]
+
+
+def glob(pattern: str) -> List[str]:
+    """Returns the files and folders that match a pattern, sorted.
+
+    The name of a folder that exists is not a pattern, even if it has brackets.
+    """
     if is_remote(pattern):
         return sorted(_gfile().glob(pattern))
-    if os.path.isfile(pattern):  # a name may hold brackets
-        return [pattern]
-    return sorted(path for path in local_glob.glob(pattern) if os.path.isfile(path))
+    folder = os.path.dirname(pattern)
+    while folder and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return sorted(local_glob.glob(local_glob.escape(folder) + pattern[len(folder) :]))
 
 
 def same(path: str, other: str) -> bool:

@@ -16,6 +16,7 @@ from bert_wwm.finetuning.signature import Signature, build_signature
 from bert_wwm.finetuning.versions import publish, unpublished
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint import plan_restore
+from bert_wwm.model.checkpoint_path import BEST
 from bert_wwm.train.checkpoints import newest_readable
 
 ONNX = "model.onnx"
@@ -48,8 +49,7 @@ def weights_in(folder: str, log: Log) -> str:
     Raises:
         CheckpointError: the folder has none, or they are broken.
     """
-    best = os.path.join(folder, "best")
-    for place in (best, folder):
+    for place in (os.path.join(folder, BEST), folder):
         prefix = newest_readable(place, log, repair=False)
         if prefix:
             return prefix

@@ -1,6 +1,5 @@
 """What a fine-tuning has left in its folder, for those who use its weights."""
 
-import glob
 import json
 import math
 import os
@@ -77,7 +76,7 @@ def _has_weights(folder: str) -> bool:
 
 def _matching(folder: str, *names: str) -> List[str]:
     try:
-        return files.find([os.path.join(glob.escape(folder), *names)])
+        return files.find([os.path.join(folder, *names)])
     except DataError:  # there is none
         return []
 

@@ -17,6 +17,7 @@ from bert_wwm.finetuning.input import InputFn, host_input_fn, scattered
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.tpu_input import record_input_fn
 from bert_wwm.model.bert import BertConfig
+from bert_wwm.model.checkpoint_path import BEST
 from bert_wwm.report.training import write_summary
 from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_batches
 from bert_wwm.train.checkpoints import newest_readable
@@ -25,7 +26,7 @@ from bert_wwm.train.loop import Loop, Summary, step_of
 from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 
 _RECORD, LABELS = "run.json", "labels.json"
-_BEST, _TPU_INPUT = "best", "tpu_input"
+_TPU_INPUT = "tpu_input"
 _STOPPED = 143  # the status of a process that SIGTERM ended
 _DEV_DATA, _DECODING = "hash of the evaluated data", "decoding"
 # What is left of a training, to go on from.
@@ -294,13 +295,13 @@ class Run:
 
     def _weights(self) -> Optional[str]:
         """Returns the prefix of the best weights in the folder, or else of the newest."""
-        best = tf.train.latest_checkpoint(os.path.join(self.folder, _BEST))
+        best = tf.train.latest_checkpoint(os.path.join(self.folder, BEST))
         return best or newest_readable(self.folder, self._log)
 
     def _remove_all_but_best(self) -> None:
         """Leaves the best weights; where there was nothing to find them by, the last ones."""
         kept = "no checkpoint"
-        if tf.train.latest_checkpoint(os.path.join(self.folder, _BEST)):
+        if tf.train.latest_checkpoint(os.path.join(self.folder, BEST)):
             files.remove(os.path.join(self.folder, "checkpoint"))
         else:
             kept = os.path.basename(tf.train.latest_checkpoint(self.folder))

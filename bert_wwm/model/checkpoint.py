@@ -8,8 +8,8 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, 
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError
+from bert_wwm.model.checkpoint_path import resolve
 
 # Variables of the training that wrote a checkpoint; no model takes them over. LAMB and AdamW write
 # the first two endings, TensorFlow's own optimizers and averages the next ones, its loss scaling
@@ -19,7 +19,6 @@ _OPTIMIZER_STATE = re.compile(
     r"|(^|/)(current_)?loss_scale|(^|/)good_steps|^global_step|^save_counter"
     r"|^_CHECKPOINTABLE_OBJECT_GRAPH)(_\d+)?(/\.ATTRIBUTES(/\w+)?)?$"
 )
-_FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 # The reader turns some of TensorFlow's errors into Python's: a file cut short is an IndexError.
 _READ_ERRORS = (tf.errors.OpError, IndexError, ValueError)
 _LAYER = re.compile(r"^(.*/layer_\d+)/")
@@ -86,7 +85,7 @@ def plan_restore(
 
     Args:
         variables: the model's variables, as ``tf.trainable_variables()``.
-        init_checkpoint: prefix of a checkpoint's files, or a folder with a ``checkpoint`` file.
+        init_checkpoint: a path that ``checkpoint_path.resolve`` takes.
         encoder_scope: scope of the variables that the checkpoint must hold.
         layers: the checkpoint's layers that the model's layers 0, 1, 2, ... start from; by default
             those of the same numbers.
@@ -152,7 +151,7 @@ def read_variables(init_checkpoint: str, optimizer_state: bool = True) -> Dict[s
     """Reads the variables of a checkpoint, by which their sums are checked.
 
     Args:
-        init_checkpoint: prefix of a checkpoint's files, or a folder with a ``checkpoint`` file.
+        init_checkpoint: a path that ``checkpoint_path.resolve`` takes.
         optimizer_state: whether to read the optimizer's variables and ``global_step`` too.
 
     Returns:
@@ -202,7 +201,7 @@ def get_assignment_map_from_checkpoint(
 
     Args:
         tvars: the model's variables.
-        init_checkpoint: prefix of a checkpoint's files, or a folder with a ``checkpoint`` file.
+        init_checkpoint: a path that ``checkpoint_path.resolve`` takes.
 
     Returns:
         The map for ``tf.train.init_from_checkpoint``, each name to itself; and a dictionary whose
@@ -223,29 +222,6 @@ def get_assignment_map_from_checkpoint(
 
 def _name(variable: tf.Variable) -> str:
     return re.sub(r":\d+$", "", variable.name)
-
-
-def resolve(init_checkpoint: str) -> str:
-    """Returns the prefix of a checkpoint given by its prefix or its folder.
-
-    Raises:
-        CheckpointError: the folder holds none, or it is one of the checkpoint's files.
-    """
-    if _FILE_OF_CHECKPOINT.search(init_checkpoint):
-        raise CheckpointError(
-            f"{init_checkpoint}: one of the files of a checkpoint; expected what their names have "
-            "in common, as in folder/bert_model.ckpt"
-        )
-    # Of some buckets' names TensorFlow takes a prefix for a folder.
-    if files.exists(f"{init_checkpoint}.index") or not tf.gfile.IsDirectory(init_checkpoint):
-        return init_checkpoint
-    try:
-        prefix = tf.train.latest_checkpoint(init_checkpoint)
-    except ValueError:  # the file `checkpoint` is empty
-        prefix = None
-    if prefix is None:
-        raise CheckpointError(f"{init_checkpoint}: no checkpoint in this folder")
-    return prefix
 
 
 def _open(prefix: str) -> tf.train.NewCheckpointReader:

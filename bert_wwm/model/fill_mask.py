@@ -36,9 +36,10 @@ class MaskFiller:
 
     Args:
         config: the encoder's configuration.
-        checkpoint: prefix of a checkpoint's files with a masked LM head.
+        checkpoint: path of a checkpoint with a masked LM head.
 
     Attributes:
+        checkpoint: prefix of its files.
         tasks: of LERT's classifiers (``pos``, ``ner``, ``dep``) those that the checkpoint has.
 
     Raises:
@@ -65,6 +66,7 @@ class MaskFiller:
                 for task, inventory in INVENTORIES.items()
             }
             plan = plan_restore(tf.trainable_variables(), checkpoint)
+            self.checkpoint = plan.checkpoint
             self.tasks = _classifiers(plan.initialized, plan.checkpoint)
             self._tags = {task: tags[task].log_probs() for task in self.tasks}
             plan.apply()

@@ -140,7 +140,7 @@ def find_results(patterns: Sequence[str]) -> List[str]:
         if files.is_remote(pattern):
             found += files.find([pattern])
             continue
-        names = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
+        names = [pattern] if os.path.exists(pattern) else files.glob(pattern)
         if not names:
             raise DataError(f"{pattern}: no such file; expected a {RESULTS_FILE}, or its folder")
         for name in names:

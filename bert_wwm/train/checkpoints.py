@@ -12,6 +12,7 @@ from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
 from bert_wwm.model.checkpoint import check_readable, read_variables, write_variables
+from bert_wwm.model.checkpoint_path import BEST, named_checkpoint
 
 _INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
 # What this module writes to the folder of the best, and the temporary names of all of it.
@@ -19,7 +20,6 @@ _FILE = re.compile(r"^\.?(model\.ckpt-\d+|best\.json|checkpoint)\.")
 _TEMPORARY = ".tmp"  # the ending of files.atomic_path
 _BROKEN = "broken"
 _CHUNK_BYTES = 1 << 24
-_BEST = "best"
 
 
 def newest_readable(
@@ -44,21 +44,15 @@ def newest_readable(
         The prefix of the checkpoint's files; None where the folder has none.
 
     Raises:
-        CheckpointError: the folder has checkpoints, and all are broken; or it has none, and its
-            ``checkpoint`` file names one of another folder.
+        CheckpointError: the folder has checkpoints, and all are broken.
         tf.errors.OpError: a bucket can't be reached.
     """
     state = _join(output_dir, "checkpoint")
     names = _checkpoints(output_dir)
-    named = _named(output_dir)
+    named = named_checkpoint(output_dir)
     if not names:
         if named is None and repair:
             files.remove(state)  # unreadable: TensorFlow would stumble over it
-        elif named is not None and tf.train.checkpoint_exists(named):
-            raise CheckpointError(
-                f"{state}: names {named} of another folder; expected one of this folder, or "
-                f"--init_checkpoint={named}"
-            )
         return None
     newest = _base(named) if named and _base(named) in names else names[-1]
     if not _is_named(output_dir, newest):
@@ -106,7 +100,7 @@ class BestCheckpoint:
     """
 
     def __init__(self, output_dir: str, metric: str, log: Callable[[str], None]):
-        self.folder = _join(output_dir, _BEST)
+        self.folder = _join(output_dir, BEST)
         self._metric = metric
         self._log = log
         self._best = self._load()
@@ -222,17 +216,8 @@ def _checkpoints(folder: str) -> List[str]:
     return [match[1] for match in sorted(found, key=lambda match: int(match[2]))]
 
 
-def _named(folder: str) -> Optional[str]:
-    """Returns the prefix that a folder's ``checkpoint`` file names, if it names any."""
-    try:
-        state = tf.train.get_checkpoint_state(folder)
-    except ValueError:  # empty, or no text
-        return None
-    return state.model_checkpoint_path if state else None
-
-
 def _is_named(folder: str, name: str) -> bool:
-    named = _named(folder)
+    named = named_checkpoint(folder)
     return named is not None and files.same(named, _join(folder, name))
 
 

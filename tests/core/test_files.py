@@ -145,6 +145,15 @@ def test_a_name_with_brackets_is_found(tmp_path):
         files.find([str(tmp_path)])
 
 
+def test_brackets_of_a_folder_are_no_pattern(tmp_path):
+    for folder in ("run[1]", "run1"):
+        for name in ("a-1", "a-2", "b"):
+            files.write_text(str(tmp_path / folder / name), "")
+    pattern = f"{tmp_path}/run[1]/a-*"
+    assert files.find([pattern]) == [f"{tmp_path}/run[1]/a-{number}" for number in (1, 2)]
+    assert files.find([f"{tmp_path}/ru[n]1/a-[2]"]) == [f"{tmp_path}/run1/a-2"]
+
+
 def test_one_file_has_many_names(tmp_path):
     assert files.same(str(tmp_path / "a"), str(tmp_path / "b" / ".." / "a"))
     assert not files.same(str(tmp_path / "a"), str(tmp_path / "b"))

@@ -353,10 +353,15 @@ def test_check_readable_reads_what_no_model_wants(checkpoint, tmp_path):
 
 
 @pytest.mark.parametrize("state", [b"", b"\xff", b"no such field", b'model_checkpoint_path: "a"'])
-def test_folders_whose_state_names_nothing(graph, checkpoint, tmp_path, state):
+def test_a_folder_whose_state_names_nothing_means_its_only_checkpoint(
+    graph, checkpoint, tmp_path, state
+):
     (tmp_path / "checkpoint").write_bytes(state)
+    assert plan_restore(make(MODEL), str(tmp_path)).checkpoint == checkpoint
+    for path in tmp_path.glob("model.ckpt*"):
+        path.unlink()
     with pytest.raises(CheckpointError, match="no checkpoint in this folder"):
-        plan_restore(make(MODEL), str(tmp_path))
+        plan_restore([], str(tmp_path))
 
 
 def test_missing_checkpoints(graph, tmp_path):

@@ -15,7 +15,7 @@ from bert_wwm.convert import google_folder, hugging_face, names, safetensors_fil
 from bert_wwm.convert.pretrained import AddedToken, Pretrained
 from bert_wwm.convert.tf_checkpoint import read as read_tf
 from bert_wwm.core.errors import ToolkitError
-from bert_wwm.model import checkpoint
+from bert_wwm.model import checkpoint_path
 
 PIECES = [*"[PAD] [unused1] [unused2] [UNK] [CLS] [SEP] [MASK]".split(), *"中国人民大家好ab"]
 CONFIG = {
@@ -232,7 +232,7 @@ def test_a_fine_tuned_model(tmp_path, kind):
     google_folder.write_folder(str(tmp_path / "run" / "best"), model)
     (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"kind": kind}}))
     (tmp_path / "run" / "labels.json").write_text('["好", "坏", "中"]', encoding="utf-8")
-    source = f"--tf_checkpoint={tmp_path / 'run' / 'best' / 'bert_model.ckpt'}"
+    source = f"--tf_checkpoint={tmp_path / 'run'}"
     launcher.run(PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
     auto = {
         "sentence": transformers.AutoModelForSequenceClassification,
@@ -276,7 +276,7 @@ def test_what_would_be_made_up(tmp_path):
 def test_a_masked_lm_without_a_pooler_is_trained_on(
     pretrain, trained, bert_config, vocab_file, tmp_path
 ):
-    model = google_folder.read(checkpoint.resolve(str(trained[0])), bert_config(), vocab_file)
+    model = google_folder.read(checkpoint_path.resolve(str(trained[0])), bert_config(), vocab_file)
     for name in [name for name in model.tensors if "pooler" in name or "seq_rel" in name]:
         del model.tensors[name]
     hugging_face.write_folder(str(tmp_path / "hf"), model)

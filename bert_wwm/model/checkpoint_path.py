@@ -1,0 +1,87 @@
+"""Finds the checkpoint that a path means."""
+
+import re
+from typing import Dict, List, Optional
+
+from bert_wwm.compat import tf
+from bert_wwm.core import files
+from bert_wwm.core.errors import CheckpointError
+
+BEST = "best"  # the folder of a run's best weights, within the run's own
+
+_FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
+_INDEX = ".index"
+
+
+def resolve(path: str) -> str:
+    """Returns the prefix of a checkpoint, given by its prefix or by its folder.
+
+    In a folder it is, in this order:
+
+    - the best checkpoint of a run, in the folder ``best``;
+    - the one that the file ``checkpoint`` names, if it is in this folder or at the named place;
+    - the only one in the folder, as in a release, or where ``checkpoint`` names a path of another
+      machine.
+
+    Raises:
+        CheckpointError: there is none, or the folder has several; the path is one of a checkpoint's
+            files; or TensorFlow can't read checkpoints at such a path.
+    """
+    if files.is_pattern(path):
+        raise CheckpointError(f"{path}: {files.PATTERN_REFUSED}")
+    if _FILE_OF_CHECKPOINT.search(path):
+        raise CheckpointError(
+            f"{path}: one of the files of a checkpoint; expected their common prefix, such as "
+            "folder/bert_model.ckpt"
+        )
+    # TensorFlow mistakes some prefixes in buckets for folders.
+    if files.exists(path + _INDEX):
+        return path
+    if not tf.gfile.IsDirectory(path):
+        if files.exists(path):  # of TensorFlow's first format, a single file
+            return path
+        raise CheckpointError(f"{path}: no such checkpoint")
+    folder = path.rstrip("/") or path
+    prefix = _newest_in(f"{folder}/{BEST}") or _newest_in(folder)
+    if prefix is None:
+        runs = [run for run in sorted(tf.gfile.ListDirectory(folder)) if _has_best(folder, run)]
+        expected = f"; expected one of its runs, such as {folder}/{runs[0]}" if runs else ""
+        raise CheckpointError(f"{path}: no checkpoint in this folder{expected}")
+    return prefix
+
+
+def named_checkpoint(folder: str) -> Optional[str]:
+    """Returns the prefix that a folder's file ``checkpoint`` names; None if it names none."""
+    try:
+        state = tf.train.get_checkpoint_state(folder)
+    except ValueError:  # empty, or not text
+        return None
+    return state.model_checkpoint_path if state else None
+
+
+def _newest_in(folder: str) -> Optional[str]:
+    if not tf.gfile.IsDirectory(folder):
+        return None
+    prefixes = _prefixes_in(folder)
+    named = named_checkpoint(folder)
+    if named:
+        own = prefixes.get(named.rpartition("/")[2])
+        if own or files.exists(named + _INDEX):
+            return own or named
+    if len(prefixes) > 1:
+        raise CheckpointError(
+            f"{folder}: holds several checkpoints ({', '.join(prefixes)}), and no file `checkpoint`"
+            " names one of them; expected the prefix of one"
+        )
+    return next(iter(prefixes.values()), None)
+
+
+def _prefixes_in(folder: str) -> Dict[str, str]:
+    """Returns the prefixes of a folder's checkpoints, by their names."""
+    names: List[str] = sorted(tf.gfile.ListDirectory(folder))
+    found = [name[: -len(_INDEX)] for name in names if name.endswith(_INDEX)]
+    return {name: f"{folder}/{name}" for name in found}
+
+
+def _has_best(folder: str, run: str) -> bool:
+    return files.exists(f"{folder}/{run.rstrip('/')}/{BEST}/checkpoint")
