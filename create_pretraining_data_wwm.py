@@ -154,7 +154,7 @@ def main(_) -> None:
         "max_predictions_per_seq": settings.max_predictions_per_seq,
         "vocab_size": len(tokenizer.vocabulary),
         "vocab_sha256": tokenizer.vocabulary.sha256(),
-        "do_lower_case": FLAGS.do_lower_case,
+        "do_lower_case": tokenizer.do_lower_case,
         "tokenizer": FLAGS.tokenizer,
         "segmenter": description,
         "flags": worker_flags.key_flags(sys.argv[0]),

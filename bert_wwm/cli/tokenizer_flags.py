@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -9,7 +10,11 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_string("vocab_file", None, "The model's vocabulary, one piece a line.")
 flags.DEFINE_bool(
-    "do_lower_case", True, "Lower-case and strip accents, as uncased models want (all Chinese do)."
+    "do_lower_case",
+    None,
+    "Lower-case and strip accents, as uncased models want. By default what the model's "
+    "configuration says, or tokenizer_config.json beside --vocab_file, or else True (all Chinese "
+    "models are uncased).",
 )
 flags.DEFINE_enum(
     "tokenizer",
@@ -21,6 +26,18 @@ flags.DEFINE_enum(
 
 
 def make_tokenizer_from_flags() -> Tokenizer:
-    """The tokenizer of --vocab_file, --do_lower_case and --tokenizer."""
+    """The tokenizer of --vocab_file, --do_lower_case and --tokenizer.
+
+    Raises:
+        ConfigError: --do_lower_case contradicts the model's files.
+        DataError: the vocabulary can't be read.
+    """
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file)
-    return Tokenizer(vocabulary, FLAGS.do_lower_case, drop_category_c=FLAGS.tokenizer == "hfl")
+    model = {
+        name: FLAGS[name].value if name in FLAGS else None
+        for name in ("bert_config_file", "init_checkpoint")
+    }
+    do_lower_case = choose_casing(
+        FLAGS.do_lower_case, model["bert_config_file"], FLAGS.vocab_file, model["init_checkpoint"]
+    )
+    return Tokenizer(vocabulary, do_lower_case, drop_category_c=FLAGS.tokenizer == "hfl")

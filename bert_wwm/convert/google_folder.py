@@ -15,9 +15,9 @@ from bert_wwm.convert.architectures import (
 )
 from bert_wwm.convert.pretrained import Pretrained, as_float32, check
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.model.checkpoint import write_variables
+from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
 
 CHECKPOINT, CONFIG, VOCABULARY = "bert_model.ckpt", "bert_config.json", "vocab.txt"
@@ -59,7 +59,7 @@ def read(
         config_file: its ``bert_config.json``.
         vocab_file: its vocabulary.
         do_lower_case: whether it wants its text lower-cased; by default what ``run.json`` says, or
-            else the configuration, or else yes.
+            else what ``casing.choose_casing`` finds.
         gelu: what the configuration means by ``gelu``, ``tanh`` or ``erf``; by default what
             ``run.json`` says, or else ``erf``.
 
@@ -72,12 +72,11 @@ def read(
     vocabulary = Vocabulary.from_file(vocab_file)
     architecture = model_config.architecture_in(config, config_file)
     config.pop(model_config.ARCHITECTURES_KEY, None)
-    lower_case = config.pop(_LOWER_CASE, True)
-    if not isinstance(lower_case, bool):
-        raise ConfigError(f"{config_file}: {_LOWER_CASE} is {lower_case!r}; expected true or false")
+    config.pop(_LOWER_CASE, None)
     run = recorded(prefix)
-    said = (value for value in (do_lower_case, run.do_lower_case, lower_case) if value is not None)
-    lower_case = next(said)
+    lower_case = run.do_lower_case
+    if lower_case is None:
+        lower_case = choose_casing(do_lower_case, config_file, vocab_file, prefix)
     config = model_config.with_gelu(config, gelu or run.gelu or "erf")
     tensors, state = tf_checkpoint.read(prefix)
     model = Pretrained(tensors, config, vocabulary.pieces, lower_case, optimizer_state=state)

@@ -10,12 +10,13 @@ from bert_wwm.finetuning.outcome import Outcome
 from bert_wwm.tasks.examples import ANSWER_TYPES
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.task import READING, SENTENCE
+from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
 
 # The task of a file of the user's own, which the table doesn't have.
 USERS_TASK = "tsv"
 # google-research/bert's, whose programs record nothing.
-_DO_LOWER_CASE, _TOKENIZER, _GELU = True, "google", "tanh"
+_TOKENIZER, _GELU = "google", "tanh"
 _DOC_STRIDE, _MAX_QUERY_LENGTH = 128, 64
 _TSV_LENGTH = 128
 
@@ -101,6 +102,7 @@ def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
         if given[flag] is not None and not of_it:
             raise ConfigError(f"--{flag}: {name} has none; expected no such flag")
     config = facts.file_of_config()
+    vocabulary = facts.vocabulary(config)
     labels = () if kind == READING else facts.known("labels", default=task and task.labels)
     drop = outcome.settings.get("drop_category_c")
     recorded = None if drop is None else "hfl" if drop else "google"
@@ -109,8 +111,8 @@ def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
         kind=kind,
         bert_config_file=config,
         gelu=facts.known("gelu", default=_GELU),
-        vocabulary=facts.vocabulary(config),
-        do_lower_case=facts.known("do_lower_case", default=_DO_LOWER_CASE),
+        vocabulary=vocabulary,
+        do_lower_case=facts.casing(config, vocabulary.path),
         tokenizer=facts.agreed("tokenizer", recorded, _TOKENIZER),
         max_seq_length=facts.known(
             "max_seq_length", default=task.settings.max_seq_length if task else _TSV_LENGTH
@@ -148,6 +150,12 @@ class _Facts:
                 "expected the same, or no such flag"
             )
         return recorded
+
+    def casing(self, config_file: str, vocab_file: str) -> bool:
+        """Returns what is recorded, or else what the flag or the model's files say."""
+        if self._settings.get("do_lower_case") is not None:
+            return self.known("do_lower_case")
+        return choose_casing(self._given["do_lower_case"], config_file, vocab_file)
 
     def file_of_config(self) -> str:
         given = self._given["bert_config_file"]

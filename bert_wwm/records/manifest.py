@@ -83,6 +83,7 @@ class Expectation:
         vocab_size: of the model's configuration.
         vocab_sha256: of ``--vocab_file``.
         strategy: ``--masking_strategy``.
+        do_lower_case: casing of the model's text.
     """
 
     max_seq_length: int
@@ -90,6 +91,7 @@ class Expectation:
     vocab_size: int
     vocab_sha256: Optional[str] = None
     strategy: Optional[str] = None
+    do_lower_case: Optional[bool] = None
 
 
 def check(record_paths: Sequence[str], expected: Expectation) -> List[str]:
@@ -127,6 +129,7 @@ _SOURCES = {
     "vocab_size": "vocab_size of --bert_config_file",
     "vocab_sha256": "the SHA-256 of --vocab_file",
     "strategy": "--masking_strategy",
+    "do_lower_case": "do_lower_case of the model, by its flag or its files,",
 }
 
 

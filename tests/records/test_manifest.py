@@ -60,6 +60,7 @@ def test_what_fits_passes(record):
         ({"vocab_size": 100}, "vocab_size = 21128", "vocab_size of --bert_config_file is 100"),
         ({"vocab_sha256": "bb"}, "vocab_sha256 = aa", "the SHA-256 of --vocab_file is bb"),
         ({"strategy": "piece"}, "strategy = wwm", "--masking_strategy is piece"),
+        ({"do_lower_case": False}, "do_lower_case = True", "do_lower_case of the model, by its"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_both_values(record, change, have, want):
