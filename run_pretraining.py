@@ -22,7 +22,7 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, model_flags, pretraining_flags
+from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.shards import find_shards
@@ -41,12 +41,16 @@ def main(_) -> None:
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.checks import check_records
+    from bert_wwm.train.cluster import check_cluster
     from bert_wwm.train.estimator import Estimators
     from bert_wwm.train.loop import Loop
     from bert_wwm.train.model_fn import make_model_fn
+    from bert_wwm.train.output_dir import check_start
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
+    check_cluster(FLAGS.distribution_strategy, log)
+    check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=False)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     if FLAGS.max_seq_length > config.max_position_embeddings:
         raise ConfigError(
@@ -82,6 +86,7 @@ def check_flags() -> None:
     """Refuses flags that make no sense together, before anything is read."""
     if not FLAGS.do_train and not FLAGS.do_eval:
         raise ConfigError("nothing to do; expected --do_train, --do_eval or both")
+    checkpoint_flags.refuse_patterns("output_dir", "init_checkpoint")
     model_flags.check_tpu()
     evaluates = FLAGS.do_eval or FLAGS.eval_every_steps
     if FLAGS.use_tpu and evaluates and FLAGS.eval_batch_size % FLAGS.num_tpu_cores:
@@ -121,6 +126,7 @@ class Records:
         from bert_wwm.records import manifest
         from bert_wwm.records.checks import check_records, fields_of
         from bert_wwm.records.schema import LABELS, pretraining_schema
+        from bert_wwm.text.casing import choose_casing
         from bert_wwm.text.vocabulary import Vocabulary
 
         self.paths = find_shards(patterns)
@@ -138,12 +144,17 @@ class Records:
             config.vocab_size,
             vocabulary and vocabulary.sha256(),
             FLAGS.masking_strategy,
+            casing_of_model(),
         )
         for path in manifest.check(self.paths, expected):
             log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
             check_records([path], self.schema, config.vocab_size, first_only=True)
         where = manifest_path(self.paths[0])
-        self.pairing = manifest.Manifest.load(where).pairing if files.exists(where) else None
+        self.pairing = None
+        if files.exists(where):
+            found = manifest.Manifest.load(where)
+            self.pairing = found.pairing
+            choose_casing(found.do_lower_case, None, None, FLAGS.init_checkpoint)
 
     def check_same_kind(self, others) -> None:
         """Refuses records that hold something else than those to train on."""
@@ -154,6 +165,16 @@ class Records:
                 f"--input_file {', '.join(others.fields)} (pairs: {others.pairing}); expected "
                 "records of one kind"
             )
+
+
+def casing_of_model():
+    """Returns what --do_lower_case or the model's files say; None where they say nothing."""
+    from bert_wwm.text.casing import choose_casing, find_casing
+
+    files_of_model = (FLAGS.bert_config_file, FLAGS.vocab_file)
+    if FLAGS.do_lower_case is None and find_casing(*files_of_model) is None:
+        return None
+    return choose_casing(FLAGS.do_lower_case, *files_of_model, FLAGS.init_checkpoint)
 
 
 def objective_for(records):
@@ -243,7 +264,10 @@ def evaluate_at_the_end(estimators, records) -> None:
             f"{FLAGS.output_dir}: holds no checkpoint to evaluate; expected a trained model there, "
             "or --init_checkpoint"
         )
-    log(f"Evaluating on at most {FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples")
+    log(
+        f"Evaluating {checkpoint or 'the initial weights'} on at most "
+        f"{FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples"
+    )
     results = evaluate(estimators, records)
     step = int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
     lines = [f"global_step = {step}\n"]

@@ -45,9 +45,13 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = No
     from bert_wwm.compat import tf
     from bert_wwm.finetuning.repeat import repeat
     from bert_wwm.model.bert import BertConfig
+    from bert_wwm.train.cluster import check_cluster
+    from bert_wwm.train.output_dir import check_start
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
+    check_cluster(None, log)
+    check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=True)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     small = finetuning_flags.is_small(config.num_hidden_layers, config.hidden_size)
     settings = finetuning_flags.settings_of(task, small)
@@ -267,7 +271,7 @@ def _name_of_model() -> Optional[str]:
     if not FLAGS.init_checkpoint:
         return None
     path = files.absolute(FLAGS.init_checkpoint)
-    is_folder = files.exists(os.path.join(path, "checkpoint"))
+    is_folder = not files.exists(f"{path}.index")
     return os.path.basename(path if is_folder else os.path.dirname(path))
 
 

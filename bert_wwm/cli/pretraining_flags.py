@@ -27,6 +27,12 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "vocab_file", None, "If given, records made with another vocabulary are refused."
 )
+flags.DEFINE_bool(
+    "do_lower_case",
+    None,
+    "If given, records whose text was cased otherwise are refused. By default the casing that "
+    "--bert_config_file says, or tokenizer_config.json beside --vocab_file, if any.",
+)
 flags.DEFINE_enum(
     "masking_strategy",
     None,

@@ -1,12 +1,12 @@
 """The Estimators that run a model function on a CPU, on GPUs, on several machines, or on a TPU."""
 
 import dataclasses
-import json
 import os
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.train.cluster import read_cluster
 
 DISTRIBUTION_STRATEGIES = ("mirrored", "multi_worker")
 
@@ -57,19 +57,10 @@ class Machine:
         """Whether this process writes the checkpoints, and evaluates.
 
         Raises:
-            ConfigError: TF_CONFIG is needed and missing, or broken.
+            ConfigError: TF_CONFIG can't be read.
         """
-        if self.distribution_strategy != "multi_worker":
-            return True
-        try:
-            config = json.loads(os.environ["TF_CONFIG"])
-            workers = "chief" if "chief" in config["cluster"] else "worker"
-            return (config["task"]["type"], config["task"]["index"]) == (workers, 0)
-        except (KeyError, TypeError, ValueError):
-            raise ConfigError(
-                "--distribution_strategy=multi_worker: the environment variable TF_CONFIG is "
-                "missing or broken; expected JSON of the cluster and of this process's task in it"
-            ) from None
+        cluster = read_cluster() if self.distribution_strategy == "multi_worker" else None
+        return cluster is None or cluster.is_chief
 
 
 class Estimators:
@@ -92,11 +83,14 @@ class Estimators:
             self.num_replicas = machine.num_tpu_cores
         elif self._strategy:
             self.num_replicas = self._strategy.num_replicas_in_sync
-        self._spread = self._distributed_estimator(model_fn) if self._strategy else None
-        # Only training is spread over replicas; evaluation takes one device, or the TPU, and no
-        # part in a cluster.
+        self._spread = None
+        if machine.distribution_strategy == "multi_worker":
+            self._spread = self._distributed_estimator(model_fn)
+        # Nothing else takes part in a cluster: evaluation runs on one device, or the TPU.
         cluster = os.environ.pop("TF_CONFIG", None)
         self._single = self._tpu_estimator(model_fn)
+        if machine.distribution_strategy == "mirrored":
+            self._spread = self._distributed_estimator(model_fn)
         if cluster is not None:
             os.environ["TF_CONFIG"] = cluster
 

@@ -26,6 +26,11 @@ def start(
     """
     latest = tf.train.latest_checkpoint(model_dir)
     if latest or not settings.init_checkpoint:
+        if log and not latest and _is_first_replica():
+            log(
+                f"Initial weights: all {len(tf.trainable_variables())} variables are random; "
+                "--init_checkpoint starts from a trained model"
+            )
         return latest, None
     plan = plan_restore(
         tf.trainable_variables(),
@@ -66,6 +71,7 @@ def check_own(checkpoint: str, variables: List[tf.Variable]) -> None:
     missing = plan_restore(once, checkpoint, encoder_scope="").initialized
     if missing:
         raise CheckpointError(
-            f"{checkpoint}: lacks {len(missing)} variables of this run, the first {missing[0]}; go "
-            "on with the same model and optimizer, or start in another --output_dir"
+            f"{checkpoint}: lacks {len(missing)} variables of this run, the first {missing[0]}; "
+            "expected the same model and optimizer, or another --output_dir, with "
+            f"--init_checkpoint={checkpoint} to start from these weights"
         )

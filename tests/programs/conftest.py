@@ -75,7 +75,7 @@ def bert_config(vocab_file, tmp_path_factory) -> Callable[..., str]:
 def pretrain(records, bert_config):
     """Runs the program on a small model; returns its result."""
 
-    def run_program(output_dir, *flags, status=0, **changes):
+    def run_program(output_dir, *flags, status=0, environment=None, **changes):
         return launcher.run(
             "run_pretraining.py",
             f"--input_file={records}",
@@ -90,6 +90,7 @@ def pretrain(records, bert_config):
             "--log_every_steps=10",
             *flags,
             status=status,
+            environment=environment,
         )
 
     return run_program

@@ -109,7 +109,7 @@ def test_a_later_evaluation_and_prediction_give_the_same(trained, toy, tmp_path,
     folder = trained[0]
     names, flags = ["test_results.tsv"], [f"--output_dir={folder}"]
     if by_checkpoint:
-        flags = [f"--output_dir={tmp_path / 'other'}", f"--init_checkpoint={folder / 'best'}"]
+        flags = [f"--output_dir={tmp_path / 'other'}", f"--init_checkpoint={folder}"]
     else:
         names += ["dev_results.tsv", "eval_results.txt"]
         flags.append("--do_eval")
@@ -126,6 +126,7 @@ def test_a_later_evaluation_and_prediction_give_the_same(trained, toy, tmp_path,
     assert "test: accuracy" not in output
     weights_from = f"Weights from {trained[0]}/best/model.ckpt-"
     assert (weights_from in output) == (not by_checkpoint)
+    assert (f"Initial weights from {trained[0]}/best/" in output) == by_checkpoint
     assert (trained[0] / "run.json").read_text() == record
 
 
@@ -463,7 +464,9 @@ def test_googles_command_line_for_mrpc_and_hostile_texts(model, tmp_path):
         ("0\t学习", ["--train_file=/no/such.tsv"], "/no/such.tsv: no such file"),
         ("0\t学习", ["--max_seq_length=65"], "--max_seq_length=65 is more than max_position_emb"),
         ("0\t学习", ["--nodo_train"], "nothing to do; expected --do_train"),
-        ("0\t学习", ["--init_checkpoint=/no/such"], "/no/such"),
+        ("0\t学习", ["--init_checkpoint=/no/such"], "/no/such: no such checkpoint"),
+        ("0\t学习", ["--init_checkpoint=cased_L-2_H-4_A-2"], "cased_L-2_H-4_A-2: no such"),
+        ("0\t学习", ["--output_dir=run[1]"], "--output_dir=run[1]: TensorFlow can't read"),
         ("0\t学习", ["--num_accumulation_steps=3"], "--train_batch_size=16 can't be divided"),
         ("0\t学习", ["--text_columns=0"], "--text_columns: only for --task_name=tsv"),
         ("0\t学习", ["--task_name=tsv"], "--task_name=tsv: expected --text_columns and"),

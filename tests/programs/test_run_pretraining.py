@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bert_wwm.core.shards import manifest_path
+from bert_wwm.model.checkpoint import write_variables
 from bert_wwm.report.curves import read_scalars
 from bert_wwm.train.optimizers import OPTIMIZERS
 
@@ -39,6 +40,8 @@ def test_a_line_every_n_steps_and_the_same_for_tensorboard(trained):
     )
     losses = [float(line[1]) for line in lines]
     assert losses[-1] < losses[0]
+    assert "Initial weights: all 46 variables are random; --init_checkpoint starts from" in output
+    assert f"Evaluating {folder}/model.ckpt-40 on at most 800 examples" in output
 
 
 @pytest.mark.slow
@@ -63,7 +66,10 @@ def test_evaluation_writes_googles_file(trained):
 def test_what_is_trained_already_is_left_alone(trained, pretrain):
     folder, _ = trained
     files = sorted(path.name for path in folder.iterdir())
-    output = pretrain(folder, "--do_train").stdout
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
+    environment = {"TF_CONFIG": json.dumps(cluster)}
+    output = pretrain(folder, "--do_train", environment=environment).stdout
+    assert "TF_CONFIG describes a cluster of 2 process(es), which is not used" in output
     assert f"Nothing to train: {folder}/model.ckpt-40 has had 40 steps already" in output
     assert sorted(path.name for path in folder.iterdir()) == files
 
@@ -153,7 +159,16 @@ def test_a_folder_with_another_model_is_not_gone_on_with(trained, pretrain, tmp_
     flags = ("--do_train", "--num_train_steps=50")
     assert "does not fit the model" in pretrain(folder, *flags, status=1, hidden_size=64).stderr
     error = pretrain(folder, *flags, "--optimizer=lamb", status=1).stderr
-    assert "/lamb_m; go on with the same model and optimizer" in error
+    assert "/lamb_m; expected the same model and optimizer, or another --output_dir" in error
+
+
+@pytest.mark.parametrize("flag", ["--do_train", "--do_eval"])
+def test_a_release_is_not_written_into(pretrain, tmp_path, flag):
+    write_variables(f"{tmp_path}/bert_model.ckpt", {"bert/weights": np.ones(2, np.float32)})
+    before = sorted(path.name for path in tmp_path.iterdir())
+    error = pretrain(tmp_path, flag, status=1).stderr
+    assert f"--init_checkpoint={tmp_path}/bert_model.ckpt to start from them" in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize(
@@ -161,6 +176,7 @@ def test_a_folder_with_another_model_is_not_gone_on_with(trained, pretrain, tmp_
     [
         (["--max_seq_length=64"], "max_seq_length = 32", "--max_seq_length is 64"),
         (["--masking_strategy=piece"], "strategy = wwm", "--masking_strategy is piece"),
+        (["--do_lower_case=False"], "do_lower_case = True", "by its flag or its files, is False"),
     ],
 )
 def test_records_of_another_kind_are_refused(pretrain, tmp_path, flags, have, want):
@@ -264,6 +280,9 @@ def test_googles_records_are_taken_on_trust_but_for_their_shapes(
             "--init_layers: 'x' is no number",
         ),
         (["--do_train", "--allow_random_init=a"], "--allow_random_init: of what?"),
+        (["--do_train", "--init_checkpoint=none"], "none: no such checkpoint"),
+        (["--do_train", "--init_checkpoint=run[1]"], "--init_checkpoint=run[1]: TensorFlow can't"),
+        (["--do_train", "--output_dir=run[1]/a"], "expected a path without"),
         (
             ["--do_eval", "--use_tpu", "--master=x", "--eval_batch_size=12"],
             "--eval_batch_size=12 can't be divided evenly by --num_tpu_cores=8",

@@ -1,4 +1,4 @@
-"""Which process leads, and which batch sizes fit the devices."""
+"""Which process writes, and which batch sizes fit the devices."""
 
 import json
 
@@ -6,9 +6,6 @@ import pytest
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.train.estimator import Estimators, Machine
-
-TWO = {"worker": ["localhost:1", "localhost:2"]}
-LED = {"chief": ["localhost:1"], "worker": ["localhost:2"]}
 
 
 def machine(tmp_path, **changes):
@@ -29,41 +26,13 @@ def no_model(features, labels, mode, params):
     raise AssertionError
 
 
-@pytest.mark.parametrize(
-    "cluster, task, is_chief",
-    [
-        (TWO, ("worker", 0), True),
-        (TWO, ("worker", 1), False),
-        (LED, ("chief", 0), True),
-        (LED, ("worker", 0), False),
-    ],
-)
-def test_one_of_a_cluster_is_the_chief(tmp_path, monkeypatch, cluster, task, is_chief):
-    place = {"cluster": cluster, "task": dict(zip(("type", "index"), task))}
+def test_only_several_machines_have_a_chief(tmp_path, monkeypatch):
+    cluster = {"worker": ["localhost:1", "localhost:2"]}
+    place = {"cluster": cluster, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(place))
-    assert machine(tmp_path, distribution_strategy="multi_worker").is_chief() is is_chief
+    assert not machine(tmp_path, distribution_strategy="multi_worker").is_chief()
     assert machine(tmp_path).is_chief()
     assert machine(tmp_path, distribution_strategy="mirrored").is_chief()
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        None,
-        "",
-        "worker 0",
-        "[]",
-        json.dumps({"cluster": TWO}),
-        json.dumps({"cluster": TWO, "task": {"type": "worker"}}),
-        json.dumps({"cluster": None, "task": {"type": "worker", "index": 0}}),
-    ],
-)
-def test_several_machines_need_to_be_listed(tmp_path, monkeypatch, place):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    if place is not None:
-        monkeypatch.setenv("TF_CONFIG", place)
-    with pytest.raises(ConfigError, match="variable TF_CONFIG is missing or broken; expected JSON"):
-        machine(tmp_path, distribution_strategy="multi_worker").is_chief()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""The cluster that the environment variable TF_CONFIG describes, as TensorFlow reads it."""
+
+import json
+import os
+from typing import Callable, Dict, List, NamedTuple, Optional
+
+from bert_wwm.core.errors import ConfigError
+
+_VARIABLE = "TF_CONFIG"
+_EXPECTED = (
+    'expected JSON such as {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", '
+    '"index": 0}}'
+)
+
+
+class Cluster(NamedTuple):
+    """The processes of a cluster, and which of them this one is.
+
+    Attributes:
+        addresses: the addresses of each job, such as ``worker``.
+        job, index: of this process.
+    """
+
+    addresses: Dict[str, List[str]]
+    job: str
+    index: int
+
+    @property
+    def is_chief(self) -> bool:
+        """True for the process that writes the checkpoints."""
+        return (self.job, self.index) == ("chief" if "chief" in self.addresses else "worker", 0)
+
+
+def read_cluster() -> Optional[Cluster]:
+    """Reads TF_CONFIG. Returns None if it is not set or describes no cluster.
+
+    Raises:
+        ConfigError: it is not JSON, or not of TensorFlow's form.
+    """
+    text = os.environ.get(_VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        values = json.loads(text)
+        cluster = values.get("cluster") or {}
+        addresses = {str(job): [str(address) for address in cluster[job]] for job in cluster}
+        if not addresses:
+            return None
+        task = values["task"]
+        found = Cluster(addresses, str(task["type"]), int(task["index"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{_VARIABLE} can't be read ({what}); {_EXPECTED}") from None
+    if found.job in addresses and not 0 <= found.index < len(addresses[found.job]):
+        raise ConfigError(
+            f"{_VARIABLE}: task {found.job} {found.index} is not one of the "
+            f"{len(addresses[found.job])} in its cluster; {_EXPECTED}"
+        )
+    return found
+
+
+def check_cluster(distribution_strategy: Optional[str], log: Callable[[str], None]) -> None:
+    """Compares TF_CONFIG with --distribution_strategy, before anything is read.
+
+    Args:
+        distribution_strategy: the flag's value.
+        log: takes a line if the cluster is not used.
+
+    Raises:
+        ConfigError: TF_CONFIG can't be read, or ``multi_worker`` lacks its cluster.
+    """
+    cluster = read_cluster()
+    if distribution_strategy == "multi_worker":
+        if cluster is None:
+            raise ConfigError(
+                f"--distribution_strategy=multi_worker needs the environment variable {_VARIABLE}; "
+                f"{_EXPECTED}"
+            )
+    elif cluster is not None:
+        processes = sum(map(len, cluster.addresses.values()))
+        log(
+            f"{_VARIABLE} describes a cluster of {processes} process(es), which is not used: this "
+            "process trains alone. --distribution_strategy=multi_worker uses it"
+        )
