@@ -18,7 +18,7 @@ import json
 import os
 import re
 import sys
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple
 
 from absl import flags
 
@@ -26,6 +26,7 @@ from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import tagging
+from bert_wwm.metrics.tag_notes import tag_notes, unfinished_note
 
 FLAGS = flags.FLAGS
 
@@ -35,42 +36,39 @@ flags.DEFINE_enum(
     "seqeval",
     sorted(tagging.SCHEMES),
     "Whose rules say what the entities are; both refuse no tag. seqeval: its default mode, for BIO "
-    "and BIOES. conlleval: CoNLL-2000's program, for BIO; of BIOES it joins neighbours of a type.",
+    "and BIES, and for BMES as if M- were I-. conlleval: CoNLL-2000's program, for BIO; of BIES "
+    "and BMES it joins neighbours of a type.",
 )
 flags.mark_flags_as_required(["prediction_file"])
 
-_PREFIXES = {"seqeval": ("B", "I", "E", "S"), "conlleval": ("B", "I", "E")}
 _PERCENTS = ("precision", "recall", "f1", "accuracy")
 
 
 class Tags(NamedTuple):
-    """The tags of a file, by sentence, and what is odd about them.
+    """The tags of a file, by sentence.
 
     Attributes:
         expected: the true ones.
         predicted: the predicted ones.
-        odd: how many are neither O nor of a prefix that --scheme knows.
-        first_odd: where the first of these is, and what.
+        first_lines: the number of the first line of each sentence.
     """
 
     expected: List[List[str]]
     predicted: List[List[str]]
-    odd: int
-    first_odd: Optional[str]
+    first_lines: List[int]
 
 
 def main(_) -> None:
-    tags = read_tags(FLAGS.prediction_file)
+    path = FLAGS.prediction_file
+    tags = read_tags(path)
     if not tags.expected:
-        raise DataError(f"{FLAGS.prediction_file}: no tags; expected one sentence at least")
+        raise DataError(f"{path}: no tags; expected one sentence at least")
     scores = tagging.evaluate(tags.expected, tags.predicted, FLAGS.scheme)
-    if tags.odd:
-        known = ", ".join(f"{prefix}-" for prefix in _PREFIXES[FLAGS.scheme])
-        print(
-            f"{os.path.basename(sys.argv[0])}: {tags.odd:,} tag(s) neither are O nor begin with "
-            f"one of {known}; the first is {tags.first_odd}",
-            file=sys.stderr,
-        )
+    for note in (
+        *tag_notes(path, tags.expected + tags.predicted, tags.first_lines * 2, FLAGS.scheme),
+        *unfinished_note(path, tags.expected),
+    ):
+        print(f"{os.path.basename(sys.argv[0])}: {note}", file=sys.stderr)
     scores["sentences"] = len(tags.expected)
     scores["tokens"] = sum(map(len, tags.expected))
     for row in (scores, *scores["by_type"].values()):
@@ -80,10 +78,7 @@ def main(_) -> None:
 
 def read_tags(path: str) -> Tags:
     """Reads a file of predictions. Raises DataError where a line has too few columns."""
-    regular = re.compile(f"O$|[{''.join(_PREFIXES[FLAGS.scheme])}]-.")
-    expected: List[List[str]] = []
-    predicted: List[List[str]] = []
-    odd, first_odd = 0, None
+    tags = Tags([], [], [])
     behind_sentence = True
     for number, line in enumerate(files.read_lines(path), 1):
         # Only blanks and tabs: the character may be another kind of white space.
@@ -97,15 +92,13 @@ def read_tags(path: str) -> Tags:
                 "its predicted tag"
             )
         if behind_sentence:
-            expected.append([])
-            predicted.append([])
+            tags.expected.append([])
+            tags.predicted.append([])
+            tags.first_lines.append(number)
             behind_sentence = False
-        for tag, tags in zip(columns[-2:], (expected, predicted)):
-            tags[-1].append(tag)
-            if not regular.match(tag):
-                odd += 1
-                first_odd = first_odd or f"{tag!r} at {path}:{number}"
-    return Tags(expected, predicted, odd, first_odd)
+        tags.expected[-1].append(columns[-2].strip())
+        tags.predicted[-1].append(columns[-1].strip())
+    return tags
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 Two programs are followed, which count entities by rules of their own, none of which refuses a tag:
 
 - ``seqeval`` 1.2.2 in its default (lenient) mode, with ``suffix=False``; HFL reports its micro F1.
-  It knows BIO (IOB1 and IOB2) and BIOES, also called BIES.
+  It knows BIO (IOB1 and IOB2) and BIOES, also called BIES. Here it also knows BMES, the usual form
+  of Chinese data: M-x is read as I-x, and a bare M as a bare I. (To seqeval itself M-x is unknown,
+  and B-x M-x E-x are entities that overlap.)
 - ``conlleval``, the Perl program of the CoNLL-2000 shared task (version of 2004-01-26); it knows
   BIO (IOB1 and IOB2). Its tags ``[``, ``]`` and ``.`` aren't followed, and of an unknown tag
   without a type, such as X, only how many entities it makes, not always which of them are right.
@@ -16,11 +18,13 @@ offered here, drops both of these I.) They differ
   one chunk;
 - at S-x: for seqeval always an entity of its own. conlleval doesn't know it: S-x S-x is one chunk,
   B-x S-x too;
+- at M-x: here seqeval reads I-x. conlleval doesn't know it: B-x M-x E-x is one chunk, and so are
+  M-x B-x and E-x M-x;
 - at a tag with no type: seqeval calls the type ``_``, conlleval leaves it empty;
 - at other tags, such as X or [CLS]: both see a type that changes, and may see an entity there;
   seqeval may even have it begin where the entity before began.
 
-So BIOES is for seqeval only.
+So BIOES and BMES are for seqeval only.
 """
 
 import collections
@@ -47,7 +51,7 @@ class Entity(NamedTuple):
 
 
 def seqeval_entities(tags: Sequence[str]) -> List[Entity]:
-    """Returns the entities of tags, as seqeval's ``get_entities`` does.
+    """Returns the entities of tags, as seqeval's ``get_entities`` does if M were I.
 
     Example: ``["B-PER", "I-PER", "O", "I-LOC"]`` -> ``[("PER", 0, 2), ("LOC", 3, 4)]``
     """
@@ -56,6 +60,8 @@ def seqeval_entities(tags: Sequence[str]) -> List[Entity]:
     previous, previous_type = OUTSIDE, ""
     for position, tag in enumerate(itertools.chain(tags, [OUTSIDE])):
         prefix, type_ = tag[:1], tag[1:].split("-", 1)[-1] or "_"
+        if tag == "M" or tag.startswith("M-"):
+            prefix = "I"
         changes = type_ != previous_type
         if (
             previous in ("E", "S")

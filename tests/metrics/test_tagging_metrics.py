@@ -1,5 +1,8 @@
 """Entities and their scores, beside what seqeval and conlleval print."""
 
+import random
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +62,45 @@ def test_chunks_are_counted_as_by_conlleval(targets: str, predictions: str, coun
     true = set(tagging.conlleval_chunks(targets.split()))
     found = set(tagging.conlleval_chunks(predictions.split()))
     assert (len(true), len(found), len(true & found)) == counts
+
+
+def test_bmes_has_the_entities_of_its_bies_form() -> None:
+    """Also for sequences that no annotator would write."""
+    rng = random.Random(0)
+    tags = "O B-X M-X E-X S-X B-Y M-Y E-Y S-Y B M E S".split()
+    for _ in range(20_000):
+        bmes = rng.choices(tags, k=rng.randint(1, 12))
+        bies = [re.sub("^M", "I", tag) for tag in bmes]
+        assert tagging.seqeval_entities(bmes) == tagging.seqeval_entities(bies)
+        ends = [entity.end for entity in tagging.seqeval_entities(bmes)]
+        assert ends == sorted(ends)
+
+
+def test_only_the_prefix_m_is_read_as_i() -> None:
+    """Tags that begin with the letter, such as MISC, are seqeval's unknown tags."""
+    assert tagging.seqeval_entities(["B-X", "MISC", "O"]) == [("X", 0, 1), ("ISC", 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "chunks"),
+    [
+        ("B-X M-X E-X O", [("X", 0, 3)]),
+        ("B-X M-X B-X", [("X", 0, 3)]),
+        ("E-X M-X O", [("X", 0, 2)]),
+        ("O M-X O", [("X", 1, 2)]),
+    ],
+)
+def test_conlleval_does_not_know_bmes(tags: str, chunks) -> None:
+    assert tagging.conlleval_chunks(tags.split()) == chunks
+
+
+def test_scores_of_bmes_are_those_of_bies() -> None:
+    true, found = "B-X M-X E-X B-X E-X O S-Y".split(), "B-X M-X E-X S-X E-X O S-Y".split()
+    assert tagging.evaluate([true], [true])["f1"] == 1.0
+    scores = tagging.evaluate([true], [found])
+    bies = [[tag.replace("M-", "I-") for tag in tags] for tags in (true, found)]
+    assert scores == tagging.evaluate(bies[:1], bies[1:])
+    assert (scores["support"], scores["precision"], scores["recall"]) == (3, 2 / 4, 2 / 3)
 
 
 @given(BIO)

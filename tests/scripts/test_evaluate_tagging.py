@@ -46,13 +46,37 @@ def test_the_schemes_differ_on_bioes(tmp_path: pathlib.Path) -> None:
     ran = launcher.run(PROGRAM, flag)
     assert json.loads(ran.stdout)["by_type"]["PER"]["support"] == 2
     assert ran.stderr == (
-        "evaluate_tagging.py: 1 tag(s) neither are O nor begin with one of B-, I-, E-, S-; the "
-        f"first is 'X' at {tmp_path}/predictions.conll:3\n"
+        f"evaluate_tagging.py: {tmp_path}/predictions.conll: 1 tag(s) neither are O nor begin with "
+        f"one of B-, M-, I-, E-, S-: X (1); the first is 'X' at {tmp_path}/predictions.conll:3\n"
     )
     ran = launcher.run(PROGRAM, flag, "--scheme=conlleval")
     assert json.loads(ran.stdout)["by_type"]["PER"]["support"] == 1
-    assert "5 tag(s) neither are O nor begin with one of B-, I-, E-; the first is 'S-PER'" in (
-        ran.stderr
+    assert (
+        "5 tag(s) neither are O nor begin with one of B-, I-, E-: S-PER (4), X (1); the first is "
+        f"'S-PER' at {tmp_path}/predictions.conll:1\n"
+    ) in ran.stderr
+
+
+def test_bmes_scores_as_bies(tmp_path: pathlib.Path) -> None:
+    bmes = "字 B-PER B-PER\n字 M-PER M-PER\n字 E-PER E-PER\n字 B-PER M-PER\u3000\n字 E-PER E-PER\n"
+    printed = []
+    for text in (bmes, bmes.replace("M-", "I-")):
+        ran = launcher.run(PROGRAM, _flag(tmp_path, text))
+        assert ran.stderr == ""
+        printed.append(ran.stdout)
+    assert printed[0] == printed[1]
+    assert json.loads(printed[0])["f1"] == 100.0
+
+
+def test_two_schemes_in_a_file_are_reported(tmp_path: pathlib.Path) -> None:
+    text = "甲 B-X B-X\n乙 I-X I-X\n\n丙 B-X B-X\n丁 M-X I-X\n戊 E-X E-X\n"
+    ran = launcher.run(PROGRAM, _flag(tmp_path, text))
+    name = f"evaluate_tagging.py: {tmp_path}/predictions.conll"
+    assert ran.stderr == (
+        f"{name}: 3 tag(s) begin with I and 1 with M; expected one scheme in a file: BIO, BIES or "
+        "BMES\n"
+        f"{name}: 1 entities end with E or S, and 1 do not; expected one scheme in a file: BIO, "
+        "BIES or BMES\n"
     )
 
 
