@@ -10,7 +10,8 @@ Prints one JSON object: the figures of the official program of the data set, und
 All are percents, but for counts and thresholds. A question without a prediction scores 0.
 
 The data set is in the format of SQuAD, or in that of CMRC 2018. Predictions are {id: answer}, as
-run_squad.py writes them in predictions.json, or CJRC's [{"id": id, "answer": answer}, ...].
+run_squad.py writes them in predictions.json, or CJRC's [{"id": id, "answer": answer}, ...]. As in
+HFL's program, for cmrc an answer may be a number, true, false or null: null is the text "None".
 
 Example:
   python scripts/evaluate_reading.py --metric=cmrc --dataset_file=cmrc2018_dev.json \\
@@ -57,10 +58,11 @@ flags.mark_flags_as_required(["dataset_file", "prediction_file", "metric"])
 def main(_) -> None:
     if FLAGS.na_prob_file is not None and FLAGS.metric != "squad2":
         raise ConfigError(f"--na_prob_file: {FLAGS.metric} has no use for it; expected squad2")
-    dataset = read_references(FLAGS.dataset_file)
+    as_text = FLAGS.metric == "cmrc"
+    dataset = read_references(FLAGS.dataset_file, as_text)
     references = {question: reference.answers for question, reference in dataset.items()}
     domains = {question: reference.domain for question, reference in dataset.items()}
-    predictions = read_predictions(FLAGS.prediction_file)
+    predictions = read_predictions(FLAGS.prediction_file, as_text)
     na_probs = None
     if FLAGS.na_prob_file is not None:
         na_probs = read_na_probs(FLAGS.na_prob_file)

@@ -22,12 +22,17 @@ class Reference(NamedTuple):
     domain: Optional[str]
 
 
-def read_references(path: str) -> Dict[str, Reference]:
+def read_references(path: str, as_text: bool = False) -> Dict[str, Reference]:
     """Reads the answers of a data set, in the format of SQuAD (so is CJRC's) or in CMRC's own.
 
     SQuAD: ``{"data": [{"paragraphs": [{"qas": [{"id", "answers": [{"text"}]}]}]}]}``; CMRC:
     ``[{"qas": [{"query_id", "answers": [text]}]}]``. As with HFL's program each level may be of
     either.
+
+    Args:
+        path: the file.
+        as_text: read a number, true, false or null as the text that Python's ``str`` makes of it,
+            as HFL's program does: 12 is "12" and null is "None". Otherwise they are errors.
 
     Returns:
         By the question's id.
@@ -47,7 +52,7 @@ def read_references(path: str) -> Dict[str, Reference]:
         for paragraph, in_text in _paragraphs(text, place):
             for turn, question in enumerate(_member(paragraph, ("qas",), list, in_text)):
                 in_paragraph = f"{in_text}.qas[{turn}]"
-                name, answers = _answers(question, in_paragraph)
+                name, answers = _answers(question, in_paragraph, as_text)
                 if name in references:
                     raise DataError(
                         f"{in_paragraph}: the id {name!r} is there twice; expected each once"
@@ -56,17 +61,22 @@ def read_references(path: str) -> Dict[str, Reference]:
     return references
 
 
-def read_predictions(path: str) -> Dict[str, str]:
+def read_predictions(path: str, as_text: bool = False) -> Dict[str, str]:
     """Reads predicted answers: ``{id: answer}`` or CJRC's ``[{"id", "answer"}]``.
+
+    Args:
+        path: the file.
+        as_text: as for ``read_references``.
 
     Raises:
         DataError: the file is of another format, or an id is there twice.
     """
     content = read_json(path)
     if isinstance(content, dict):
-        for name, answer in content.items():
-            _check(answer, str, f"{path}: the prediction of {name!r}")
-        return content
+        return {
+            name: _text(answer, f"{path}: the prediction of {name!r}", as_text)
+            for name, answer in content.items()
+        }
     _check(content, list, f"{path}: the whole")
     predictions: Dict[str, str] = {}
     for number, row in enumerate(content):
@@ -74,7 +84,7 @@ def read_predictions(path: str) -> Dict[str, str]:
         name = _member(row, ("id",), str, place)
         if name in predictions:
             raise DataError(f"{place}: the id {name!r} is there twice; expected each once")
-        predictions[name] = _member(row, ("answer",), str, place)
+        predictions[name] = _text_member(row, "answer", place, as_text)
     return predictions
 
 
@@ -101,16 +111,30 @@ def _paragraphs(text: Any, place: str) -> Sequence[Tuple[Any, str]]:
     return [(each, f"{place}.paragraphs[{number}]") for number, each in enumerate(paragraphs)]
 
 
-def _answers(question: Any, place: str) -> Tuple[str, List[str]]:
+def _answers(question: Any, place: str, as_text: bool) -> Tuple[str, List[str]]:
     name = _member(question, ("id", "query_id"), str, place)
     answers = []
     for number, answer in enumerate(_member(question, ("answers",), list, place)):
         where = f"{place}.answers[{number}]"
         if isinstance(answer, dict):
-            answer = _member(answer, ("text",), str, where)
-        _check(answer, str, where)
-        answers.append(answer)
+            answers.append(_text_member(answer, "text", where, as_text))
+        else:
+            answers.append(_text(answer, where, as_text))
     return name, answers
+
+
+def _text_member(holder: Any, name: str, place: str, as_text: bool) -> str:
+    _check(holder, dict, place)
+    if name not in holder:
+        raise DataError(f"{place}: no {name!r}; expected {_KINDS[str]} there")
+    return _text(holder[name], f"{place}: {name!r}", as_text)
+
+
+def _text(value: Any, place: str, as_text: bool) -> str:
+    if as_text and (value is None or isinstance(value, (bool, int, float))):
+        return str(value)
+    _check(value, str, place)
+    return value
 
 
 def _member(holder: Any, names: Sequence[str], kind: type, place: str) -> Any:

@@ -49,6 +49,24 @@ def test_predictions_of_both_kinds(tmp_path: pathlib.Path) -> None:
     assert read_predictions(_write(tmp_path / "rows.json", rows)) == plain
 
 
+def test_numbers_and_null_are_the_text_that_hfls_program_makes_of_them(
+    tmp_path: pathlib.Path,
+) -> None:
+    answers = [{"text": 12}, 1.50, None, True, "他"]
+    data = _write(tmp_path / "a.json", _squad({"id": "a", "answers": answers}))
+    expected = ["12", "1.5", "None", "True", "他"]
+    assert read_references(data, as_text=True)["a"].answers == expected
+    values = dict(zip("abcde", [12, 1.5, None, True, "他"]))
+    rows = [{"id": name, "answer": value} for name, value in values.items()]
+    for content in (values, rows):
+        path = _write(tmp_path / "p.json", content)
+        assert read_predictions(path, as_text=True) == dict(zip("abcde", expected))
+        with pytest.raises(DataError, match="12; expected a string"):
+            read_predictions(path)
+    with pytest.raises(DataError, match=r"the prediction of 'a' is \[12\]; expected a string"):
+        read_predictions(_write(tmp_path / "p.json", {"a": [12]}), as_text=True)
+
+
 def test_na_probs(tmp_path: pathlib.Path) -> None:
     assert read_na_probs(_write(tmp_path / "a.json", {"a": -3, "b": 0.5})) == {"a": -3, "b": 0.5}
 

@@ -77,6 +77,18 @@ def test_prints_one_object(tmp_path, dataset: str, metric: str, figures, em_f1) 
     assert result == ({**figures, "FILE": str(predictions)} if metric == "cmrc" else figures)
 
 
+def test_numbers_and_null_score_as_in_hfls_program(tmp_path: pathlib.Path) -> None:
+    answers = {"a": [12], "b": ["2019"], "c": ["none"], "d": ["他"]}
+    qas = [{"id": name, "answers": [{"text": t} for t in texts]} for name, texts in answers.items()]
+    data = _write(tmp_path / "d.json", {"data": [{"paragraphs": [{"context": "", "qas": qas}]}]})
+    path = _write(tmp_path / "p.json", {"a": "12", "b": 2019, "c": None, "d": None})
+    flags = (f"--dataset_file={data}", f"--prediction_file={path}")
+    figures = json.loads(launcher.output(PROGRAM, "--metric=cmrc", *flags))
+    assert (figures["EM"], figures["F1"], figures["SKIP"]) == ("75.000", "75.000", 0)
+    error = refusal("evaluate_reading.py", "--metric=squad1", *flags)
+    assert error.startswith(f"{data}: data[0].paragraphs[0].qas[0].answers[0]: 'text' is 12; exp")
+
+
 def test_squad_2_with_null_odds(tmp_path: pathlib.Path, dataset: str) -> None:
     predictions = _write(tmp_path / "p.json", {"a": "北京", "b": "原告"})
     odds = _write(tmp_path / "null_odds.json", {"a": -4.5, "b": 2.5})
@@ -135,7 +147,7 @@ def test_golden_values_of_hfl(tmp_path: pathlib.Path, samples, golden) -> None:
     ("flags", "files", "message"),
     [
         (["cmrc"], {"p": '{"a":\n}'}, "{p}:2: broken at column 1 (Expecting value); expected JSON"),
-        (["cmrc"], {"p": {"a": 1}}, "{p}: the prediction of 'a' is 1; expected a string"),
+        (["squad1"], {"p": {"a": 1}}, "{p}: the prediction of 'a' is 1; expected a string"),
         (["cmrc"], {"p": '{"a": "", "a": ""}'}, "{p}: an object has 'a' twice; expected each"),
         (["cmrc"], {"d": "{}"}, "{d}: no 'data'; expected a list there"),
         (["cmrc"], {"d": []}, "{d}: no questions; expected one at least"),
