@@ -6,10 +6,10 @@ with --num_runs=10 it does so with ten seeds, and gives maximum and mean as HFL'
 at any moment and started again with the same command, it goes on.
 
 Leaves in --output_dir: eval_results.txt, dev_results.tsv and test_results.tsv (the probabilities of
-the classes), dev_labels.tsv and test_labels.tsv, labels.json (the classes), results.json, run.json
-(the settings), TensorBoard's events, training_summary.json, learning_curve.png and the best weights
-in best/. Of several runs each has a folder of its own with all but results.json, and keeps of its
-weights the best alone.
+the classes), dev_labels.tsv and test_labels.tsv, of CLUE's tasks TASK_predict.json (to submit),
+labels.json (the classes), results.json, run.json (the settings), TensorBoard's events,
+training_summary.json, learning_curve.png and the best weights in best/. Of several runs each has a
+folder of its own with all but results.json, and keeps of its weights the best alone.
 
 Example:
   python run_classifier.py --task_name=chnsenticorp --data_dir=data/chnsenticorp \\

@@ -4,7 +4,8 @@ CMRC 2018, DRCD, CJRC, SQuAD 1.1 and 2.0; each has the papers' settings as defau
 (scripts/list_tasks.py prints them), which flags override. With --do_train and --do_eval it
 evaluates every epoch and keeps the best weights, with --num_runs=10 it does so with ten seeds, and
 gives maximum and mean as HFL's tables do. Killed at any moment and started again with the same
-command, it goes on.
+command, it goes on. Epochs count features, that is chunks of texts, as in HFL's code;
+google-research/bert counts questions, so that the same --num_train_epochs has fewer steps there.
 
 Leaves in --output_dir: predictions.json, nbest_predictions.json and, where a question may have no
 answer, null_odds.json (of the evaluated file with dev_ in front), eval_results.txt, results.json,

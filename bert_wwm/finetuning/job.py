@@ -95,6 +95,19 @@ class Job:
         """Returns the files that predictions are handed on in: contents by name."""
         raise NotImplementedError
 
+    def submission(self, split: Split, predictions: Sequence[Any]) -> Dict[str, str]:
+        """Returns the file that the task's benchmark takes, if it takes one: contents by name.
+
+        Args:
+            split: what the predictions are of.
+            predictions: of each example the label or the tags.
+        """
+        if self.task.submission is None:
+            return {}
+        begin = "dev_" if split.name == DEV else ""
+        lines = self.task.submission(split.examples, predictions)
+        return {f"{begin}{self.task.name}_predict.json": "".join(f"{line}\n" for line in lines)}
+
     def result_lines(self, scores: Dict[str, float]) -> Dict[str, float]:
         """Returns what ``eval_results.txt`` holds, by name."""
         return scores

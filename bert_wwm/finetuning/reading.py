@@ -9,7 +9,12 @@ from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Outputs, Split, nothi
 from bert_wwm.finetuning.objective import ReadingObjective
 from bert_wwm.tasks.answers import Answers
 from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, Question
-from bert_wwm.tasks.reading_features import CONTEXT_BEGIN, START_POSITIONS
+from bert_wwm.tasks.reading_features import (
+    CONTEXT_BEGIN,
+    START_POSITIONS,
+    TRUNCATED,
+    ReadingFeaturizer,
+)
 from bert_wwm.tasks.reading_tasks import ReadingTask
 from bert_wwm.text.tokenizer import Tokenizer
 
@@ -52,6 +57,7 @@ class ReadingJob(Job):
     """
 
     task: ReadingTask
+    featurizer: ReadingFeaturizer
 
     def __init__(
         self, task: ReadingTask, tokenizer: Tokenizer, max_seq_length: int, options: ReadingOptions
@@ -78,6 +84,7 @@ class ReadingJob(Job):
             raise nothing_told(name, path, "an answer")
 
     def notes(self, split: Split) -> Iterator[str]:
+        yield from self._truncated_questions(split)
         example = split.table.rows["example"]
         in_several = np.bincount(example, minlength=len(split.examples)) > 1
         # Between the question and the last [SEP].
@@ -106,6 +113,21 @@ class ReadingJob(Job):
         if self._options.verbose_logging:
             for number in lost:
                 yield f"  {split.examples[number].id}"
+
+    def _truncated_questions(self, split: Split) -> Iterator[str]:
+        rows = split.table.rows
+        count = len(np.unique(rows["example"][rows[TRUNCATED] == 1]))
+        if not count:
+            return
+        longest, limit = self.featurizer.longest_question, self._options.max_query_length
+        holds = f"--max_query_length={limit} holds"
+        if longest < limit:  # the context needs a quarter of the sequence
+            holds = f"the {longest} that --max_seq_length={self._max_seq_length} leaves them"
+        yield (
+            f"{split.path}: {count:,} of {len(split.examples):,} questions "
+            f"({100 * count / len(split.examples):.1f} %) have more pieces than {holds}, and lose "
+            "the last ones"
+        )
 
     def decode(self, split: Split, outputs: Outputs) -> Answers:
         return self.task.best_answers(

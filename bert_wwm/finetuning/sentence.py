@@ -83,6 +83,7 @@ class SentenceJob(Job):
             f"{begin}labels.tsv": "".join(
                 f"{line}\n" for line in ["id\tlabel\tprobability", *named]
             ),
+            **self.submission(split, labels),
         }
 
     def result_lines(self, scores: Dict[str, float]) -> Dict[str, float]:

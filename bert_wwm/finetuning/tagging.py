@@ -6,7 +6,7 @@ from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, nothing_told
 from bert_wwm.finetuning.objective import TaggingObjective
 from bert_wwm.tasks.examples import Tagged
 from bert_wwm.tasks.tagging_features import TaggingFeaturizer, predicted_tags, unknown_tags
-from bert_wwm.tasks.tagging_files import cluener_lines, conll_lines
+from bert_wwm.tasks.tagging_files import conll_lines
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 
@@ -53,7 +53,4 @@ class TaggingJob(Job):
         begin = "dev_" if split.name == DEV else ""
         lines = conll_lines(split.examples, predictions)
         contents = {f"{begin}predictions.conll": "".join(f"{line}\n" for line in lines)}
-        if self.task.name == "cluener":
-            lines = cluener_lines(split.examples, predictions)
-            contents[f"{begin}cluener_predict.json"] = "".join(f"{line}\n" for line in lines)
-        return contents
+        return {**contents, **self.submission(split, predictions)}

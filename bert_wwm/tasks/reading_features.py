@@ -23,12 +23,12 @@ START_POSITIONS, END_POSITIONS, ANSWER_TYPE_IDS = (
     "end_positions",
     "answer_types",
 )
-CONTEXT_BEGIN, CONTEXT_END = "context_begin", "context_end"
+CONTEXT_BEGIN, CONTEXT_END, TRUNCATED = "context_begin", "context_end", "truncated"
 CHAR_STARTS, CHAR_ENDS, MAX_CONTEXT = "char_starts", "char_ends", "max_context"
 UNKNOWN = -1  # a position or type that isn't trained on
 NO_ANSWER = 0  # the position of [CLS]
 
-_VERSION = 1  # of what becomes of a question
+_VERSION = 2  # of what becomes of a question
 _SPECIAL = 3  # [CLS], [SEP], [SEP]
 _SHORTEST = 8  # tokens: four of a question, one of its context
 _PARTS = 5  # of a sequence
@@ -45,6 +45,7 @@ class ReadingFeaturizer(Featurizer):
     the first answer is; 0, [CLS], where it isn't wholly in this chunk or is no span; -1 where the
     file has no answer, or one that isn't in the context: not to be trained on. The context's
     positions are ``context_begin`` to ``context_end``, half-open.
+    ``truncated`` is 1 where the question has more pieces than fit.
     ``answer_types`` are numbers of ``ANSWER_TYPES``, -1 as above; of a span that isn't wholly in
     this chunk, unanswerable.
 
@@ -57,6 +58,9 @@ class ReadingFeaturizer(Featurizer):
             counting [CLS] and [SEP].
         hfl_compat: train on the first occurrence of an answer, whatever the file says.
         answer_types: whether to give ``answer_types``.
+
+    Attributes:
+        longest_question: pieces that a question keeps, at most.
 
     Raises:
         ConfigError: a length isn't positive, or sequences are too short.
@@ -84,6 +88,8 @@ class ReadingFeaturizer(Featurizer):
         self._max_seq_length = max_seq_length
         self._doc_stride = doc_stride
         self._max_query_length = max_query_length
+        room = max_seq_length - _SPECIAL
+        self.longest_question = min(max_query_length, room - max(1, room // 4))
         self._hfl_compat = hfl_compat
         self._answer_types = answer_types
 
@@ -115,8 +121,7 @@ class ReadingFeaturizer(Featurizer):
         context_of = np.asarray([numbers[q.context] for q in examples], np.int64)
 
         room = self._max_seq_length - _SPECIAL
-        longest = min(self._max_query_length, room - max(1, room // 4))
-        query_lengths = np.minimum(questions.lengths, longest)
+        query_lengths = np.minimum(questions.lengths, self.longest_question)
         chunks = _chunks(
             contexts.lengths[context_of], room - query_lengths, self._doc_stride, query_lengths
         )
@@ -125,6 +130,7 @@ class ReadingFeaturizer(Featurizer):
             "example": chunks.question + first,
             CONTEXT_BEGIN: chunks.query_lengths + 2,
             CONTEXT_END: chunks.query_lengths + 2 + chunks.lengths,
+            TRUNCATED: (questions.lengths > query_lengths)[chunks.question],
         }
         rows.update(self._targets(examples, contexts, context_of, chunks))
         return FeatureTable(

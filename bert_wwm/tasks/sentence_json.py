@@ -1,8 +1,9 @@
-"""Reads texts to classify from CLUE's files: a JSON object a line."""
+"""CLUE's files of texts to classify, a JSON object a line, and of predictions for them."""
 
 import dataclasses
 import json
-from typing import Any, Dict, List, Optional
+import re
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -11,6 +12,7 @@ from bert_wwm.tasks.sentence_files import Collector, Labels
 from bert_wwm.tasks.task import Note
 
 _LABEL, _ID = "label", "id"
+_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,20 @@ class JsonReader:
             if key not in fields:
                 raise DataError(f"{place}: has no {key!r}; {expected}")
         return fields
+
+
+def clue_lines(examples: Sequence[Sentence], labels: Sequence[str]) -> Iterator[str]:
+    """Yields lines of CLUE's ``TASK_predict.json``: ``{"id": 0, "label": "entailment"}``.
+
+    Every label is a string, that of TNEWS too ("101"). CLUE compares the labels line by line, so
+    there is one for each example, in the order of the file. The id is the file's, or, if examples
+    have none, their number from 0.
+    """
+    for number, (example, label) in enumerate(zip(examples, labels)):
+        id_: Any = number
+        if example.place is not None:  # the file has a name of its own for it
+            id_ = int(example.id) if _NUMBER.fullmatch(example.id) else example.id
+        yield json.dumps({"id": id_, "label": label}, ensure_ascii=False)
 
 
 def _text(place: str, fields: Dict[str, Any], key: str) -> str:

@@ -12,7 +12,7 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import classification
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import Labels, listed, unknown_label
-from bert_wwm.tasks.sentence_json import JsonReader
+from bert_wwm.tasks.sentence_json import JsonReader, clue_lines
 from bert_wwm.tasks.sentence_news import read_news
 from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
 from bert_wwm.tasks.task import SENTENCE, Note, Settings, Task, add
@@ -144,6 +144,7 @@ _add(
     Settings(128, 64, 3.0, 2e-5),
     _PAPER_CLUE,
     files=_JSON,
+    submission=clue_lines,
 )
 _add(
     "ocnli",
@@ -163,6 +164,7 @@ _add(
         ),
     },
     small_learning_rate=5e-5,
+    submission=clue_lines,
 )
 for _name, _title, _text_a, _text_b, _labels in (
     ("cmnli", "CMNLI", "sentence1", "sentence2", _INFERENCE),
@@ -178,6 +180,7 @@ for _name, _title, _text_a, _text_b, _labels in (
         Settings(128, 32, 3.0, 2e-5),
         _CLUE.format(_name),
         files=_JSON,
+        submission=clue_lines,
     )
 _add(
     "cola",

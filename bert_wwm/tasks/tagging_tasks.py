@@ -4,7 +4,7 @@ from typing import Any, Dict, Sequence
 
 from bert_wwm.metrics.tagging import evaluate
 from bert_wwm.tasks.examples import Tagged
-from bert_wwm.tasks.tagging_files import read_cluener, read_columns, read_msra
+from bert_wwm.tasks.tagging_files import cluener_lines, read_cluener, read_columns, read_msra
 from bert_wwm.tasks.task import TAGGING, Settings, Task, add
 
 METRICS = ("precision", "recall", "f1")
@@ -73,6 +73,7 @@ _add(
     "CLUENER2020's run_ner_softmax.sh",
     files={"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)},
     read=read_cluener,
+    submission=cluener_lines,
 )
 _add(
     "ner",

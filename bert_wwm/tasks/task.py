@@ -1,7 +1,18 @@
 """The table of tasks: one row each, in the module of its kind."""
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from bert_wwm.core.registry import Registry
 
@@ -47,6 +58,9 @@ class Task:
         labels: what there is to predict; None: what the training data holds.
         best_metric: the score that decides which checkpoint is best.
         small_learning_rate: the peak for small models.
+        submission: yields the lines of the file that the task's benchmark takes,
+            ``NAME_predict.json``, from examples and of each the predicted label or tags; None: it
+            takes none.
     """
 
     name: str
@@ -61,6 +75,7 @@ class Task:
     labels: Optional[Tuple[str, ...]] = None
     best_metric: Optional[str] = None
     small_learning_rate: float = 1e-4
+    submission: Optional[Callable[[Sequence[Any], Sequence[Any]], Iterator[str]]] = None
 
     def settings_for(self, small: bool) -> Settings:
         """Returns the settings for a released model of 12 layers and more, or for a small one.

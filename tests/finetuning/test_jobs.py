@@ -56,6 +56,38 @@ def test_chunks_that_overlap_by_half_and_contexts_in_one_are_no_matter(tokenizer
     assert not list(job.notes(split_of(job, "train", QUESTIONS[:1])))
 
 
+def test_questions_that_are_cut_are_counted(tokenizer):
+    """Each once, though its context is read in chunks, and in any split."""
+    asked = [QUESTIONS[0], QUESTIONS[1]._replace(question="我们在学习" * 3)]
+    for limit, holds in (
+        (8, "--max_query_length=8 holds"),
+        (64, "the 13 that --max_seq_length=20 leaves them"),
+    ):
+        options = ReadingOptions(doc_stride=1, max_query_length=limit)
+        job = ReadingJob(TASKS["squad2"], tokenizer, 20, options)
+        for name in ("train", "dev", "test"):
+            assert list(job.notes(split_of(job, name, asked))) == [
+                f"a.json: 1 of 2 questions (50.0 %) have more pieces than {holds}, and lose the "
+                "last ones"
+            ]
+        assert not list(job.notes(split_of(job, "train", asked[:1])))
+
+
+def test_the_file_to_submit_is_named_by_the_task(tokenizer):
+    texts = [Sentence("7", "我们", "学习", None, "1"), Sentence("9", "今天", "学习", None, "2")]
+    predictions = np.array([[0.2, 0.7, 0.1], [0.9, 0.1, 0.0]]), ["entailment", "contradiction"]
+    job = SentenceJob(TASKS["ocnli"], tokenizer, 12, TASKS["ocnli"].labels)
+    files = job.files(split_of(job, "test", texts), predictions)
+    assert files["ocnli_predict.json"] == (
+        '{"id": 7, "label": "entailment"}\n{"id": 9, "label": "contradiction"}\n'
+    )
+    assert "dev_ocnli_predict.json" in job.files(split_of(job, "dev", texts), predictions)
+    job = SentenceJob(TASKS["xnli"], tokenizer, 12, TASKS["xnli"].labels)
+    assert sorted(job.files(split_of(job, "test", texts), predictions)) == [
+        *("test_labels.tsv", "test_results.tsv")
+    ]
+
+
 def test_texts_that_are_cut_are_counted(tokenizer):
     job = SentenceJob(TASKS["lcqmc"], tokenizer, 12, ["0", "1"])
     texts = [Sentence("1", "我们", "学习", "1"), Sentence("2", CONTEXT, "学习", "0")]

@@ -48,6 +48,39 @@ def test_ocnli_is_read_with_pairs_without_agreement(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("task", "labels"),
+    [
+        ("ocnli", ["entailment", "neutral"]),
+        ("cmnli", ["contradiction", "neutral"]),
+        ("tnews", ["101", "116"]),
+        ("afqmc", ["0", "1"]),
+        ("csl", ["1", "0"]),
+        ("iflytek", ["0", "118"]),
+    ],
+)
+def test_the_file_to_submit_has_a_line_for_each_example(tmp_path, task, labels):
+    texts = {
+        "sentence": "甲",
+        "sentence1": "甲",
+        "sentence2": "乙",
+        "keyword": ["甲"],
+        "abst": "乙",
+    }
+    named, _ = read(task, tmp_path / "test.json", {**texts, "id": 7}, {**texts, "id": "a-07"})
+    assert list(TASKS[task].submission(named, labels)) == [
+        f'{{"id": 7, "label": "{labels[0]}"}}',
+        f'{{"id": "a-07", "label": "{labels[1]}"}}',
+    ]
+    bare, _ = read(task, tmp_path / "test.json", texts, "", texts)
+    assert [json.loads(line)["id"] for line in TASKS[task].submission(bare, labels)] == [0, 1]
+
+
+def test_only_the_tasks_of_clue_have_a_file_to_submit():
+    names = [name for name in TASKS.names() if TASKS[name].submission]
+    assert sorted(names) == "afqmc cluener cmnli csl iflytek ocnli tnews".split()
+
+
 def test_tnews_is_its_titles(tmp_path):
     lines = [
         {
