@@ -5,6 +5,8 @@ With --do_train and --do_eval it evaluates every epoch and keeps the best weight
 --num_runs=10 it does so with ten seeds, and gives maximum and mean as HFL's tables do. Killed at
 any moment and started again with the same command, it goes on.
 
+Tags may be BIO, BIES (also called BIOES) or BMES; others are reported.
+
 Leaves in --output_dir: eval_results.txt, dev_predictions.conll and predictions.conll (a token, its
 tag, the predicted tag), labels.json (the tags), results.json, run.json (the settings),
 TensorBoard's events, training_summary.json, learning_curve.png and the best weights in best/. Of

@@ -11,8 +11,10 @@ from bert_wwm.cli import finetuning_flags, model_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.label_file import read_labels
 from bert_wwm.tasks.featurize import featurize
+from bert_wwm.tasks.label_counts import label_counts
+from bert_wwm.tasks.reading_tasks import ReadingTask
 from bert_wwm.tasks.task import Settings, Task
 from bert_wwm.text.tokenizer import Tokenizer
 
@@ -89,7 +91,15 @@ def _read(task: Task) -> Dict[str, List[Any]]:
         if not examples[split]:
             raise DataError(f"{path}: holds no example; expected some of {task.title}")
         log(f"{split:<5}  {path}: {len(examples[split]):,} examples")
+        labels = label_counts(examples[split]) if _has_labels(task) else None
+        if labels:
+            log(f"       labels: {labels}")
     return examples
+
+
+def _has_labels(task: Task) -> bool:
+    """Whether examples have more than one label: all answers of CMRC 2018 are spans."""
+    return not isinstance(task, ReadingTask) or task.with_null
 
 
 def _labels(
@@ -115,7 +125,7 @@ def _labels_of_training(task: Task) -> Sequence[str]:
             f"{os.path.join(FLAGS.output_dir, LABELS)}: missing, so the labels of {task.name} "
             "aren't known; expected the --output_dir of a run, or its weights as --init_checkpoint"
         )
-    return _read_labels(path)
+    return read_labels(path)
 
 
 def _labels_of_initial_weights() -> Optional[str]:
@@ -131,19 +141,12 @@ def _labels_of_initial_weights() -> Optional[str]:
     return next(filter(files.exists, paths), None)
 
 
-def _read_labels(path: str) -> List[str]:
-    labels = read_json(path)
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise DataError(f"{path}: is broken; expected a list of labels in JSON")
-    return labels
-
-
 def _check_initial_weights(task: Task, labels: Sequence[str]) -> None:
     """Raises ConfigError where a training would start from weights for more or fewer labels."""
     path = _labels_of_initial_weights() if FLAGS.do_train and labels else None
     if not path or set(_OF_LABELS) <= set(FLAGS.allow_random_init):
         return
-    count = len(_read_labels(path))
+    count = len(read_labels(path))
     if count != len(labels):
         raise ConfigError(
             f"--init_checkpoint={FLAGS.init_checkpoint}: fine-tuned for the {count} labels of "

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_json
+from bert_wwm.core.label_file import read_labels
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.task import SENTENCE
 
@@ -208,7 +209,4 @@ def _settings_of_labels(folder: str) -> Dict[str, List[str]]:
     path = os.path.join(folder, _LABELS)
     if not files.exists(path):
         return {}
-    labels = read_json(path)
-    if not _are_labels(labels):
-        raise DataError(f"{path}: is broken; expected a list of labels in JSON")
-    return {"labels": labels}
+    return {"labels": read_labels(path)}

@@ -9,6 +9,7 @@ from typing import Collection, Counter, List, Mapping, NamedTuple, Optional, Tup
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
+from bert_wwm.tasks.header_rows import header_note
 from bert_wwm.tasks.task import Note
 
 _SHOWN_LABELS = 20
@@ -34,11 +35,13 @@ class Collector:
     Args:
         path: the file, for messages.
         labels: what its labels are.
+        label_column: the name of the column of labels, in a table with a header.
     """
 
-    def __init__(self, path: str, labels: Labels):
+    def __init__(self, path: str, labels: Labels, label_column: str = ""):
         self._path = path
         self._labels = labels
+        self._label_column = label_column
         self._known = None if labels.known is None else frozenset(labels.known)
         self._examples: List[Sentence] = []
         self._empty: List[str] = []  # the places of those without text
@@ -57,12 +60,14 @@ class Collector:
         Args:
             place: the number of its line, or what else names it in its file.
             text_a, text_b: its texts.
-            label: as in the file; None or empty where there is none.
+            label: as in the file, with or without white space at its ends; None or nothing else
+                where there is none.
             example_id: the file's own name for it.
 
         Raises:
             DataError: its label is not among the known ones.
         """
+        label = label.strip() if label else None
         label = self._labels.renamed.get(label, label) if label else None
         self._labels_found[label] += 1
         undecided = label in self._labels.undecided
@@ -96,6 +101,13 @@ class Collector:
                 f"{self._path}: {len(self._empty):,} of {total:,} examples have an empty text; "
                 f"the first is {self._path}:{self._empty[0]}"
             )
+        first = self._examples[0]
+        texts = (first.text_a, first.text_b or "")
+        count = self._labels_found[first.label]
+        for sentence in header_note(
+            self._path, first.line, texts, first.label, count, self._label_column
+        ):
+            note(sentence)
         bare = self._labels_found[None]
         if 0 < bare < total:
             note(f"{self._path}: {bare:,} of {total:,} examples have no label")

@@ -54,7 +54,7 @@ def read_news(path: str, note: Note) -> List[Sentence]:
     if columns is None:
         columns = _columns_of_values(path, [cells for _, cells in lines], names)
     for number, cells in same_width(path, lines[0], iter(lines[1:]), has_header):
-        label = None if columns.label is None else cells[columns.label]
+        label = None if columns.label is None else cells[columns.label].strip()
         if names is not None and label is not None:
             label = _class_name(path, number, label, names)
         collector.add(str(number), cells[columns.text_a], None, label)
@@ -75,7 +75,7 @@ def _columns_of_values(
     """Returns which column holds the labels, as all of its values tell."""
     if len(rows[0]) == 1:
         return Columns(0)
-    found = [{cells[column] for cells in rows if len(cells) == 2} for column in range(2)]
+    found = [{cells[column].strip() for cells in rows if len(cells) == 2} for column in range(2)]
     if names is not None:
         numbers = {str(number) for number in range(len(names))}
         named = [column for column in range(2) if found[column] <= numbers.union(names)]

@@ -75,7 +75,7 @@ class TableReader:
         collector = Collector(path, self.labels)
         others = 0
         for number, cells in same_width(path, first, lines, has_header):
-            if columns.language is not None and cells[columns.language] != self.language:
+            if columns.language is not None and cells[columns.language].strip() != self.language:
                 others += 1
                 continue
             _add(collector, number, cells, columns)
@@ -92,7 +92,7 @@ class TableReader:
         if not self.is_pair:
             known = [(name,) for name in TEXT_NAMES]
         texts = next((texts for texts in known if set(texts) <= set(names)), None)
-        if texts is None or not set(self.labels.known or ()).isdisjoint(cells):
+        if texts is None or any(cell.strip() in (self.labels.known or ()) for cell in cells):
             return None
         label = next((name for name in _LABEL_NAMES if name in names), None)
         return Columns(
@@ -156,7 +156,7 @@ class UserTableReader:
         columns = self._columns(path, first[0], _places(path, first[0], names))
         if columns.label is None:
             note(f"{path}: has no column {self.label_column}: its examples have no labels")
-        collector = Collector(path, Labels())
+        collector = Collector(path, Labels(), self.label_column if has_header else "")
         for number, cells in same_width(path, first, lines, has_header):
             _add(collector, number, cells, columns)
         return collector.finish(note)

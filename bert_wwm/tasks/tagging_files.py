@@ -3,12 +3,14 @@
 import collections
 import itertools
 import json
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Counter, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.metrics.tag_notes import tag_notes, unfinished_note
 from bert_wwm.metrics.tagging import OUTSIDE, Entity, seqeval_entities
 from bert_wwm.tasks.examples import Tagged
+from bert_wwm.tasks.header_rows import header_note
 from bert_wwm.tasks.task import Note
 
 _SEPARATORS = " \t"  # no other blank: U+3000 is a token of Chinese text
@@ -24,7 +26,8 @@ def read_columns(path: str, note: Note) -> List[Tagged]:
 
     Columns are parted by tabs where the first line has one, else by blanks. Of several columns the
     first is the token and the last its tag; where there is one only, the tags are not told. What
-    begins with a separator is the line of a blank. Tags are kept as they are.
+    begins with a separator is the line of a blank. Tags lose white space at their ends, and are
+    otherwise kept as they are.
 
     A blank line is one of blanks and tabs. (So where there are no tags, a blank cannot be a token,
     but U+3000 can.)
@@ -34,8 +37,8 @@ def read_columns(path: str, note: Note) -> List[Tagged]:
         note: takes what the user should know, a sentence at a time.
 
     Raises:
-        DataError: the file is missing, not UTF-8, or without a sentence, or the lines don't have
-            the same number of columns.
+        DataError: the file is missing, not UTF-8, or without a sentence, a tag is white space, or
+            the lines don't have the same number of columns.
     """
     parser = _ColumnParser(path)
     parsed: Dict[str, Tuple[str, str]] = {}  # lines repeat, and strings of one line are kept once
@@ -62,7 +65,7 @@ def read_columns(path: str, note: Note) -> List[Tagged]:
         )
     if marks:
         note(f"{path}: {marks:,} lines of {_DOCUMENT} are left out")
-    _note_illegal(path, examples, note)
+    _note_tags(path, examples, note)
     return examples
 
 
@@ -99,22 +102,43 @@ class _ColumnParser:
                 f"{self._path}:{number}: the number of columns, parted by {by}, is {len(columns)}; "
                 f"expected {self.num_columns}, as on line {self._first_line}"
             )
-        return columns[0], columns[-1]
+        if len(columns) == 1:
+            return columns[0], ""
+        tag = columns[-1].strip()
+        if not tag:
+            raise DataError(f"{self._path}:{number}: the tag is white space; expected a tag")
+        return columns[0], tag
 
 
-def _note_illegal(path: str, examples: Sequence[Tagged], note: Note) -> None:
+def _note_tags(path: str, examples: Sequence[Tagged], note: Note) -> None:
+    sentences = [example.tags for example in examples if example.tags]
+    if not sentences:
+        return
+    first, tag = examples[0], sentences[0][0]
+    count = sum(tags.count(tag) for tags in sentences)
+    for sentence in (
+        *header_note(path, first.id, first.tokens[:1], tag, count),
+        *tag_notes(path, sentences, [int(example.id) for example in examples]),
+        *unfinished_note(path, sentences),
+        *_illegal_notes(path, sentences),
+    ):
+        note(sentence)
+
+
+def _illegal_notes(path: str, sentences: Sequence[Sequence[str]]) -> Iterator[str]:
     pairs = collections.Counter(
-        itertools.chain.from_iterable(
-            zip((OUTSIDE, *example.tags), example.tags) for example in examples if example.tags
+        itertools.chain.from_iterable(zip((OUTSIDE, *tags), tags) for tags in sentences)
+    )
+    counts: Counter[str] = collections.Counter()
+    for (previous, tag), times in pairs.items():
+        prefix, type_ = tag[:2], tag[2:]
+        if prefix in ("I-", "M-") and previous not in {f"{p}-{type_}" for p in "BMI"}:
+            counts[prefix] += times
+    for prefix, count in counts.items():
+        yield (
+            f"{path}: {count:,} entities begin with {prefix}, not B-; their tags are kept as they "
+            "are"
         )
-    )
-    count = sum(
-        times
-        for (previous, tag), times in pairs.items()
-        if tag.startswith("I-") and previous not in (tag, f"B-{tag[2:]}")
-    )
-    if count:
-        note(f"{path}: {count:,} entities begin with I-, not B-; their tags are kept as they are")
 
 
 def read_msra(path: str, note: Note) -> List[Tagged]:
@@ -143,14 +167,15 @@ def read_msra(path: str, note: Note) -> List[Tagged]:
         for part in line.split(" "):
             if part:
                 word, slash, name = part.rpartition("/")
-                if not slash or name.lower() not in _MSRA_TYPES:
+                name = name.strip().lower()
+                if not slash or name not in _MSRA_TYPES:
                     raise DataError(
                         f"{path}:{number}: {part[-40:]!r} has no tag; expected a word and one of "
                         f"{', '.join(f'/{name}' for name in _MSRA_TYPES)} behind it"
                     )
                 empty += not word
                 tokens += word
-                tags += _bio_tags(_MSRA_TYPES[name.lower()], len(word))
+                tags += _bio_tags(_MSRA_TYPES[name], len(word))
         if tokens:
             examples.append(Tagged(str(number), tuple(tokens), tuple(tags)))
     if empty:
@@ -246,7 +271,7 @@ def _entities(where: str, text: str, label: Any) -> Iterator[Entity]:
                         f"{where}: {name!r} does not stand at {span}; "
                         "expected its first and its last character, counted from 0"
                     )
-                yield Entity(type_, first, last + 1)
+                yield Entity(type_.strip(), first, last + 1)
 
 
 def _items(where: str, value: Any) -> Any:

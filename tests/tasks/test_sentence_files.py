@@ -63,6 +63,32 @@ def test_examples_of_one_id_are_named_by_their_lines():
     assert notes == ["f.tsv: 1 of 3 examples have the id of another; all are named by their lines"]
 
 
+@pytest.mark.parametrize("space", [" ", "\u3000", "\xa0", "\t", "\r"])
+def test_white_space_at_the_ends_of_labels_is_left_out(space):
+    labels = Labels(("a",), {"B": "a"}, {"-": "no agreement"})
+    found, _ = collected(
+        labels,
+        *((str(number), "甲", None, f"{space}{name}{space}") for number, name in enumerate("aB-")),
+        ("3", "乙", None, space),
+    )
+    assert [(example.label, example.undecided) for example in found] == [
+        *(("a", False), ("a", False), (None, True), (None, False))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("很好", "label"), ("很好", "类别"), ("文本", "好评?"), ("Text_A ", "y")]
+)
+def test_a_header_that_is_an_example_is_reported(text, label):
+    rows = (("1", text, None, label), ("2", "甲", None, "0"), ("3", "乙", None, "1"))
+    assert collected(Labels(), *rows)[1] == [
+        f"f.tsv:1: the label {label!r} occurs only here, so that this line looks like a header, "
+        "but it is read as an example; expected no header, or no second one"
+    ]
+    assert collected(Labels(), *rows, ("4", "丙", None, label))[1] == []
+    assert collected(Labels(), rows[1], rows[0])[1] == []
+
+
 def test_a_file_of_nothing_is_refused():
     with pytest.raises(DataError, match=r"^f.tsv: holds no example; expected one at least$"):
         collected(Labels())

@@ -46,6 +46,36 @@ PAIRS = (
 )
 
 
+def test_a_second_header_is_reported(tmp_path):
+    path = tmp_path / "train.tsv"
+    _, notes = read(
+        user_task(["review"], "stars").read, path, "review\tstars\nreview\tSTARS\n甲\t1\n"
+    )
+    assert [note.startswith(f"{path}:2: the label 'STARS' occurs only here") for note in notes] == [
+        True
+    ]
+    assert read(user_task(["0"], "1").read, path, "甲\t1\n乙\t0\n")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "labels"),
+    [
+        ("chnsenticorp", "1\u3000\t甲\n 0\t乙\n", ["1", "0"]),
+        ("lcqmc", "甲\t乙\t1 \n甲\t丙\t0\xa0\n", ["1", "0"]),
+        (
+            "thucnews",
+            "体育 \t甲\n体育\t乙\n\u3000财经\t丙\n财经\t丁\n",
+            ["体育"] * 2 + ["财经"] * 2,
+        ),
+        ("xnli", "text_a\ttext_b\tlabel\n甲\t乙\tneutral\u3000\n", ["neutral"]),
+    ],
+)
+def test_white_space_at_the_ends_of_labels_is_left_out(tmp_path, task, text, labels):
+    found, notes = read(task, tmp_path / "train.tsv", text)
+    assert [example.label for example in found] == labels
+    assert notes == []
+
+
 def test_ids_are_numbers_of_lines(tmp_path):
     found, notes = read("chnsenticorp", tmp_path / "dev.tsv", REVIEWS)
     assert notes == []

@@ -89,10 +89,70 @@ def test_lines_between_documents_are_left_out_and_counted(write):
 
 
 def test_tags_are_kept_and_odd_ones_counted(write):
-    tags = ["I-PER", "O", "B-LOC", "I-LOC", "I-LOC", "I-PER", "S-LOC", "M-LOC", "E-LOC", "X"]
+    tags = ["I-PER", "O", "B-LOC", "I-LOC", "I-LOC", "I-PER", "O", "o", "X-B", "o"]
     examples, notes = read(read_columns, write("".join(f"中 {tag}\n" for tag in tags)))
     assert examples == [Tagged("1", ("中",) * len(tags), tuple(tags))]
-    assert notes == ["FILE: 2 entities begin with I-, not B-; their tags are kept as they are"]
+    assert notes == [
+        "FILE: 3 tag(s) neither are O nor begin with one of B-, M-, I-, E-, S-: o (2), X-B (1); "
+        "the first is 'o' at FILE:8",
+        "FILE: 2 entities begin with I-, not B-; their tags are kept as they are",
+    ]
+
+
+@pytest.mark.parametrize("inside", ["I", "M"])
+def test_a_file_of_one_scheme_needs_no_note(write, inside):
+    tags = [f"B-LOC {inside}-LOC E-LOC S-PER B-LOC E-LOC O", "B M E S B E".replace("M", inside)]
+    for line in tags:
+        assert read(read_columns, write("".join(f"中 {tag}\n" for tag in line.split())))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "notes"),
+    [
+        (
+            "B-X I-X O B-X M-X E-X",
+            [
+                "FILE: 1 tag(s) begin with I and 1 with M; expected one scheme in a file: BIO, "
+                "BIES or BMES",
+                "FILE: 1 entities end with E or S, and 1 do not; expected one scheme in a file: "
+                "BIO, BIES or BMES",
+            ],
+        ),
+        (
+            "B-X E-X S-X B-X B-Y E-X",
+            [
+                "FILE: 3 entities end with E or S, and 2 do not; expected one scheme in a file: "
+                "BIO, BIES or BMES",
+            ],
+        ),
+        ("O M-X O", ["FILE: 1 entities begin with M-, not B-; their tags are kept as they are"]),
+    ],
+)
+def test_two_schemes_in_a_file(write, tags, notes):
+    assert read(read_columns, write("".join(f"中 {tag}\n" for tag in tags.split())))[1] == notes
+
+
+def test_many_odd_tags_are_listed_in_part(write):
+    text = "".join(f"中 t{number}\n" for number in range(12)) + "中 t11\n"
+    (note,) = read(read_columns, write(text))[1]
+    assert ": t11 (2), t0 (1), t1 (1)," in note
+    assert " and 2 more; the first is 't0' at FILE:1" in note
+
+
+def test_white_space_at_the_ends_of_tags_is_left_out(write):
+    text = "中\tB-X\u3000\n国\t I-X\xa0 \n\u3000\tO\n"
+    examples, notes = read(read_columns, write(text))
+    assert examples == [Tagged("1", ("中", "国", "\u3000"), ("B-X", "I-X", "O"))]
+    assert notes == []
+
+
+def test_a_header_is_reported(write):
+    (header, odd) = read(read_columns, write("字\t标签\n中\tB-X\n\n国\tO\n"))[1]
+    assert header == (
+        "FILE:1: the label '标签' occurs only here, so that this line looks like a header, but it "
+        "is read as an example; expected no header, or no second one"
+    )
+    assert "标签 (1)" in odd
 
 
 def test_compressed(tmp_path):
@@ -115,6 +175,10 @@ def test_compressed(tmp_path):
         (
             "中\tO\n国 O\n",
             "FILE:2: the number of columns, parted by tabs, is 1; expected 2, as on line 1",
+        ),
+        (
+            "中\tO\n国\t\u3000\n",
+            "FILE:2: the tag is white space; expected a tag",
         ),
         (
             "中 O\n\n\u3000\n",

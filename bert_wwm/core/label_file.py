@@ -1,0 +1,18 @@
+"""Reads ``labels.json``, the classes or tags that a model was fine-tuned for."""
+
+from typing import List
+
+from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import read_json
+
+
+def read_labels(path: str) -> List[str]:
+    """Returns the labels in the order of their ids, without white space at their ends.
+
+    Raises:
+        DataError: the file is missing or is not a list of strings in JSON.
+    """
+    labels = read_json(path)
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise DataError(f"{path}: is broken; expected a list of labels in JSON")
+    return [label.strip() for label in labels]
