@@ -1,7 +1,7 @@
 """google-research/bert's ``tokenization``, name for name.
 
-The code lives in ``bert_wwm/text``: ``google.py`` holds these names, ``tokenizer.py`` the tokenizer
-behind them, which knows the offsets of its pieces besides.
+The code lives in ``bert_wwm/text``: ``google.py`` holds these names; ``tokenizer.py`` is the
+tokenizer of the toolkit's programs, which gives the same pieces faster and knows their offsets.
 """
 
 from bert_wwm.text import characters

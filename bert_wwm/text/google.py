@@ -1,12 +1,16 @@
-"""google-research/bert's ``tokenization`` interface, of strings rather than offsets."""
+"""google-research/bert's ``tokenization`` interface, of strings rather than offsets.
+
+The toolkit's programs use ``tokenizer.py``, which gives the same pieces faster. The classes here
+work step by step, so that other programs can call, replace and configure each step.
+"""
 
 import collections
 import os
 import re
-from typing import Dict, Iterable, List, Mapping, Optional, Union
+from typing import Container, Dict, Iterable, List, Mapping, Optional, Union
 
-from bert_wwm.text.characters import CharacterTable
-from bert_wwm.text.tokenizer import MAX_CHARS_PER_WORD, WordPieces, basic_words
+from bert_wwm.text import characters, unicode11
+from bert_wwm.text.tokenizer import MAX_CHARS_PER_WORD
 from bert_wwm.text.vocabulary import UNK, Vocabulary
 
 # Released folders by the casing that their vocabulary wants.
@@ -90,33 +94,91 @@ class FullTokenizer:
 
 
 class BasicTokenizer:
-    """Cleaning, lower-casing, and splitting at blanks, punctuation and ideographs."""
+    """Cleaning, lower-casing, and splitting at white space, punctuation and ideographs.
+
+    Each step is a method that ``tokenize`` calls, under google-research/bert's name: programs call
+    them, and replace them in subclasses or on an instance.
+    """
 
     def __init__(self, do_lower_case: bool = True):
         self.do_lower_case = do_lower_case
-        self._table = CharacterTable(do_lower_case)
 
     def tokenize(self, text: Union[str, bytes]) -> List[str]:
-        words = basic_words(convert_to_unicode(text), self._table, self.do_lower_case)
-        return [word.text for word in words]
+        text = self._clean_text(convert_to_unicode(text))
+        words: List[str] = []
+        for word in whitespace_tokenize(self._tokenize_chinese_chars(text)):
+            if self.do_lower_case:
+                word = self._run_strip_accents(unicode11.lower(word))
+            words += self._run_split_on_punc(word)
+        return whitespace_tokenize(" ".join(words))
+
+    def _clean_text(self, text: str) -> str:
+        """Drops control characters and U+FFFD, and makes all white space spaces."""
+        kept = (c for c in text if c not in "\0\ufffd" and not characters.is_control(c))
+        return "".join(" " if characters.is_whitespace(c) else c for c in kept)
+
+    def _tokenize_chinese_chars(self, text: str) -> str:
+        """Puts spaces around every ideograph."""
+        return "".join(f" {c} " if self._is_chinese_char(ord(c)) else c for c in text)
+
+    def _is_chinese_char(self, cp: int) -> bool:
+        """True for the code points of CJK ideographs."""
+        return characters.is_cjk(chr(cp))
+
+    def _run_strip_accents(self, text: str) -> str:
+        """Decomposes a word and drops its combining marks."""
+        return "".join(c for c in unicode11.decompose(text) if unicode11.category(c) != "Mn")
+
+    def _run_split_on_punc(self, text: str) -> List[str]:
+        """Splits a word into punctuation marks and what is between them."""
+        parts: List[str] = []
+        joins = False  # whether the next character continues the last part
+        for char in text:
+            is_mark = characters.is_punctuation(char)
+            if joins and not is_mark:
+                parts[-1] += char
+            else:
+                parts.append(char)
+            joins = not is_mark
+        return parts
 
 
 class WordpieceTokenizer:
-    """Greedy longest-match-first pieces of words parted by blanks."""
+    """Greedy longest-match-first pieces of words separated by white space.
+
+    Attributes may be changed at any time; the next call of ``tokenize`` goes by them.
+
+    Args:
+        vocab: the pieces: a dictionary, a set, a list, or whatever ``in`` works with.
+        unk_token: stands for a word without pieces; it need not be in the vocabulary.
+        max_input_chars_per_word: a longer word, in characters, becomes ``unk_token``.
+    """
 
     def __init__(
         self,
-        vocab: Mapping[str, int],
+        vocab: Container[str],
         unk_token: str = UNK,
         max_input_chars_per_word: int = MAX_CHARS_PER_WORD,
     ):
         self.vocab = vocab
         self.unk_token = unk_token
         self.max_input_chars_per_word = max_input_chars_per_word
-        # Google's takes a vocabulary without the unknown token as long as it needs none.
-        ids = {unk_token: -1, **vocab}
-        self._wordpieces = WordPieces(ids, unk_token, max_input_chars_per_word)
 
     def tokenize(self, text: Union[str, bytes]) -> List[str]:
         words = whitespace_tokenize(convert_to_unicode(text))
-        return [piece for word in words for piece, *_ in self._wordpieces[word]]
+        return [piece for word in words for piece in self._pieces(word)]
+
+    def _pieces(self, word: str) -> List[str]:
+        if len(word) > self.max_input_chars_per_word:
+            return [self.unk_token]
+        pieces: List[str] = []
+        start = 0
+        while start < len(word):
+            prefix = "##" if start else ""
+            ends = range(len(word), start, -1)
+            end = next((end for end in ends if prefix + word[start:end] in self.vocab), None)
+            if end is None:
+                return [self.unk_token]
+            pieces.append(prefix + word[start:end])
+            start = end
+        return pieces

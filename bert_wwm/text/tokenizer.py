@@ -72,25 +72,16 @@ class WordPieces(dict):
     """Greedy longest-match-first pieces of a word: ``wordpieces[word]``, remembered.
 
     Each is ``(piece, id, start, end)``, a half-open span of the word's characters. A word that
-    has no cut into pieces of the vocabulary, or is longer than ``max_chars`` characters, is one
-    ``unknown``.
+    has no cut into pieces of the vocabulary, or is longer than ``MAX_CHARS_PER_WORD`` characters,
+    is one ``[UNK]``.
 
     Args:
-        ids: the vocabulary: pieces and their ids.
-        unknown: what a word without pieces becomes; has to be in the vocabulary.
-        max_chars: length of the longest word that is cut, in characters.
+        ids: the vocabulary: pieces and their ids, ``[UNK]`` among them.
     """
 
-    def __init__(
-        self,
-        ids: Mapping[str, int],
-        unknown: str = UNK,
-        max_chars: int = MAX_CHARS_PER_WORD,
-    ):
+    def __init__(self, ids: Mapping[str, int]):
         super().__init__()
         self._ids = ids
-        self._unknown = unknown
-        self._max_chars = max_chars
         self._longest = max(map(len, ids), default=0)
 
     def __missing__(self, word: str) -> List[Tuple[str, int, int, int]]:
@@ -100,7 +91,7 @@ class WordPieces(dict):
         return pieces
 
     def _cut(self, word: str) -> List[Tuple[str, int, int, int]]:
-        if len(word) > self._max_chars:
+        if len(word) > MAX_CHARS_PER_WORD:
             return self._unknown_word(word)
         pieces = []
         start = 0
@@ -117,7 +108,7 @@ class WordPieces(dict):
         return pieces
 
     def _unknown_word(self, word: str) -> List[Tuple[str, int, int, int]]:
-        return [(self._unknown, self._ids[self._unknown], 0, len(word))]
+        return [(UNK, self._ids[UNK], 0, len(word))]
 
 
 def basic_words(text: str, table: CharacterTable, do_lower_case: bool) -> Iterator[Word]:
@@ -189,9 +180,9 @@ def _place_final_sigmas(
     if "Σ" not in text[start:end]:
         return
     kept = [p for p in range(start, end) if table[text[p]].kind != DROP]
-    lowered = iter("".join(text[p] for p in kept).lower())
+    lowered = iter(unicode11.lower("".join(text[p] for p in kept)))
     for position in kept:
-        lower = [next(lowered) for _ in text[position].lower()]
+        lower = [next(lowered) for _ in unicode11.lower(text[position])]
         if text[position] == "Σ":
             chars[origins.index(position)] = lower[0]
 

@@ -8,7 +8,9 @@ is little, so it stands here.
 
 import bisect
 import functools
+import itertools
 import unicodedata
+from typing import Callable
 
 # Code points (hexadecimal, ranges inclusive) assigned by Unicode 12 to 14: compared, code point by
 # code point, between the unicodedata modules of Python 3.7 and 3.11.
@@ -54,9 +56,30 @@ def category(char: str) -> str:
     return _CHANGED.get(char) or unicodedata.category(char)
 
 
-def fold(char: str) -> str:
-    """Lower-cases a character and decomposes it (NFD); its accents are still there."""
-    return char if is_newer(char) else unicodedata.normalize("NFD", char.lower())
+def lower(text: str) -> str:
+    """Lower-cases a text as ``str.lower`` does; a newer character has no case."""
+    return _map_known(str.lower, text)
+
+
+def decompose(text: str) -> str:
+    """Decomposes a text (NFD); a newer character stays as it is, and where it is."""
+    return _map_known(functools.partial(unicodedata.normalize, "NFD"), text)
+
+
+def fold(text: str) -> str:
+    """Lower-cases and decomposes a text; its accents are still there."""
+    return decompose(lower(text))
+
+
+def _map_known(function: Callable[[str], str], text: str) -> str:
+    """Applies a function to the stretches between newer characters.
+
+    An unassigned character neither belongs to a word nor combines, so nothing reaches over it.
+    """
+    if text.isascii():
+        return function(text)
+    stretches = ((newer, "".join(chars)) for newer, chars in itertools.groupby(text, is_newer))
+    return "".join(stretch if newer else function(stretch) for newer, stretch in stretches)
 
 
 def combining(char: str) -> int:
