@@ -1,7 +1,19 @@
 """AdamW and LAMB as BERT and HFL's models were trained with."""
 
+import contextlib
 import re
-from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple, Type, Union
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+)
 
 from bert_wwm.compat import tf
 from bert_wwm.core.registry import Registry
@@ -110,8 +122,11 @@ class TwoMomentOptimizer(tf.train.Optimizer):
 
     def _create_slots(self, var_list: List[tf.Variable]) -> None:
         for variable in var_list:
-            self._zeros_slot(variable, self.first_moment, self.first_moment)
-            self._zeros_slot(variable, self.second_moment, self.second_moment)
+            name = self._get_variable_name(variable.name)
+            is_own_name = name == variable.name.partition(":")[0]
+            for slot in (self.first_moment, self.second_moment):
+                with contextlib.nullcontext() if is_own_name else _naming(f"{name}/{slot}"):
+                    self._zeros_slot(variable, slot, slot)
 
     def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
         """One step of one variable; the gradient has its shape."""
@@ -130,24 +145,40 @@ class TwoMomentOptimizer(tf.train.Optimizer):
     ) -> tf.Operation:
         return self._apply_dense(_densify(grad, indices, handle), handle)
 
-    def _decays(self, variable: tf.Variable) -> bool:
+    def _get_variable_name(self, param_name: str) -> str:
+        """Returns a weight's name, which decides its decay and names its slots, of its tensor's.
+
+        It leaves out the output's number, and /replica_1 and so on of copies on further replicas.
+        """
+        return re.sub(r"(/replica_\d+)?:\d+$", "", param_name)
+
+    def _do_use_weight_decay(self, param_name: str) -> bool:
+        """Whether the weight of a name decays."""
         if not self.weight_decay_rate:
             return False
         excluded = self.exclude_from_weight_decay or ()
-        return not any(re.search(pattern, _weight_name(variable)) for pattern in excluded)
+        return not any(re.search(pattern, param_name) for pattern in excluded)
+
+    def _decays(self, variable: tf.Variable) -> bool:
+        return self._do_use_weight_decay(self._get_variable_name(variable.name))
 
     def _rate(self, variable: tf.Variable) -> Scalar:
         """The learning rate of one variable."""
-        scale = self.rate_scale(_weight_name(variable)) if self.rate_scale else 1.0
+        if not self.rate_scale:
+            return self.learning_rate
+        scale = self.rate_scale(self._get_variable_name(variable.name))
         return self.learning_rate if scale == 1.0 else self.learning_rate * scale
 
 
-def _weight_name(variable: tf.Variable) -> str:
-    """The name of a variable without its output's number.
+def _naming(name: str) -> ContextManager[Any]:
+    """A scope that gives the variable made in it another name."""
+    scope = tf.get_variable_scope()
+    full_name = f"{scope.name}/{name}" if scope.name else name
 
-    Copies on further replicas, whose names end in /replica_1 and so on, have that of the first.
-    """
-    return re.sub(r"(/replica_\d+)?:\d+$", "", variable.name)
+    def rename(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+        return getter(full_name, *args, **kwargs)
+
+    return tf.variable_scope(scope, custom_getter=rename, auxiliary_name_scope=False)
 
 
 def _densify(values: tf.Tensor, indices: tf.Tensor, variable: tf.Variable) -> tf.Tensor:

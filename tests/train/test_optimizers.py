@@ -131,6 +131,57 @@ def test_the_trust_ratio_is_1_only_where_a_norm_is_0(graph):
     np.testing.assert_allclose(ratios, expected, rtol=RTOL)
 
 
+class Renaming(AdamWeightDecayOptimizer):
+    """Knows weights by other names, and lets the kernels decay alone."""
+
+    def _get_variable_name(self, param_name):
+        return "of/" + super()._get_variable_name(param_name)
+
+    def _do_use_weight_decay(self, param_name):
+        self.asked = [*getattr(self, "asked", []), param_name]
+        return param_name == "of/dense/kernel"
+
+
+def test_names_and_decay_can_be_overridden(graph):
+    variables = make_variables()
+    rule = Renaming(
+        learning_rate=0.1,
+        weight_decay_rate=0.5,
+        rate_scale=lambda name: {"of/dense/bias": 2.0}.get(name, 1.0),
+    )
+    with tf.variable_scope("run"):  # where google-research/bert's slots go too
+        train_op = rule.apply_gradients(
+            [(tf.ones(SHAPES[name]), variables[name]) for name in SHAPES]
+        )
+    assert rule.asked == [f"of/{name}" for name in SHAPES]
+    slots = {v.op.name for v in tf.global_variables() if v not in tf.trainable_variables()}
+    assert slots == {f"run/of/{name}/adam_{moment}" for name in SHAPES for moment in "mv"}
+    step = 0.1 * 0.1 / (np.sqrt(0.001) + 1e-6)
+    with tf.Session() as session:
+        start(session)
+        session.run(train_op)
+        for name, value in session.run(variables).items():
+            expected = INITIAL[name] - step * (2 if name == "dense/bias" else 1)
+            if name == "dense/kernel":
+                expected = expected - 0.1 * 0.5 * INITIAL[name]
+            np.testing.assert_allclose(value, expected, rtol=RTOL, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_the_name_of_a_weight(graph, optimizer):
+    name = OPTIMIZERS[optimizer](learning_rate=0.1)._get_variable_name
+    assert name("dense/kernel:0") == name("dense/kernel") == "dense/kernel"
+    assert name("dense/kernel/replica_1:0") == "dense/kernel"
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_which_weights_decay(graph, optimizer):
+    rule = OPTIMIZERS[optimizer](0.1, 0.01, exclude_from_weight_decay=["LayerNorm", "bias$"])
+    names = ["dense/kernel", "dense/bias", "bias/kernel", "LayerNorm/gamma"]
+    assert [rule._do_use_weight_decay(name) for name in names] == [True, False, True, False]
+    assert not OPTIMIZERS[optimizer](0.1)._do_use_weight_decay("dense/kernel")
+
+
 def test_weights_without_gradients_stay(graph):
     variables = make_variables()
     rule = AdamWeightDecayOptimizer(learning_rate=0.1, weight_decay_rate=0.01)
