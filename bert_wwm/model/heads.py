@@ -8,6 +8,7 @@ from typing import Callable, NamedTuple, Tuple
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
+from bert_wwm.model.gradients import custom_gradient
 from bert_wwm.model.layers import (
     create_initializer,
     dense,
@@ -126,7 +127,7 @@ def masked_lm(
     return _of_masked(tf.nn.bias_add(tf.cast(logits, tf.float32), bias), label_ids, label_weights)
 
 
-@tf.custom_gradient
+@custom_gradient
 def _scores_of_words(
     states: tf.Tensor, table: tf.Tensor
 ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]]:

@@ -11,6 +11,7 @@ import threading
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from bert_wwm.compat import tf
+from bert_wwm.model.gradients import custom_gradient
 
 # A dimension of a shape: an int where it is known with the graph, else a scalar int32 Tensor.
 Dimension = Union[int, tf.Tensor]
@@ -111,7 +112,7 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
     linear = math.sqrt(2.0 / math.pi)
     cubic = 0.044715 * linear
 
-    @tf.custom_gradient
+    @custom_gradient
     def function(x: tf.Tensor) -> Tuple[tf.Tensor, Activation]:
         squared = tf.square(x)
         share = 0.5 * tf.tanh(x * (linear + cubic * squared)) + 0.5
@@ -128,7 +129,7 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
 def gelu_erf(x: tf.Tensor) -> tf.Tensor:
     """GELU exactly, x times the normal distribution function, elementwise (arXiv 1606.08415)."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def function(x: tf.Tensor) -> Tuple[tf.Tensor, Activation]:
         scaled = x * math.sqrt(0.5)
         share = 0.5 * tf.math.erf(scaled) + 0.5
@@ -343,7 +344,7 @@ def normaliser(moments: Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]) -> A
         moments: given x, returns x less its mean, and its variance [..., 1].
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def normalise(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:

@@ -8,6 +8,7 @@ each padded to the longest of its own. Results are those of the padded batch, up
 from typing import Callable, List, NamedTuple, Sequence, Tuple
 
 from bert_wwm.compat import tf
+from bert_wwm.model.gradients import custom_gradient
 from bert_wwm.model.layers import get_shape_list
 
 # B batch, S sequence, T tokens of the batch, G sequences of a group, L longest of a group, W width;
@@ -108,7 +109,7 @@ class Packing:
 
 
 def _spread(x: tf.Tensor, groups: Sequence[Group], places: tf.Tensor) -> List[tf.Tensor]:
-    @tf.custom_gradient
+    @custom_gradient
     def function(x: tf.Tensor) -> Tuple[List[tf.Tensor], Callable[..., tf.Tensor]]:
         def gradient(*slopes: tf.Tensor) -> tf.Tensor:
             return tf.gather(_rows_of(slopes), places)
@@ -121,7 +122,7 @@ def _spread(x: tf.Tensor, groups: Sequence[Group], places: tf.Tensor) -> List[tf
 def _gathered(
     of_groups: Sequence[tf.Tensor], groups: Sequence[Group], places: tf.Tensor
 ) -> tf.Tensor:
-    @tf.custom_gradient
+    @custom_gradient
     def function(*xs: tf.Tensor) -> Tuple[tf.Tensor, Callable[[tf.Tensor], List[tf.Tensor]]]:
         def gradient(slope: tf.Tensor) -> List[tf.Tensor]:
             ones = [1] * (slope.shape.ndims - 1)

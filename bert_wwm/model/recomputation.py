@@ -8,6 +8,7 @@ variables of either kind and with the same dropout.
 from typing import Any, Callable, Dict, Tuple
 
 from bert_wwm.compat import tf
+from bert_wwm.model.gradients import custom_gradient
 from bert_wwm.model.layers import dropout_state, known_after, seeded_dropout
 
 Part = Callable[[tf.Tensor], tf.Tensor]
@@ -43,7 +44,7 @@ def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
 
     # The gradient goes through here and around what y was computed from. Weights are arguments,
     # since a custom gradient can't see variables of the older kind.
-    @tf.custom_gradient
+    @custom_gradient
     def boundary(
         y: tf.Tensor, x: tf.Tensor, *weights: tf.Tensor
     ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[Any, ...]]]:

@@ -8,6 +8,7 @@ random bits are drawn. All shapes are known with the graph.
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from bert_wwm.compat import tf
+from bert_wwm.model.gradients import custom_gradient
 from bert_wwm.model.layers import (
     create_initializer,
     known_after,
@@ -54,7 +55,7 @@ def product(x: tf.Tensor, kernel: tf.Tensor, states: str, outputs: str) -> tf.Te
         outputs: order of those of the result, with k for h.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def multiplied(
         x: tf.Tensor, kernel: tf.Tensor
     ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]]:
@@ -182,7 +183,7 @@ def attention(
         of_states = known_after(of_kernel, tf.einsum("hk,bks->bsh", kernel, slope))
         return of_states, of_kernel, tf.reduce_sum(slope, [0, 2])
 
-    @tf.custom_gradient
+    @custom_gradient
     def attend(
         query: tf.Tensor, states: tf.Tensor, *weights: tf.Tensor
     ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:
@@ -233,7 +234,7 @@ def gathered_rows(table: tf.Tensor, ids: tf.Tensor, dtype: "tf.DType") -> tf.Ten
         float32 Tensor of shape [rows, H].
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def gathered(table: tf.Tensor) -> Tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(slope: tf.Tensor) -> tf.Tensor:
             rows = tf.one_hot(ids, table.shape.as_list()[0], dtype=dtype)

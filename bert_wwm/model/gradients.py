@@ -1,0 +1,47 @@
+"""Gradients that are written out rather than derived."""
+
+import functools
+import itertools
+from typing import Any, Callable, List
+
+from bert_wwm.compat import tf
+
+_numbers = itertools.count()
+
+
+def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As ``tf.custom_gradient``, without its dead operations in graphs.
+
+    ``tf.custom_gradient`` adds an ``Identity`` that nothing reads for each output.
+
+    Args:
+        function: given Tensors, returns its outputs (a Tensor, or a list or tuple of them) and a
+            function from their gradients to those of the inputs. It uses no variables but what it
+            is given.
+
+    Returns:
+        A function of Tensors or variables that returns the outputs.
+    """
+
+    @functools.wraps(function)
+    def call(*inputs: Any) -> Any:
+        if tf.executing_eagerly_outside_functions():  # a tape knows nothing of what follows
+            return tf.custom_gradient(function)(*inputs)
+        tensors = [tf.convert_to_tensor(x) for x in inputs]
+        outputs, gradient = function(*tensors)
+        flat = tf.nest.flatten(outputs)
+
+        def gradients(operation: tf.Operation, *slopes: tf.Tensor) -> List[Any]:
+            of_inputs = gradient(*slopes[: len(flat)])
+            if not isinstance(of_inputs, (list, tuple)):
+                of_inputs = [of_inputs]
+            # What the outputs were computed from gets its gradients from here alone.
+            return [*[None] * len(flat), *of_inputs]
+
+        name = f"WrittenOut-{next(_numbers)}"
+        tf.RegisterGradient(name)(gradients)
+        with tf.get_default_graph().gradient_override_map({"IdentityN": name}):
+            passed = tf.identity_n([*flat, *tensors])
+        return tf.nest.pack_sequence_as(outputs, passed[: len(flat)])
+
+    return call
