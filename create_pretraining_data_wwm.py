@@ -74,8 +74,9 @@ flags.DEFINE_enum(
 flags.DEFINE_bool(
     "do_whole_word_mask",
     True,
-    "Mask all pieces of a word or none. False is --masking_strategy=piece, as the original BERT; "
-    "that is google-research/bert's default, and not the one here.",
+    "Mask all pieces of a word or none. False, google-research/bert's default, is "
+    "--masking_strategy=piece, as the original BERT; it needs no segmenter, so --segmenter=none is "
+    "the default then.",
 )
 flags.DEFINE_enum(
     "pairing",
@@ -119,6 +120,8 @@ flags.mark_flags_as_required(["input_file", "output_file", "vocab_file"])
 
 def main(_) -> None:
     settings = settings_from_flags()
+    if not STRATEGIES[settings.strategy].needs_words:
+        FLAGS.set_default("segmenter", "none")
     inputs = find_shards(FLAGS.input_file)
     extra = [path for path in (FLAGS.vocab_file, FLAGS.similar_words_file) if path]
     outputs = worker_flags.outputs_from_flags([*inputs, *extra])

@@ -30,6 +30,11 @@ class Strategy(NamedTuple):
     targets: Tuple[str, ...] = ()
 
     @property
+    def needs_words(self) -> bool:
+        """Whether it masks by words or predicts their tags: single pieces need no segmenter."""
+        return self.units is not selection.pieces or self.has_linguistic_labels
+
+    @property
     def needs_similar_words(self) -> bool:
         """Whether words are replaced by similar ones."""
         return self.corrupt is corruption.similar_words_80_10_10

@@ -191,7 +191,7 @@ def _unavailable(model: str, reason: str) -> str:
         "(1) download the model where the hub can be reached (huggingface.co/LTP), copy its "
         "folder, and give --ltp_model=FOLDER; "
         "(2) train one with scripts/train_ltp_model.py and give --ltp_model=FOLDER; "
-        "(3) use --segmenter=rjieba, characters or presegmented"
+        "(3) use --segmenter=rjieba, characters or presegmented, or for English --segmenter=none"
     )
 
 

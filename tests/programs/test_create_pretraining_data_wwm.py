@@ -82,6 +82,26 @@ def test_single_pieces_on_request(make, corpus, tmp_path):
     assert Manifest.load(str(tmp_path / "manifest.out.tfrecord.json")).strategy == "piece"
 
 
+@pytest.mark.parametrize("flag", ["--do_whole_word_mask=False", "--masking_strategy=piece"])
+def test_single_pieces_need_no_segmenter(corpus, vocab_file, tmp_path, flag):
+    """LTP, the default where words are masked, isn't there."""
+    flags = [
+        f"--input_file={corpus}",
+        f"--output_file={tmp_path / 'out.tfrecord'}",
+        f"--vocab_file={vocab_file}",
+        f"--ltp_model={tmp_path / 'ltp'}",
+        *SIZES,
+    ]
+    for more in (["--dry_run"], []):
+        launcher.run(PROGRAM, *flags, flag, *more)
+    manifest = Manifest.load(str(tmp_path / "manifest.out.tfrecord.json"))
+    assert manifest.segmenter == {"name": manifest.flags["segmenter"]} == {"name": "none"}
+    # Words that are masked as wholes, or a segmenter that is asked for, need it.
+    for more in ([], [flag, "--segmenter=ltp"]):
+        message = launcher.error(PROGRAM, *flags, "--overwrite", *more)
+        assert "no such folder" in message and "for English --segmenter=none" in message
+
+
 def test_a_text_without_line_breaks_loses_nothing(make, tmp_path):
     # NUL and other control characters are dropped, as the tokenizer does.
     line = ("今天天气\x00很不错\x07！" * 40_000).encode()

@@ -23,6 +23,7 @@ _ALL_ADVICE = (
     "--ltp_model=FOLDER",
     "scripts/train_ltp_model.py",
     "--segmenter=rjieba",
+    "for English --segmenter=none",
 )
 
 
