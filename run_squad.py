@@ -74,6 +74,7 @@ flags.DEFINE_bool(
 flags.DEFINE_bool(
     "verbose_logging", False, "Name the questions to learn from whose answer is whole in no chunk."
 )
+flags.DEFINE_alias("rand_seed", "random_seed")  # its name in HFL's baseline for CMRC 2018
 
 _HFLS_MAX_ANSWER_LENGTH = 30
 

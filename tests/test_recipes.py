@@ -1,14 +1,12 @@
 """Recipes: their flags and headers, and that each runs, at toy size, by its header's commands."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from typing import Dict
 
 import launcher
 import numpy as np
+import parsed_flags
 import pytest
 from recipes import EXPECTED, FOLDER, NAMES, PAIRS, commands, recipe
 from toy_recipes import Toy, depth
@@ -28,34 +26,12 @@ SHAPES = {  # layers, hidden size, heads, feed-forward size, vocabulary
 }
 
 
-_PARSE = """
-import json, runpy, sys
-from absl import flags
-program, *lines = json.load(sys.stdin)
-runpy.run_path(program)
-values = []
-for line in lines:
-    for name in flags.FLAGS:
-        flags.FLAGS[name].unparse()
-    flags.FLAGS([program, *line])
-    values.append({name: flags.FLAGS[name].value for name in flags.FLAGS})
-print(json.dumps(values, default=str))
-"""
-
-
 def parse(part: str, program: str) -> Dict[str, Dict[str, object]]:
     """The values of all flags of a program, by the commands in the headers."""
     lines = {
         name: line[1:] for name in NAMES for line in commands(name, part) if line[0] == program
     }
-    printed = subprocess.check_output(
-        [sys.executable, "-c", _PARSE],
-        cwd=launcher.ROOT,
-        env={**os.environ, **launcher.ENVIRONMENT},
-        input=json.dumps([program, *lines.values()]),
-        text=True,
-    )
-    return dict(zip(lines, json.loads(printed)))
+    return dict(zip(lines, parsed_flags.parse(program, list(lines.values()))))
 
 
 @pytest.fixture(scope="module")
