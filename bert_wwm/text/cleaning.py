@@ -7,6 +7,8 @@ What goes, and nothing else:
   ``vector<int>`` and 《书》 are text. Tags of paragraphs, lists and tables end a line.
 - Entities (``&lt;``, ``&#34;``) become what they mean; ``&nbsp`` also without its semicolon. They
   come after the tags: who writes ``&lt;b&gt;`` writes about a tag.
+- Escape sequences of terminals (ANSI, ECMA-48), such as those of colours: ``ESC [31m``. Without
+  the escape character, ``[31m`` is text.
 - Invisible characters: control characters, zero-width blanks and joiners, byte order marks, soft
   hyphens, directional marks, fillers, private use, halves of pairs, and U+FFFC and U+FFFD, which
   stand for something lost. Variation selectors stay, and zero-width joiners within emoji.
@@ -23,6 +25,12 @@ import re
 from typing import List, NamedTuple, Tuple
 
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+# ECMA-48: control sequences; strings, such as titles and links, that end on the same line; and what
+# else terminals write between these: character sets (ESC ( B), cursor and keypad (ESC 7). The 8-bit
+# forms are left out: text that was decoded wrongly holds these characters too.
+_ESCAPE_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()*+][0-~]|[78=>])"
+)
 # By code point rather than by category: these are the same whatever Python's version.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"
@@ -93,7 +101,8 @@ class Cleaned(NamedTuple):
     Attributes:
         lines: its lines; none is empty, none has blanks at an end.
         tags: number of tags, comments, scripts and style sheets that were removed.
-        invisible: number of invisible characters that were removed.
+        invisible: number of invisible characters that were removed, those of escape sequences
+            included.
     """
 
     lines: List[str]
@@ -143,6 +152,8 @@ def _visible(text: str) -> Tuple[str, int]:
     """Returns a text with line ends of one kind and no invisible characters, and their number."""
     text = _LINE_END.sub("\n", text)
     before = len(text)
+    if "\x1b" in text:
+        text = _ESCAPE_SEQUENCE.sub("", text)
     text = _INVISIBLE.sub("", text)
     if _JOINER in text:
         text = _STRAY_JOINER.sub("", text)

@@ -90,6 +90,28 @@ def test_invisible_characters_go(char):
     assert clean(f"一{char}二{char}") == Cleaned(["一二"], 0, 2)
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("\x1b[31m红\x1b[0m字", "红字"),
+        ("\x1b[1;38;5;196m粗\x1b[m", "粗"),
+        ("\x1b[38:2::255:0:0m红\x1b[?25l\x1b[2J\x1b[10;20H字\x1b[K", "红字"),
+        ("\x1b]0;标题\x07文\x1b]8;;http://a.cn\x1b\\链接\x1b]8;;\x1b\\", "文链接"),
+        ("\x1bPq#0\x1b\\图", "图"),
+        ("\x1b(B\x1b[m\x1b7甲\x1b8\x1b=乙", "甲乙"),
+        ("\x1b[31m一\n二\x1b[0m", "一\n二"),
+        # Without its end or its beginning it is text.
+        ("\x1b]0;标题\n文", "]0;标题\n文"),
+        ("\x1b[你\x1b[", "[你["),
+        ("[31m红[0m ESC[31m \x9b31m", "[31m红[0m ESC[31m 31m"),
+    ],
+)
+def test_escape_sequences_of_terminals_go(text, expected):
+    assert cleaned(text) == expected
+    removed = len(text) - len(expected)
+    assert clean(text).invisible == removed
+
+
 @pytest.mark.parametrize("blank", "\t\xa0\u2002\u2009\u202f\u3000\u2800\x1f")
 def test_blanks_become_one_space(blank):
     assert cleaned(f"{blank}一{blank} {blank}二{blank}\n{blank}\n") == "一 二"
@@ -133,7 +155,7 @@ def test_lines_are_clean(text):
         assert not re.search("[\x00-\x1f\x7f-\x9f\u200b\ufeff\ue000-\uf8ff\ud800-\udfff]", line)
 
 
-@given(TEXTS.filter(lambda text: not set(text) & set("<&（([")))
+@given(TEXTS.filter(lambda text: not set(text) & set("<&（([\x1b")))
 def test_nothing_but_what_is_documented_is_lost(text):
     """Without markup, what goes are blanks, and characters of category C or of those listed."""
 
@@ -201,6 +223,11 @@ UNFINISHED = (
         "<?xml ",
         "&#1",
         " \xa0",
+        "\x1b",
+        "\x1b[",
+        "\x1b[0;",
+        "\x1b]",
+        "\x1b]0;a\n",
     ),
 )
 
