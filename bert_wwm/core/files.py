@@ -31,6 +31,8 @@ _PATTERN = re.compile(r"\\|\[[^/]*\]")
 PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
+_SCAN_BYTES = 1 << 20
+_LINE_FEED, _CARRIAGE_RETURN = b"\n", b"\r"
 
 
 def is_remote(path: str) -> bool:
@@ -187,7 +189,8 @@ def read_lines(path: str) -> Iterator[str]:
     """Yields the lines of a UTF-8 file without their line ends.
 
     Only ``\\n`` ends a line (``\\r\\n`` loses its ``\\r``): the other characters at which
-    ``str.splitlines`` breaks are text. A byte order mark at the start is dropped.
+    ``str.splitlines`` breaks are text. In a file without any ``\\n``, ``\\r`` ends a line: see
+    ``ends_lines_by_returns``. A byte order mark at the start is dropped.
 
     Raises:
         DataError: the file is missing, not UTF-8 (``path:line``), or a broken ``.gz``.
@@ -195,7 +198,7 @@ def read_lines(path: str) -> Iterator[str]:
     number = 0
     with open_binary(path) as stream:
         try:
-            for number, raw in enumerate(stream, 1):
+            for number, raw in enumerate(_raw_lines(stream), 1):
                 if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
                     raw = raw[3:]
                 yield raw.rstrip(b"\r\n").decode("utf-8")
@@ -209,6 +212,28 @@ def read_lines(path: str) -> Iterator[str]:
             raise DataError(
                 f"{path}:{number + 1}: broken gzip data ({error}); expected a whole .gz file"
             ) from None
+
+
+def _raw_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yields the lines of a stream; where there is no ``\\n`` at all, ``\\r`` ends them."""
+    for number, line in enumerate(stream):
+        if number == 0 and not line.endswith(_LINE_FEED):  # this is all
+            yield from line.removesuffix(_CARRIAGE_RETURN).split(_CARRIAGE_RETURN)
+        else:
+            yield line
+
+
+def ends_lines_by_returns(path: str) -> bool:
+    """True for a text with the line ends of the classic Mac: it holds ``\\r``, and no ``\\n``.
+
+    It reads no further than the first ``\\n``.
+    """
+    found = False
+    for chunk in read_chunks(path, _SCAN_BYTES):
+        if _LINE_FEED in chunk:
+            return False
+        found = found or _CARRIAGE_RETURN in chunk
+    return found
 
 
 def read_chunks(path: str, chunk_bytes: int) -> Iterator[bytes]:

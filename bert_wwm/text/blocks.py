@@ -4,6 +4,9 @@ Where blocks begin and end depends on the input files alone. Small files are fir
 runs, so that a corpus of one document a file has blocks of many documents too; within a run a block
 takes stretches of the files, which end at blank lines, until it has BLOCK_BYTES. Cutting looks at
 bytes only, at the speed of the disk; decoding is left to the workers.
+
+Lines end at a line feed. Only in a file without any do they end at a carriage return, as on the
+classic Mac; in all others a carriage return within a line is text.
 """
 
 import re
@@ -17,7 +20,7 @@ BLOCK_BYTES = 1 << 19
 DOCUMENT_BYTES = BLOCK_BYTES // 4
 
 _READ_BYTES = 1 << 20
-_LINE_END = b"\n"
+_LINE_END, _CARRIAGE_RETURN = b"\n", b"\r"
 # A line has to be in memory as a whole.
 _LONGEST_LINE = 1 << 26
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
@@ -28,7 +31,7 @@ Place = Tuple[int, int]  # of a block: its run, and its number there
 
 
 class Stretch(NamedTuple):
-    """Whole lines of a file, as they stand there.
+    """Whole lines of a file, as they are there, but always with line feeds.
 
     Attributes:
         path: the file.
@@ -112,7 +115,12 @@ def read_stretches(path: str) -> Iterator[Stretch]:
     text = b""
     line = 1
     is_rest = False
+    has_returns = False
     for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
+        if number == 0 and _LINE_END not in chunk:
+            has_returns = files.ends_lines_by_returns(path)
+        if has_returns:
+            chunk = chunk.replace(_CARRIAGE_RETURN, _LINE_END)
         if number == 0 and chunk.startswith(_BYTE_ORDER_MARK):
             chunk = chunk[len(_BYTE_ORDER_MARK) :]
         text += chunk

@@ -23,6 +23,33 @@ def test_lines_end_at_newlines_alone(tmp_path):
     assert list(files.read_lines(path)) == ["一", "二\u2028三\x85\x0b四", "", "五"]
 
 
+@pytest.mark.parametrize(
+    "content, lines",
+    [
+        ("\ufeff一\r\r二\u2028三\r", ["一", "", "二\u2028三"]),
+        ("一\r二", ["一", "二"]),
+        ("一\r", ["一"]),
+        ("一", ["一"]),
+        ("", []),
+        ("一\r二\n", ["一\r二"]),
+        ("一\r二\n三\r四", ["一\r二", "三\r四"]),
+        ("\n一\r二", ["", "一\r二"]),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_carriage_returns_end_lines_where_there_is_no_newline(tmp_path, content, lines, packed):
+    data = content.encode()
+    path = write(tmp_path / "a.txt", gzip.compress(data) if packed else data)
+    assert list(files.read_lines(path)) == lines
+    assert files.ends_lines_by_returns(path) == ("\r" in content and "\n" not in content)
+
+
+def test_invalid_utf8_is_named_by_the_line_that_a_return_ends(tmp_path):
+    path = write(tmp_path / "a.txt", b"a\rb\r\xff")
+    with pytest.raises(DataError, match=r"a\.txt:3: byte 0xff at column 1 "):
+        list(files.read_lines(path))
+
+
 def test_gzip_is_decompressed(tmp_path):
     path = write(tmp_path / "a.txt.gz", gzip.compress("一\n二\n".encode()))
     assert list(files.read_lines(path)) == ["一", "二"]

@@ -70,7 +70,7 @@ def test_blocks_are_whole_lines_of_the_files_in_order_however_these_are_read(tex
                 assert read == b"" or read.endswith(b"\n")
                 assert stretch.line == 1 + read.count(b"\n")
                 read += stretch.text
-            assert read == text
+            assert read == (text if b"\n" in text else text.replace(b"\r", b"\n"))
         order = [paths.index(stretch.path) for stretch in stretches_of(found)]
         assert order == sorted(order)
         assert all(block.size == len(text_of(block.stretches)) for block in found)
@@ -80,6 +80,19 @@ def test_blocks_are_whole_lines_of_the_files_in_order_however_these_are_read(tex
             assert [n for r, n in places if r == run] == list(
                 range(sum(r == run for r, _ in places))
             )
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS.map(lambda text: text.replace(b"\r", b" ")), max_size=4), st.integers(3, 99))
+def test_line_ends_of_the_classic_mac_give_the_same_blocks(texts, read_bytes):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "text")
+        found = []
+        for end in (b"\n", b"\r"):
+            path.write_bytes(b"\n\n".join(texts).replace(b"\n", end))
+            with mock.patch.object(blocks, "_READ_BYTES", read_bytes):
+                found.append(all_blocks([str(path)]))
+        assert found[0] == found[1]
 
 
 @settings(deadline=None)

@@ -61,7 +61,8 @@ def test_only_newlines_end_a_sentence():
 @given(TEXTS)
 def test_documents_are_those_of_a_plain_reading(text):
     expected, sentences = [], []
-    for line in [*text.split("\n"), ""]:
+    with_newlines = text if "\n" in text else text.replace("\r", "\n")
+    for line in [*with_newlines.split("\n"), ""]:
         if line.strip():
             sentences.append(line.strip())
         elif sentences:
@@ -72,7 +73,7 @@ def test_documents_are_those_of_a_plain_reading(text):
         file.flush()
         found = list(read_documents([file.name]))
     assert [document.sentences for document in found] == expected
-    lines = text.split("\n")
+    lines = with_newlines.split("\n")
     for document in found:
         assert lines[document.line - 1].strip() == document.sentences[0]
         assert document.line == 1 or not lines[document.line - 2].strip()
