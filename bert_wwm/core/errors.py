@@ -1,5 +1,8 @@
 """What can go wrong and be told to the user in one sentence."""
 
+import contextlib
+from typing import Iterator
+
 
 class ToolkitError(Exception):
     """Base of all errors that a program reports without a traceback."""
@@ -15,3 +18,19 @@ class ConfigError(ToolkitError):
 
 class CheckpointError(ToolkitError):
     """A checkpoint that is missing, broken, or does not fit the model."""
+
+
+@contextlib.contextmanager
+def naming(shown: str, path: str) -> Iterator[None]:
+    """Lets errors that the block raises name a path that the user knows.
+
+    Args:
+        shown: the path that messages show.
+        path: the path of a temporary file or folder that the block works with instead.
+    """
+    try:
+        yield
+    except ToolkitError as error:
+        if path not in str(error):
+            raise
+        raise type(error)(str(error).replace(path, shown)) from None

@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import Iterator
 
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import ConfigError, naming
 
 _NEW, _OLD = "new", "old"
 
@@ -18,7 +18,7 @@ def replaced(path: str) -> Iterator[str]:
     Until then it lies in a hidden folder beside ``path``, together with what has that name so far
     while the two are exchanged. The hidden folder is locked: another process that writes the same
     path is refused, and what a killed one left is cleared away, the folder that it was about to
-    replace put back.
+    replace put back. Errors of the block name ``path``, not the hidden folder.
 
     Args:
         path: the folder to be; it need not exist. A link stays a link.
@@ -26,7 +26,7 @@ def replaced(path: str) -> Iterator[str]:
     Raises:
         ConfigError: another process is writing it.
     """
-    path = os.path.realpath(path)
+    given, path = path, os.path.realpath(path)
     hidden = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.tmp")
     new, old = os.path.join(hidden, _NEW), os.path.join(hidden, _OLD)
     with _locked(hidden, path):
@@ -36,7 +36,8 @@ def replaced(path: str) -> Iterator[str]:
                 if os.path.isdir(folder):
                     shutil.rmtree(folder)
             os.mkdir(new)
-            yield new
+            with naming(given, new):
+                yield new
             if os.path.isdir(path):
                 shutil.copymode(path, new)
                 os.rename(path, old)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bert_wwm.core import folders
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import ConfigError, DataError
 
 KILLED = """
 import os, signal, sys
@@ -96,3 +96,10 @@ def test_another_process_is_told(path):
     with folders.replaced(str(path)), told:
         write(path)
     assert os.listdir(path) == []
+
+
+def test_errors_name_the_folder_to_be(path):
+    replaced = folders.replaced(str(path))
+    with pytest.raises(DataError, match=f"^{path}/vocab.txt: broken$"), replaced as new:
+        raise DataError(f"{new}/vocab.txt: broken")
+    assert_only(path, "old")

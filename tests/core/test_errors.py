@@ -1,0 +1,18 @@
+import pytest
+
+from bert_wwm.core.errors import CheckpointError, DataError, naming
+
+
+def test_errors_name_what_the_user_knows():
+    message = r"^a\.zip/model\.ckpt: broken; a\.zip$"
+    with pytest.raises(CheckpointError, match=message), naming("a.zip", "/tmp/x1"):
+        raise CheckpointError("/tmp/x1/model.ckpt: broken; /tmp/x1")
+
+
+def test_other_errors_stay_themselves():
+    error = DataError("b: broken")
+    with pytest.raises(DataError) as caught, naming("a.zip", "/tmp/x1"):
+        raise error
+    assert caught.value is error
+    with pytest.raises(ValueError, match="/tmp/x1"), naming("a.zip", "/tmp/x1"):
+        raise ValueError("/tmp/x1")
