@@ -6,6 +6,7 @@ from typing import Any, Dict, Mapping, NamedTuple
 
 import numpy as np
 
+from bert_wwm.core import stand_ins
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_json
 
@@ -49,8 +50,10 @@ def read(path: str) -> Contents:
     """Reads a file, without the library of that name, which knows no bfloat16 in numpy.
 
     Raises:
-        DataError: the file is broken, cut short, or has tensors of an unknown type.
+        DataError: the file is broken, cut short or stands for another one, or has tensors of an
+            unknown type.
     """
+    stand_ins.refuse(path)
     size = os.path.getsize(path)
     header = _header(path, size)
     start = size - header.pop("")

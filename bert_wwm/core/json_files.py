@@ -3,7 +3,7 @@
 import json
 from typing import Any, Dict, List, Tuple
 
-from bert_wwm.core import files
+from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import DataError
 
 
@@ -11,8 +11,10 @@ def read_json(path: str) -> Any:
     """Reads a whole file of JSON, local or in a bucket; ``.gz`` is fine.
 
     Raises:
-        DataError: the file is missing or not UTF-8 (``path:line``), or what ``parse_json`` says.
+        DataError: the file is missing, not UTF-8 (``path:line``) or stands for another one, or what
+            ``parse_json`` says.
     """
+    stand_ins.refuse(path)
     return parse_json("\n".join(files.read_lines(path)), path)
 
 

@@ -5,7 +5,7 @@ import json
 from typing import Any, Dict, List, Optional
 
 from bert_wwm.compat import tf
-from bert_wwm.core import files
+from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
 from bert_wwm.model.layers import (
@@ -85,6 +85,7 @@ class BertConfig:
             ConfigError: the file is missing, isn't a JSON object, or lacks ``vocab_size``.
         """
         try:
+            stand_ins.refuse(json_file)
             values = json.loads(files.read_bytes(json_file))
         except DataError as error:
             raise ConfigError(f"BERT configuration {error}") from None

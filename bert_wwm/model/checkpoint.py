@@ -1,15 +1,17 @@
 """What a checkpoint gives a model: all of it by name, and nothing in silence."""
 
+import os
 import re
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from bert_wwm.compat import tf
+from bert_wwm.core import stand_ins
 from bert_wwm.core.errors import CheckpointError
-from bert_wwm.model.checkpoint_path import resolve
+from bert_wwm.model.checkpoint_path import FILE_OF_CHECKPOINT, resolve
 
 # Variables of the training that wrote a checkpoint; no model takes them over. LAMB and AdamW write
 # the first two endings, TensorFlow's own optimizers and averages the next ones, its loss scaling
@@ -21,6 +23,8 @@ _OPTIMIZER_STATE = re.compile(
 )
 # The reader turns some of TensorFlow's errors into Python's: a file cut short is an IndexError.
 _READ_ERRORS = (tf.errors.OpError, IndexError, ValueError)
+# Names in checkpoints of TensorFlow 2: objects and their attributes, and a description of these.
+_ATTRIBUTE, _OBJECT_GRAPH = "/.ATTRIBUTES/", "_CHECKPOINTABLE_OBJECT_GRAPH"
 _LAYER = re.compile(r"^(.*/layer_\d+)/")
 
 
@@ -147,12 +151,17 @@ def check_readable(prefix: str) -> None:
     _read_all(reader, prefix, reader.get_variable_to_shape_map())
 
 
-def read_variables(init_checkpoint: str, optimizer_state: bool = True) -> Dict[str, np.ndarray]:
+def read_variables(
+    init_checkpoint: str,
+    optimizer_state: bool = True,
+    only: Optional[Collection[str]] = None,
+) -> Dict[str, np.ndarray]:
     """Reads the variables of a checkpoint, by which their sums are checked.
 
     Args:
         init_checkpoint: a path that ``checkpoint_path.resolve`` takes.
         optimizer_state: whether to read the optimizer's variables and ``global_step`` too.
+        only: the names to read, if the checkpoint has them; by default all.
 
     Returns:
         Values by name, in natural order (layer 2 before layer 10).
@@ -163,7 +172,11 @@ def read_variables(init_checkpoint: str, optimizer_state: bool = True) -> Dict[s
     prefix = resolve(init_checkpoint)
     reader = _open(prefix)
     stored = sorted(reader.get_variable_to_shape_map(), key=_natural)
-    wanted = [name for name in stored if optimizer_state or not is_optimizer_state(name)]
+    wanted = [
+        name
+        for name in stored
+        if (optimizer_state or not is_optimizer_state(name)) and (only is None or name in only)
+    ]
     return dict(zip(wanted, _tensors(reader, prefix, wanted)))
 
 
@@ -226,11 +239,34 @@ def _name(variable: tf.Variable) -> str:
 
 def _open(prefix: str) -> tf.train.NewCheckpointReader:
     try:
-        return tf.train.NewCheckpointReader(prefix)
+        reader = tf.train.NewCheckpointReader(prefix)
     except tf.errors.NotFoundError:
         raise CheckpointError(f"{prefix}: no such checkpoint") from None
     except _READ_ERRORS as error:
+        _refuse_stand_ins(prefix)
         raise CheckpointError(f"{prefix}: broken checkpoint: {_reason(error)}") from None
+    names = reader.get_variable_to_shape_map()
+    if names and all(_ATTRIBUTE in name or name == _OBJECT_GRAPH for name in names):
+        raise CheckpointError(
+            f"{prefix}: a checkpoint of TensorFlow 2 that holds objects (tf.train.Checkpoint or "
+            "Keras's save_weights), not variables by name; expected one such as "
+            "google-research/bert's: load it with the code that wrote it, and save the model with "
+            "tf.compat.v1.train.Saver or in Hugging Face's format"
+        )
+    return reader
+
+
+def _refuse_stand_ins(prefix: str) -> None:
+    """Raises CheckpointError if a file of a checkpoint is a Git LFS pointer or a web page."""
+    folder, name = os.path.split(prefix)
+    try:
+        entries = tf.gfile.ListDirectory(folder or ".")
+    except tf.errors.OpError:  # what cannot be listed is reported as broken
+        return
+    for entry in sorted(entries):
+        stem = FILE_OF_CHECKPOINT.sub("", entry)
+        if stem == name and not tf.gfile.IsDirectory(os.path.join(folder, entry)):
+            stand_ins.refuse(os.path.join(folder, entry), CheckpointError)
 
 
 def _read_all(reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]) -> None:
@@ -246,6 +282,7 @@ def _tensors(
         try:
             yield reader.get_tensor(name)
         except _READ_ERRORS as error:
+            _refuse_stand_ins(prefix)
             raise CheckpointError(
                 f"{prefix}: broken checkpoint: {name} cannot be read: {_reason(error)}"
             ) from None

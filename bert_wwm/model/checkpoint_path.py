@@ -9,7 +9,7 @@ from bert_wwm.core.errors import CheckpointError
 
 BEST = "best"  # the folder of a run's best weights, within the run's own
 
-_FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
+FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 _INDEX = ".index"
 
 
@@ -29,7 +29,7 @@ def resolve(path: str) -> str:
     """
     if files.is_pattern(path):
         raise CheckpointError(f"{path}: {files.PATTERN_REFUSED}")
-    if _FILE_OF_CHECKPOINT.search(path):
+    if FILE_OF_CHECKPOINT.search(path):
         raise CheckpointError(
             f"{path}: one of the files of a checkpoint; expected their common prefix, such as "
             "folder/bert_model.ckpt"

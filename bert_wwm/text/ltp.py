@@ -19,7 +19,7 @@ import re
 from importlib import metadata
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
-from bert_wwm.core import files
+from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import CheckpointError, ConfigError
 
 DEFAULT_MODEL = "LTP/legacy"
@@ -198,6 +198,7 @@ def _unavailable(model: str, reason: str) -> str:
 def _read_config(path: str) -> dict:
     if not os.path.isfile(path):
         raise ConfigError(f"{path}: no such file; expected the folder of an LTP model")
+    stand_ins.refuse(path, ConfigError)
     try:
         config = json.loads(files.read_bytes(path))
     except ValueError as error:
@@ -262,6 +263,8 @@ class PerceptronModel:
         """Returns the file of a task. Raises CheckpointError where it is not whole."""
         path = self._find_file(self._file_names[task])
         if not _is_whole_avro(path):
+            if os.path.isfile(path):
+                stand_ins.refuse(path, CheckpointError)
             raise CheckpointError(
                 f"{path}: missing, cut short or of another kind; expected a perceptron file of "
                 "LTP's"
@@ -395,6 +398,8 @@ class NeuralModel:
         import safetensors.torch
         import torch
 
+        if os.path.isfile(path):
+            stand_ins.refuse(path, CheckpointError)
         try:
             if path.endswith(".safetensors"):
                 weights = safetensors.torch.load_file(path)

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Dict, Iterable, List, Sequence
 
-from bert_wwm.core import files
+from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import DataError
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -39,9 +39,10 @@ class Vocabulary:
             required: pieces that have to be there.
 
         Raises:
-            DataError: the file is missing, empty or not UTF-8, a piece stands there twice, or a
-                required one doesn't.
+            DataError: the file is missing, empty, not UTF-8 or stands for another one, a piece is
+                there twice, or a required one isn't.
         """
+        stand_ins.refuse(path)
         # Google's Chinese vocabulary holds U+2028, which strip() would take for a blank.
         pieces = [line.strip(" \t\r") for line in files.read_lines(path)]
         while pieces and not pieces[-1]:

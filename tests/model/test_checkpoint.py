@@ -11,6 +11,7 @@ from bert_wwm.model.checkpoint import (
     check_readable,
     get_assignment_map_from_checkpoint,
     plan_restore,
+    read_variables,
 )
 
 STORED = {
@@ -334,6 +335,47 @@ def test_broken_checkpoints_are_one_sentence(graph, checkpoint, tmp_path, damage
         plan_restore(make(MODEL), checkpoint)
     assert str(caught.value).startswith(checkpoint)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".index", ".data-00000-of-00001"])
+@pytest.mark.parametrize(
+    "content, what",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 411577189\n", "a Git"),
+        (b"<!DOCTYPE html><title>404</title>" + b" " * 500, "a web page"),
+    ],
+    ids=["pointer", "page"],
+)
+def test_what_stands_for_a_file_of_a_checkpoint_is_named(
+    graph, checkpoint, tmp_path, suffix, content, what
+):
+    (tmp_path / f"model.ckpt{suffix}").write_bytes(content)
+    variables = make(MODEL)
+    for read in (read_variables, lambda prefix: plan_restore(variables, prefix)):
+        with pytest.raises(CheckpointError) as caught:
+            read(checkpoint)
+        assert str(caught.value).startswith(f"{checkpoint}{suffix}: {what}")
+
+
+def test_a_checkpoint_of_objects_is_named(graph, tmp_path):
+    variables = make({"word_embeddings": [5, 4], "kernel": [4, 4]})
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        saved = tf.train.Checkpoint(
+            model=tf.train.Checkpoint(**{"a": variables[0]}), b=variables[1]
+        )
+        prefix = saved.save(str(tmp_path / "ckpt"), session)
+    for read in (check_readable, lambda prefix: plan_restore(make(MODEL), prefix)):
+        with pytest.raises(CheckpointError) as caught:
+            read(prefix)
+        assert str(caught.value).startswith(f"{prefix}: a checkpoint of TensorFlow 2 that holds")
+        assert "tf.compat.v1.train.Saver" in str(caught.value)
+
+
+def test_reading_some_variables(checkpoint):
+    only = ["cls/predictions/output_bias", "no/such", "global_step"]
+    assert sorted(read_variables(checkpoint, only=only)) == [only[0], only[2]]
+    assert list(read_variables(checkpoint, False, only)) == [only[0]]
 
 
 @pytest.mark.parametrize("suffix", [".index", ".data-00000-of-00001"])

@@ -386,6 +386,10 @@ def test_broken_perceptrons_are_told(perceptron_folder: str, tmp_path: pathlib.P
         path.write_bytes(broken)
         with pytest.raises(CheckpointError, match=r"cws_model\.bin"):
             ltp.load(str(copy))
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 99\n"
+    path.write_bytes(pointer)
+    with pytest.raises(CheckpointError, match=r"cws_model\.bin: a Git LFS pointer"):
+        ltp.load(str(copy))
     path.unlink()
     with pytest.raises(CheckpointError, match="missing"):
         ltp.load(str(copy))

@@ -1,0 +1,38 @@
+"""Files that stand for others: Git LFS pointers, and pages that failed downloads leave."""
+
+from typing import Type
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import DataError, ToolkitError
+
+_BEGIN_BYTES = 256
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_PAGES = (b"<!doctype html", b"<html", b"<?xml")
+
+
+def refuse(path: str, error: Type[ToolkitError] = DataError) -> None:
+    """Raises an error for a file that isn't what its name says, but stands for it.
+
+    Args:
+        path: a file of a model, such as its weights, configuration or vocabulary.
+        error: the class to raise.
+
+    Raises:
+        DataError: there is no such file.
+        ToolkitError: of the class ``error``: it is a Git LFS pointer, or a page in HTML or XML.
+    """
+    with files.open_raw(path) as stream:
+        begin = stream.read(_BEGIN_BYTES)
+    if begin.startswith(_BYTE_ORDER_MARK):
+        begin = begin[len(_BYTE_ORDER_MARK) :]
+    if begin.startswith(_POINTER):
+        raise error(
+            f"{path}: a Git LFS pointer, which stands for the file; expected the file itself: run "
+            "`git lfs pull` in its repository, or download the file by itself"
+        )
+    if begin.lstrip().lower().startswith(_PAGES):
+        raise error(
+            f"{path}: a web page or a server's message (HTML or XML), which a failed download "
+            "leaves; expected the file itself: download it again"
+        )
