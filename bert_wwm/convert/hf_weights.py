@@ -5,11 +5,12 @@ import pickle
 import re
 import struct
 import warnings
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple
 
 import numpy as np
 
 from bert_wwm.convert import safetensors_file
+from bert_wwm.core import stand_ins
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_json
 
@@ -36,6 +37,9 @@ _PICKLE_ERRORS = (
     struct.error,
 )
 _BASE = ("embeddings.", "encoder.", "pooler.")
+_BASE_MODEL = "bert."
+# Every BERT has them, under this name alone.
+_POSITIONS = "embeddings.position_embeddings.weight"
 
 
 class Weights(NamedTuple):
@@ -68,7 +72,7 @@ def read(folder: str) -> Weights:
     """Reads the weights in a folder: safetensors rather than pickles, these rather than Keras's.
 
     Raises:
-        DataError: there are none, or they are broken, incomplete or no weights.
+        DataError: there are none, or they are broken, incomplete, stand for others or no weights.
         ConfigError: they are a pickle, and PyTorch is not installed.
     """
     present = sorted(os.listdir(folder))
@@ -141,6 +145,7 @@ def _read_safetensors(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
 
 def _read_pickle(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
     """Reads a ``pytorch_model.bin``; of what pickles can hold, PyTorch lets pass tensors alone."""
+    stand_ins.refuse(path)
     try:
         import torch
     except ImportError:
@@ -188,6 +193,7 @@ def _read_hdf5(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
     """Reads what TFBertModel and its like save."""
     import h5py
 
+    stand_ins.refuse(path)
     tensors: Dict[str, np.ndarray] = {}
 
     def collect(name: str, item: Any) -> None:
@@ -211,21 +217,28 @@ READERS: Mapping[str, Callable[[str, List[str]], Dict[str, np.ndarray]]] = {
 
 
 def _widened(count: int, path: str) -> str:
-    return f"{count} tensors of type bfloat16 in {path} became float32"
+    return f"{count} tensors of type bfloat16 in {os.path.basename(path)} became float32"
 
 
 def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: List[str]) -> Weights:
     """Gives tensors the names and layout of today's PyTorch classes.
 
     Keras's classes have kernels [in, out], other names, and in HDF5 shared tensors several times;
-    old PyTorch ones say gamma and beta; a BertModel's names lack the prefix.
+    old PyTorch ones say gamma and beta; a BertModel's names lack the prefix, and those of a model
+    within another have one more.
     """
+    of_pytorch = {
+        origin: _from_keras(origin, tensor) if origin.endswith(":0") else (origin, tensor)
+        for origin, tensor in stored.items()
+    }
+    wrapper = _wrapper([name for name, _ in of_pytorch.values()])
+    if wrapper:
+        count = sum(name.startswith(wrapper) for name, _ in of_pytorch.values())
+        notes.append(f"the prefix {wrapper} was removed from the names of {count} tensors")
     tensors: Dict[str, np.ndarray] = {}
     origins: Dict[str, str] = {}
-    for origin, tensor in stored.items():
-        name = origin
-        if name.endswith(":0"):
-            name, tensor = _from_keras(name, tensor)
+    for origin, (name, tensor) in of_pytorch.items():
+        name = name.removeprefix(wrapper)
         name = re.sub(r"\.LayerNorm\.gamma$", ".LayerNorm.weight", name)
         name = re.sub(r"\.LayerNorm\.beta$", ".LayerNorm.bias", name)
         if name.startswith(_BASE):
@@ -235,6 +248,23 @@ def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: List[str]) -
         tensors.setdefault(name, tensor)
         origins.setdefault(name, origin)
     return Weights(tensors, origins, notes)
+
+
+def _wrapper(names: Iterable[str]) -> str:
+    """Returns the prefix that names have of a model within another one, or "".
+
+    DataParallel's names begin with ``module.``, Lightning's with ``model.``, those of a compiled
+    model with ``_orig_mod.``. Several encoders with different prefixes are no single BERT.
+
+    Example:
+        ["module.bert.embeddings.position_embeddings.weight", ...] -> "module."
+        ["bert.bert.embeddings.position_embeddings.weight", "bert.cls.predictions.bias"] -> "bert."
+    """
+    found = {name[: -len(_POSITIONS)] for name in names if name.endswith(_POSITIONS)}
+    prefix = found.pop() if len(found) == 1 else ""
+    if not prefix or not prefix.endswith("."):
+        return ""
+    return prefix[: -len(_BASE_MODEL)] if f".{prefix}".endswith(f".{_BASE_MODEL}") else prefix
 
 
 def _from_keras(name: str, tensor: np.ndarray) -> Any:

@@ -14,7 +14,7 @@ import random_models as models
 from skips import import_neural
 
 from bert_wwm.convert import hf_weights, hugging_face, names, safetensors_file
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import CheckpointError, DataError
 
 torch = import_neural("torch")
 transformers = import_neural("transformers")
@@ -152,6 +152,57 @@ def test_old_names(folder):
         "bert.embeddings.position_ids": "no weights: the numbers of the positions",
         "cls.predictions.decoder.weight": "the same as bert.embeddings.word_embeddings.weight",
     }
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "_orig_mod.", "bert.", "module.bert.", "encoder.", "a.module."]
+)
+def test_the_prefix_of_a_model_within_another_is_removed(folder, prefix):
+    expected = read(folder).tensors
+    state = state_of(folder)
+    save(folder, {prefix + name: tensor for name, tensor in state.items()})
+    found = read(folder)
+    models.assert_same_weights(found.tensors, expected)
+    assert found.origins["bert/pooler/dense/bias"] == f"{prefix}bert.pooler.dense.bias"
+    note = f"the prefix {prefix} was removed from the names of {len(state)} tensors"
+    assert [each for each in found.notes if "prefix" in each] == [note]
+
+
+@pytest.mark.parametrize("prefix", ["model.", "module.bert.", "bert.bert."])
+def test_the_prefix_of_an_encoder_alone_is_removed(folder, prefix):
+    """Its names lack ``bert.``, and a head of the model around it has names of its own."""
+    expected = {n: t for n, t in read(folder).tensors.items() if n.startswith("bert/")}
+    state = {n[len("bert.") :]: t for n, t in state_of(folder).items() if n.startswith("bert.")}
+    head = {"classifier.weight": torch.ones(2, 8), "classifier.bias": torch.zeros(2)}
+    save(folder, {**{prefix + name: tensor for name, tensor in state.items()}, **head})
+    found = read(folder)
+    assert not found.tensors.pop("output_bias").any() and found.tensors.pop("output_weights").all()
+    models.assert_same_weights(found.tensors, expected)
+    removed = prefix[: -len("bert.")] if prefix.endswith("bert.") else prefix
+    note = f"the prefix {removed} was removed from the names of {len(state)} tensors"
+    assert note in found.notes
+
+
+def test_prefixes_of_several_encoders_stay(folder):
+    state = state_of(folder)
+    save(folder, {f"{side}.{n}": t for n, t in state.items() for side in ("query", "passage")})
+    with pytest.raises(CheckpointError, match="has weights of 0 layers"):
+        read(folder)
+
+
+@pytest.mark.parametrize("name", hf_weights.READERS)
+@pytest.mark.parametrize(
+    "content, what",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "a Git LFS pointer"),
+        (b"<!doctype html>\n<title>404</title>", "a web page"),
+    ],
+)
+def test_what_stands_for_weights_is_named(folder, name, content, what):
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{name}: {what}"):
+        read(folder)
 
 
 def test_the_old_format_of_pickles(folder):
