@@ -70,6 +70,8 @@ def main(_) -> None:
         )
     filler = MaskFiller(config, FLAGS.init_checkpoint)
     print(f"Weights from {filler.checkpoint}")
+    if filler.note:
+        print(f"{FLAGS.init_checkpoint}: {filler.note}", file=sys.stderr)
     lexicon = None if words is None else Lexicon(words, config.vocab_size)
     surfaces = [surface_of(piece) for piece in tokenizer.vocabulary.pieces]
     beam_size = max(FLAGS.beam_size, FLAGS.num_candidates)

@@ -10,6 +10,7 @@ import numpy as np
 
 from bert_wwm.convert import names
 from bert_wwm.core.errors import CheckpointError
+from bert_wwm.model import untrained_head
 
 # Why the optimizer's variables are skipped.
 OPTIMIZERS = "the optimizer's, no weights"
@@ -84,6 +85,8 @@ class Pretrained:
 def check(model: Pretrained, source: str) -> None:
     """Compares weights, configuration and vocabulary with each other.
 
+    Notes a masked LM head that was never trained.
+
     Args:
         model: what was read.
         source: where, for error messages.
@@ -127,6 +130,9 @@ def check(model: Pretrained, source: str) -> None:
             f"{source}: the vocabulary has {pieces:,} pieces, but the word embeddings have "
             f"{rows:,} rows; expected a row for each"
         )
+    note = untrained_head.describe(model.tensors)
+    if note:
+        model.notes.append(note)
     if pieces < rows:
         model.notes.append(f"{rows - pieces:,} rows of the word embeddings are of no piece")
     if model.labels and model.num_classes not in (0, len(model.labels)):

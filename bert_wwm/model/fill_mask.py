@@ -13,7 +13,7 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.masking.labels import INVENTORIES
-from bert_wwm.model import heads
+from bert_wwm.model import heads, untrained_head
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.checkpoint import plan_restore
 
@@ -41,6 +41,7 @@ class MaskFiller:
     Attributes:
         checkpoint: prefix of its files.
         tasks: of LERT's classifiers (``pos``, ``ner``, ``dep``) those that the checkpoint has.
+        note: a sentence if the masked LM head was never trained, or "".
 
     Raises:
         CheckpointError: the checkpoint is missing, broken or does not fit.
@@ -68,6 +69,7 @@ class MaskFiller:
             plan = plan_restore(tf.trainable_variables(), checkpoint)
             self.checkpoint = plan.checkpoint
             self.tasks = _classifiers(plan.initialized, plan.checkpoint)
+            self.note = untrained_head.describe_restored(plan.checkpoint, plan.sources)
             self._tags = {task: tags[task].log_probs() for task in self.tasks}
             plan.apply()
             self._session = tf.Session(graph=self._graph)

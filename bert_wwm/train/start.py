@@ -4,6 +4,7 @@ from typing import Any, Callable, List, Optional, Tuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
+from bert_wwm.model import untrained_head
 from bert_wwm.model.checkpoint import plan_restore
 
 ScaffoldFn = Optional[Callable[[], "tf.train.Scaffold"]]
@@ -40,6 +41,9 @@ def start(
     )
     if log and _is_first_replica():
         log(plan.report())
+        note = untrained_head.describe_restored(plan.checkpoint, plan.sources)
+        if note:
+            log(f"  note: {note}")
     # Of the encoder only what --allow_random_init names may be lacking, such as an unused pooler.
     heads = [name for name in plan.initialized if not name.startswith("bert/")]
     if heads and not training:

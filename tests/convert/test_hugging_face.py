@@ -460,3 +460,16 @@ def test_the_cased_stay_cased(folder):
     model.do_lower_case = False
     hugging_face.write_folder(str(folder), model)
     assert not hugging_face.read_folder(str(folder)).do_lower_case
+
+
+@pytest.mark.parametrize("is_trained", [False, True])
+def test_an_untrained_head_is_noted_in_either_form(tmp_path, is_trained):
+    model = models.random_model(models.config())
+    if not is_trained:
+        model.tensors["cls/predictions/output_bias"][:] = 0
+        model.tensors["cls/predictions/transform/LayerNorm/gamma"][:] = 1
+        model.tensors["cls/predictions/transform/LayerNorm/beta"][:] = 0
+    hugging_face.write_folder(str(tmp_path / "hf"), model)
+    google_folder.write_folder(str(tmp_path), model)
+    for found in hugging_face.read_folder(str(tmp_path / "hf")), read_back(tmp_path):
+        assert len([note for note in found.notes if "never trained" in note]) == (not is_trained)

@@ -176,6 +176,12 @@ def test_tags_come_from_the_heads_that_the_checkpoint_has(filler, config, tmp_pa
         assert [len(labels) for labels in by_task.values()] == [28, 14]
 
 
+def test_an_untrained_head_is_noted(filler, config, tmp_path):
+    assert not filler.note
+    untrained = MaskFiller(config, save(tmp_path, config, steps=0))
+    assert untrained.note.startswith("the masked LM head was never trained")
+
+
 def test_a_checkpoint_without_the_head_is_refused(config, tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         BertModel(config, False, tf.constant([TWO_MASKS]))
