@@ -18,12 +18,11 @@ Example:
 import contextlib
 import os
 import re
-import tempfile
 
 from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags
-from bert_wwm.convert import architectures, inventory, names, output_folder, pretrained
+from bert_wwm.convert import architectures, forms, inventory, names, output_folder, pretrained
 from bert_wwm.core import files, folders
 from bert_wwm.core.errors import ConfigError, DataError
 
@@ -57,7 +56,11 @@ flags.DEFINE_enum(
     "the run.json of its fine-tuning says, or else erf. google-research/bert's own models have "
     "tanh.",
 )
-flags.DEFINE_string("hf_model", None, "The model: a Hugging Face folder, or its name on the hub.")
+flags.DEFINE_string(
+    "hf_model",
+    None,
+    "The model: a Hugging Face folder, its name on the hub, or the .zip of a release for PyTorch.",
+)
 flags.DEFINE_string("output_dir", None, "Where the converted model goes: a new folder.")
 flags.DEFINE_bool("overwrite", False, "Put it in the place of an earlier one.")
 flags.DEFINE_string("add_tokens", None, "A file of new words, one a line, for the vocabulary.")
@@ -97,6 +100,8 @@ def main(argv) -> None:
     folder = FLAGS.output_dir.rstrip("/") or "/"
     output_folder.check(folder, FLAGS.overwrite, _OUTPUTS.fullmatch)
     source = FLAGS.tf_checkpoint or FLAGS.hf_model
+    given = forms.CHECKPOINT_FLAG if FLAGS.tf_checkpoint else forms.HUGGING_FACE_FLAG
+    forms.check_flag(given, source)
     model = read_checkpoint() if FLAGS.tf_checkpoint else read_hugging_face()
     if command != TO_TF or FLAGS.weights_only:
         model.drop_optimizer_state()
@@ -146,9 +151,7 @@ def read_checkpoint():
         if FLAGS.tf_checkpoint.endswith(".zip"):
             from bert_wwm.convert import archive
 
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            archive.extract(FLAGS.tf_checkpoint, os.path.join(folder, "model"))
-            found = archive.find_model(os.path.join(folder, "model"))
+            found = archive.find_model(stack.enter_context(archive.unpacked(FLAGS.tf_checkpoint)))
         else:
             from bert_wwm.model import checkpoint_path
 

@@ -31,7 +31,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags, segmenter_flags
 from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
-from bert_wwm.convert import archive
+from bert_wwm.convert import archive, forms
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.core.json_files import read_json
@@ -45,7 +45,7 @@ flags.DEFINE_string(
     "model",
     None,
     "What to start from: a name on the Hugging Face hub, a folder of Hugging Face's or with a "
-    "TensorFlow checkpoint, a checkpoint's prefix, or a release's .zip.",
+    "TensorFlow checkpoint, a checkpoint's prefix, or a release's .zip, for TensorFlow or PyTorch.",
 )
 flags.DEFINE_string(
     "bert_config_file", None, "Of a TensorFlow checkpoint; by default what lies beside it."
@@ -214,14 +214,17 @@ def find_model(model: str) -> tuple:
     """
     config, vocabulary = FLAGS.bert_config_file, FLAGS.vocab_file
     if os.path.isdir(model):
-        names = [name for name in os.listdir(model) if not name.startswith(".")]
-        found = [path for path in (os.path.join(model, n) for n in names) if os.path.isfile(path)]
-        if "config.json" in names:
-            return [f"--hf_model={model}"], found
-        if "checkpoint" not in names:  # a release, whose files have many names
+        if is_hugging_face(model):
+            return [f"--hf_model={model}"], files_in(forms.folder_of_weights(model))
+        found = files_in(model)
+        if os.path.join(model, "checkpoint") not in found:  # a release, with files of many names
             model, beside, vocabulary_beside = archive.find_model(model)
             config, vocabulary = config or beside, vocabulary or vocabulary_beside
-    elif model.endswith(".zip") or os.path.exists(f"{model}.index"):
+    elif model.endswith(".zip"):
+        found = [model]
+        if is_hugging_face(model):
+            return [f"--hf_model={model}"], found
+    elif os.path.exists(f"{model}.index"):
         found = [path for path in (model, f"{model}.index") if os.path.exists(path)]
     elif _HUB_NAME.fullmatch(model):
         return [f"--hf_model={model}"], []
@@ -234,6 +237,22 @@ def find_model(model: str) -> tuple:
     beside = [f"--{name}={path}" for name, path in named.items() if path]
     found += [path for path in named.values() if path and path not in found]
     return [f"--tf_checkpoint={model}", "--weights_only", *beside], found
+
+
+def is_hugging_face(model: str) -> bool:
+    """True for a folder or .zip with weights of Hugging Face's libraries.
+
+    Where it holds a TensorFlow checkpoint too, weights in a folder within it are an export.
+    """
+    found = forms.find(model)
+    if found.weights:
+        return not found.checkpoints or "/" not in found.weights[0]
+    return not found.checkpoints and os.path.exists(os.path.join(model, "config.json"))
+
+
+def files_in(folder: str) -> list:
+    paths = (os.path.join(folder, n) for n in os.listdir(folder) if not n.startswith("."))
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def find_texts(names: list) -> list:
@@ -271,6 +290,7 @@ class Model:
 
     def __init__(self, folder: str):
         from bert_wwm.compat import tf
+        from bert_wwm.model import untrained_head
 
         prefix = os.path.join(folder, "bert_model.ckpt")
         names = [name for name, _ in tf.train.list_variables(prefix)]
@@ -283,6 +303,7 @@ class Model:
         self.has_pooler = any(name.startswith(_POOLER) for name in names)
         if not self.has_pooler:  # the masked LM has no use for it
             self.start.append(f"--allow_random_init={_POOLER}")
+        self.note = untrained_head.describe_checkpoint(prefix)
         self.config = os.path.join(folder, "bert_config.json")
         config = read_json(self.config)
         self.max_seq_length = config["max_position_embeddings"]
@@ -371,6 +392,8 @@ def summarise(folder: RunFolder, model: Model, steps: Steps) -> None:
         f"Hugging Face: {folder('hugging_face')}",
         f"TensorFlow:   {folder('tensorflow')}",
     ]
+    if model.note:
+        lines.append(f"Of the model before: {model.note}.")
     if not model.has_pooler:
         lines.append("The model came without a pooler; the one it has now is random.")
     files.write_text(folder("summary.txt"), "\n".join(lines) + "\n")

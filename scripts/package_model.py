@@ -23,7 +23,7 @@ from bert_wwm.cli import app
 from bert_wwm.convert import archive, model_config
 from bert_wwm.convert.pretrained import Pretrained
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import ConfigError, naming
 
 FLAGS = flags.FLAGS
 
@@ -60,7 +60,8 @@ def main(_) -> None:
     folder = os.path.dirname(os.path.abspath(output))
     files.make_folder(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".package.") as work:
-        checkpoint.write_variables(f"{work}/{kind}_model.ckpt", model.tensors)
+        with naming(output, work):
+            checkpoint.write_variables(f"{work}/{kind}_model.ckpt", model.tensors)
         members = {name: f"{work}/{name}" for name in os.listdir(work)}
         members[f"{kind}_config.json"] = FLAGS.bert_config_file
         members["vocab.txt"] = FLAGS.vocab_file

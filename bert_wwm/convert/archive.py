@@ -5,19 +5,21 @@ chinese_macbert_base.ckpt.*, bert_config.json, bert_config_rbt3.json or macbert_
 and vocab.txt.
 """
 
+import contextlib
 import errno
 import os
 import re
 import shutil
 import stat
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections import Counter
 from typing import Iterator, List, Mapping, Tuple
 
-from bert_wwm.core import files, folders
-from bert_wwm.core.errors import DataError
+from bert_wwm.core import files, folders, stand_ins
+from bert_wwm.core.errors import DataError, naming
 
 # What members say of their sizes is believed up to this; weights are hardly compressible.
 _MAX_RATIO = 100
@@ -43,10 +45,10 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _PERMISSIONS = stat.S_IFREG | 0o644
 
-_CHECKPOINT = ".index"
+CHECKPOINT = ".index"
 _CONFIG = re.compile(r".*config.*\.json$")
 _VOCABULARY = "vocab.txt"
-_MAC_FOLDER = "__MACOSX"
+MAC_FOLDER = "__MACOSX"
 
 
 def extract(zip_path: str, folder: str) -> None:
@@ -58,24 +60,42 @@ def extract(zip_path: str, folder: str) -> None:
 
     Raises:
         DataError: the archive is missing, broken, encrypted, or has members that reach out of the
-            folder, are no files, or are far larger than the archive; or the folder holds files.
+            folder, are no files, or are far larger than the archive; it stands for another file;
+            or the folder holds files.
     """
     if os.path.isdir(folder) and os.listdir(folder):
         raise DataError(f"{folder}: holds files; expected a new or empty folder")
-    with files.open_raw(zip_path) as stream, folders.replaced(folder) as temporary:
+    with folders.replaced(folder) as temporary, _opened(zip_path) as archive:
+        members = archive.infolist()
+        _check(members, zip_path, files.size(zip_path))
+        for member in members:
+            _extract_member(archive, member, temporary, zip_path)
+
+
+@contextlib.contextmanager
+def unpacked(zip_path: str) -> Iterator[str]:
+    """Unpacks an archive into a temporary folder; errors of the block name the archive instead.
+
+    Raises:
+        DataError: see ``extract``; or there is no room for the folder.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = os.path.join(temporary, "model")
         try:
-            with zipfile.ZipFile(stream) as archive:
-                members = archive.infolist()
-                _check(members, zip_path, files.size(zip_path))
-                for member in members:
-                    _extract_member(archive, member, temporary, zip_path)
-        except _READ_ERRORS as error:
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:
-                raise  # of the folder: a full disk
-            reason = str(error) or type(error).__name__
+            extract(zip_path, folder)
+        except OSError as error:
             raise DataError(
-                f"{zip_path}: broken archive ({reason}); expected a whole .zip file"
+                f"{zip_path}: can't be unpacked into {tempfile.gettempdir()} ({error.strerror}); "
+                "the variable TMPDIR names another folder"
             ) from None
+        with naming(zip_path, folder):
+            yield folder
+
+
+def names_in(zip_path: str) -> List[str]:
+    """Returns the names of an archive's files. Raises DataError as ``extract`` does."""
+    with _opened(zip_path) as archive:
+        return [member.filename for member in archive.infolist() if not member.is_dir()]
 
 
 def find_model(folder: str) -> Tuple[str, str, str]:
@@ -87,10 +107,10 @@ def find_model(folder: str) -> Tuple[str, str, str]:
     Raises:
         DataError: one of them is missing, or there are several.
     """
-    index = _only(folder, "checkpoint", "*.ckpt.index", lambda name: name.endswith(_CHECKPOINT))
+    index = _only(folder, "checkpoint", "*.ckpt.index", lambda name: name.endswith(CHECKPOINT))
     config = _only(folder, "configuration", "*config*.json", _CONFIG.match)
     vocabulary = _only(folder, "vocabulary", _VOCABULARY, lambda name: name == _VOCABULARY)
-    return index[: -len(_CHECKPOINT)], config, vocabulary
+    return index[: -len(CHECKPOINT)], config, vocabulary
 
 
 def write(zip_path: str, members: Mapping[str, str]) -> None:
@@ -113,6 +133,22 @@ def write(zip_path: str, members: Mapping[str, str]) -> None:
                 member.file_size = files.size(members[name])  # by it ZIP64 is chosen
                 with archive.open(member, "w") as target:
                     shutil.copyfileobj(source, target, _COPY_BYTES)
+
+
+@contextlib.contextmanager
+def _opened(zip_path: str) -> Iterator[zipfile.ZipFile]:
+    """Opens an archive; raises DataError for all that zipfile raises of a broken one."""
+    stand_ins.refuse(zip_path)
+    try:
+        with files.open_raw(zip_path) as stream, zipfile.ZipFile(stream) as archive:
+            yield archive
+    except _READ_ERRORS as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # of the folder: a full disk
+        reason = str(error) or type(error).__name__
+        raise DataError(
+            f"{zip_path}: broken archive ({reason}); expected a whole .zip file"
+        ) from None
 
 
 def _check(members: List[zipfile.ZipInfo], path: str, archive_bytes: int) -> None:
@@ -195,9 +231,7 @@ def _only(folder: str, what: str, pattern: str, matches) -> str:
     """Returns the one file of a folder whose name matches."""
     found = []
     for place, below, names in os.walk(folder):
-        below[:] = sorted(
-            name for name in below if name != _MAC_FOLDER and not name.startswith(".")
-        )
+        below[:] = sorted(name for name in below if name != MAC_FOLDER and not name.startswith("."))
         found += [
             os.path.join(place, name)
             for name in sorted(names)

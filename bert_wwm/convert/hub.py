@@ -29,7 +29,9 @@ def folder_of(path_or_id: str) -> str:
     if os.path.isdir(path_or_id):
         return path_or_id
     if os.path.exists(path_or_id) or not _ID.fullmatch(path_or_id):
-        raise DataError(f"{path_or_id}: no such folder; expected one, or a model of the hub")
+        raise DataError(
+            f"{path_or_id}: no such folder; expected one, a .zip, or a model of the hub"
+        )
     import huggingface_hub
     from huggingface_hub import utils
 

@@ -1,11 +1,21 @@
 """Folders of Hugging Face's libraries, there and back."""
 
 import os
+import re
 from typing import Dict, List
 
 import numpy as np
 
-from bert_wwm.convert import hf_weights, hub, model_config, names, safetensors_file, tokenizer_files
+from bert_wwm.convert import (
+    archive,
+    forms,
+    hf_weights,
+    hub,
+    model_config,
+    names,
+    safetensors_file,
+    tokenizer_files,
+)
 from bert_wwm.convert.architectures import ARCHITECTURES, architecture_of
 from bert_wwm.convert.pretrained import Pretrained, as_float32, check
 from bert_wwm.core import files
@@ -13,6 +23,9 @@ from bert_wwm.core.errors import CheckpointError, ConfigError
 from bert_wwm.text.vocabulary import PAD
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+# What HFL's packages for PyTorch have instead of config.json: bert_config.json, and as in those for
+# TensorFlow bert_config_rbt3.json or macbert_base_config.json.
+_RELEASE_CONFIG = re.compile(r"\w*[blp]ert\w*config\w*\.json")
 _POSITIONS = ".position_ids"  # 0, 1, 2, ...: computed, and in old files all the same
 
 
@@ -20,15 +33,23 @@ def read_folder(path_or_id: str) -> Pretrained:
     """Reads a model of Hugging Face's BERT classes, of PyTorch or Keras.
 
     Args:
-        path_or_id: a folder, or a name on the hub.
+        path_or_id: a folder, a release's ``.zip``, or a name on the hub. The model is at the top of
+            the folder or archive, or in the only folder within it that holds weights.
 
     Raises:
         DataError: there is no such model, or a file is missing or broken.
         ConfigError: it is no BERT, or PyTorch would be needed and is not installed.
         CheckpointError: weights, configuration and vocabulary don't fit each other.
     """
-    folder = hub.folder_of(path_or_id)
-    config = model_config.read_hugging_face(os.path.join(folder, CONFIG))
+    if path_or_id.endswith(".zip") and not os.path.isdir(path_or_id):
+        with archive.unpacked(path_or_id) as folder:
+            return _read_folder(forms.folder_of_weights(folder))
+    return _read_folder(forms.folder_of_weights(hub.folder_of(path_or_id)))
+
+
+def _read_folder(folder: str) -> Pretrained:
+    config_file = _config_in(folder)
+    config = model_config.read_hugging_face(config_file)
     tokenizer = tokenizer_files.read(folder)
     weights = hf_weights.read(folder)
     model = Pretrained(
@@ -42,8 +63,8 @@ def read_folder(path_or_id: str) -> Pretrained:
     )
     if config.others:
         model.notes.append(
-            f"{CONFIG} says {', '.join(config.others)}, which have no place in this toolkit and "
-            "are left out"
+            f"{os.path.basename(config_file)} says {', '.join(config.others)}, which have no place "
+            "in this toolkit and are left out"
         )
     _sort_in(weights, model, folder)
     if model.num_classes:
@@ -59,6 +80,16 @@ def read_folder(path_or_id: str) -> Pretrained:
     as_float32(model, folder)
     check(model, folder)
     return model
+
+
+def _config_in(folder: str) -> str:
+    """Returns the path of ``config.json``, or of what HFL's packages have instead."""
+    present = os.listdir(folder)
+    if CONFIG not in present:
+        instead = [name for name in present if _RELEASE_CONFIG.fullmatch(name)]
+        if len(instead) == 1:
+            return os.path.join(folder, instead[0])
+    return os.path.join(folder, CONFIG)
 
 
 def _sort_in(weights: hf_weights.Weights, model: Pretrained, folder: str) -> None:

@@ -1,6 +1,8 @@
 """Archives that are safe to unpack, and bytes that don't change."""
 
+import errno
 import os
+import pathlib
 import random
 import stat
 import struct
@@ -11,7 +13,7 @@ import zipfile
 import pytest
 
 from bert_wwm.convert import archive
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import CheckpointError, DataError
 
 FILES = {
     "bert_model.ckpt.index": b"index",
@@ -296,6 +298,39 @@ def test_several_checkpoints_are_refused(source):
     (source / "model.ckpt-1.index").touch()
     with pytest.raises(DataError, match=r"several .*bert_model.ckpt.index, model.ckpt-1.index"):
         archive.find_model(str(source))
+
+
+def test_errors_name_the_archive_rather_than_where_it_is_unpacked(zip_file):
+    unpacked = archive.unpacked(str(zip_file))
+    message = f"^{zip_file}/bert_model.ckpt: broken$"
+    with pytest.raises(CheckpointError, match=message), unpacked as folder:
+        assert _left(pathlib.Path(folder)) == sorted(FILES)
+        raise CheckpointError(f"{folder}/bert_model.ckpt: broken")
+    assert not os.path.exists(folder)
+
+
+def test_an_archive_that_does_not_fit_on_the_disk(zip_file, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(archive, "_extract_member", fail)
+    unpacked = archive.unpacked(str(zip_file))
+    message = r"can't be unpacked into .*No space left.*TMPDIR"
+    with pytest.raises(DataError, match=message), unpacked:
+        pass
+
+
+def test_the_names_of_files(tmp_path):
+    path = _zip(tmp_path / "a.zip", [("publish/", b""), ("publish/vocab.txt", b"x")])
+    assert archive.names_in(path) == ["publish/vocab.txt"]
+
+
+def test_a_page_saved_as_an_archive_is_named(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"<!DOCTYPE html><title>Google Drive - Virus scan warning</title>")
+    for read in (archive.names_in, lambda zip_path: archive.extract(zip_path, f"{tmp_path}/out")):
+        with pytest.raises(DataError, match=r"a\.zip: a web page .*download it again"):
+            read(str(path))
 
 
 def test_members_that_are_stored_are_read_too(tmp_path):

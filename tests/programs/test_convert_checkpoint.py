@@ -166,6 +166,27 @@ def test_from_an_archive(release, exported, tmp_path):
         assert (out / name).read_bytes() == (exported[0] / name).read_bytes()
 
 
+def test_an_archive_for_pytorch(exported, tmp_path):
+    """Given to the flag for TensorFlow's, it is told which one takes it."""
+    torch = import_neural("torch")
+    tensors = safetensors_file.read(str(exported[0] / "model.safetensors")).tensors
+    state = {f"module.{name}": torch.tensor(np.array(tensor)) for name, tensor in tensors.items()}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    path = tmp_path / "chinese_x_pytorch.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(tmp_path / "pytorch_model.bin", "chinese_x/pytorch_model.bin")
+        archive.write(exported[0] / "config.json", "chinese_x/bert_config.json")
+        archive.write(exported[0] / "vocab.txt", "chinese_x/vocab.txt")
+    out = tmp_path / "tf"
+    to_tf = (PROGRAM, "to_tf", f"--output_dir={out}")
+    refused = launcher.run(*to_tf, f"--tf_checkpoint={path}", status=1).stderr
+    assert f"--tf_checkpoint={path}: holds chinese_x/pytorch_model.bin, weights of" in refused
+    assert refused.endswith(f"expected --hf_model={path}\n")
+    printed = launcher.run(*to_tf, f"--hf_model={path}").stdout
+    assert f"note: the prefix module. was removed from the names of {len(state)} ten" in printed
+    same(weights(out)[0], make().tensors)
+
+
 def test_a_training_of_this_toolkit(trained, bert_config, vocab_file, tmp_path):
     """Its folder, from which files beside the checkpoint are lacking; and masks are filled."""
     transformers = import_neural("transformers")

@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import time
+import zipfile
 
 import launcher
 import pytest
@@ -190,6 +191,39 @@ def test_what_is_no_model_is_told(tmp_path):
     error = refusal("adapt_domain.py", *flags, f"--model={tmp_path}/none.ckpt")
     assert "none.ckpt: no such file or folder; expected a checkpoint's prefix" in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "names, flag",
+    [
+        (["pytorch_model.bin", "bert_config.json"], "hf_model"),
+        (["inner/model.safetensors", "inner/config.json", "inner/vocab.txt"], "hf_model"),
+        (["bert_model.ckpt.index", "bert_config.json", "vocab.txt"], "tf_checkpoint"),
+        (["bert_model.ckpt.index", "config.json", "pytorch_model.bin"], "hf_model"),
+        (
+            ["bert_model.ckpt.index", "bert_config.json", "vocab.txt", "hf/pytorch_model.bin"],
+            "tf_checkpoint",
+        ),
+    ],
+)
+def test_the_form_of_a_folder_or_an_archive_is_found(tmp_path, names, flag):
+    """Its files are Git LFS pointers, which ends the first step."""
+    folder, archive = tmp_path / "model", tmp_path / "model.zip"
+    folder.mkdir()
+    with zipfile.ZipFile(archive, "w") as stream:
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("version https://git-lfs.github.com/spec/v1\n")
+            stream.write(folder / name, name)
+    (tmp_path / "text.txt").write_text("我们在学习。\n", encoding="utf-8")
+    for model in (folder, archive):
+        flags = f"--input_file={tmp_path}/text.txt", f"--output_dir={tmp_path / 'out'}"
+        ran = launcher.run(PROGRAM, *flags, f"--model={model}", "--overwrite", status=1)
+        is_prefix = model == folder and flag == "tf_checkpoint"
+        source = folder / "bert_model.ckpt" if is_prefix else model
+        assert f"to_tf --{flag}={source} " in ran.stdout
+        assert f"{model}/" in ran.stderr and "a Git LFS pointer" in ran.stderr
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
