@@ -93,7 +93,7 @@ def _read(task: Task) -> Dict[str, List[Any]]:
         log(f"{split:<5}  {path}: {len(examples[split]):,} examples")
         labels = label_counts(examples[split]) if _has_labels(task) else None
         if labels:
-            log(f"       labels: {labels}")
+            log(f"{split:<5}  labels: {labels}")
     return examples
 
 
