@@ -320,6 +320,19 @@ def test_a_segmented_corpus_gives_the_same_records(flags, large_corpus, tmp_path
     assert manifest.segmenter == {"name": "presegmented", "by": {"name": "none"}}
 
 
+def test_line_ends_of_the_classic_mac_give_the_same_records_and_words(flags, corpus, tmp_path):
+    text = pathlib.Path(corpus).read_bytes()
+    assert b"\n\n" in text and b"\r" not in text
+    (tmp_path / "returns.txt").write_bytes(text.replace(b"\n", b"\r"))
+    for name, path in (("feeds", corpus), ("returns", tmp_path / "returns.txt")):
+        launcher.run(PROGRAM, *flags(path, name))
+        words = f"--output_file={tmp_path / name}.gz"
+        launcher.run(SEGMENT, f"--input_file={path}", words, "--segmenter=characters")
+    for end in ("", ".gz"):
+        made = (tmp_path / f"returns{end}").read_bytes()
+        assert made == (tmp_path / f"feeds{end}").read_bytes()
+
+
 def test_a_segmented_corpus_is_not_taken_for_text(flags, corpus, tmp_path):
     segmented = tmp_path / "segmented.gz"
     launcher.run(
