@@ -33,7 +33,7 @@ COMMANDS = {
         "--bert_config_file=$CONFIG --train_batch_size=1024 --eval_batch_size=1024 "
         "--max_seq_length=512 --max_predictions_per_seq=75 --num_train_steps=2000000 "
         "--num_warmup_steps=10000 --save_checkpoints_steps=50000 --learning_rate=1e-4 "
-        "--use_tpu=True --tpu_name=TPU --tpu_zone=ZONE",
+        "--do_lower_case=True --use_tpu=True --tpu_name=TPU --tpu_zone=ZONE",
     ],
     "run_classifier.py": [
         "--task_name=MRPC --do_train=true --do_eval=true --data_dir=$GLUE/MRPC "
@@ -62,7 +62,7 @@ COMMANDS = {
     ],
 }
 
-# Every flag that these programs define; HFL's run_pretraining.py has none besides Google's.
+# Every flag that these programs define; do_lower_case of run_pretraining.py is HFL's (LERT).
 TPU = "use_tpu tpu_name tpu_zone gcp_project master num_tpu_cores iterations_per_loop"
 FINE_TUNING = (
     f"{TPU} bert_config_file vocab_file output_dir init_checkpoint do_lower_case max_seq_length "
@@ -74,8 +74,9 @@ DEFINED = {
     "do_whole_word_mask max_seq_length max_predictions_per_seq random_seed dupe_factor "
     "masked_lm_prob short_seq_prob",
     "run_pretraining.py": f"{TPU} bert_config_file input_file output_dir init_checkpoint "
-    "max_seq_length max_predictions_per_seq do_train do_eval train_batch_size eval_batch_size "
-    "learning_rate num_train_steps num_warmup_steps save_checkpoints_steps max_eval_steps",
+    "max_seq_length max_predictions_per_seq do_lower_case do_train do_eval train_batch_size "
+    "eval_batch_size learning_rate num_train_steps num_warmup_steps save_checkpoints_steps "
+    "max_eval_steps",
     "run_classifier.py": f"{FINE_TUNING} data_dir task_name do_eval eval_batch_size",
     "run_squad.py": f"{FINE_TUNING} train_file predict_file doc_stride max_query_length "
     "n_best_size max_answer_length verbose_logging version_2_with_negative "
