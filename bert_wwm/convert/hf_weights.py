@@ -36,6 +36,7 @@ _PICKLE_ERRORS = (
     ArithmeticError,
     struct.error,
 )
+_MAX_RATIO = 20  # of compression; weights are hardly compressible
 _BASE = ("embeddings.", "encoder.", "pooler.")
 _BASE_MODEL = "bert."
 # Every BERT has them, under this name alone.
@@ -198,14 +199,34 @@ def _read_hdf5(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
 
     def collect(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
+            _check_dataset(path, name, item)
             tensors[name] = item[()]
+
+    def leads_away(name: str, link: Any) -> Any:
+        return None if isinstance(link, h5py.HardLink) else name
 
     try:
         with h5py.File(path, "r") as stream:
+            link = stream.visititems_links(leads_away)
+            if link is not None:
+                raise DataError(f"{path}: {link} is a link; expected weights in the file itself")
             stream.visititems(collect)
-    except (OSError, RuntimeError, KeyError, ValueError):
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         raise DataError(f"{path}: is broken; expected weights in HDF5") from None
     return tensors
+
+
+def _check_dataset(path: str, name: str, dataset: Any) -> None:
+    """Raises DataError unless a dataset of HDF5 holds its own numbers, all of them, in the file."""
+    if dataset.external or dataset.is_virtual:
+        raise DataError(f"{path}: {name} is stored in other files; expected weights in the file")
+    stored = dataset.id.get_storage_size()
+    most = stored * (_MAX_RATIO if dataset.compression else 1)
+    if dataset.nbytes > most:
+        raise DataError(
+            f"{path}: {name} declares {dataset.nbytes:,} bytes, but the file stores {stored:,} of "
+            "it; expected a whole file"
+        )
 
 
 # The forms of weights, in order of preference, by the name that a file has which holds all.

@@ -12,6 +12,7 @@ from bert_wwm.core.json_files import parse_json
 
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+_MAX_DIMENSIONS = 32  # numpy's
 _METADATA = "__metadata__"
 _BFLOAT16 = "BF16"
 _TYPES = {
@@ -115,6 +116,10 @@ def _entry(path: str, name: str, entry: Any) -> Any:
         whole = False
     if not whole:
         raise DataError(f"{path}: the header's entry of {name} is broken")
+    if len(shape) > _MAX_DIMENSIONS:
+        raise DataError(
+            f"{path}: {name} has {len(shape)} dimensions; expected {_MAX_DIMENSIONS} at most"
+        )
     if not isinstance(kind, str) or kind not in _TYPES:
         raise DataError(f"{path}: {name} is of type {kind}; expected {', '.join(_TYPES)}")
     if end - begin != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:

@@ -32,6 +32,8 @@ PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
 _SCAN_BYTES = 1 << 20
+# Text is compressed to a tenth or so; that little may be compressed to any ratio.
+_MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
 _LINE_FEED, _CARRIAGE_RETURN = b"\n", b"\r"
 
 
@@ -253,6 +255,24 @@ def read_chunks(path: str, chunk_bytes: int) -> Iterator[bytes]:
             if not chunk:
                 return
             yield chunk
+
+
+def refuse_bomb(path: str) -> None:
+    """Raises DataError for a compressed file that decompresses to far more than its own size.
+
+    For files that are read as wholes; no more of it is decompressed than is needed to know.
+    """
+    if not is_gzip(path):
+        return
+    most = max(_SMALL_BYTES, _MAX_RATIO * size(path))
+    total = 0
+    for chunk in read_chunks(path, _SCAN_BYTES):
+        total += len(chunk)
+        if total > most:
+            raise DataError(
+                f"{path}: decompresses to more than {most:,} bytes; expected at most {_MAX_RATIO} "
+                "times its own size"
+            )
 
 
 def read_bytes(path: str) -> bytes:

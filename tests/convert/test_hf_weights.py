@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 import random_models as models
@@ -268,6 +269,7 @@ def header(entries, length=None):
         header({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}) + b"12345678",
         header({"a": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}) + b"1234",
         header({"a": {"dtype": "F32", "shape": "1", "data_offsets": [0, 4]}}) + b"1234",
+        header({"a": {"dtype": "U8", "shape": [1] * 101, "data_offsets": [0, 1]}}) + b"1",
         header({"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}) + b"1234",
     ],
 )
@@ -380,6 +382,53 @@ def test_broken_hdf5(folder):
     (folder / "model.safetensors").unlink()
     (folder / "tf_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 20)
     with pytest.raises(DataError, match=r"tf_model\.h5: is broken"):
+        read(folder)
+
+
+def external(stream, secret):
+    stream.create_dataset("a", (5,), "u1", external=[(str(secret), 0, 5)])
+
+
+def virtual(stream, secret):
+    layout = h5py.VirtualLayout((5,), "u1")
+    layout[:] = h5py.VirtualSource(str(secret), "a", (5,))
+    stream.create_virtual_dataset("a", layout)
+
+
+def linked(stream, secret):
+    stream["a"] = h5py.ExternalLink(str(secret), "/")
+
+
+def soft(stream, secret):
+    stream["a"] = h5py.SoftLink("/b")
+
+
+def huge(stream, secret):
+    stream.create_dataset("a", (10**12,), "f4", chunks=(10**6,))
+
+
+def bomb(stream, secret):
+    stream.create_dataset("a", data=np.zeros(10**7, "u1"), compression="gzip")
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (external, "a is stored in other files"),
+        (virtual, "a is stored in other files"),
+        (linked, "a is a link; expected weights in the file itself"),
+        (soft, "a is a link; expected weights in the file itself"),
+        (huge, "a declares 4,000,000,000,000 bytes, but the file stores 0 of it"),
+        (bomb, "a declares 10,000,000 bytes, but the file stores"),
+    ],
+)
+def test_hdf5_gives_nothing_but_its_own_numbers(folder, tmp_path, make, message):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"12345")
+    (folder / "model.safetensors").unlink()
+    with h5py.File(folder / "tf_model.h5", "w") as stream:
+        make(stream, secret)
+    with pytest.raises(DataError, match=rf"tf_model\.h5: {message}"):
         read(folder)
 
 
