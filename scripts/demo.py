@@ -18,6 +18,7 @@ from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.core.progress import duration
 from bert_wwm.core.seeding import permutation, rng_for
 from bert_wwm.text.corpus import read_documents
@@ -304,7 +305,7 @@ def summarise(demo: Demo) -> None:
 
 def accuracy_of(folder: str) -> float:
     """Returns the accuracy of a fine-tuning's best weights, in percent."""
-    results = json.loads(files.read_bytes(os.path.join(folder, "results.json")))
+    results = read_json(os.path.join(folder, "results.json"))
     return results["dev"]["accuracy"]["max"]
 
 

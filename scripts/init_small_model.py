@@ -17,6 +17,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
@@ -58,7 +59,7 @@ def main(_) -> None:
 
     files.make_folder(folder)
     write(plan, checkpoint)
-    values = json.loads(files.read_bytes(FLAGS.bert_config_file))
+    values = read_json(FLAGS.bert_config_file)
     values["num_hidden_layers"] = len(layers)
     files.write_text(
         f"{folder}/bert_config.json", json.dumps(values, indent=2, ensure_ascii=False) + "\n"

@@ -23,6 +23,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.output import trusting
 from bert_wwm.core.shards import find_shards
 from bert_wwm.text.segmenters import SEGMENTERS, make_segmenter
 from bert_wwm.text.vocabulary import Vocabulary
@@ -74,12 +75,13 @@ def main(_) -> None:
     pairing = pairings[0] if len(pairings) == 1 else ""
 
     colour = FLAGS.colour == "always" or (FLAGS.colour == "auto" and sys.stdout.isatty())
-    print(terminal.render_verdict(verdict, colour))
+    out = trusting(sys.stdout) if colour else sys.stdout
+    print(terminal.render_verdict(verdict, colour), file=out)
     print(f"\n{terminal.render_facts(provenance.facts())}\n\n{terminal.render_charts(drawn)}")
     if shown:
-        print(f"\n{terminal.legend(shown, colour)}")
+        print(f"\n{terminal.legend(shown, colour)}", file=out)
     for example in shown:
-        print(f"\n{terminal.render_example(example, pairing, colour)}")
+        print(f"\n{terminal.render_example(example, pairing, colour)}", file=out)
     if FLAGS.html is not None:
         page = make_page(verdict, provenance.facts(), drawn, shown, pairing)
         files.write_text(FLAGS.html, page)

@@ -9,6 +9,7 @@ from typing import Callable, List, Sequence
 from absl import app
 from absl import logging as absl_logging
 
+from bert_wwm.core import output
 from bert_wwm.core.errors import ToolkitError
 
 
@@ -32,12 +33,12 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module="tensorflow")
         program = os.path.basename(argv[0])
+        output.protect_output()
         try:
             main(argv)
-        except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (ToolkitError, OSError) as error:
-            sys.exit(f"{program}: error: {error}")
+            message = str(error).replace("\n", "\\n")  # of a name
+            sys.exit(f"{program}: error: {message}")
         except KeyboardInterrupt:
             print(f"{program}: interrupted", file=sys.stderr)
             sys.exit(130)

@@ -1,7 +1,7 @@
-"""Reads JSON that users hand in."""
+"""Reads JSON, in files and in lines, in time that is linear in its length."""
 
 import json
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple, Union
 
 from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import DataError
@@ -15,38 +15,82 @@ def read_json(path: str) -> Any:
             ``parse_json`` says.
     """
     stand_ins.refuse(path)
+    files.refuse_bomb(path)
     return parse_json("\n".join(files.read_lines(path)), path)
 
 
+def read_object(path: str) -> Dict[str, Any]:
+    """Reads a file that holds a JSON object. Raises DataError as ``read_json``, or for others."""
+    return as_object(read_json(path), path)
+
+
+def as_object(value: Any, path: str) -> Dict[str, Any]:
+    """Returns a value that is a JSON object; raises DataError for any other."""
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: a JSON {type(value).__name__}; expected an object")
+    return value
+
+
 def parse_json(text: str, path: str) -> Any:
-    """Returns what a text in JSON says.
+    """Returns the value of a text in JSON.
 
     Args:
         text: the text.
-        path: where it stands, for error messages.
+        path: its file, for error messages.
 
     Raises:
-        DataError: it is no JSON (``path:line``), lists and objects lie too deep in each other, or
-            an object has a name twice, of which ``json`` would keep the last.
+        DataError: it is not JSON (``path:line``), lists and objects are nested too deep, or an
+            object has a name twice, of which ``json`` would keep the last.
     """
-
-    def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        result = dict(pairs)
-        if len(result) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in result if names.count(name) > 1)
-            raise DataError(f"{path}: an object has {twice!r} twice; expected each name once")
-        return result
-
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: broken at column {error.colno} ({error.msg}); expected JSON"
-        ) from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise DataError(f"{path}: broken ({error}); expected JSON") from None
-    except RecursionError:
-        raise DataError(
-            f"{path}: lists or objects too deep to read; expected flatter ones"
-        ) from None
+        raise DataError(f"{path}:{error.lineno}: {_describe(error, 'JSON')}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: {_describe(error, 'JSON')}") from None
+
+
+def parse_line(line: Union[str, bytes], place: str, expected: str = "JSON") -> Any:
+    """Returns the value of a line in JSON, such as one of JSON lines.
+
+    Args:
+        line: the line; bytes are UTF-8.
+        place: where it is, as ``path:line``.
+        expected: what an error message says was expected.
+
+    Raises:
+        DataError: as ``parse_json``.
+    """
+    try:
+        return _DECODER.decode(line if isinstance(line, str) else line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: {_describe(error, expected)}") from None
+
+
+def _describe(error: Exception, expected: str) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"broken at column {error.colno} ({error.msg}); expected {expected}"
+    if isinstance(error, RecursionError):
+        return "lists or objects too deep to read; expected flatter ones"
+    if isinstance(error, _Twice):
+        return f"an object has {str(error)!r} twice; expected each name once"
+    # Not UTF-8, or an integer of thousands of digits.
+    return f"broken ({error}); expected {expected}"
+
+
+class _Twice(ValueError):
+    """An object has this name twice."""
+
+
+def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        seen = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Twice(name)
+            seen.add(name)
+    return result
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)

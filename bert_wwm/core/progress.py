@@ -5,6 +5,8 @@ import sys
 import time
 from typing import IO, Optional
 
+from bert_wwm.core.output import escape, trusting
+
 _SECONDS_ON_TERMINAL, _SECONDS_IN_LOG = 0.5, 10.0
 
 
@@ -27,7 +29,8 @@ class Progress:
         self._what = what
         self._total = total
         self._before = done
-        self._stream = stream or sys.stderr
+        stream = stream or sys.stderr
+        self._stream = trusting(stream) if stream is not None else None
         self._terminal = self._stream is not None and self._stream.isatty()
         self._begun = self._shown = time.monotonic()
 
@@ -48,7 +51,7 @@ class Progress:
         worked = share - self._before / self._total if self._total else share
         left = duration((now - self._begun) * (1 - share) / worked) if worked > 0 else "?"
         note = f", {note}" if note else ""
-        line = f"{self._what}: {100 * share:3.0f} %{note}, {left} left"
+        line = escape(f"{self._what}: {100 * share:3.0f} %{note}, {left} left")
         self._write(f"\r{line}\033[K" if self._terminal else line + "\n")
 
     def _write(self, text: str) -> None:

@@ -18,6 +18,7 @@ from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_object
 
 _MANIFEST = re.compile(r"manifest\..*\.json$")
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
@@ -167,7 +168,7 @@ class Shards:
         written: Json = {}
         with contextlib.suppress(DataError):  # a broken manifest is replaced like a whole one
             written = _load(manifest)
-        for name in set(written.get("files") or ()) - kept:
+        for name in set(described_files(manifest, written)) - kept:
             files.remove(folder + name)
         files.remove(manifest)
 
@@ -301,6 +302,27 @@ def manifest_path(path: str) -> str:
     return f"{path[: len(path) - len(name)]}manifest.{_SHARD.sub('', name)}.json"
 
 
+def described_files(manifest: str, values: Json) -> List[str]:
+    """Returns the names of the files that a manifest describes and a run could have written.
+
+    Manifests travel with records, so their names aren't trusted: other names are ignored, such as
+    those that lead out of the folder.
+
+    Args:
+        manifest: its path.
+        values: what it says.
+    """
+    names = values.get("files")
+    if not isinstance(names, dict):
+        return []
+    place = base_name(manifest)
+    return [
+        name
+        for name in names
+        if name == base_name(name) and name not in ("", ".", "..") and manifest_path(name) == place
+    ]
+
+
 def find_shards(patterns: Sequence[str]) -> List[str]:
     """Returns the files that patterns name; ``records/*`` leaves manifests out.
 
@@ -320,9 +342,6 @@ def base_name(path: str) -> str:
 
 def _load(path: str) -> Json:
     try:
-        values = json.loads(files.read_bytes(path).decode("utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: is no JSON ({error}); --overwrite begins anew") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: is no manifest; --overwrite begins anew")
-    return values
+        return read_object(path)
+    except DataError as error:
+        raise DataError(f"{error}; --overwrite begins anew") from None

@@ -21,8 +21,9 @@ import traceback
 from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from bert_wwm.core import errors, files
-from bert_wwm.core.errors import ConfigError, ToolkitError
-from bert_wwm.core.shards import Json, base_name, manifest_path
+from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
+from bert_wwm.core.json_files import read_object
+from bert_wwm.core.shards import Json, base_name, described_files, manifest_path
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import BlockOutput, Work, Written
 from bert_wwm.data.sources import Source
@@ -104,9 +105,9 @@ class Output:
 def _listed(manifest: str) -> List[str]:
     """Returns the files that a manifest describes, if it is there and can be read."""
     if files.exists(manifest):
-        with contextlib.suppress(ValueError, AttributeError):
-            names = json.loads(files.read_bytes(manifest).decode("utf-8")).get("files", {})
-            return [_folder(manifest) + name for name in names]
+        with contextlib.suppress(DataError):
+            values = read_object(manifest)
+            return [_folder(manifest) + name for name in described_files(manifest, values)]
     return []
 
 
@@ -274,7 +275,7 @@ def _begin(totals_path: str, surplus: Sequence[str], totals: Written) -> None:
 
 
 def _load(totals_path: str) -> Written:
-    values = json.loads(files.read_bytes(totals_path).decode("utf-8"))
+    values = read_object(totals_path)
     return Written(**{**values, "counts": Counts.from_json(values["counts"])})
 
 

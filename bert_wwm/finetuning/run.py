@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.finetuning.input import InputFn, host_input_fn, scattered
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.tpu_input import record_input_fn
@@ -152,9 +153,9 @@ class Run:
                 "or one of the same task"
             )
         try:
-            record = json.loads(files.read_bytes(path))
+            record = read_json(path)
             former, _, _ = (record[name] for name in ("settings", "made_of", "trained"))
-        except (ValueError, KeyError, TypeError):
+        except (DataError, KeyError, TypeError):
             raise DataError(
                 f"{path}: is broken; expected the record of a run, or another --output_dir"
             ) from None

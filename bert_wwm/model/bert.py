@@ -2,11 +2,12 @@
 
 import copy
 import json
+import math
 from typing import Any, Dict, List, Optional
 
 from bert_wwm.compat import tf
-from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
 from bert_wwm.model.layers import (
     assert_rank,
@@ -85,12 +86,9 @@ class BertConfig:
             ConfigError: the file is missing, isn't a JSON object, or lacks ``vocab_size``.
         """
         try:
-            stand_ins.refuse(json_file)
-            values = json.loads(files.read_bytes(json_file))
+            values = read_json(json_file)
         except DataError as error:
             raise ConfigError(f"BERT configuration {error}") from None
-        except ValueError as error:  # broken JSON, or bytes that are no Unicode
-            raise ConfigError(f"{json_file}: not a BERT configuration in JSON: {error}") from None
         if not isinstance(values, dict):
             raise ConfigError(
                 f"{json_file}: a JSON {type(values).__name__}; expected the object of a BERT "
@@ -140,18 +138,34 @@ _SIZES = (
 )
 
 
+_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _check(values: Dict[str, Any], path: str) -> None:
     """Raises ConfigError for values that no model can be built with."""
     config = BertConfig.from_dict(values)
     for name in _SIZES:
         size = getattr(config, name)
-        if not isinstance(size, int) or size < 1:
+        if type(size) is not int or size < 1:
             raise ConfigError(f"{path}: {name} is {size!r}; expected a positive integer")
+    for name in _DROPOUTS:
+        share = getattr(config, name)
+        if not _is_number(share) or not 0 <= share < 1:
+            raise ConfigError(f"{path}: {name} is {share!r}; expected a number from 0 to below 1")
+    spread = config.initializer_range
+    if not _is_number(spread) or not 0 <= spread < math.inf:
+        raise ConfigError(f"{path}: initializer_range is {spread!r}; expected a number from 0 up")
     if config.hidden_size % config.num_attention_heads:
         raise ConfigError(
             f"{path}: hidden_size {config.hidden_size} is not a multiple of num_attention_heads "
             f"{config.num_attention_heads}"
         )
+    if not isinstance(config.hidden_act, (str, type(None))):
+        raise ConfigError(f"{path}: hidden_act is {config.hidden_act!r}; expected a name")
     try:
         get_activation(config.hidden_act)
     except ValueError as error:

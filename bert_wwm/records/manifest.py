@@ -1,11 +1,11 @@
 """What records were made with, beside the records; the trainer compares and refuses."""
 
 import dataclasses
-import json
 from typing import Dict, List, Optional, Sequence
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_object
 from bert_wwm.core.shards import base_name, manifest_path
 
 FORMAT = 2
@@ -53,12 +53,12 @@ class Manifest:
     def load(cls, path: str) -> "Manifest":
         """Reads a manifest. Raises DataError where it can't be understood."""
         try:
-            values = json.loads(files.read_bytes(path).decode("utf-8"))
-            found = dict(values).get("format", FORMAT)
+            values = read_object(path)
+            found = values.get("format", FORMAT)
             if found != FORMAT:  # its fields differ too
                 raise DataError(f"{path}: has format {found}; expected format {FORMAT}")
             manifest = cls(**values)
-        except (ValueError, TypeError) as error:
+        except TypeError as error:  # fields are missing, or unknown
             raise DataError(f"{path}: not a manifest of records ({error})") from None
         if not isinstance(manifest.files, dict) or not isinstance(manifest.flags, dict):
             raise DataError(f"{path}: not a manifest of records (files or flags are missing)")

@@ -1,9 +1,12 @@
 """Tables of results as in the papers, in Markdown: models by splits, ``max (mean)`` of the runs."""
 
+import html
 import os
+import re
 import unicodedata
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from bert_wwm.core.output import escape
 from bert_wwm.report.results import (
     SPLITS,
     Place,
@@ -137,9 +140,9 @@ def _make_table(
         for split in SPLITS:
             column = [_cell(row.by_task.get(name), split, task.metrics) for row in rows]
             if set(column) != {_UNKNOWN}:
-                header.append(split if task.title == title else f"{task.title} {split}")
+                header.append(split if task.title == title else f"{plain(task.title)} {split}")
                 columns.append(column)
-    labels = [f"**{row.label}**" if row.is_own else row.label for row in rows]
+    labels = [f"**{plain(row.label)}**" if row.is_own else plain(row.label) for row in rows]
     metrics = dict.fromkeys(
         " / ".join(metric_title(metric) for metric in task.metrics) for task in tasks.values()
     )
@@ -161,7 +164,7 @@ def _own_notes(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> List[
             metrics = tasks[name].metrics
             runs = "1 run" if results.num_runs == 1 else f"{results.num_runs} runs"
             parts = [
-                f"**{row.label}**, {tasks[name].title}: {runs}{_settings(results)}.",
+                f"**{plain(row.label)}**, {plain(tasks[name].title)}: {runs}{_settings(results)}.",
                 _deviations(results, metrics),
             ]
             of_others = [other.by_task.get(name) for other in rows if not other.is_own]
@@ -170,7 +173,8 @@ def _own_notes(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> List[
                 for other in of_others
                 if other and same_model(other.model, results.model)
             ]
-            parts.append(f"From `{results.path}`.")
+            path = " ".join(escape(results.path).split()).replace("`", "'")
+            parts.append(f"From `{path}`.")
             notes.append(" ".join(filter(None, parts)))
     return notes
 
@@ -261,9 +265,15 @@ def render_markdown(tables: Sequence[Table]) -> str:
         widths = [max(3, *map(_width, column)) for column in zip(*rows)]
         rule = [":" + "-" * (widths[0] - 1), *(f":{'-' * (width - 2)}:" for width in widths[1:])]
         lines = [_line(row, widths) for row in [rows[0], rule, *rows[1:]]]
-        parts += [f"## {table.title}", table.metrics, "\n".join(lines)]
+        parts += [f"## {plain(table.title)}", table.metrics, "\n".join(lines)]
         parts += ["\n".join(f"- {note}" for note in table.notes)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def plain(text: str) -> str:
+    """Returns a text from a file as Markdown that shows it, whatever it holds."""
+    one_line = " ".join(escape(text).split())
+    return re.sub(r"([\\`*\[\]])", r"\\\1", html.escape(one_line, quote=False))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

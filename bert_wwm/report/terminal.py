@@ -3,6 +3,7 @@
 import textwrap
 from typing import Dict, List, Sequence
 
+from bert_wwm.core.output import escape
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.report.charts import Chart, pair_label_name, percent
 from bert_wwm.report.examples import Example, surface_of
@@ -110,7 +111,9 @@ def render_example(example: Example, pairing: str, colour: bool) -> str:
         pairing: how its segments were put together; "" if that is not known.
         colour: mark by the terminal's colours, not by brackets.
     """
-    head = f"{example.where}: {len(example.originals)} tokens, {len(example.kinds)} to predict"
+    head = (
+        f"{escape(example.where)}: {len(example.originals)} tokens, {len(example.kinds)} to predict"
+    )
     if example.pair_label is not None:
         head += f", {pair_label_name(example.pair_label, pairing)}"
     lines = [head]
@@ -124,12 +127,12 @@ def _render_word(example: Example, start: int, end: int, colour: bool) -> str:
     pieces = []
     for position in range(start, end):
         piece = example.originals[position]
-        surface = surface_of(piece) if position > start else piece
+        surface = escape(surface_of(piece) if position > start else piece)
         kind = example.kinds.get(position)
         if kind is None:
             pieces.append(surface)
         else:
-            pieces.append(_mark(surface, example.shown[position], kind, colour))
+            pieces.append(_mark(surface, escape(example.shown[position]), kind, colour))
     return "".join(pieces)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import parse_line
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import Collector, Labels
 from bert_wwm.tasks.task import Note
@@ -56,16 +57,13 @@ class JsonReader:
 
     def _parsed(self, place: str, line: str) -> Dict[str, Any]:
         keys = [key for key in (self.text_a, self.text_b) if key is not None]
-        expected = f"expected an object with {' and '.join(map(repr, keys))} on each line"
-        try:
-            fields = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{place}: is no JSON ({error}); {expected}") from None
+        expected = f"an object with {' and '.join(map(repr, keys))} on each line"
+        fields = parse_line(line, place, expected)
         if not isinstance(fields, dict):
-            raise DataError(f"{place}: is JSON, but no object; {expected}")
+            raise DataError(f"{place}: is JSON, but no object; expected {expected}")
         for key in keys:
             if key not in fields:
-                raise DataError(f"{place}: has no {key!r}; {expected}")
+                raise DataError(f"{place}: has no {key!r}; expected {expected}")
         return fields
 
 

@@ -7,6 +7,7 @@ from typing import Any, Counter, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import parse_line
 from bert_wwm.metrics.tag_notes import tag_notes, unfinished_note
 from bert_wwm.metrics.tagging import OUTSIDE, Entity, seqeval_entities
 from bert_wwm.tasks.examples import Tagged
@@ -240,12 +241,7 @@ def _begins_first(entity: Entity) -> Tuple[int, int]:
 
 
 def _record(where: str, line: str) -> Dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f'{where}: is no JSON ({error}); expected {{"text": ..., "label": ...}}'
-        ) from None
+    record = parse_line(line, where, '{"text": ..., "label": ...}')
     if not isinstance(record, dict) or not isinstance(record.get("text"), str):
         raise DataError(f'{where}: has no text; expected {{"text": ..., "label": ...}}')
     if any("\ud800" <= char <= "\udfff" for char in record["text"]):

@@ -13,14 +13,14 @@ A perceptron model runs on the package ltp-extension alone. A neural one needs l
 """
 
 import functools
-import json
 import os
 import re
 from importlib import metadata
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from bert_wwm.core import files, stand_ins
-from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
+from bert_wwm.core.json_files import read_json
 
 DEFAULT_MODEL = "LTP/legacy"
 # Sentences of a neural batch; they are sorted by length first, so that little is padding.
@@ -198,11 +198,10 @@ def _unavailable(model: str, reason: str) -> str:
 def _read_config(path: str) -> dict:
     if not os.path.isfile(path):
         raise ConfigError(f"{path}: no such file; expected the folder of an LTP model")
-    stand_ins.refuse(path, ConfigError)
     try:
-        config = json.loads(files.read_bytes(path))
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON ({error})") from None
+        config = read_json(path)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
     if not isinstance(config, dict) or not isinstance(config.get("nerual"), bool):
         raise ConfigError(
             f'{path}: not a model of LTP 4; expected "nerual": false (perceptron) or true (neural)'

@@ -1,11 +1,11 @@
 """The documents of raw text: plain, in JSON lines, in a column of a table, from WikiExtractor."""
 
 import html
-import json
 import re
 from typing import Callable, Dict, Iterator, NamedTuple
 
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import parse_line
 from bert_wwm.text.blocks import Stretch
 from bert_wwm.text.corpus import decode
 from bert_wwm.text.raw_blocks import (
@@ -86,10 +86,7 @@ def _json_lines(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocu
 
 
 def _field(line: str, field: str, place: str) -> str:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: is no JSON ({error}); expected one object a line") from None
+    record = parse_line(line, place, "one object a line")
     if not isinstance(record, dict):
         raise DataError(
             f"{place}: is a JSON {type(record).__name__}; expected an object with the field "

@@ -21,6 +21,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.json_files import parse_line
 from bert_wwm.text.blocks import Block, Stretch
 from bert_wwm.text.segmenters import Span
 
@@ -66,13 +67,13 @@ def read_header(path: str) -> Dict[str, Any]:
     """Returns the first line of a segmented corpus. Raises DataError where it can't be read."""
     line = next(files.read_lines(path), "")
     try:
-        header = json.loads(line)
+        header = parse_line(line, path)
         known = (
             header["format"] == FORMAT
             and isinstance(header["tags"], list)
             and {"segmenter", "tags"} <= header.keys()
         )
-    except (ValueError, TypeError, KeyError):
+    except (DataError, TypeError, KeyError):
         known = False
     if not known:
         raise DataError(f"{path}:1: no segmented corpus; expected the format {FORMAT!r}")
@@ -130,8 +131,8 @@ def read_blocks(path: str) -> Iterator[Block]:
 def _block(path: str, line: int, text: bytes) -> Block:
     first, _, rest = text.partition(b"\n")
     try:
-        run, number = json.loads(first)["block"]
-    except (ValueError, TypeError):
+        run, number = parse_line(first, path)["block"]
+    except (DataError, KeyError, TypeError, ValueError):
         raise DataError(f"{path}:{line}: {first[:40]!r} begins no block") from None
     return Block((run, number), [Stretch(path, line + 1, rest)])
 
@@ -153,7 +154,8 @@ def parse_block(block: Block, tasks: Sequence[str]) -> SegmentedBlock:
                 if result.documents[-1] == len(result.sentences):
                     result.places.append((stretch.path, number))
                 try:
-                    _add_sentence(json.loads(line), tasks, result)
+                    row = parse_line(line, f"{stretch.path}:{number}", "a sentence with its words")
+                    _add_sentence(row, tasks, result)
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     raise DataError(
                         f"{stretch.path}:{number}: no sentence of a segmented corpus "

@@ -43,6 +43,7 @@ class Vocabulary:
                 there twice, or a required one isn't.
         """
         stand_ins.refuse(path)
+        files.refuse_bomb(path)
         # Google's Chinese vocabulary holds U+2028, which strip() would take for a blank.
         pieces = [line.strip(" \t\r") for line in files.read_lines(path)]
         while pieces and not pieces[-1]:

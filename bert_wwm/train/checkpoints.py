@@ -10,7 +10,8 @@ import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
-from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
+from bert_wwm.core.json_files import read_json
 from bert_wwm.model.checkpoint import check_readable, read_variables, write_variables
 from bert_wwm.model.checkpoint_path import BEST, named_checkpoint
 
@@ -164,10 +165,10 @@ class BestCheckpoint:
         if not files.exists(path):
             return None
         try:
-            best = json.loads(files.read_bytes(path))
+            best = read_json(path)
             known = best["checkpoint"] in _checkpoints(self.folder)
             value = _pick(best["results"], self._metric)
-        except (ValueError, KeyError, TypeError):
+        except (DataError, KeyError, TypeError):
             raise CheckpointError(
                 f"{path}: not what an evaluation wrote; expected the best so far, or no such file"
             ) from None

@@ -1,10 +1,10 @@
 """The cluster that the environment variable TF_CONFIG describes, as TensorFlow reads it."""
 
-import json
 import os
 from typing import Callable, Dict, List, NamedTuple, Optional
 
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import parse_line
 
 _VARIABLE = "TF_CONFIG"
 _EXPECTED = (
@@ -41,14 +41,14 @@ def read_cluster() -> Optional[Cluster]:
     if not text:
         return None
     try:
-        values = json.loads(text)
+        values = parse_line(text, _VARIABLE)
         cluster = values.get("cluster") or {}
         addresses = {str(job): [str(address) for address in cluster[job]] for job in cluster}
         if not addresses:
             return None
         task = values["task"]
         found = Cluster(addresses, str(task["type"]), int(task["index"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{_VARIABLE} can't be read ({what}); {_EXPECTED}") from None
     if found.job in addresses and not 0 <= found.index < len(addresses[found.job]):

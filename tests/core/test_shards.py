@@ -219,6 +219,33 @@ def test_of_a_longer_run_that_is_overwritten_nothing_is_left(paths):
     assert [pathlib.Path(path).read_bytes() for path in paths] == [b"1", b"", b"3"]
 
 
+@pytest.mark.parametrize(
+    "name", ["../victim", "/victim", "", ".", "..", "victim", "out-00000-of-00003/../../victim"]
+)
+def test_a_manifest_removes_nothing_that_no_run_could_have_written(paths, tmp_path, name):
+    """Manifests travel with records, and may say anything."""
+    folder = tmp_path / "records"
+    paths = [str(folder / base_name(path)) for path in paths]
+    write(paths, run={})
+    victims = [tmp_path / "victim", folder / "victim"]
+    for victim in victims:
+        victim.write_bytes(b"precious")
+    place = folder / MANIFEST
+    manifest = json.loads(place.read_text())
+    name = str(victims[0]) if name == "/victim" else name
+    manifest["files"] = {name: {}, "out-00000-of-00009": {}}
+    place.write_text(json.dumps(manifest))
+    (folder / "out-00000-of-00009").write_bytes(b"of an earlier run")
+    write(paths, overwrite=True)
+    assert [victim.read_bytes() for victim in victims] == [b"precious"] * 2
+    assert not (folder / "out-00000-of-00009").exists()
+
+
+@pytest.mark.parametrize("files_of_it", [None, [], ["out-00000-of-00003"], "out-00000-of-00003", 3])
+def test_a_manifest_without_files_describes_none(files_of_it):
+    assert shards.described_files(f"a/{MANIFEST}", {"files": files_of_it}) == []
+
+
 def test_an_overwriting_run_leaves_what_was_there_until_it_is_finished(paths, tmp_path):
     write(paths, run={**RUN, "flag": {}})
     before = contents(tmp_path)
@@ -266,7 +293,7 @@ def test_a_file_that_is_gone_with_its_manifest_is_missed(tmp_path, missing):
 def test_a_broken_manifest_is_named_and_overwritten(paths, tmp_path, text):
     write(paths)
     (tmp_path / MANIFEST).write_text(text)
-    with pytest.raises((ConfigError, DataError), match=rf"{MANIFEST}: .* --overwrite"):
+    with pytest.raises((ConfigError, DataError), match=rf"{MANIFEST}:.* --overwrite"):
         write(paths)
     assert write(paths, overwrite=True) == 4
     assert write(paths) is None
@@ -407,7 +434,7 @@ def test_an_unfinished_shard_that_is_too_short_is_named(paths, tmp_path):
 def test_a_broken_journal_is_named(paths, tmp_path):
     leave(paths, 3)
     (tmp_path / ".out.unfinished" / "journal.json").write_text("{")
-    with pytest.raises(DataError, match=r"journal\.json: is no JSON .*; --overwrite begins anew"):
+    with pytest.raises(DataError, match=r"journal\.json:1: broken at .*; --overwrite begins anew"):
         write(paths)
     assert write(paths, overwrite=True) == 4
 

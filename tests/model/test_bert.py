@@ -1,6 +1,7 @@
 """The model as a whole: configuration, variable names, what the output depends on."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -160,12 +161,25 @@ def test_config_from_json(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not a BERT configuration in JSON"),
-        (b"\xff\xfe\xfa", "not a BERT configuration in JSON"),
+        ("{", ":1: broken at column 2"),
+        (b"\xff\xfe\xfa", ":1: byte 0xff at column 1 is not UTF-8"),
+        ('{"vocab_size": 9, "vocab_size": 8}', "an object has 'vocab_size' twice"),
+        pytest.param("[" * 100_000, "too deep to read", id="deep"),
         ("[1]", "a JSON list"),
         ('{"hidden_size": 8}', "vocab_size is missing"),
         ('{"vocab_size": null}', "vocab_size is missing"),
         (None, "no such file"),
+        *(
+            (json.dumps({"vocab_size": 9, name: value}), rf"bert_config\.json: {name} is ")
+            for name, values in {
+                "hidden_dropout_prob": (1.5, 1, -1, math.nan, True, "0.1", None),
+                "attention_probs_dropout_prob": (1, -0.1, math.inf),
+                "initializer_range": (-0.02, math.nan, math.inf, [0.02]),
+                "hidden_act": (["gelu"], 3, {}),
+                "hidden_size": (768.0, True, 0, -8),
+            }.items()
+            for value in values
+        ),
     ],
 )
 def test_broken_config_is_one_sentence(tmp_path, text, message):

@@ -309,7 +309,7 @@ def test_the_flags_list_what_the_tables_hold():
 def test_a_missing_or_broken_configuration_is_named(records, tmp_path):
     for text, message in (
         (None, "no such file"),
-        ("{", "bert_config.json: not a BERT configuration in JSON"),
+        ("{", "bert_config.json:1: broken at column 2"),
         (
             '{"vocab_size": 9, "num_attention_heads": 5}',
             "is not a multiple of num_attention_heads 5",

@@ -103,7 +103,7 @@ NOISE = random.Random(0).randbytes(2000)
 @pytest.mark.parametrize(
     "content, flags, message",
     [
-        (b'{"text": "x"}\n{"text', (), "a.txt:2: is no JSON ("),
+        (b'{"text": "x"}\n{"text', (), "a.txt:2: broken at column 2 ("),
         (b'{"body": "x"}\n', (), "a.txt:1: there is no field 'text'; expected --text_field to be"),
         (b"a,b\n", ("--input_format=csv",), "a.txt:1: there is no column 'text'"),
         (b"\xff\xfea\0", (), "a.txt:1: holds a NUL byte; expected text"),

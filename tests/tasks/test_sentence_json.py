@@ -163,7 +163,7 @@ EXPECTED = "expected an object with 'sentence1' and 'sentence2' on each line"
     [
         (
             '{"sentence1": "甲"',
-            f":2: is no JSON (Expecting ',' delimiter: line 1 column 18 (char 17)); {EXPECTED}",
+            f":2: broken at column 18 (Expecting ',' delimiter); {EXPECTED}",
         ),
         ("[1, 2]", f":2: is JSON, but no object; {EXPECTED}"),
         ('{"sentence1": "甲"}', f":2: has no 'sentence2'; {EXPECTED}"),

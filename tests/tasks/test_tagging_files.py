@@ -290,7 +290,7 @@ PLACE = "expected its first and its last character, counted from 0"
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("中 O", "is no JSON (Expecting value: line 1 column 1 (char 0)); expected {"),
+        ("中 O", "broken at column 1 (Expecting value); expected {"),
         ("[]", 'has no text; expected {"text": ..., "label": ...}'),
         ('{"text": 1, "label": {}}', 'has no text; expected {"text": ..., "label": ...}'),
         (

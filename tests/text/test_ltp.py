@@ -366,7 +366,7 @@ def test_missing_torch_is_told(neural_copy: pathlib.Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("{", "not JSON"),
+        ("{", ":1: broken at column 2"),
         ("[]", "not a model of LTP 4"),
         ('{"model_type": "bert"}', "not a model of LTP 4"),
         ('{"nerual": false, "tasks": {"pos": "pos_model.bin"}}', "no word segmentation"),

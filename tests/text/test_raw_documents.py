@@ -131,11 +131,11 @@ def test_fields_within_fields(write):
 @pytest.mark.parametrize(
     "line, message",
     [
-        ('{"text": "', r"a.jsonl:2: is no JSON \(.*\); expected one object a line"),
+        ('{"text": "', r"a.jsonl:2: broken at column \d+ \(.*\); expected one object a line"),
         ("[1]", "a.jsonl:2: is a JSON list; expected an object with the field 'text'"),
         ('{"id": 1, "body": ""}', "a.jsonl:2: there is no field 'text'; .* one of id, body"),
         ('{"text": 3}', "a.jsonl:2: the field 'text' is a JSON int; expected a string"),
-        ("[" * 100_000, "a.jsonl:2: is no JSON"),
+        pytest.param("[" * 100_000, "a.jsonl:2: lists or objects too deep", id="deep"),
         ("{}", "there is no field 'text'; .* one of none"),
         ('{"text": "\0"}', "a.jsonl:2: holds a NUL byte"),
     ],

@@ -133,8 +133,6 @@ def test_sentences_know_where_their_document_begins(write):
 @pytest.mark.parametrize(
     "row, message",
     [
-        ('{"words": ["a"', "JSONDecodeError"),
-        ("使用", "JSONDecodeError"),
         ("[]", "TypeError"),
         ("{}", "KeyError: 'words'"),
         ('{"words": ["a"], "pos": ["n"]}', "KeyError: 'ner'"),
@@ -154,6 +152,18 @@ def test_a_line_that_is_no_sentence_is_named(write, row, message):
     with pytest.raises(DataError) as error:
         parse_all(path)
     assert str(error.value).startswith(f"{path}:7: no sentence of a segmented corpus ({message}")
+
+
+@pytest.mark.parametrize(
+    "row, place",
+    [('{"words": ["a"', "column 15 (Expecting ',' "), ("使用", "column 1 (Expecting ")],
+)
+def test_a_line_that_is_not_json_is_named(write, row, place):
+    path = write('{"block": [0, 0]}', row)
+    with pytest.raises(DataError) as error:
+        parse_all(path)
+    assert str(error.value).startswith(f"{path}:3: broken at {place}")
+    assert str(error.value).endswith("; expected a sentence with its words")
 
 
 @pytest.mark.parametrize("line", ['{"block": [0', '{"block": [0]}', '{"block": null}'])
