@@ -69,9 +69,9 @@ def main(_) -> None:
             f"{FLAGS.bert_config_file} is {config.vocab_size}; expected those of one model"
         )
     filler = MaskFiller(config, FLAGS.init_checkpoint)
-    print(f"Weights from {filler.checkpoint}")
+    print(f"Weights from {filler.checkpoint}", file=sys.stderr)
     if filler.note:
-        print(f"{FLAGS.init_checkpoint}: {filler.note}", file=sys.stderr)
+        print(f"  note: {filler.note}", file=sys.stderr)
     lexicon = None if words is None else Lexicon(words, config.vocab_size)
     surfaces = [surface_of(piece) for piece in tokenizer.vocabulary.pieces]
     beam_size = max(FLAGS.beam_size, FLAGS.num_candidates)

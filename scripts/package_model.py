@@ -53,7 +53,6 @@ def main(_) -> None:
     from bert_wwm.model import checkpoint, checkpoint_path
 
     prefix = checkpoint_path.resolve(FLAGS.tf_checkpoint)
-    print(f"Weights from {prefix}")
     model = google_folder.read(prefix, FLAGS.bert_config_file, FLAGS.vocab_file)
     heads = sorted({match[1] for match in map(_LERT_HEAD.match, model.tensors) if match})
     kind = "lert" if heads else "bert"
@@ -66,7 +65,7 @@ def main(_) -> None:
         members[f"{kind}_config.json"] = FLAGS.bert_config_file
         members["vocab.txt"] = FLAGS.vocab_file
         archive.write(output, members)
-        report(output, members, model, heads)
+        report(output, prefix, members, model, heads)
 
 
 def check_flags() -> None:
@@ -85,8 +84,11 @@ def output_path(config: Dict[str, Any]) -> str:
     return os.path.join(FLAGS.output_dir, f"chinese_{FLAGS.name}_{size}.zip")
 
 
-def report(output: str, members: Mapping[str, str], model: Pretrained, heads: List[str]) -> None:
+def report(
+    output: str, prefix: str, members: Mapping[str, str], model: Pretrained, heads: List[str]
+) -> None:
     """Prints what the archive holds."""
+    print(f"Weights from {prefix}")
     if heads:
         print(f"A LERT, by its heads {', '.join(heads)}: the files are named lert_*")
     state = len(model.optimizer_state)

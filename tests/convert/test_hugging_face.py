@@ -385,7 +385,7 @@ def test_a_casing_that_is_none(tmp_path):
     google_folder.write_folder(str(tmp_path), models.random_model(models.config()))
     path = tmp_path / "bert_config.json"
     path.write_text(path.read_text().replace("{", '{"do_lower_case": "no",', 1))
-    with pytest.raises(ConfigError, match="do_lower_case is 'no'; expected true or false"):
+    with pytest.raises(DataError, match="do_lower_case is 'no'; expected true or false"):
         read_back(tmp_path)
 
 

@@ -52,6 +52,8 @@ class Machine:
                 **environment,
             },
             stderr=subprocess.PIPE,
+            # A shell ignores for good what it ignored when it began, as in the background.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             text=True,
         )
 
