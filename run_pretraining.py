@@ -16,6 +16,7 @@ Example:
       --train_batch_size=32 --num_train_steps=100000 --num_warmup_steps=10000 --learning_rate=1e-4
 """
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -25,6 +26,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.lock import locked
 from bert_wwm.core.shards import find_shards
 
 FLAGS = flags.FLAGS
@@ -70,16 +72,18 @@ def main(_) -> None:
     estimators = Estimators(model_fn, machine)
     if FLAGS.do_train:
         estimators.check_batch_size()
-    files.make_folder(FLAGS.output_dir)
-    try:
-        if FLAGS.do_train:
-            train(Loop(estimators, log), estimators, train_records, eval_records)
-        if FLAGS.do_eval and machine.is_chief():
-            evaluate_at_the_end(estimators, eval_records)
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-        for records in (train_records, eval_records):  # says which file, and where
-            check_records(records.paths, records.schema, config.vocab_size)
-        raise
+    writes = FLAGS.do_train and machine.is_chief()
+    with locked(FLAGS.output_dir) if writes else contextlib.nullcontext():
+        files.make_folder(FLAGS.output_dir)
+        try:
+            if FLAGS.do_train:
+                train(Loop(estimators, log), estimators, train_records, eval_records)
+            if FLAGS.do_eval and machine.is_chief():
+                evaluate_at_the_end(estimators, eval_records)
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+            for records in (train_records, eval_records):  # says which file, and where
+                check_records(records.paths, records.schema, config.vocab_size)
+            raise
 
 
 def check_flags() -> None:

@@ -18,9 +18,10 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
 
     Where there are ``commands``, the first argument is one of them: ``main`` finds it in ``argv``.
 
-    A ToolkitError, and what the operating system refuses (a full disk, a file that may not be
-    written), end the program with one sentence on standard error and status 1, an interrupt
-    (Ctrl-C) with status 130; anything else is a bug and shows its traceback.
+    A ToolkitError, an error of TensorFlow's operations, and what the operating system refuses (a
+    full disk, a file that may not be written) end the program with one sentence on standard error
+    and status 1, an interrupt (Ctrl-C) with status 130; anything else is a bug and shows its
+    traceback.
     """
 
     def guarded(argv: List[str]) -> None:
@@ -39,8 +40,19 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
         except (ToolkitError, OSError) as error:
             message = str(error).replace("\n", "\\n")  # of a name
             sys.exit(f"{program}: error: {message}")
+        except Exception as error:
+            if not _is_tensorflows(error):
+                raise
+            message = error.message.partition("\n")[0]
+            sys.exit(f"{program}: error: TensorFlow's {type(error).__name__}: {message}")
         except KeyboardInterrupt:
             print(f"{program}: interrupted", file=sys.stderr)
             sys.exit(130)
 
     app.run(guarded)
+
+
+def _is_tensorflows(error: Exception) -> bool:
+    """True for what TensorFlow's operations raise, such as for a full disk."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)

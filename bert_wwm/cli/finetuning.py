@@ -1,5 +1,6 @@
 """What the programs that fine-tune do, whatever the kind of their tasks."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,6 +13,7 @@ from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.label_file import read_labels
+from bert_wwm.core.lock import locked
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.label_counts import label_counts
 from bert_wwm.tasks.reading_tasks import ReadingTask
@@ -45,8 +47,6 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = No
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
-    from bert_wwm.finetuning.repeat import repeat
-    from bert_wwm.model.bert import BertConfig
     from bert_wwm.train.cluster import check_cluster
     from bert_wwm.train.output_dir import check_start
 
@@ -54,6 +54,14 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = No
         tf.logging.set_verbosity(tf.logging.INFO)
     check_cluster(None, log)
     check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=True)
+    with locked(FLAGS.output_dir) if FLAGS.do_train else contextlib.nullcontext():
+        _finetune(task, make_job, find_labels)
+
+
+def _finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable]) -> None:
+    from bert_wwm.finetuning.repeat import repeat
+    from bert_wwm.model.bert import BertConfig
+
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     small = finetuning_flags.is_small(config.num_hidden_layers, config.hidden_size)
     settings = finetuning_flags.settings_of(task, small)

@@ -131,8 +131,16 @@ def _entry(path: str, name: str, entry: Any) -> Any:
 
 
 def write(path: str, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes tensors as PyTorch's programs expect them, the same bytes every time."""
+    """Writes tensors as PyTorch's programs expect them, the same bytes every time.
+
+    Raises:
+        DataError: the file can't be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    save_file(whole, path, {"format": "pt"})
+    try:
+        save_file(whole, path, {"format": "pt"})
+    except SafetensorError as error:  # such as of a full disk
+        raise DataError(f"{path}: can't be written: {error}") from None

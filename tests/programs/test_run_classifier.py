@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from finetuning_runs import chnsenticorp, reviews, scalars, weights
 
+from bert_wwm.core.lock import locked
+
 PROGRAM = "run_classifier.py"
 FLAGS = (
     "--max_seq_length=32",
@@ -454,6 +456,14 @@ def test_googles_command_line_for_mrpc_and_hostile_texts(model, tmp_path):
     assert re.search(r"MRPC, dev: f1 / accuracy  [\d.]+ / [\d.]+\n", output)
     assert "MRPC, test" not in output
     assert "eval_f1 = " in (folder / "eval_results.txt").read_text()
+
+
+def test_a_folder_that_another_process_trains_in_is_refused(model, tmp_path):
+    write(tmp_path / "train.tsv", "label\ttext_a\n1\t我们\n")
+    toy = ("--task_name=chnsenticorp", f"--data_dir={tmp_path}", *model, *FLAGS, "--do_train")
+    with locked(str(tmp_path / "out")):
+        error = launcher.error(PROGRAM, *toy, f"--output_dir={tmp_path / 'out'}")
+    assert error.startswith(f"{tmp_path / 'out'}: another process is writing there")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import launcher
 import numpy as np
 import pytest
 
+from bert_wwm.core.lock import locked
 from bert_wwm.core.shards import manifest_path
 from bert_wwm.model.checkpoint import write_variables
 from bert_wwm.report.curves import read_scalars
@@ -160,6 +161,12 @@ def test_a_folder_with_another_model_is_not_gone_on_with(trained, pretrain, tmp_
     assert "does not fit the model" in pretrain(folder, *flags, status=1, hidden_size=64).stderr
     error = pretrain(folder, *flags, "--optimizer=lamb", status=1).stderr
     assert "/lamb_m; expected the same model and optimizer, or another --output_dir" in error
+
+
+def test_a_folder_that_another_process_trains_in_is_refused(pretrain, tmp_path):
+    with locked(str(tmp_path / "m")):
+        error = pretrain(tmp_path / "m", "--do_train", status=1).stderr
+    assert f"{tmp_path / 'm'}: another process is writing there; wait for its end" in error
 
 
 @pytest.mark.parametrize("flag", ["--do_train", "--do_eval"])

@@ -1,0 +1,29 @@
+"""How programs end where something fails."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "failure, message",
+    [
+        ("raise OSError(28, 'No space left', 'a')", "[Errno 28] No space left: 'a'"),
+        ("raise app.ConfigError('a\\n\\x1b[1mb')", r"a\n\x1b[1mb"),
+        pytest.param(
+            "import tensorflow as tf; raise tf.errors.ResourceExhaustedError(None, None, 'a\\nb')",
+            "TensorFlow's ResourceExhaustedError: a",
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["system", "name", "TensorFlow"],
+)
+def test_a_failure_is_one_sentence(failure, message):
+    code = (
+        "from bert_wwm.cli import app; from bert_wwm.core.errors import ConfigError\n"
+        f"app.ConfigError = ConfigError\ndef main(argv): {failure}\napp.run(main)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.splitlines()[-1] == f"-c: error: {message}"
