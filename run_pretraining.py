@@ -82,7 +82,7 @@ def main(_) -> None:
                 evaluate_at_the_end(estimators, eval_records)
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
             for records in (train_records, eval_records):  # says which file, and where
-                check_records(records.paths, records.schema, config.vocab_size)
+                check_records(records.paths, records.schema, records.limits)
             raise
 
 
@@ -122,6 +122,7 @@ class Records:
         paths: the files.
         fields: what their records hold.
         schema: the fields of which it reads.
+        limits: the highest value of each of these.
         pairing: how their pairs were made, where a manifest tells.
     """
 
@@ -129,6 +130,7 @@ class Records:
         from bert_wwm.core.shards import manifest_path
         from bert_wwm.records import manifest
         from bert_wwm.records.checks import check_records, fields_of
+        from bert_wwm.records.limits import limits_of
         from bert_wwm.records.schema import LABELS, pretraining_schema
         from bert_wwm.text.casing import choose_casing
         from bert_wwm.text.vocabulary import Vocabulary
@@ -141,6 +143,7 @@ class Records:
             "next_sentence_labels" in self.fields,
             [label for label in LABELS if label in self.fields],
         )
+        self.limits = limits_of(self.schema, config.vocab_size)
         vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
         expected = manifest.Expectation(
             FLAGS.max_seq_length,
@@ -152,7 +155,7 @@ class Records:
         )
         for path in manifest.check(self.paths, expected):
             log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
-            check_records([path], self.schema, config.vocab_size, first_only=True)
+            check_records([path], self.schema, self.limits, first_only=True)
         where = manifest_path(self.paths[0])
         self.pairing = None
         if files.exists(where):
@@ -227,7 +230,12 @@ def train(loop, estimators, records, eval_records) -> None:
                 share = Share(input_context.input_pipeline_id, count, replicas // count)
             first_record = step * FLAGS.train_batch_size
             return train_input_fn(
-                records.paths, records.schema, FLAGS.random_seed, first_record, share
+                records.paths,
+                records.schema,
+                FLAGS.random_seed,
+                first_record,
+                share,
+                records.limits,
             )(params)
 
         return input_fn
@@ -254,7 +262,7 @@ def evaluate(estimators, records):
     """Returns the metrics of the newest checkpoint, by name."""
     from bert_wwm.records.input_fn import eval_input_fn
 
-    input_fn = eval_input_fn(records.paths, records.schema, drop_remainder=FLAGS.use_tpu)
+    input_fn = eval_input_fn(records.paths, records.schema, FLAGS.use_tpu, records.limits)
     results = estimators.evaluate(input_fn, FLAGS.max_eval_steps)
     return {name: float(value) for name, value in results.items() if name != "global_step"}
 

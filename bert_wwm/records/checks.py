@@ -5,22 +5,23 @@ from typing import List, Mapping, Sequence
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.records.decoding import decode_features
 from bert_wwm.records.framing import read_records
+from bert_wwm.records.limits import Limits
 from bert_wwm.records.schema import Schema
 
 
 def check_features(
-    features: Mapping[str, Sequence[float]], schema: Schema, vocab_size: int, where: str
+    features: Mapping[str, Sequence[float]], schema: Schema, limits: Limits, where: str
 ) -> None:
-    """Compares a record with a schema and a vocabulary.
+    """Compares a record with a schema and the ranges of its fields.
 
     Args:
         features: the values of the record.
         schema: the fields it should have.
-        vocab_size: ids have to be below it.
+        limits: the highest value of each field.
         where: the file and the record, for the message.
 
     Raises:
-        ConfigError: a field is missing or has another length, or an id is out of the vocabulary.
+        ConfigError: a field is missing or has another length, or a value is out of its range.
     """
     for field in schema:
         found = len(features.get(field.name, ()))
@@ -29,16 +30,16 @@ def check_features(
                 f"{where} has {found} values of {field.name}, but the flags ask for "
                 f"{field.length}; train with what the records were made with"
             )
-    highest = max(features["input_ids"])
-    if highest >= vocab_size:
-        raise ConfigError(
-            f"{where} has id {highest}, but the vocabulary has {vocab_size} pieces; they belong to "
-            "different vocabularies"
-        )
+        for value in features[field.name]:
+            if not 0 <= value <= limits[field.name]:  # nor NaN
+                raise ConfigError(
+                    f"{where} has {value} in {field.name}; expected 0 to "
+                    f"{limits[field.name]}, by the model's configuration and the flags"
+                )
 
 
 def check_records(
-    paths: Sequence[str], schema: Schema, vocab_size: int, first_only: bool = False
+    paths: Sequence[str], schema: Schema, limits: Limits, first_only: bool = False
 ) -> None:
     """Reads files, and compares each record; ``first_only`` just the first of each file.
 
@@ -49,7 +50,7 @@ def check_records(
     for path in paths:
         for number, record in enumerate(read_records(path)):
             where = f"{path}: record {number}"
-            check_features(decode_features(record, path), schema, vocab_size, where)
+            check_features(decode_features(record, path), schema, limits, where)
             if first_only:
                 break
 

@@ -1,8 +1,9 @@
 """TFRecords to batches: the input functions of an Estimator."""
 
-from typing import Any, Callable, Dict, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.compat import tf
+from bert_wwm.records.limits import Limits
 from bert_wwm.records.order import compressions, ordered_records, record_counts
 from bert_wwm.records.schema import FLOAT, Schema
 
@@ -34,6 +35,7 @@ def train_input_fn(
     seed: int,
     first_record: int = 0,
     share: Share = _EVERYTHING,
+    limits: Optional[Limits] = None,
 ) -> InputFn:
     """Returns an endless input of shuffled records, which can begin where another one ended.
 
@@ -48,6 +50,7 @@ def train_input_fn(
         seed: of the order.
         first_record: the position in the stream to begin at, a multiple of the global batch's size.
         share: what to take of every global batch.
+        limits: the highest value of each field; a batch with others is an InvalidArgumentError.
 
     Raises:
         DataError: a manifest or a file is broken; the input function, if there is no record.
@@ -57,7 +60,7 @@ def train_input_fn(
     def stream(own_paths: Sequence[str], own_first: int) -> "tf.data.Dataset":
         return ordered_records(own_paths, seed, own_first, counts)
 
-    return _shared(stream, paths, schema, first_record, share)
+    return _shared(stream, paths, schema, first_record, share, limits)
 
 
 def sequential_input_fn(paths: Sequence[str], schema: Schema, first_record: int = 0) -> InputFn:
@@ -73,7 +76,7 @@ def sequential_input_fn(paths: Sequence[str], schema: Schema, first_record: int 
         dataset = tf.data.TFRecordDataset(list(own_paths), compressions(own_paths)[0])
         return dataset.skip(own_first)
 
-    return _shared(stream, paths, schema, first_record, _EVERYTHING)
+    return _shared(stream, paths, schema, first_record, _EVERYTHING, None)
 
 
 def _shared(
@@ -82,6 +85,7 @@ def _shared(
     schema: Schema,
     first_record: int,
     share: Share,
+    limits: Optional[Limits],
 ) -> InputFn:
     """Returns the input of this worker's, or this host's, share of a stream."""
 
@@ -93,7 +97,7 @@ def _shared(
         dataset = stream(own_paths, own_first).batch(params["batch_size"], drop_remainder=True)
         if count > 1:
             dataset = dataset.batch(batches, drop_remainder=True).shard(count, index).unbatch()
-        return _parsed(dataset, schema)
+        return _parsed(dataset, schema, limits)
 
     return input_fn
 
@@ -111,24 +115,32 @@ def host_part(
     return paths[host::hosts], first_record // hosts, _EVERYTHING
 
 
-def eval_input_fn(paths: Sequence[str], schema: Schema, drop_remainder: bool) -> InputFn:
+def eval_input_fn(
+    paths: Sequence[str],
+    schema: Schema,
+    drop_remainder: bool,
+    limits: Optional[Limits] = None,
+) -> InputFn:
     """Returns an input of all records once, in order.
 
     Args:
         paths: files of records.
         schema: their fields.
         drop_remainder: leave out the last, smaller batch; a TPU needs it so.
+        limits: as for ``train_input_fn``.
     """
 
     def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
         files = tf.data.Dataset.from_tensor_slices((list(paths), compressions(paths)))
         dataset = files.flat_map(tf.data.TFRecordDataset)
-        return _parsed(dataset.batch(params["batch_size"], drop_remainder), schema)
+        return _parsed(dataset.batch(params["batch_size"], drop_remainder), schema, limits)
 
     return input_fn
 
 
-def _parsed(batches: "tf.data.Dataset", schema: Schema) -> "tf.data.Dataset":
+def _parsed(
+    batches: "tf.data.Dataset", schema: Schema, limits: Optional[Limits]
+) -> "tf.data.Dataset":
     """Serialised Examples to their features, int32 and float32 [batch, length of the field]."""
     parsers = {
         field.name: tf.io.FixedLenFeature(
@@ -140,11 +152,19 @@ def _parsed(batches: "tf.data.Dataset", schema: Schema) -> "tf.data.Dataset":
     @tf.autograph.experimental.do_not_convert
     def parse(records: tf.Tensor) -> Dict[str, tf.Tensor]:
         features = tf.io.parse_example(records, parsers)
-        # A TPU has no int64.
-        return {
-            name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value
-            for name, value in features.items()
-        }
+        checks = [_check(name, features[name], highest) for name, highest in (limits or {}).items()]
+        with tf.control_dependencies(checks):
+            # A TPU has no int64.
+            return {
+                name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else tf.identity(value)
+                for name, value in features.items()
+            }
 
     parsed = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return parsed.prefetch(_PREFETCHED_BATCHES)
+
+
+def _check(name: str, values: tf.Tensor, highest: int) -> tf.Operation:
+    """Fails where a value is not from 0 to ``highest``, or is NaN."""
+    fits = tf.logical_and(values >= 0, values <= tf.cast(highest, values.dtype))
+    return tf.debugging.Assert(tf.reduce_all(fits), [f"{name} is out of its range"])
