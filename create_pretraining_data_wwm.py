@@ -169,12 +169,14 @@ def main(_) -> None:
                 print(f"{', '.join(outputs)}: finished already")
                 return
             written = write_records(work, source, inputs, shards, len(outputs))
+            worker_flags.check_unchanged(inputs, run["input"])
             finish(shards, manifest, written)
     else:
         output = beam.Output(outputs, run, FLAGS.overwrite)
         pipeline = beam.make_pipeline(FLAGS.runner, FLAGS.num_workers, FLAGS.beam_options)
         written = beam.write_blocks(work, source, inputs, output, pipeline)
         check_written(written, inputs)
+        worker_flags.check_unchanged(inputs, run["input"])
         finish(output, manifest, written)
     report(settings, written.counts, outputs)
 

@@ -115,6 +115,7 @@ def main(_) -> None:
             "flags": worker_flags.key_flags(sys.argv[0]),
             "counts": vars(after.counts),
         }
+        worker_flags.check_unchanged(inputs, run["input"])
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.sentences])
     print(f"Wrote {outputs[0] if len(outputs) == 1 else f'{outputs[0]} ... {outputs[-1]}'}")
     print(after.counts.summary())

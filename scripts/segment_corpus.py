@@ -90,6 +90,7 @@ def main(_) -> None:
             "flags": worker_flags.key_flags(sys.argv[0]),
             "counts": after.counts.to_manifest(),
         }
+        worker_flags.check_unchanged(inputs, run["input"])
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.records])
     shown = outputs[0] if len(outputs) == 1 else f"{outputs[0]} ... {outputs[-1]}"
     counts = after.counts

@@ -4,7 +4,7 @@ import datetime
 import resource
 import sys
 import time
-from typing import Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 from absl import flags
 
@@ -92,6 +92,16 @@ def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
         f"{_date(files.modified(path))}"
         for number, path in enumerate(paths, 1)
     }
+
+
+def check_unchanged(paths: Sequence[str], described: Mapping[str, str]) -> None:
+    """Raises DataError where an input file is no longer as ``describe_inputs`` found it."""
+    for path, now in describe_inputs(paths).items():
+        if now != described[path]:
+            raise DataError(
+                f"{path}: changed while it was read, from {described[path]} to {now}; expected "
+                "input that stays as it is. --overwrite begins anew"
+            )
 
 
 def _date(nanoseconds: int) -> str:
