@@ -9,6 +9,7 @@ when the run goes on.
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from bert_wwm.core.json_files import read_object
 
 _MANIFEST = re.compile(r"manifest\..*\.json$")
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
-_JOURNAL = "journal.json"
+_JOURNAL, _SUM = "journal.json", "sha256"
 _COMMIT_SHARE = 0.05  # of the time; to wait for the disk costs milliseconds a shard
 
 Json = Dict[str, Any]
@@ -179,9 +180,9 @@ class Shards:
         there = []
         for path, place in self._manifests.items():
             if files.exists(place):
-                manifest = _load(place)
+                manifest = _load_manifest(place)
                 self._compare(manifest.get("run", {}), place)
-                entry = manifest["files"].get(base_name(path), {})
+                entry = manifest.get("files", {}).get(base_name(path), {})
                 if not files.exists(path) or files.size(path) != entry.get("bytes"):
                     raise ConfigError(
                         f"{path}: is not as {place} describes it; --overwrite makes it anew"
@@ -244,7 +245,14 @@ class Shards:
 
     def _read_journal(self) -> Optional[Json]:
         path = os.path.join(self._work, _JOURNAL)
-        return _load(path) if os.path.exists(path) else None
+        if not os.path.exists(path):
+            return None
+        journal = _load(path)
+        if journal.pop(_SUM, None) != _sum(journal):
+            raise DataError(
+                f"{path}: is not as the interrupted run left it; --overwrite begins anew"
+            )
+        return journal
 
     def _commit(self, manifest: Optional[Json] = None) -> None:
         begun = time.monotonic()
@@ -258,7 +266,9 @@ class Shards:
             "overwrite": self._overwrite,
             "manifest": manifest,
         }
-        files.write_text(os.path.join(self._work, _JOURNAL), json.dumps(journal))
+        journal = json.loads(json.dumps(journal))  # as it is read again: keys are strings
+        text = json.dumps({**journal, _SUM: _sum(journal)})
+        files.write_text(os.path.join(self._work, _JOURNAL), text)
         now = time.monotonic()
         self._next_commit = now + (now - begun) / _COMMIT_SHARE
 
@@ -338,6 +348,20 @@ def find_shards(patterns: Sequence[str]) -> List[str]:
 def base_name(path: str) -> str:
     """The last part of a path, local or in a bucket."""
     return path.rsplit("/", 1)[-1]
+
+
+def _sum(journal: Json) -> str:
+    """Returns the hash of a journal, by which one that was edited is known."""
+    return hashlib.sha256(json.dumps(journal, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _load_manifest(path: str) -> Json:
+    manifest = _load(path)
+    for name in ("files", "run"):
+        entries = manifest.get(name, {})
+        if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
+            raise DataError(f"{path}: {name} is broken; --overwrite begins anew")
+    return manifest
 
 
 def _load(path: str) -> Json:

@@ -154,7 +154,10 @@ class Run:
             )
         try:
             record = read_json(path)
-            former, _, _ = (record[name] for name in ("settings", "made_of", "trained"))
+            former, made_of, trained = (record[n] for n in ("settings", "made_of", "trained"))
+            whole = isinstance(former, dict) and isinstance(made_of, dict)
+            if not whole or not isinstance(trained, bool):
+                raise TypeError
         except (DataError, KeyError, TypeError):
             raise DataError(
                 f"{path}: is broken; expected the record of a run, or another --output_dir"

@@ -60,8 +60,15 @@ class Manifest:
             manifest = cls(**values)
         except TypeError as error:  # fields are missing, or unknown
             raise DataError(f"{path}: not a manifest of records ({error})") from None
-        if not isinstance(manifest.files, dict) or not isinstance(manifest.flags, dict):
-            raise DataError(f"{path}: not a manifest of records (files or flags are missing)")
+        for field in dataclasses.fields(cls):
+            value = getattr(manifest, field.name)
+            if not isinstance(value, _KINDS[field.name]) or (
+                isinstance(value, bool) and _KINDS[field.name] is int
+            ):
+                raise DataError(f"{path}: not a manifest of records ({field.name} is broken)")
+        for name, entry in manifest.files.items():
+            if not isinstance(entry, dict) or not {"records", "bytes"} <= entry.keys():
+                raise DataError(f"{path}: not a manifest of records (files: {name!r} is broken)")
         return manifest
 
     def check_vocabulary(self, path: str, sha256: str) -> None:
@@ -71,6 +78,15 @@ class Manifest:
                 f"{path}: the records were made with a vocabulary of SHA-256 {self.vocab_sha256}, "
                 f"but --vocab_file has {sha256}"
             )
+
+
+_KINDS: Dict[str, type] = {
+    **dict.fromkeys(("strategy", "pairing", "vocab_sha256", "tokenizer"), str),
+    **dict.fromkeys(("max_seq_length", "max_predictions_per_seq", "vocab_size", "format"), int),
+    **dict.fromkeys(("segmenter", "flags", "counts", "files", "run"), dict),
+    "labels": list,
+    "do_lower_case": bool,
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -167,8 +167,11 @@ class BestCheckpoint:
         try:
             best = read_json(path)
             known = best["checkpoint"] in _checkpoints(self.folder)
+            results = best["results"].items()  # an AttributeError where there is no object
+            if not all(isinstance(value, (int, float, type(None))) for _, value in results):
+                raise TypeError
             value = _pick(best["results"], self._metric)
-        except (DataError, KeyError, TypeError):
+        except (DataError, AttributeError, KeyError, TypeError):
             raise CheckpointError(
                 f"{path}: not what an evaluation wrote; expected the best so far, or no such file"
             ) from None

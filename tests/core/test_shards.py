@@ -439,6 +439,47 @@ def test_a_broken_journal_is_named(paths, tmp_path):
     assert write(paths, overwrite=True) == 4
 
 
+def edits(value):
+    """Yields a JSON value with one of its parts removed or of another type."""
+    if isinstance(value, dict):
+        for name in value:
+            yield {key: value[key] for key in value if key != name}
+            for edited in edits(value[name]):
+                yield {**value, name: edited}
+    if isinstance(value, list):
+        for number in range(len(value)):
+            yield value[:number] + value[number + 1 :]
+            for edited in edits(value[number]):
+                yield [*value[:number], edited, *value[number + 1 :]]
+    for other in (None, True, -1, "x", [], {}, [[]], {"x": {}}):
+        if type(other) is not type(value) or other != value:
+            yield other
+
+
+def test_an_edited_journal_is_named(paths, tmp_path):
+    leave(paths, 3)
+    journal = tmp_path / ".out.unfinished" / "journal.json"
+    values = json.loads(journal.read_text())
+    count = 0
+    for edited in edits(values):
+        journal.write_text(json.dumps(edited))
+        with pytest.raises(DataError, match=r"journal\.json: .*; --overwrite begins anew"):
+            write(paths)
+        count += 1
+    assert count > 100
+    journal.write_text(json.dumps(values))
+    assert write(paths) == 1
+
+
+def test_an_edited_manifest_is_named_or_says_the_same(paths, tmp_path):
+    write(paths)
+    place = tmp_path / MANIFEST
+    for edited in edits(json.loads(place.read_text())):
+        place.write_text(json.dumps(edited))
+        with contextlib.suppress(ConfigError, DataError):
+            assert write(paths) is None
+
+
 def test_what_could_not_be_written_is_told_and_what_was_committed_is_kept(paths):
     with commits(1e9):
         leave(paths, 2)

@@ -119,6 +119,19 @@ def test_a_file_that_the_manifest_does_not_list_is_refused(tmp_path):
 NO_FILES = json.dumps({**dataclasses.asdict(MANIFEST), "files": None})
 
 
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(MANIFEST)])
+@pytest.mark.parametrize("value", [None, True, -1.5, "x", [], {}, {"a": 1}], ids=repr)
+def test_a_field_of_another_type_is_named(tmp_path, name, value):
+    path = tmp_path / "manifest.a.json"
+    values = dataclasses.asdict(MANIFEST)
+    path.write_text(json.dumps({**values, name: value}))
+    if type(value) is type(values[name]) and name != "files":
+        Manifest.load(str(path))
+    elif name != "format" and value != {}:
+        with pytest.raises(DataError, match=rf"not a manifest of records \(({name}|files: 'a' is)"):
+            Manifest.load(str(path))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "1", "null", "{}", '{"format": 2}', "{", NO_FILES])
 def test_a_broken_manifest_is_named(tmp_path, text):
     path = tmp_path / "manifest.a.json"

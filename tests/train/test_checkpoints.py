@@ -226,6 +226,16 @@ def test_folders_without_a_checkpoint(tmp_path, log):
     assert log == []
 
 
+@pytest.mark.parametrize("results", [[], "x", {"loss": "x"}, {"loss": [1]}, {"loss": {}}])
+def test_an_edited_best_is_named(folder, log, results):
+    best = BestCheckpoint(str(folder), "loss", log.append)
+    best.update({"loss": 1.0}, prefix(folder, 10))
+    path = folder / "best" / "best.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "results": results}))
+    with pytest.raises(CheckpointError, match=r"best\.json: not what an evaluation wrote"):
+        BestCheckpoint(str(folder), "loss", log.append)
+
+
 def test_a_state_that_names_another_folder_names_none(folder, tmp_path, log):
     tf.train.update_checkpoint_state(str(tmp_path), prefix(folder, 10))
     assert newest_readable(str(tmp_path), log.append) is None
