@@ -22,7 +22,7 @@ from bert_wwm.cli import app, worker_flags
 from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards, find_shards
 from bert_wwm.data import beam, local
@@ -166,7 +166,7 @@ def main(_) -> None:
     if FLAGS.runner == "local":
         with Shards(outputs, run, FLAGS.overwrite) as shards:
             if shards.finished:
-                print(f"{', '.join(outputs)}: finished already")
+                print(f"{list_few(outputs)}: finished already")
                 return
             written = write_records(work, source, inputs, shards, len(outputs))
             worker_flags.check_unchanged(inputs, run["input"])
@@ -271,7 +271,7 @@ def write_records(work, source, inputs, shards, num_shards):
 
 def check_written(written, inputs):
     if not written.counts.documents:
-        raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+        raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     if not written.counts.instances:
         reason = "no unit fits into what is to be selected of it"
         if written.counts.documents_alone:
@@ -279,7 +279,7 @@ def check_written(written, inputs):
                 "next sentence prediction needs at least two: put a blank line between documents"
             )
         raise DataError(
-            f"{', '.join(inputs)}: no instance could be made of {written.counts.documents:,} "
+            f"{list_few(inputs)}: no instance could be made of {written.counts.documents:,} "
             f"document(s); {reason}"
         )
 

@@ -10,7 +10,7 @@ from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.core import files
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import DataError, list_few
 from bert_wwm.core.progress import Progress
 from bert_wwm.text import corpus
 from bert_wwm.text.wordpiece_training import build_vocabulary, count_words
@@ -36,7 +36,7 @@ def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
     counts = count_words(sentences(inputs), FLAGS.do_lower_case)
     if not counts:
-        raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+        raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     pieces = build_vocabulary(counts, FLAGS.vocab_size, FLAGS.min_count, FLAGS.num_unused)
     files.write_text(FLAGS.output_file, "".join(f"{piece}\n" for piece in pieces))
     print(f"Wrote {len(pieces):,} pieces to {FLAGS.output_file}")

@@ -22,7 +22,7 @@ from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.output import trusting
 from bert_wwm.core.shards import find_shards
 from bert_wwm.text.segmenters import SEGMENTERS, make_segmenter
@@ -116,7 +116,7 @@ def sample(provenance, vocabulary):
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*of_files))
     examples = [example for example in in_turn if example is not None][: FLAGS.num_sampled]
     if not examples:
-        raise DataError(f"{', '.join(provenance.paths)}: no record behind --skip={FLAGS.skip}")
+        raise DataError(f"{list_few(provenance.paths)}: no record behind --skip={FLAGS.skip}")
     return examples
 
 

@@ -25,7 +25,7 @@ from absl import flags
 
 from bert_wwm.cli import app, worker_flags
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.data import preparing
@@ -84,8 +84,8 @@ def main(_) -> None:
     source = RawSource(layout)
     work = PrepareWork(layout, FLAGS.min_chars, FLAGS.min_text_share)
     found = collections.Counter(layout.formats[path] for path in inputs)
-    listed = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
-    print(f"Reads {len(inputs):,} file(s): {listed}", flush=True)
+    kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
+    print(f"Reads {len(inputs):,} file(s): {kinds}", flush=True)
     if FLAGS.dry_run:
         worker_flags.estimate(SampleWork(work), source, inputs, len(outputs))
         return
@@ -98,7 +98,7 @@ def main(_) -> None:
     }
     with Shards(outputs, run, FLAGS.overwrite) as shards:
         if shards.finished:
-            print(f"{', '.join(outputs)}: finished already")
+            print(f"{list_few(outputs)}: finished already")
             return
         before = preparing.prepared(shards, len(outputs))
         if before.blocks:
@@ -145,9 +145,9 @@ def layout_from_flags(inputs: List[str]) -> Layout:
 def nothing_left(inputs: List[str], counts: PreparedCounts) -> str:
     if not counts.documents_read:
         holds = "holds" if len(inputs) == 1 else "hold"
-        return f"{', '.join(inputs)}: {holds} no document; expected text"
+        return f"{list_few(inputs)}: {holds} no document; expected text"
     return (
-        f"{', '.join(inputs)}: no text is left; of {counts.documents_read:,} documents "
+        f"{list_few(inputs)}: no text is left; of {counts.documents_read:,} documents "
         f"{counts.documents_empty:,} are empty, {counts.documents_short:,} too short and "
         f"{counts.documents_unnatural:,} no natural text; expected documents to keep"
     )

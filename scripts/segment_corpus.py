@@ -19,7 +19,7 @@ from absl import flags
 from bert_wwm.cli import app, worker_flags
 from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.data import local
@@ -68,7 +68,7 @@ def main(_) -> None:
     }
     with Shards(outputs, run, FLAGS.overwrite) as shards:
         if shards.finished:
-            print(f"{', '.join(outputs)}: finished already")
+            print(f"{list_few(outputs)}: finished already")
             return
         before = local.written(shards, len(outputs))
         if before.blocks:
@@ -82,7 +82,7 @@ def main(_) -> None:
             )
         if not after.counts.documents:
             shards.discard()
-            raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+            raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
         manifest = {
             "format": segmented.FORMAT,
             "segmenter": description,

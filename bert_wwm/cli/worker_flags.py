@@ -9,7 +9,7 @@ from typing import Dict, List, Mapping, Sequence
 from absl import flags
 
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.progress import duration
 from bert_wwm.core.shards import check_shard_names, shard_paths
 from bert_wwm.core.workers import default_num_workers
@@ -136,9 +136,9 @@ def estimate(work: Work, source: Source, inputs: Sequence[str], num_shards: int)
             written += sum(map(len, output.payloads))
             counts.add(output.counts)
     if not size:
-        raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+        raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     if not counts.documents:
-        raise DataError(f"{', '.join(inputs)}: no text; expected one sentence a line")
+        raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     total = text_size(inputs)
     scale = total / size
     made = counts.instances or counts.sentences

@@ -11,7 +11,7 @@ import numpy as np
 
 from bert_wwm.convert import safetensors_file
 from bert_wwm.core import stand_ins
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.json_files import read_json
 
 # What Hugging Face's classes have no place for, by Google's names: heads of LERT and PERT.
@@ -123,7 +123,7 @@ def _shards(path: str) -> List[str]:
     missing = [s for s in shards if not os.path.isfile(os.path.join(folder, s))]
     if missing:
         raise DataError(
-            f"{folder}: lacks {', '.join(missing)}, of {len(shards)} parts that "
+            f"{folder}: lacks {list_few(missing)}, of {len(shards)} parts that "
             f"{os.path.basename(path)} names"
         )
     return [os.path.join(folder, shard) for shard in shards]

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tup
 
 from bert_wwm.convert.pretrained import AddedToken
 from bert_wwm.core import files
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import DataError, list_few
 from bert_wwm.core.json_files import read_json
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK, Vocabulary
 
@@ -206,7 +206,7 @@ def write(
     vocabulary = Vocabulary(pieces[:count], os.path.join(folder, VOCABULARY))
     missing = [piece for piece in SPECIAL_TOKENS if piece not in vocabulary]
     if missing:
-        raise DataError(f"{vocabulary.path}: lacks {', '.join(missing)}; expected a vocabulary")
+        raise DataError(f"{vocabulary.path}: lacks {list_few(missing)}; expected a vocabulary")
     options = dict.fromkeys(_SPECIAL.values(), _SPECIAL_OPTIONS)
     options.update((token, entry.options) for token, entry in added.items())
     decoder = {
@@ -301,7 +301,7 @@ def _pieces_of_tokenizer(fast: Mapping[str, Any], path: str, vocab_file: str) ->
     pieces = [by_id[index] for index in range(len(by_id))]
     missing = [piece for piece in SPECIAL_TOKENS if piece not in model["vocab"]]
     if missing:
-        raise DataError(f"{path}: lacks {', '.join(missing)}; expected the vocabulary of a BERT")
+        raise DataError(f"{path}: lacks {list_few(missing)}; expected the vocabulary of a BERT")
     for piece in pieces:
         _check_line(piece, path)
     return pieces

@@ -1,7 +1,9 @@
 """What can go wrong and be told to the user in one sentence."""
 
 import contextlib
-from typing import Iterator
+from typing import Iterator, Sequence
+
+_MOST_LISTED = 5
 
 
 class ToolkitError(Exception):
@@ -18,6 +20,17 @@ class ConfigError(ToolkitError):
 
 class CheckpointError(ToolkitError):
     """A checkpoint that is missing, broken, or does not fit the model."""
+
+
+def list_few(names: Sequence[str]) -> str:
+    """Returns names for a message: all of a few, or the first ones and how many more there are.
+
+    Example:
+        list_few(list("abcdefg")) -> "a, b, c, d, e and 2 more"
+    """
+    shown = ", ".join(names[:_MOST_LISTED])
+    more = len(names) - _MOST_LISTED
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
 _SCAN_BYTES = 1 << 20
+_NOT_REGULAR = "a pipe or a device, which can be read only once"
 # Text is compressed to a tenth or so; that little may be compressed to any ratio.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
 _LINE_FEED, _CARRIAGE_RETURN = b"\n", b"\r"
@@ -110,6 +111,8 @@ def find(patterns: Sequence[str]) -> List[str]:
         files = _matches(pattern)
         if not files:
             what = "is a folder" if os.path.isdir(pattern) else "no such file"
+            if os.path.exists(pattern) and not os.path.isdir(pattern):
+                what = _NOT_REGULAR
             raise DataError(f"{pattern}: {what}; expected the path or glob of an input file")
         found.extend(files)
     return list(dict.fromkeys(found))
@@ -149,12 +152,13 @@ def open_raw(path: str) -> IO[bytes]:
     """
     if is_remote(path) and not exists(path):
         raise DataError(f"{path}: no such file")
+    if not is_remote(path) and os.path.exists(path) and not os.path.isfile(path):
+        what = "is a folder" if os.path.isdir(path) else _NOT_REGULAR
+        raise DataError(f"{path}: {what}; expected a file")
     try:
         return _gfile().GFile(path, "rb") if is_remote(path) else open(path, "rb")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: is a folder; expected a file") from None
     except PermissionError:
         raise DataError(f"{path}: may not be read by this user") from None
 

@@ -2,7 +2,7 @@
 
 from typing import List, Mapping, Sequence
 
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.records.decoding import decode_features
 from bert_wwm.records.framing import read_records
 from bert_wwm.records.limits import Limits
@@ -60,4 +60,4 @@ def fields_of(paths: Sequence[str]) -> List[str]:
     for path in paths:
         for record in read_records(path):
             return sorted(decode_features(record, path))
-    raise DataError(f"{', '.join(paths)}: no record; expected files that hold some")
+    raise DataError(f"{list_few(paths)}: no record; expected files that hold some")

@@ -13,7 +13,7 @@ from typing import Dict, List, Mapping, Optional, Sequence
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import DataError, list_few
 from bert_wwm.core.shards import base_name, manifest_path
 from bert_wwm.records.framing import compression_of, count_records, read_records
 from bert_wwm.records.manifest import Manifest
@@ -69,7 +69,7 @@ def ordered_records(
         DataError: there is no record at all.
     """
     if not any(True for path in paths for _ in read_records(path)):
-        raise DataError(f"{', '.join(paths)}: no record; expected files that hold some")
+        raise DataError(f"{list_few(paths)}: no record; expected files that hold some")
     # From 0 on nothing is skipped, whatever they are.
     sizes = [counts[path] if first_record else 1 for path in paths]
     first_epoch, first_in_epoch = divmod(first_record, sum(sizes))

@@ -15,7 +15,7 @@ import time
 from typing import Callable, Counter, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.core import files, seeding
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import ConfigError, DataError, list_few
 
 TASKS = ("cws", "pos", "ner")
 
@@ -158,7 +158,7 @@ def read_corpus(paths: Sequence[str]) -> Tuple[List[Sentence], Counter[str]]:
             if sentence.words:
                 sentences.append(sentence)
     if not sentences:
-        raise DataError(f"{', '.join(paths)}: no sentence; expected word/tag tokens")
+        raise DataError(f"{list_few(paths)}: no sentence; expected word/tag tokens")
     return sentences, unknown
 
 
@@ -214,7 +214,7 @@ def train(
     ]
     if "ner" in tasks and not any(_has_name(sentence) for sentence in training):
         raise DataError(
-            f"{', '.join(paths)}: no name to learn ner from; expected tags nr, ns or nt, "
+            f"{list_few(paths)}: no name to learn ner from; expected tags nr, ns or nt, "
             "or --tasks without ner"
         )
     report(f"training on {len(training)} sentences, {heldout_size} held out, {num_epochs} epochs")

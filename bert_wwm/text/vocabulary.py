@@ -4,7 +4,7 @@ import hashlib
 from typing import Dict, Iterable, List, Sequence
 
 from bert_wwm.core import files, stand_ins
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import DataError, list_few
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
@@ -54,7 +54,7 @@ class Vocabulary:
         missing = [piece for piece in required if piece not in vocabulary.ids]
         if missing:
             raise DataError(
-                f"{path}: lacks {', '.join(missing)}; expected a BERT vocabulary with "
+                f"{path}: lacks {list_few(missing)}; expected a BERT vocabulary with "
                 f"{', '.join(required)}"
             )
         return vocabulary

@@ -1,6 +1,6 @@
 import pytest
 
-from bert_wwm.core.errors import CheckpointError, DataError, naming
+from bert_wwm.core.errors import CheckpointError, DataError, list_few, naming
 
 
 def test_errors_name_what_the_user_knows():
@@ -16,3 +16,11 @@ def test_other_errors_stay_themselves():
     assert caught.value is error
     with pytest.raises(ValueError, match="/tmp/x1"), naming("a.zip", "/tmp/x1"):
         raise ValueError("/tmp/x1")
+
+
+@pytest.mark.parametrize(
+    "count, shown",
+    [(0, ""), (1, "0"), (5, "0, 1, 2, 3, 4"), (3000, "0, 1, 2, 3, 4 and 2,995 more")],
+)
+def test_few_of_many_names_are_listed(count, shown):
+    assert list_few([str(number) for number in range(count)]) == shown

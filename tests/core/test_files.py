@@ -172,6 +172,18 @@ def test_a_name_with_brackets_is_found(tmp_path):
         files.find([str(tmp_path)])
 
 
+def test_a_pipe_is_named_and_not_waited_for(tmp_path):
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    for use in (
+        lambda: files.find([path]),
+        lambda: files.open_raw(path),
+        lambda: files.sha256(path),
+    ):
+        with pytest.raises(DataError, match=f"^{path}: a pipe or a device, which can be read only"):
+            use()
+
+
 def test_brackets_of_a_folder_are_no_pattern(tmp_path):
     for folder in ("run[1]", "run1"):
         for name in ("a-1", "a-2", "b"):
