@@ -411,6 +411,8 @@ def test_missing_checkpoints(graph, tmp_path):
         plan_restore(make(MODEL), str(tmp_path))
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         get_assignment_map_from_checkpoint([], str(tmp_path / "model.ckpt"))
+    with pytest.raises(CheckpointError, match=r"/model\.ckpt: no such checkpoint"):
+        check_readable(str(tmp_path / "model.ckpt"))
 
 
 def test_googles_assignment_map(graph, checkpoint):
