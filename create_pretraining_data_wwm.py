@@ -23,6 +23,7 @@ from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
+from bert_wwm.core.input_files import check_unchanged, describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards, find_shards
 from bert_wwm.data import beam, local
@@ -142,7 +143,7 @@ def main(_) -> None:
         return
     run = {
         "flag": worker_flags.flags_of_run(sys.argv[0]),
-        "input": worker_flags.describe_inputs(inputs),
+        "input": describe_inputs(inputs),
         "vocabulary": {"sha256": tokenizer.vocabulary.sha256()},
         "segmenter": description,
         "blocks": source.blocks(),
@@ -169,14 +170,14 @@ def main(_) -> None:
                 print(f"{list_few(outputs)}: finished already")
                 return
             written = write_records(work, source, inputs, shards, len(outputs))
-            worker_flags.check_unchanged(inputs, run["input"])
+            check_unchanged(inputs, run["input"])
             finish(shards, manifest, written)
     else:
         output = beam.Output(outputs, run, FLAGS.overwrite)
         pipeline = beam.make_pipeline(FLAGS.runner, FLAGS.num_workers, FLAGS.beam_options)
         written = beam.write_blocks(work, source, inputs, output, pipeline)
         check_written(written, inputs)
-        worker_flags.check_unchanged(inputs, run["input"])
+        check_unchanged(inputs, run["input"])
         finish(output, manifest, written)
     report(settings, written.counts, outputs)
 

@@ -26,6 +26,7 @@ from absl import flags
 from bert_wwm.cli import app, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
+from bert_wwm.core.input_files import check_unchanged, describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.data import preparing
@@ -91,7 +92,7 @@ def main(_) -> None:
         return
     run = {
         "flag": worker_flags.flags_of_run(sys.argv[0]),
-        "input": worker_flags.describe_inputs(inputs),
+        "input": describe_inputs(inputs),
         "input format": {files.absolute(path): layout.formats[path] for path in inputs},
         "blocks": source.blocks(),
         "prepared text": {"format": preparing.FORMAT},
@@ -115,7 +116,7 @@ def main(_) -> None:
             "flags": worker_flags.key_flags(sys.argv[0]),
             "counts": vars(after.counts),
         }
-        worker_flags.check_unchanged(inputs, run["input"])
+        check_unchanged(inputs, run["input"])
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.sentences])
     print(f"Wrote {outputs[0] if len(outputs) == 1 else f'{outputs[0]} ... {outputs[-1]}'}")
     print(after.counts.summary())

@@ -1,10 +1,9 @@
 """Flags of programs whose workers turn a corpus into shards."""
 
-import datetime
 import resource
 import sys
 import time
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Sequence
 
 from absl import flags
 
@@ -83,30 +82,6 @@ def key_flags(program: str) -> Dict[str, object]:
 def flags_of_run(program: str) -> Dict[str, object]:
     """The flags that decide what a program writes."""
     return {name: value for name, value in key_flags(program).items() if name not in _NOT_OF_RUN}
-
-
-def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
-    """What tells whether input files, and their order, are still the same."""
-    return {
-        files.absolute(path): f"file {number}, {files.size(path)} bytes of "
-        f"{_date(files.modified(path))}"
-        for number, path in enumerate(paths, 1)
-    }
-
-
-def check_unchanged(paths: Sequence[str], described: Mapping[str, str]) -> None:
-    """Raises DataError where an input file is no longer as ``describe_inputs`` found it."""
-    for path, now in describe_inputs(paths).items():
-        if now != described[path]:
-            raise DataError(
-                f"{path}: changed while it was read, from {described[path]} to {now}; expected "
-                "input that stays as it is. --overwrite begins anew"
-            )
-
-
-def _date(nanoseconds: int) -> str:
-    date = datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.timezone.utc)
-    return date.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def text_size(paths: Sequence[str]) -> int:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from bert_wwm.cli import worker_flags
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.input_files import check_unchanged, describe_inputs
 
 
 @pytest.fixture
@@ -16,12 +16,12 @@ def paths(tmp_path):
 
 
 def test_files_that_stay_as_they_are_pass(paths):
-    worker_flags.check_unchanged(paths, worker_flags.describe_inputs(paths))
+    check_unchanged(paths, describe_inputs(paths))
 
 
 @pytest.mark.parametrize("change", ["longer", "touched", "replaced by an older one"])
 def test_a_file_that_changed_is_named(paths, change):
-    described = worker_flags.describe_inputs(paths)
+    described = describe_inputs(paths)
     if change == "longer":
         with open(paths[1], "a") as stream:
             stream.write("more")
@@ -30,4 +30,4 @@ def test_a_file_that_changed_is_named(paths, change):
         time = os.stat(paths[1]).st_mtime_ns + shift
         os.utime(paths[1], ns=(time, time))
     with pytest.raises(DataError, match=f"^{paths[1]}: changed while it was read, from file 2, 4 "):
-        worker_flags.check_unchanged(paths, described)
+        check_unchanged(paths, described)
