@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import pathlib
@@ -13,7 +12,6 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import base_name, manifest_path, shard_paths
 from bert_wwm.records import order
 from bert_wwm.records.framing import frame
-from bert_wwm.records.manifest import Manifest
 from bert_wwm.records.order import ordered_records, record_counts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -141,8 +139,13 @@ def test_what_is_in_front_is_never_read(tmp_path):
 def test_manifests_tell_the_counts_and_where_there_is_none_they_are_counted(paths, tmp_path):
     assert record_counts(paths) == [*SIZES[0], *SIZES[1]]
     described = write(tmp_path, ([2, 3], [4]))
-    entries = {base_name(path): {"records": 70 + n} for n, path in enumerate(described[:1])}
-    values = {field.name: None for field in dataclasses.fields(Manifest)}
-    manifest = {**values, "flags": {}, "format": 2, "files": entries}
+    manifest = {
+        **dict.fromkeys(("strategy", "pairing", "vocab_sha256", "tokenizer"), ""),
+        **dict.fromkeys(("max_seq_length", "max_predictions_per_seq", "vocab_size"), 1),
+        **{name: {} for name in ("segmenter", "flags", "counts", "run")},
+        "labels": [],
+        "do_lower_case": True,
+        "files": {base_name(described[0]): {"records": 70, "bytes": 1}},
+    }
     pathlib.Path(manifest_path(described[0])).write_text(json.dumps(manifest))
     assert record_counts(described) == [70, 3, 4]
