@@ -32,11 +32,13 @@ def find_casing(config_file: Optional[str], vocab_file: Optional[str]) -> Option
     ``tokenizer_config.json`` beside the vocabulary.
 
     Returns:
-        None where none of them says anything.
+        None where none of them says anything, or neither file is given.
 
     Raises:
         DataError: one of the files is not JSON, or its value is not true or false.
     """
+    if not config_file and not vocab_file:
+        return None
     folder = os.path.dirname(vocab_file or config_file or "")
     configs = [config_file] if config_file else [os.path.join(folder, name) for name in _CONFIGS]
     for path in [*configs, os.path.join(folder, _TOKENIZER_CONFIG)]:

@@ -52,6 +52,14 @@ def test_another_models_configuration_beside_the_vocabulary_does_not_count(model
     assert find_casing(given, vocabulary) is None
 
 
+def test_files_of_the_current_folder_do_not_count_unless_given(model, tmp_path, monkeypatch):
+    model({BERT: False, TOKENIZER: False})
+    monkeypatch.chdir(tmp_path)
+    assert find_casing(None, None) is None
+    assert choose_casing(True, None, None) is True
+    assert find_casing(None, "vocab.txt") == (False, BERT)
+
+
 def test_without_a_word_the_flag_decides(model):
     files = model({})
     assert find_casing(*files) is None
