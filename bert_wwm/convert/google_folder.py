@@ -156,4 +156,4 @@ def recorded(prefix: str) -> Recorded:
 
 def _labels(prefix: str) -> List[str]:
     labels = _beside(prefix, LABELS)
-    return [str(label) for label in labels] if isinstance(labels, list) else []
+    return [str(label).strip() for label in labels] if isinstance(labels, list) else []

@@ -117,7 +117,7 @@ def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
         max_seq_length=facts.known(
             "max_seq_length", default=task.settings.max_seq_length if task else _TSV_LENGTH
         ),
-        labels=tuple(labels),
+        labels=tuple(label.strip() for label in labels),
         reading=_reading(outcome.settings, given, task) if kind == READING else None,
     )
 

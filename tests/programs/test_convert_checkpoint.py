@@ -252,7 +252,7 @@ def test_a_fine_tuned_model(tmp_path, kind):
     model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
     google_folder.write_folder(str(tmp_path / "run" / "best"), model)
     (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"kind": kind}}))
-    (tmp_path / "run" / "labels.json").write_text('["好", "坏", "中"]', encoding="utf-8")
+    (tmp_path / "run" / "labels.json").write_text('["好 ", "\u3000坏", "中"]', encoding="utf-8")
     source = f"--tf_checkpoint={tmp_path / 'run'}"
     launcher.run(PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
     auto = {
