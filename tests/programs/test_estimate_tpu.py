@@ -299,7 +299,7 @@ def compiler():
         pytest.skip(f"{TPU_COMPILER}: {error}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_real_compiler(compiler, bert_config):
     flags = ["--max_seq_length=32", "--max_predictions_per_seq=5", "--json"]
     flags += [f"--bert_config_file={bert_config()}"]
