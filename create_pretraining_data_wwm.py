@@ -23,7 +23,7 @@ from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.core.input_files import check_unchanged, describe_inputs
+from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards, find_shards
 from bert_wwm.data import beam, local
@@ -170,14 +170,12 @@ def main(_) -> None:
                 print(f"{list_few(outputs)}: finished already")
                 return
             written = write_records(work, source, inputs, shards, len(outputs))
-            check_unchanged(inputs, run["input"])
             finish(shards, manifest, written)
     else:
         output = beam.Output(outputs, run, FLAGS.overwrite)
         pipeline = beam.make_pipeline(FLAGS.runner, FLAGS.num_workers, FLAGS.beam_options)
         written = beam.write_blocks(work, source, inputs, output, pipeline)
         check_written(written, inputs)
-        check_unchanged(inputs, run["input"])
         finish(output, manifest, written)
     report(settings, written.counts, outputs)
 

@@ -24,7 +24,7 @@ import sys
 from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.lock import locked
 from bert_wwm.core.shards import find_shards
@@ -136,6 +136,8 @@ class Records:
         from bert_wwm.text.vocabulary import Vocabulary
 
         self.paths = find_shards(patterns)
+        for path in self.paths:  # most are read by TensorFlow alone
+            input_files.note(path)
         self.fields = fields_of(self.paths)
         self.schema = pretraining_schema(
             FLAGS.max_seq_length,
@@ -284,6 +286,7 @@ def evaluate_at_the_end(estimators, records) -> None:
     step = int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
     lines = [f"global_step = {step}\n"]
     lines += [f"{name} = {results[name]}\n" for name in sorted(results)]
+    input_files.check_unchanged()
     files.write_text(in_output_dir("eval_results.txt"), "".join(lines))
     for line in lines:
         log("  " + line.rstrip())

@@ -32,7 +32,7 @@ from bert_wwm.cli import app, checkpoint_flags, segmenter_flags
 from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.convert import archive, forms
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.core.workers import default_num_workers
@@ -278,7 +278,8 @@ def find_texts(names: list) -> list:
 
 
 def described(path: str) -> str:
-    return f"{files.size(path)} bytes of {files.modified(path)} ns"
+    size, modified = input_files.version_of(path)
+    return f"{size} bytes of {modified} ns"
 
 
 class Model:

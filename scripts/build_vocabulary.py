@@ -9,7 +9,7 @@ Example:
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import DataError, list_few
 from bert_wwm.core.progress import Progress
 from bert_wwm.text import corpus
@@ -38,6 +38,7 @@ def main(_) -> None:
     if not counts:
         raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     pieces = build_vocabulary(counts, FLAGS.vocab_size, FLAGS.min_count, FLAGS.num_unused)
+    input_files.check_unchanged()
     files.write_text(FLAGS.output_file, "".join(f"{piece}\n" for piece in pieces))
     print(f"Wrote {len(pieces):,} pieces to {FLAGS.output_file}")
 

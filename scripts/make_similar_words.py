@@ -21,7 +21,7 @@ from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
 from bert_wwm.text.vocabulary import UNK
@@ -71,6 +71,7 @@ def main(_) -> None:
     kept, dropped = choose_words(words, vectors, tokenizer)
     similar = find_similar(kept, vectors, FLAGS.num_similar, FLAGS.min_similarity)
     lines = [f"{words[i]}\t{' '.join(words[j] for j in similar[i])}" for i in sorted(similar)]
+    input_files.check_unchanged()
     files.write_text(FLAGS.output_file, "".join(f"{line}\n" for line in lines))
     print(summary(len(words), dropped, similar))
     with_similar = [line for line in lines if not line.endswith("\t")]
@@ -103,6 +104,7 @@ def read_vectors(path, binary, max_words):
             "reading word vectors needs the package gensim; pip install -e '.[similar-words]'"
         ) from None
     logging.getLogger("gensim").setLevel(logging.ERROR)
+    input_files.note(path)
     try:
         if binary is None:
             binary = looks_binary(path)

@@ -26,7 +26,7 @@ from absl import flags
 from bert_wwm.cli import app, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.core.input_files import check_unchanged, describe_inputs
+from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.data import preparing
@@ -116,7 +116,6 @@ def main(_) -> None:
             "flags": worker_flags.key_flags(sys.argv[0]),
             "counts": vars(after.counts),
         }
-        check_unchanged(inputs, run["input"])
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.sentences])
     print(f"Wrote {outputs[0] if len(outputs) == 1 else f'{outputs[0]} ... {outputs[-1]}'}")
     print(after.counts.summary())

@@ -12,12 +12,11 @@ Example:
 import json
 import os
 import pathlib
-import tempfile
 
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 
 FLAGS = flags.FLAGS
@@ -53,6 +52,7 @@ def main(_) -> None:
 
     text = results_table.render_markdown(results_table.make_tables(published, own))
     print(text, end="")
+    input_files.check_unchanged()
     write("report.md", text.encode("utf-8"))
     of_papers = results.records(published.results)
     keys = {record["source"] for record in of_papers}
@@ -81,11 +81,7 @@ def chosen_tasks(published, own):
 
 
 def write(name, content) -> None:
-    """Writes a file of the report in one step."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, name)
-        pathlib.Path(path).write_bytes(content)
-        files.move(path, os.path.join(FLAGS.output_dir, name))
+    files.write_bytes(os.path.join(FLAGS.output_dir, name), content)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ def test_arrows_point_one_way(path):
         if first == "bert_wwm" and rest[0] != layer:
             assert RANK[rest[0]] < RANK[layer], f"{layer} imports {name}"
         if first == "tensorflow":
-            # files.py only to reach buckets, when the first such path comes by.
-            assert layer == "compat" or path == PACKAGE / "core" / "files.py"
+            # remote.py only to reach buckets, when the first such path comes by.
+            assert layer == "compat" or path == PACKAGE / "core" / "remote.py"
         if first == "absl":
             assert layer == "cli", "library code reads no flags"
 

@@ -9,7 +9,7 @@ from typing import Callable, List, Sequence
 from absl import app
 from absl import logging as absl_logging
 
-from bert_wwm.core import output
+from bert_wwm.core import input_files, output
 from bert_wwm.core.errors import ToolkitError
 
 
@@ -17,6 +17,8 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
     """Parses the flags and runs ``main``.
 
     Where there are ``commands``, the first argument is one of them: ``main`` finds it in ``argv``.
+
+    A file that has changed since ``main`` began to read it is an error, at the latest at the end.
 
     A ToolkitError, an error of TensorFlow's operations, and what the operating system refuses (a
     full disk, a file that may not be written) end the program with one sentence on standard error
@@ -36,7 +38,8 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
         program = os.path.basename(argv[0])
         output.protect_output()
         try:
-            main(argv)
+            with input_files.noting():
+                main(argv)
         except (ToolkitError, OSError) as error:
             message = str(error).replace("\n", "\\n")  # of a name
             sys.exit(f"{program}: error: {message}")

@@ -10,7 +10,7 @@ from absl import flags
 
 from bert_wwm.cli import finetuning_flags, model_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.label_file import read_labels
 from bert_wwm.core.lock import locked
@@ -253,7 +253,12 @@ def _of(kind: Any, values: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _report(task: Task, settings: Settings, results: Dict[str, Any]) -> None:
-    """Prints the scores, and writes ``results.json``."""
+    """Prints the scores, and writes ``results.json``.
+
+    Raises:
+        DataError: an input file has changed.
+    """
+    input_files.check_unchanged()
     from bert_wwm.finetuning.repeat import in_hfls_form
 
     for split in ("dev", "test"):

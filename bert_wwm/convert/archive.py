@@ -18,7 +18,7 @@ import zlib
 from collections import Counter
 from typing import Iterator, List, Mapping, Tuple
 
-from bert_wwm.core import files, folders, stand_ins
+from bert_wwm.core import files, folders, input_files, stand_ins
 from bert_wwm.core.errors import DataError, naming
 
 # What members say of their sizes is believed up to this; weights are hardly compressible.
@@ -121,7 +121,7 @@ def write(zip_path: str, members: Mapping[str, str]) -> None:
         members: the path of each file by its name in the archive.
 
     Raises:
-        DataError: a file is missing, or the archive can't have that name.
+        DataError: a file is missing or has changed, or the archive can't have that name.
     """
     with files.atomic_path(zip_path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(members):
@@ -133,6 +133,7 @@ def write(zip_path: str, members: Mapping[str, str]) -> None:
                 member.file_size = files.size(members[name])  # by it ZIP64 is chosen
                 with archive.open(member, "w") as target:
                     shutil.copyfileobj(source, target, _COPY_BYTES)
+        input_files.check_unchanged()
 
 
 @contextlib.contextmanager

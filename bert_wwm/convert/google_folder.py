@@ -16,7 +16,7 @@ from bert_wwm.convert.architectures import (
 from bert_wwm.convert.pretrained import Pretrained, as_float32, check
 from bert_wwm.core import files
 from bert_wwm.core.json_files import read_json
-from bert_wwm.model.checkpoint import write_variables
+from bert_wwm.model.checkpoint import note_files, write_variables
 from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -68,6 +68,7 @@ def read(
         ConfigError: the configuration is.
         CheckpointError: the checkpoint is, or the three don't fit each other.
     """
+    note_files(prefix)
     config = model_config.read_google(config_file)
     vocabulary = Vocabulary.from_file(vocab_file)
     architecture = model_config.architecture_in(config, config_file)

@@ -18,7 +18,11 @@ import uuid
 import zlib
 from typing import IO, Iterator, List, Sequence
 
+from bert_wwm.core import input_files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.remote import absolute as absolute
+from bert_wwm.core.remote import gfile as _gfile
+from bert_wwm.core.remote import is_remote
 
 _GZIP_LEVEL = 6
 _GZIP_WINDOW = 31  # zlib's, with a header of gzip
@@ -38,39 +42,18 @@ _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
 _LINE_FEED, _CARRIAGE_RETURN = b"\n", b"\r"
 
 
-def is_remote(path: str) -> bool:
-    """True where the path names a scheme, as in ``gs://bucket/file``."""
-    return "://" in path
-
-
 def is_pattern(path: str) -> bool:
     """True for a path at which TensorFlow can write a checkpoint, but not read it again."""
     return bool(_PATTERN.search(path))
-
-
-def _gfile():
-    import tensorflow
-
-    return tensorflow.io.gfile
 
 
 def exists(path: str) -> bool:
     return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
 
 
-def absolute(path: str) -> str:
-    """A path that means the same in any folder."""
-    return path if is_remote(path) else os.path.abspath(path)
-
-
 def size(path: str) -> int:
     """The size of a file in bytes."""
-    return int(_gfile().stat(path).length) if is_remote(path) else os.path.getsize(path)
-
-
-def modified(path: str) -> int:
-    """When a file was last changed, in nanoseconds."""
-    return int(_gfile().stat(path).mtime_nsec) if is_remote(path) else os.stat(path).st_mtime_ns
+    return input_files.version_of(path).size
 
 
 def text_size(path: str) -> int:
@@ -155,6 +138,7 @@ def open_raw(path: str) -> IO[bytes]:
     if not is_remote(path) and os.path.exists(path) and not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else _NOT_REGULAR
         raise DataError(f"{path}: {what}; expected a file")
+    input_files.note(path)
     try:
         return _gfile().GFile(path, "rb") if is_remote(path) else open(path, "rb")
     except FileNotFoundError:
@@ -308,10 +292,13 @@ def atomic_path(path: str) -> Iterator[str]:
     Raises:
         DataError: there is something of that name which is no file, or no name.
     """
-    if is_remote(path):
-        with _remote_atomic_path(path) as temporary:
-            yield temporary
-        return
+    with _remote_atomic_path(path) if is_remote(path) else _local_atomic_path(path) as temporary:
+        yield temporary
+    input_files.forget(path)
+
+
+@contextlib.contextmanager
+def _local_atomic_path(path: str) -> Iterator[str]:
     check_writable(path)
     path = os.path.realpath(path)  # a link stays a link
     folder = os.path.dirname(path) or "."
@@ -346,10 +333,12 @@ def remove(path: str) -> None:
     if exists(path):
         remover = _gfile().remove if is_remote(path) else os.unlink
         remover(path)
+    input_files.forget(path)
 
 
 def move(path: str, to: str) -> None:
     """Gives a local file another name, in one step, or puts it into a bucket."""
+    input_files.forget(to)
     if is_remote(to):
         with _remote_atomic_path(to) as temporary:
             _gfile().copy(path, temporary, overwrite=True)

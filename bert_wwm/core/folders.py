@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import Iterator
 
+from bert_wwm.core import input_files
 from bert_wwm.core.errors import ConfigError, naming
 
 _NEW, _OLD = "new", "old"
@@ -25,6 +26,7 @@ def replaced(path: str) -> Iterator[str]:
 
     Raises:
         ConfigError: another process is writing it.
+        DataError: an input file has changed.
     """
     given, path = path, os.path.realpath(path)
     hidden = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.tmp")
@@ -38,6 +40,7 @@ def replaced(path: str) -> Iterator[str]:
             os.mkdir(new)
             with naming(given, new):
                 yield new
+            input_files.check_unchanged()
             if os.path.isdir(path):
                 shutil.copymode(path, new)
                 os.rename(path, old)

@@ -1,31 +1,98 @@
-"""Input files that have to stay as they are while a run reads them, and until it is resumed."""
+"""Input files, which have to stay as they are until a run has finished, and until it is resumed.
 
+A program notes the size and the time of each file before it reads it for the first time, and
+compares both before it writes its results. ``files`` notes all files that it opens; files that
+other libraries read are noted by ``note``. Worker processes note nothing: the files that they read
+are noted by the process that starts them.
+"""
+
+import contextlib
 import datetime
-from typing import Dict, Mapping, Sequence
+import os
+from typing import Dict, Iterator, NamedTuple, Optional, Sequence
 
-from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
+from bert_wwm.core.remote import absolute, is_remote, stat
+
+
+class Version(NamedTuple):
+    """What distinguishes a file from what it was before.
+
+    Attributes:
+        size: in bytes.
+        modified: when it was last changed, in nanoseconds.
+    """
+
+    size: int
+    modified: int
+
+    def __str__(self) -> str:
+        date = datetime.datetime.fromtimestamp(self.modified / 1e9, datetime.timezone.utc)
+        return f"{self.size} bytes of {date.strftime('%Y-%m-%d %H:%M:%S.%f')}"
+
+
+_noted: Optional[Dict[str, Version]] = None  # by path; None: outside of ``noting``
+
+
+def version_of(path: str) -> Version:
+    """Returns the version of a file, local or in a bucket. Raises OSError if it is missing."""
+    if is_remote(path):
+        remote = stat(path)
+        return Version(int(remote.length), int(remote.mtime_nsec))
+    local = os.stat(path)
+    return Version(local.st_size, local.st_mtime_ns)
 
 
 def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
-    """What tells whether input files, and their order, are still the same."""
+    """Notes input files; returns what tells whether they, and their order, are still the same."""
+    for path in paths:
+        note(path)
     return {
-        files.absolute(path): f"file {number}, {files.size(path)} bytes of "
-        f"{_date(files.modified(path))}"
-        for number, path in enumerate(paths, 1)
+        absolute(path): f"file {number}, {version_of(path)}" for number, path in enumerate(paths, 1)
     }
 
 
-def check_unchanged(paths: Sequence[str], described: Mapping[str, str]) -> None:
-    """Raises DataError where an input file is no longer as ``describe_inputs`` found it."""
-    for path, now in describe_inputs(paths).items():
-        if now != described[path]:
-            raise DataError(
-                f"{path}: changed while it was read, from {described[path]} to {now}; expected "
-                "input that stays as it is. --overwrite begins anew"
-            )
+@contextlib.contextmanager
+def noting() -> Iterator[None]:
+    """Notes files while the block runs, and compares them at its end.
+
+    Raises:
+        DataError: as ``check_unchanged``.
+    """
+    global _noted
+    _noted = {}
+    try:
+        yield
+        check_unchanged()
+    finally:
+        _noted = None
 
 
-def _date(nanoseconds: int) -> str:
-    date = datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.timezone.utc)
-    return date.strftime("%Y-%m-%d %H:%M:%S.%f")
+def note(path: str) -> None:
+    """Notes the version of a file that is about to be read, unless that was done before."""
+    if _noted is None or (path := absolute(path)) in _noted:
+        return
+    with contextlib.suppress(OSError):  # whoever opens it reports that
+        _noted[path] = version_of(path)
+
+
+def forget(path: str) -> None:
+    """Forgets a file that this program itself has written or removed."""
+    if _noted is not None:
+        _noted.pop(absolute(path), None)
+
+
+def check_unchanged() -> None:
+    """Raises DataError if a file has changed since it was noted.
+
+    A file that is gone has not changed what was read of it.
+    """
+    for path, before in (_noted or {}).items():
+        with contextlib.suppress(FileNotFoundError):
+            now = version_of(path)
+            if now != before:
+                raise DataError(
+                    f"{path}: changed while it was read, from {before} to {now}; expected a file "
+                    "that stays as it is. Results may mix both: begin again, with --overwrite or "
+                    "in a new folder"
+                )

@@ -17,7 +17,7 @@ import shutil
 import time
 from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_object
 
@@ -131,7 +131,11 @@ class Shards:
         Args:
             manifest: what is to be said of all files.
             of_files: what is to be said of each; its size is added.
+
+        Raises:
+            DataError: an input file has changed; nothing is written then.
         """
+        input_files.check_unchanged()
         entries = {
             path: {**entry, "bytes": size}
             for path, entry, size in zip(self._paths, of_files, self._done[0])

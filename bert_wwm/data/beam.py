@@ -20,7 +20,7 @@ import tempfile
 import traceback
 from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
 
-from bert_wwm.core import errors, files
+from bert_wwm.core import errors, files, input_files
 from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.shards import Json, base_name, described_files, manifest_path
@@ -92,7 +92,11 @@ class Output:
         Args:
             manifest: what is to be said of all files.
             of_files: what is to be said of each; its size is added.
+
+        Raises:
+            DataError: an input file has changed.
         """
+        input_files.check_unchanged()
         entries: Dict[str, Json] = {}
         for path, entry in zip(self.paths, of_files):
             described = entries.setdefault(manifest_path(path), {})

@@ -7,7 +7,7 @@ from typing import IO, Iterable, Iterator, Sequence
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import DataError
 from bert_wwm.finetuning.extraction import Text
 from bert_wwm.tasks.state_lines import StateLines
@@ -80,3 +80,4 @@ def _writing(path: str) -> Iterator[IO[bytes]]:
         opener = tf.gfile.GFile if files.is_remote(temporary) else open
         with opener(temporary, "wb") as stream:
             yield stream
+        input_files.check_unchanged()

@@ -11,7 +11,7 @@ import time
 from typing import Any, Callable, Dict, Mapping, Optional
 
 from bert_wwm.compat import tf
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.finetuning.input import InputFn, host_input_fn, scattered
@@ -194,7 +194,11 @@ class Run:
         files.write_text(os.path.join(self.folder, _RECORD), text)
 
     def _results(self, split: Split, checkpoint: Optional[str]) -> Dict[str, float]:
-        """Predicts, writes predictions and ``eval_results.txt``, and returns the scores."""
+        """Predicts, writes predictions and ``eval_results.txt``, and returns the scores.
+
+        Raises:
+            DataError: an input file has changed; nothing is written then.
+        """
         machine, settings = self._machine, self._settings
         if split.name == TEST:
             machine = dataclasses.replace(machine, eval_batch_size=self._plan.predict_batch_size)
@@ -207,6 +211,7 @@ class Run:
             step = int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
             lines = {**self._job.result_lines(scores), "global_step": step}
             contents["eval_results.txt"] = "".join(f"{k} = {lines[k]}\n" for k in sorted(lines))
+        input_files.check_unchanged()
         for name, content in contents.items():
             # JSON may name half a surrogate pair, which UTF-8 hasn't.
             data = content.encode("utf-8", "backslashreplace")

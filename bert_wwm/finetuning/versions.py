@@ -9,6 +9,8 @@ import shutil
 import uuid
 from typing import Iterator
 
+from bert_wwm.core.input_files import check_unchanged
+
 # TensorFlow Serving passes over what has no number for its name.
 _UNPUBLISHED = re.compile(r"\.[0-9a-f]{32}\.tmp")
 
@@ -46,7 +48,11 @@ def publish(folder: str) -> str:
 
     Returns:
         Its new path.
+
+    Raises:
+        DataError: an input file has changed.
     """
+    check_unchanged()
     parent = os.path.dirname(folder)
     while True:
         numbers = [int(name) for name in os.listdir(parent) if name.isdecimal()]

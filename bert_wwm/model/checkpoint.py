@@ -9,7 +9,7 @@ from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.core import stand_ins
+from bert_wwm.core import input_files, stand_ins
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model.checkpoint_path import FILE_OF_CHECKPOINT, resolve
 
@@ -102,6 +102,7 @@ def plan_restore(
             not in the checkpoint, or an entry of ``allow_random`` allows nothing.
     """
     prefix = resolve(init_checkpoint)
+    note_files(prefix)
     reader = _open(prefix)
     stored = _kinds(reader)
     wanted = OrderedDict(
@@ -139,6 +140,12 @@ def plan_restore(
     _check_allowed(allow_random, wanted, initialized, prefix)
     _read_all(reader, prefix, sources.values())
     return RestorePlan(prefix, sources, initialized, *_left(stored, sources))
+
+
+def note_files(prefix: str) -> None:
+    """Notes the files of a checkpoint that is an input: see ``core.input_files``."""
+    for path in _files_of(prefix):
+        input_files.note(path)
 
 
 def check_readable(prefix: str) -> None:
@@ -258,15 +265,19 @@ def _open(prefix: str) -> tf.train.NewCheckpointReader:
 
 def _refuse_stand_ins(prefix: str) -> None:
     """Raises CheckpointError if a file of a checkpoint is a Git LFS pointer or a web page."""
+    for path in _files_of(prefix):
+        stand_ins.refuse(path, CheckpointError)
+
+
+def _files_of(prefix: str) -> List[str]:
+    """Returns the files of a checkpoint; none where its folder can't be listed."""
     folder, name = os.path.split(prefix)
     try:
         entries = tf.gfile.ListDirectory(folder or ".")
-    except tf.errors.OpError:  # what cannot be listed is reported as broken
-        return
-    for entry in sorted(entries):
-        stem = FILE_OF_CHECKPOINT.sub("", entry)
-        if stem == name and not tf.gfile.IsDirectory(os.path.join(folder, entry)):
-            stand_ins.refuse(os.path.join(folder, entry), CheckpointError)
+    except tf.errors.OpError:
+        return []
+    paths = [os.path.join(folder, e) for e in entries if FILE_OF_CHECKPOINT.sub("", e) == name]
+    return [path for path in sorted(paths) if not tf.gfile.IsDirectory(path)]
 
 
 def _read_all(reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]) -> None:

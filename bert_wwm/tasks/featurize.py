@@ -6,7 +6,7 @@ import os
 import zipfile
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.workers import map_blocks
 from bert_wwm.tasks.features import FeatureTable, concatenated
@@ -69,7 +69,9 @@ def featurize(
     path = os.path.join(cache_dir, f"{key}.npz")
     if files.exists(path):
         try:
-            return FeatureTable.from_bytes(files.read_bytes(path)), key
+            table = FeatureTable.from_bytes(files.read_bytes(path))
+            input_files.forget(path)  # another run may write the same again
+            return table, key
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
             log(f"{path}: broken, and made anew")
     table = _make(featurizer, examples, num_workers)

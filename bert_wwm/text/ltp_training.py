@@ -14,7 +14,7 @@ import tempfile
 import time
 from typing import Callable, Counter, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from bert_wwm.core import files, seeding
+from bert_wwm.core import files, input_files, seeding
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 
 TASKS = ("cws", "pos", "ner")
@@ -198,7 +198,7 @@ def train(
 
     Raises:
         ConfigError: an unknown task, or a number out of its range.
-        DataError: the text can't be used; see ``read_corpus``.
+        DataError: the text can't be used, see ``read_corpus``, or has changed.
     """
     _check(tasks, num_epochs, heldout_fraction)
     sentences, unknown = read_corpus(paths)
@@ -222,6 +222,7 @@ def train(
         seconds = _train_tasks(training, tasks, num_epochs, num_processes, work, report)
         scores = score(work, tasks, heldout) if heldout else {task: {} for task in tasks}
         results = {}
+        input_files.check_unchanged()
         for task in tasks:
             path = os.path.join(work, f"{task}_model.bin")
             results[task] = TaskResult(seconds[task], files.size(path), scores[task])

@@ -27,3 +27,16 @@ def test_a_failure_is_one_sentence(failure, message):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.splitlines()[-1] == f"-c: error: {message}"
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("text")
+    code = (
+        "from bert_wwm.cli import app; from bert_wwm.core import files\n"
+        f"def main(argv): files.read_bytes({str(path)!r}); open({str(path)!r}, 'w').close()\n"
+        "app.run(main)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 1 and len(ran.stderr.splitlines()) == 1
+    assert ran.stderr.startswith(f"-c: error: {path}: changed while it was read, from 4 bytes of ")

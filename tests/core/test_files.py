@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import DataError
 
 
@@ -253,7 +253,10 @@ def test_a_file_is_moved_into_a_bucket(tmp_path):
     assert os.listdir(tmp_path / "bucket") == ["b"] and not os.path.exists(path)
     assert files.read_bytes(to) == b"new"
     assert files.size(to) == 3
-    assert abs(files.modified(to) - files.modified(str(tmp_path / "bucket" / "b"))) < 1e9
+    local = input_files.version_of(str(tmp_path / "bucket" / "b"))
+    assert abs(input_files.version_of(to).modified - local.modified) < 1e9
+    with pytest.raises(FileNotFoundError):
+        files.size(f"{to}.gone")
 
 
 def test_what_cannot_be_written_is_told_before(tmp_path):

@@ -1,33 +1,99 @@
-"""Input files that change while they are read."""
+"""Input files that change before a run has finished."""
 
 import os
 
 import pytest
 
+from bert_wwm.core import files, folders, input_files
 from bert_wwm.core.errors import DataError
-from bert_wwm.core.input_files import check_unchanged, describe_inputs
 
 
 @pytest.fixture
-def paths(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).write_text("text")
-    return [str(tmp_path / name) for name in ("a", "b")]
+def path(tmp_path):
+    (tmp_path / "a").write_text("text\n")
+    return str(tmp_path / "a")
 
 
-def test_files_that_stay_as_they_are_pass(paths):
-    check_unchanged(paths, describe_inputs(paths))
+def shift_time(path, seconds):
+    time = os.stat(path).st_mtime_ns + seconds * 10**9
+    os.utime(path, ns=(time, time))
 
 
-@pytest.mark.parametrize("change", ["longer", "touched", "replaced by an older one"])
-def test_a_file_that_changed_is_named(paths, change):
-    described = describe_inputs(paths)
-    if change == "longer":
-        with open(paths[1], "a") as stream:
-            stream.write("more")
-    else:
-        shift = 10**9 if change == "touched" else -(10**9)
-        time = os.stat(paths[1]).st_mtime_ns + shift
-        os.utime(paths[1], ns=(time, time))
-    with pytest.raises(DataError, match=f"^{paths[1]}: changed while it was read, from file 2, 4 "):
-        check_unchanged(paths, described)
+def replace(path):
+    with open(f"{path}.new", "w") as stream:
+        stream.write("another text\n")
+    os.replace(f"{path}.new", path)
+
+
+CHANGES = {
+    "longer": lambda path: open(path, "a").write("more"),
+    "touched": lambda path: shift_time(path, 1),
+    "older": lambda path: shift_time(path, -1),
+    "replaced": replace,
+}
+
+
+def read_from_a_bucket(path):
+    files.read_bytes(f"file://{path}")
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    "read",
+    [
+        files.read_bytes,
+        lambda path: next(files.read_lines(path)),
+        input_files.note,
+        lambda path: input_files.describe_inputs([path]),
+        lambda path: (files.read_bytes(path), shift_time(path, 5), files.read_bytes(path)),
+        pytest.param(read_from_a_bucket, marks=pytest.mark.slow),
+    ],
+    ids=["whole", "the first line", "by a library", "described", "twice", "from a bucket"],
+)
+def test_a_file_that_changed_is_named(path, read, change):
+    message = f"{path}: changed while it was read, from 5 bytes of 20"
+    with pytest.raises(DataError, match=message), input_files.noting():
+        read(path)
+        change(path)
+
+
+def test_files_that_stay_as_they_are_pass(path):
+    with input_files.noting():
+        files.read_bytes(path)
+        input_files.check_unchanged()
+    with input_files.noting():  # another run
+        replace(path)
+        files.read_bytes(path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: files.write_text(path, "longer than it was"),
+        lambda path: files.move(path, f"{path}.moved"),
+        files.remove,
+        os.unlink,
+    ],
+    ids=["written", "moved", "removed", "removed by another process"],
+)
+def test_a_program_may_change_its_own_files(path, write):
+    with input_files.noting():
+        files.read_bytes(path)
+        write(path)
+
+
+def test_nothing_is_noted_outside_of_programs(path):
+    files.read_bytes(path)
+    replace(path)
+    input_files.check_unchanged()
+
+
+def test_a_folder_is_not_published_if_an_input_changed(path, tmp_path):
+    with input_files.noting():
+        files.read_bytes(path)
+        whole = folders.replaced(str(tmp_path / "new"))
+        with pytest.raises(DataError, match="changed while it was read"), whole as new:
+            open(os.path.join(new, "b"), "w").close()
+            replace(path)
+        assert os.listdir(tmp_path) == ["a"]
+        input_files.forget(path)

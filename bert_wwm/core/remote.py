@@ -1,0 +1,32 @@
+"""Paths of files in buckets, which TensorFlow reads and writes, and of local ones."""
+
+import errno
+import os
+from typing import Any
+
+
+def is_remote(path: str) -> bool:
+    """True where the path names a scheme, as in ``gs://bucket/file``."""
+    return "://" in path
+
+
+def absolute(path: str) -> str:
+    """Returns a path that means the same in any folder."""
+    return path if is_remote(path) else os.path.abspath(path)
+
+
+def gfile() -> Any:
+    """Returns ``tf.io.gfile``; TensorFlow is imported on the first call."""
+    import tensorflow
+
+    return tensorflow.io.gfile
+
+
+def stat(path: str) -> Any:
+    """Returns what a bucket knows of a file. Raises FileNotFoundError if it is missing."""
+    import tensorflow
+
+    try:
+        return tensorflow.io.gfile.stat(path)
+    except tensorflow.errors.NotFoundError:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
