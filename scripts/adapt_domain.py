@@ -34,9 +34,10 @@ from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.convert import archive, forms
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import read_object
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.held_out import hold_out
+from bert_wwm.records.manifest import Manifest
 
 FLAGS = flags.FLAGS
 
@@ -92,6 +93,7 @@ _OF_RUN = (
 ).split()
 _POOLER, _MASKED_LM = "bert/pooler/", "cls/predictions/output_bias"
 _EVALUATIONS = 10  # while it trains
+_SHOWN = ("masked_lm_loss", "masked_lm_accuracy")
 _MASKED = 0.15  # of the tokens, as create_pretraining_data_wwm.py does
 _PARTS = ("train", "heldout")
 _RECIPE_FLAG = re.compile(r"^--(\w+)=(.*)$")
@@ -306,9 +308,8 @@ class Model:
             self.start.append(f"--allow_random_init={_POOLER}")
         self.note = untrained_head.describe_checkpoint(prefix)
         self.config = os.path.join(folder, "bert_config.json")
-        config = read_json(self.config)
-        self.max_seq_length = config["max_position_embeddings"]
-        lower = config.get("do_lower_case", True)
+        self.max_seq_length = whole_number(self.config, "max_position_embeddings")
+        lower = read_object(self.config).get("do_lower_case", True)
         self.tokenizer = (
             f"--vocab_file={os.path.join(folder, 'vocab.txt')}",
             f"--do_lower_case={lower}",
@@ -369,19 +370,33 @@ def given(*names: str) -> list:
 
 
 def count_records(folder: RunFolder) -> int:
-    manifest = read_json(folder("records", "manifest.train.tfrecord.json"))
-    return sum(entry["records"] for entry in manifest["files"].values())
+    manifest = Manifest.load(folder("records", "manifest.train.tfrecord.json"))
+    return sum(entry["records"] for entry in manifest.files.values())
+
+
+def whole_number(path: str, name: str) -> int:
+    """Returns a number in a file of this run. Raises DataError if it is none."""
+    value = read_object(path).get(name)
+    if type(value) is not int:
+        raise DataError(f"{path}: {name} is no whole number; expected one. --overwrite begins anew")
+    return value
 
 
 def results_of(path: str) -> dict:
-    return {
-        name: float(value) for name, value in (line.split(" = ") for line in files.read_lines(path))
-    }
+    """Returns loss and accuracy on masked words. Raises DataError if they aren't there."""
+    try:
+        values = dict(line.split(" = ") for line in files.read_lines(path))
+        return {name: float(values[name]) for name in _SHOWN}
+    except (KeyError, ValueError):
+        raise DataError(
+            f"{path}: is broken; expected {' and '.join(_SHOWN)}. Remove it, and the same command "
+            "evaluates again"
+        ) from None
 
 
 def summarise(folder: RunFolder, model: Model, steps: Steps) -> None:
     before, after = (results_of(folder(name, "eval_results.txt")) for name in ("before", "after"))
-    step = read_json(folder("training", "best", "best.json"))["step"]
+    step = whole_number(folder("training", "best", "best.json"), "step")
     lines = [
         f"On documents kept apart, best weights (step {step:,}):",
         "",

@@ -7,8 +7,8 @@ import shutil
 from typing import Any, Dict, Mapping
 
 from bert_wwm.core import files
-from bert_wwm.core.errors import ConfigError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import read_object
 
 _SETTINGS, _LOCK = "settings.json", ".lock"
 
@@ -24,6 +24,7 @@ class RunFolder:
     Raises:
         ConfigError: another process is at work there, or it was begun with other settings, or is
             of something else.
+        DataError: the file of its settings is broken.
     """
 
     def __init__(self, path: str, settings: Mapping[str, Any], overwrite: bool):
@@ -69,7 +70,10 @@ class RunFolder:
         if not os.path.exists(self(_SETTINGS)):
             text = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
             files.write_text(self(_SETTINGS), text)
-        earlier = read_json(self(_SETTINGS))
+        try:
+            earlier = read_object(self(_SETTINGS))
+        except DataError as error:
+            raise DataError(f"{error}; --overwrite begins anew") from None
         for name in {**self._settings, **earlier}:
             if earlier.get(name) != self._settings.get(name):
                 raise ConfigError(

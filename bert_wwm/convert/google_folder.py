@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from bert_wwm.convert.architectures import (
 from bert_wwm.convert.pretrained import Pretrained, as_float32, check
 from bert_wwm.core import files
 from bert_wwm.core.json_files import read_json
+from bert_wwm.core.label_file import read_labels
 from bert_wwm.model.checkpoint import note_files, write_variables
 from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
@@ -64,7 +65,7 @@ def read(
             ``run.json`` says, or else ``erf``.
 
     Raises:
-        DataError: the vocabulary is missing or broken.
+        DataError: the vocabulary is missing or broken, or ``run.json`` or ``labels.json`` is.
         ConfigError: the configuration is.
         CheckpointError: the checkpoint is, or the three don't fit each other.
     """
@@ -129,21 +130,19 @@ def write_folder(folder: str, model: Pretrained) -> List[str]:
     return [CHECKPOINT, *sorted(contents)]
 
 
-def _beside(prefix: str, name: str) -> Optional[Any]:
-    """Returns what a file of JSON beside a checkpoint, or above its ``best``, holds."""
+def _beside(prefix: str, name: str) -> Optional[str]:
+    """Returns the path of a file beside a checkpoint, or above its ``best``, if there is one."""
     folder = os.path.dirname(prefix)
     above = [os.path.dirname(folder)] if os.path.basename(folder) == _BEST else []
-    for place in (folder, *above):
-        path = os.path.join(place, name)
-        if files.exists(path):
-            return read_json(path)
-    return None
+    paths = (os.path.join(place, name) for place in (folder, *above))
+    return next(filter(files.exists, paths), None)
 
 
 def recorded(prefix: str) -> Recorded:
     """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model."""
+    path = _beside(prefix, _RUN)
     try:
-        settings = dict(_beside(prefix, _RUN)["settings"])  # type: ignore[index]
+        settings = dict(read_json(path)["settings"]) if path else {}
     except (KeyError, TypeError, ValueError):
         return Recorded()
     kind, gelu = settings.get("kind"), settings.get("gelu")
@@ -156,5 +155,5 @@ def recorded(prefix: str) -> Recorded:
 
 
 def _labels(prefix: str) -> List[str]:
-    labels = _beside(prefix, LABELS)
-    return [str(label).strip() for label in labels] if isinstance(labels, list) else []
+    path = _beside(prefix, LABELS)
+    return read_labels(path) if path else []

@@ -125,8 +125,8 @@ def _added_tokens(
     found = [ids[token] for token in beyond]
     if found != list(range(len(vocabulary), len(vocabulary) + len(beyond))):
         raise DataError(
-            f"{folder}: the added tokens have ids {found}; expected {len(vocabulary)} and those "
-            "that follow"
+            f"{folder}: the added tokens have ids {list_few([*map(str, found)])}; expected "
+            f"{len(vocabulary)} and those that follow"
         )
     return beyond, added
 
@@ -143,12 +143,13 @@ def _entries(
             (_CONFIG, entry["content"], int(index), entry)
             for index, entry in (settings.get("added_tokens_decoder") or {}).items()
         ]
+        listed_special = settings.get("additional_special_tokens") or []
+        special = {token for token in listed_special if isinstance(token, str)}
         name = _FAST
         entries += [
             (_FAST, entry["content"], entry["id"], entry)
             for entry in fast.get("added_tokens") or []
         ]
-        special = settings.get("additional_special_tokens") or []
         entries += [
             (ADDED_TOKENS, token, index, _SPECIAL_OPTIONS if token in special else {})
             for token, index in listed.items()

@@ -1,10 +1,13 @@
 """Reads JSON, in files and in lines, in time that is linear in its length."""
 
 import json
+import math
 from typing import Any, Dict, List, Tuple, Union
 
 from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import DataError
+
+_HIGHEST = 1e150  # its square is finite too
 
 
 def read_json(path: str) -> Any:
@@ -65,6 +68,13 @@ def parse_line(line: Union[str, bytes], place: str, expected: str = "JSON") -> A
         return _DECODER.decode(line if isinstance(line, str) else line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: {_describe(error, expected)}") from None
+
+
+def is_number(value: Any) -> bool:
+    """True for a number of which means can be computed; NaN and infinity are such numbers."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return value != value or value == math.inf or abs(value) <= _HIGHEST
 
 
 def _describe(error: Exception, expected: str) -> str:

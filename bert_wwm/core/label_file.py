@@ -14,5 +14,8 @@ def read_labels(path: str) -> List[str]:
     """
     labels = read_json(path)
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise DataError(f"{path}: is broken; expected a list of labels in JSON")
+        raise DataError(
+            f"{path}: is broken; expected a list of labels in JSON, in the order of their ids (a "
+            "run.json beside it has them too)"
+        )
     return [label.strip() for label in labels]

@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from typing import Counter, Dict, List
+from typing import Any, Counter, Dict, List
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bert_wwm.masking.selection import Units
 
 # Of the many kinds of [UNK], those that matter are kept.
 _MOST_UNKNOWN, _SHOWN_UNKNOWN = 2000, 50
+_LENGTHS = ("words_by_length", "ngrams_drawn", "ngrams")  # histograms by length
 
 _KIND_NAMES = {
     Kind.MASK: "by [MASK]",
@@ -107,14 +108,23 @@ class Counts:
 
     @classmethod
     def from_json(cls, values: Dict) -> "Counts":
-        """Returns what ``to_json`` was made of."""
-        fields = {name: type(getattr(cls(), name)) for name in values}
-        return cls(**{name: fields[name](value) for name, value in values.items()})
+        """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
+        counts = cls()
+        for name, value in values.items():
+            former: Any = vars(counts).get(name)
+            if isinstance(former, collections.Counter):
+                fits = isinstance(value, dict) and _is_histogram(name, value)
+            else:
+                fits = type(value) is type(former)
+            if not fits:
+                raise ValueError(f"{name} is broken")
+            setattr(counts, name, type(former)(value))
+        return counts
 
     def to_manifest(self) -> Dict[str, object]:
         """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
         values = self.to_json()
-        for name in ("words_by_length", "ngrams_drawn", "ngrams"):
+        for name in _LENGTHS:
             histogram = getattr(self, name)
             values[name] = {length: histogram[length] for length in sorted(histogram, key=int)}
         values["kinds"] = dict(sorted(self.kinds.items()))
@@ -165,6 +175,15 @@ class Counts:
             for kind, name in _KIND_NAMES.items()
             if kind.name.lower() in self.kinds
         ]
+
+
+def _is_histogram(name: str, values: Dict[str, object]) -> bool:
+    """Whether a histogram of that name has keys of its kind, and whole numbers."""
+    if name == "kinds":
+        keys_fit = {kind.name.lower() for kind in Kind}.issuperset(values)
+    else:
+        keys_fit = name not in _LENGTHS or all(map(str.isdecimal, values))
+    return keys_fit and all(type(number) is int for number in values.values())
 
 
 def _add_histogram(counter: Counter[str], histogram: np.ndarray) -> None:

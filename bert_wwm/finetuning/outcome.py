@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import is_number, read_json
 from bert_wwm.core.label_file import read_labels
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.task import SENTENCE
@@ -162,7 +162,7 @@ def _what_is_wrong(record: Any) -> Optional[str]:
         if settings.get(name) is not None and not is_right(settings[name]):
             return f"{name} is {json.dumps(settings[name], ensure_ascii=False)}"
     for name, score in scores.items():
-        if not _is_number(score):
+        if not is_number(score):
             return f"the score {name} is {json.dumps(score, ensure_ascii=False)}"
     return None
 
@@ -173,10 +173,6 @@ def _is_text(value: Any) -> bool:
 
 def _is_switch(value: Any) -> bool:
     return isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_size(value: Any) -> bool:
@@ -191,7 +187,7 @@ def _is_decoding(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     length, threshold = value.get("max_answer_length"), value.get("null_score_diff_threshold", 0.0)
-    return (length is None or _is_size(length)) and _is_number(threshold)
+    return (length is None or _is_size(length)) and is_number(threshold)
 
 
 # What those who use a run's weights read of its settings; null is as if it weren't there.

@@ -62,6 +62,7 @@ def summary_of(runs: Sequence[Mapping[str, Any]], split: str) -> Dict[str, Dict[
             "std": statistics.stdev(s[name] for s in scores) if len(scores) > 1 else 0.0,
         }
         for name in scores[0]
+        if all(name in score for score in scores)
     }
 
 

@@ -1,5 +1,6 @@
 """One fine-tuning run: training with an evaluation every epoch, predictions by the best weights."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -8,12 +9,12 @@ import os
 import re
 import sys
 import time
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import is_number, read_json
 from bert_wwm.finetuning.input import InputFn, host_input_fn, scattered
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.tpu_input import record_input_fn
@@ -152,16 +153,14 @@ class Run:
                 f"{self.folder}: holds weights of another program; expected a new --output_dir, "
                 "or one of the same task"
             )
-        try:
+        record = None
+        with contextlib.suppress(DataError):
             record = read_json(path)
-            former, made_of, trained = (record[n] for n in ("settings", "made_of", "trained"))
-            whole = isinstance(former, dict) and isinstance(made_of, dict)
-            if not whole or not isinstance(trained, bool):
-                raise TypeError
-        except (DataError, KeyError, TypeError):
+        if not is_whole(record, self._job.task.metrics):
             raise DataError(
                 f"{path}: is broken; expected the record of a run, or another --output_dir"
-            ) from None
+            )
+        former = record["settings"]
         for name, value in settings.items():
             before = former.get(name)
             if name == _DECODING and record["trained"]:
@@ -324,6 +323,25 @@ class Run:
     def _estimators(self, settings: TrainingSettings, machine: Machine) -> Estimators:
         model_fn = make_model_fn(self._config, self._job.objective, settings, self._log)
         return Estimators(model_fn, machine)
+
+
+def is_whole(record: Any, metrics: Sequence[str]) -> bool:
+    """Whether a record has what is read of it again."""
+    if not isinstance(record, dict):
+        return False
+    kinds = {"settings": dict, "made_of": dict, "trained": bool}
+    if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+        return False
+    return is_number(record.get("seconds", 0)) and all(
+        _are_scores(record.get(split), metrics if split == DEV else ())
+        for split in record["made_of"]
+    )
+
+
+def _are_scores(scores: Any, metrics: Sequence[str]) -> bool:
+    if not isinstance(scores, dict) or not set(metrics) <= scores.keys():
+        return False
+    return all(map(is_number, scores.values()))
 
 
 def _new_record(settings: Dict[str, Any]) -> Dict[str, Any]:

@@ -56,7 +56,8 @@ def named_checkpoint(folder: str) -> Optional[str]:
         state = tf.train.get_checkpoint_state(folder)
     except ValueError:  # empty, or not text
         return None
-    return state.model_checkpoint_path if state else None
+    path = state.model_checkpoint_path if state else ""
+    return path if path and "\0" not in path else None  # an edited one may hold anything
 
 
 def _newest_in(folder: str) -> Optional[str]:

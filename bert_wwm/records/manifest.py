@@ -67,7 +67,8 @@ class Manifest:
             ):
                 raise DataError(f"{path}: not a manifest of records ({field.name} is broken)")
         for name, entry in manifest.files.items():
-            if not isinstance(entry, dict) or not {"records", "bytes"} <= entry.keys():
+            sizes = [entry.get(key) for key in _SIZES] if isinstance(entry, dict) else [None]
+            if not all(type(size) is int and size >= 0 for size in sizes):
                 raise DataError(f"{path}: not a manifest of records (files: {name!r} is broken)")
         return manifest
 
@@ -80,6 +81,7 @@ class Manifest:
             )
 
 
+_SIZES = ("records", "bytes")  # of each file
 _KINDS: Dict[str, type] = {
     **dict.fromkeys(("strategy", "pairing", "vocab_sha256", "tokenizer"), str),
     **dict.fromkeys(("max_seq_length", "max_predictions_per_seq", "vocab_size", "format"), int),

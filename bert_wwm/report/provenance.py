@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Dict, List, Optional, Tuple
 
 from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import base_name, manifest_path
 from bert_wwm.data.counts import Counts
 from bert_wwm.records.manifest import Manifest
@@ -43,12 +44,19 @@ class Provenance:
         return list(dict.fromkeys(str(getattr(m, name)) for m in self.manifests.values()))
 
     def counts(self) -> Optional[Counts]:
-        """Returns what all runs counted; None where a file has no manifest."""
+        """Returns what all runs counted; None where a file has no manifest.
+
+        Raises:
+            DataError: a manifest's counts can't be understood.
+        """
         if not all(self.manifest_of(path) for path in self.paths):
             return None
         total = Counts()
-        for manifest in self.manifests.values():
-            total.add(Counts.from_json(manifest.counts))
+        for where, manifest in self.manifests.items():
+            try:
+                total.add(Counts.from_json(manifest.counts))
+            except ValueError as error:
+                raise DataError(f"{where}: not a manifest of records (counts: {error})") from None
         return total
 
     def is_whole_run(self) -> bool:

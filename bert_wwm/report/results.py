@@ -1,13 +1,14 @@
 """Results of fine-tuning: the published ones, and those that the programs leave."""
 
 import glob
+import itertools
 import math
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import is_number, read_json
 from bert_wwm.tasks.table import TASKS
 
 RESULTS_FILE = "results.json"
@@ -98,6 +99,11 @@ def load_published(path: str) -> Published:
             for name, task in values["tasks"].items()
         }
         rows = [_published_row(path, number, row) for number, row in enumerate(values["results"])]
+        described = [(t.title, t.group, t.note, *t.metrics) for t in tasks.values()]
+        named = [(task, model, *place, source) for task, model, place, _, source in rows]
+        for text in itertools.chain(*sources.values(), *described, *named):
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r} is no text")
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a file of published results ({error!r})") from None
     found: Dict[Tuple[str, str], Results] = {}
@@ -164,7 +170,13 @@ def load_results(path: str) -> Results:
     Raises:
         DataError: the file is missing, or not of this form.
     """
-    values = _read_object(path)
+    try:
+        return _own_results(path, _read_object(path))
+    except DataError as error:
+        raise DataError(f"{error}. The fine-tuning's command writes it again") from None
+
+
+def _own_results(path: str, values: Dict[str, Any]) -> Results:
     task, runs = values.get("task"), values.get("runs", [])
     settings = values.get("settings") or {}
     model = values.get("model") or os.path.basename(os.path.dirname(files.absolute(path)))
@@ -219,8 +231,9 @@ def _score(where: str, values: Any) -> Score:
 
 
 def _number(where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise DataError(f"{where}: is {value!r}; expected a number")
+    if not is_number(value) or not math.isfinite(value):
+        shown = "a number that no float holds" if type(value) is int else repr(value)
+        raise DataError(f"{where}: is {shown}; expected a number")
     return float(value)
 
 

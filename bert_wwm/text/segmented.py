@@ -132,6 +132,8 @@ def _block(path: str, line: int, text: bytes) -> Block:
     first, _, rest = text.partition(b"\n")
     try:
         run, number = parse_line(first, path)["block"]
+        if not all(type(n) is int and n >= 0 for n in (run, number)):
+            raise ValueError
     except (DataError, KeyError, TypeError, ValueError):
         raise DataError(f"{path}:{line}: {first[:40]!r} begins no block") from None
     return Block((run, number), [Stretch(path, line + 1, rest)])

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bert_wwm.cli.run_folder import RunFolder
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import ConfigError, DataError
 
 SETTINGS = {"rate": 1e-5, "files": ["a", "b"]}
 
@@ -37,6 +37,16 @@ def test_another_run_is_refused_or_begins_anew(tmp_path, settings, what):
     assert (tmp_path / "text").is_dir()
     with RunFolder(str(tmp_path), settings, overwrite=True) as folder:
         assert sorted(os.listdir(folder.path)) == [".lock", "settings.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "1", "\udcff"])
+def test_broken_settings_are_told(tmp_path, text):
+    with RunFolder(str(tmp_path), SETTINGS, overwrite=False):
+        (tmp_path / "settings.json").write_text(text, errors="surrogateescape")
+    with pytest.raises(DataError, match=r"settings\.json.*; --overwrite begins anew$"):
+        RunFolder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
+    with RunFolder(str(tmp_path), SETTINGS, overwrite=True):
+        pass
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

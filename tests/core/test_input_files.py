@@ -5,7 +5,8 @@ import os
 import pytest
 
 from bert_wwm.core import files, folders, input_files
-from bert_wwm.core.errors import DataError
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.shards import Shards
 
 
 @pytest.fixture
@@ -97,3 +98,18 @@ def test_a_folder_is_not_published_if_an_input_changed(path, tmp_path):
             replace(path)
         assert os.listdir(tmp_path) == ["a"]
         input_files.forget(path)
+
+
+def test_no_shard_is_published_if_an_input_changed(path, tmp_path):
+    with input_files.noting():
+        run = {"input": input_files.describe_inputs([path])}
+        changed = pytest.raises(DataError, match="changed while it was read")
+        with changed, Shards([str(tmp_path / "b")], run) as shards:
+            shards.append([b"text"], {})
+            replace(path)
+            shards.finish({}, [{}])
+        assert not (tmp_path / "b").exists()
+        input_files.forget(path)
+    run = {"input": input_files.describe_inputs([path])}
+    with pytest.raises(ConfigError, match=r"was made with input .*; expected .* or --overwrite"):
+        Shards([str(tmp_path / "b")], run).__enter__()

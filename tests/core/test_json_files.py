@@ -6,7 +6,7 @@ import time
 import pytest
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.core.json_files import parse_json, parse_line, read_json, read_object
+from bert_wwm.core.json_files import is_number, parse_json, parse_line, read_json, read_object
 
 
 def test_whole_files_are_read(tmp_path):
@@ -78,3 +78,14 @@ def test_names_that_are_there_twice_are_found_in_linear_time():
 
     # Quadratic time would be some 30 times the bound.
     assert seconds(200_000) < 30 * max(seconds(20_000), 0.01)
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        *((value, True) for value in (0, -1.5, 10**100, float("nan"), float("inf"))),
+        *((value, False) for value in (True, None, "1", [1], 10**400, 1e308, -float("inf"))),
+    ],
+)
+def test_numbers_that_means_can_be_computed_of(value, expected):
+    assert is_number(value) is expected

@@ -394,7 +394,16 @@ def test_check_readable_reads_what_no_model_wants(checkpoint, tmp_path):
         check_readable(checkpoint)
 
 
-@pytest.mark.parametrize("state", [b"", b"\xff", b"no such field", b'model_checkpoint_path: "a"'])
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"",
+        b"\xff",
+        b"no such field",
+        b'model_checkpoint_path: "a"',
+        b'model_checkpoint_path: "a\\0"',
+    ],
+)
 def test_a_folder_whose_state_names_nothing_means_its_only_checkpoint(
     graph, checkpoint, tmp_path, state
 ):

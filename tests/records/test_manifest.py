@@ -116,6 +116,15 @@ def test_a_file_that_the_manifest_does_not_list_is_refused(tmp_path):
         check([str(shard)], EXPECTED)
 
 
+@pytest.mark.parametrize("value", [None, -1, 1.0, True, "1"], ids=repr)
+@pytest.mark.parametrize("name", ["records", "bytes"])
+def test_a_file_has_whole_numbers(tmp_path, name, value):
+    entry = {**MANIFEST.files["a.tfrecord"], name: value}
+    save(dataclasses.replace(MANIFEST, files={"a.tfrecord": entry}), tmp_path / "a.tfrecord")
+    with pytest.raises(DataError, match=r"not a manifest of records \(files: 'a.tfrecord' is"):
+        Manifest.load(manifest_path(str(tmp_path / "a.tfrecord")))
+
+
 NO_FILES = json.dumps({**dataclasses.asdict(MANIFEST), "files": None})
 
 

@@ -5,6 +5,7 @@ import types
 import pytest
 
 from bert_wwm.core import files
+from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import manifest_path
 from bert_wwm.report.provenance import Provenance, segmenter_of
 from bert_wwm.text import ltp
@@ -57,3 +58,26 @@ def test_shards_share_a_manifest_and_runs_are_added_up(tmp_path, manifest):
     assert mixed.manifest_of(bare) is None
     assert mixed.facts()["Without a manifest"] == "1 of 2 file(s)"
     assert "Records" not in mixed.facts()
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"instances": "5"},
+        {"instances": None},
+        {"instances": True},
+        {"unknown": {"a": "1"}},
+        {"unknown": [1]},
+        {"ngrams": {"a": 1}},
+        {"kinds": {"erased": 1}},
+        {"new": 1},
+    ],
+    ids=str,
+)
+def test_broken_counts_are_told(tmp_path, manifest, counts):
+    path = str(tmp_path / "a")
+    content = dataclasses.asdict(dataclasses.replace(manifest, counts=counts))
+    files.write_text(manifest_path(path), json.dumps(content))
+    message = f"{manifest_path(path)}: not a manifest of records \\(counts: {next(iter(counts))} is"
+    with pytest.raises(DataError, match=message):
+        Provenance.of([path]).counts()

@@ -139,6 +139,8 @@ SMALL = {
         ({"max": True}, r"results\[0\] max: is True; expected a number"),
         ({"source": "nobody"}, r"results\[0\]: of task 'xnli' and source 'nobody'; expected ones"),
         ({"task": "other"}, r"results\[0\]: of task 'other' and source 'paper'; expected ones"),
+        ({"task": ["xnli"]}, r"p\.json: not a file of published results .*\['xnli'\] is no text"),
+        ({"metric": 1}, r"p\.json: not a file of published results .*1 is no text"),
     ],
 )
 def test_broken_published_rows_are_told(tmp_path, change, message):
@@ -193,13 +195,14 @@ def test_a_model_without_a_name_is_called_as_its_folder(tmp_path):
         ({"dev": [1]}, r"dev is \[1\]; expected its metrics"),
         ({"dev": {"em": 57.0}}, r"dev em: is 57\.0; expected max, mean, or both, in percent"),
         ({"dev": {"em": {"max": float("inf")}}}, r"dev em max: is inf; expected a number"),
+        ({"dev": {"em": {"max": 10**400}}}, r"dev em max: is a number that no float holds; exp"),
         ({"num_runs": 0}, r"num_runs is 0; expected a positive number"),
         ({"runs": [{"dev": {"em": "57"}}]}, r"runs\[0\] dev em: is '57'; expected a number"),
     ],
 )
 def test_broken_own_results_are_told(tmp_path, change, message):
     path = _write(tmp_path / "results.json", {**OWN, **change})
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=f"{message}.* The fine-tuning's command writes it again"):
         load_results(path)
 
 

@@ -166,10 +166,12 @@ def test_a_line_that_is_not_json_is_named(write, row, place):
     assert str(error.value).endswith("; expected a sentence with its words")
 
 
-@pytest.mark.parametrize("line", ['{"block": [0', '{"block": [0]}', '{"block": null}'])
-def test_a_line_that_begins_no_block_is_named(write, line):
+@pytest.mark.parametrize(
+    "block", ["[0", "[0]}", "null}", '["0", 0]}', "[true, 0]}", "[-1, 0]}", "[0.0, 0]}"]
+)
+def test_a_line_that_begins_no_block_is_named(write, block):
     with pytest.raises(DataError, match=r"a\.seg\.gz:4: .* begins no block"):
-        list(read_blocks(write('{"block": [0, 0]}', '{"text": "a"}', line)))
+        list(read_blocks(write('{"block": [0, 0]}', '{"text": "a"}', f'{{"block": {block}')))
 
 
 @pytest.mark.parametrize(
