@@ -65,11 +65,15 @@ def outputs_from_flags(inputs: Sequence[str]) -> List[str]:
             raise ConfigError("--num_output_shards: expected a single name in --output_file")
         outputs = shard_paths(outputs[0], FLAGS.num_output_shards)
     check_shard_names(outputs)
-    for number, path in enumerate(outputs):
-        if any(files.same(path, other) for other in outputs[:number]):
+    of_inputs = set(map(files.identity, inputs))
+    of_outputs = set()
+    for path in outputs:
+        identity = files.identity(path)
+        if identity in of_outputs:
             raise ConfigError(f"--output_file: {path} is named twice; expected different files")
-        if any(files.same(path, other) for other in inputs):
+        if identity in of_inputs:
             raise ConfigError(f"--output_file: {path} is an input; expected a file to write")
+        of_outputs.add(identity)
         files.check_writable(path)
     return outputs
 

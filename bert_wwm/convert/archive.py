@@ -23,6 +23,7 @@ from bert_wwm.core.errors import DataError, naming
 
 # What members say of their sizes is believed up to this; weights are hardly compressible.
 _MAX_RATIO = 100
+_LONGEST_NAME = 1024  # folders within each other are made by recursion
 _SMALL_BYTES = 64 << 20  # that little may be compressed to any ratio
 _COPY_BYTES = 1 << 20
 _ENCRYPTED = 0x1
@@ -189,6 +190,8 @@ def _wrong_name(name: str) -> str:
     """Says why a member's name may not be used as a path; empty if it may."""
     if name.startswith(("/", "\\")) or _DRIVE.match(name):
         return "is an absolute path"
+    if len(name) > _LONGEST_NAME:
+        return f"has a name of more than {_LONGEST_NAME:,} characters"
     parts = re.split(r"[/\\]", name)
     if ".." in parts:
         return "leads out of the folder"

@@ -122,9 +122,12 @@ def glob(pattern: str) -> List[str]:
 
 def same(path: str, other: str) -> bool:
     """True where two paths, written in whatever way, name one file."""
-    if is_remote(path) or is_remote(other):
-        return path == other
-    return os.path.realpath(path) == os.path.realpath(other)
+    return identity(path) == identity(other)
+
+
+def identity(path: str) -> str:
+    """Returns what is the same for all local paths, written in whatever way, of one file."""
+    return path if is_remote(path) else os.path.realpath(path)
 
 
 def open_raw(path: str) -> IO[bytes]:

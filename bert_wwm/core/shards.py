@@ -296,12 +296,17 @@ def check_shard_names(paths: Sequence[str]) -> None:
 
     A set has one manifest, so one run has to write it.
     """
+    sets: Dict[Tuple[str, int], str] = {}  # a path of each set
     for path in paths:
         shard = _SHARD.search(path)
-        if shard and set(shard_paths(_SHARD.sub("", path), int(shard.group(1)))) - set(paths):
+        if shard:
+            sets.setdefault((_SHARD.sub("", path), int(shard.group(1))), path)
+    given = set(paths)
+    for (name, count), path in sets.items():
+        if not given.issuperset(shard_paths(name, count)):
             raise ConfigError(
-                f"{path}: is one of {int(shard.group(1)):,} shards by its name; expected all of "
-                f"them in one run, as by --num_output_shards={int(shard.group(1))}"
+                f"{path}: is one of {count:,} shards by its name; expected all of them in one "
+                f"run, as by --num_output_shards={count}"
             )
 
 

@@ -111,21 +111,23 @@ def read_blocks(path: str) -> Iterator[Block]:
     read_header(path)
     text = b""
     line = 1
+    begin = b"\n" + _BLOCK
     for chunk in files.read_chunks(path, _READ_BYTES):
+        place = max(0, len(text) - len(begin))  # what comes before was searched
         text += chunk
-        end = text.find(b"\n" + _BLOCK) + 1
-        while end:
+        start = 0
+        while end := text.find(begin, place) + 1:
             if line > 1:
-                yield _block(path, line, text[:end])
+                yield _block(path, line, text[start:end])
             elif text.count(b"\n", 0, end) > 1:
                 break
-            line += text.count(b"\n", 0, end)
-            text = text[end:]
-            end = text.find(b"\n" + _BLOCK) + 1
+            line += text.count(b"\n", start, end)
+            start = place = end
+        text = text[start:]
+        if line == 1 and text.count(b"\n") > 1:
+            raise DataError(f"{path}:2: begins no block; expected {_BLOCK.decode()}...")
     if line > 1:
         yield _block(path, line, text)
-    elif text.count(b"\n") > 1:
-        raise DataError(f"{path}:2: begins no block; expected {_BLOCK.decode()}...")
 
 
 def _block(path: str, line: int, text: bytes) -> Block:

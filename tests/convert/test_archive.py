@@ -94,6 +94,7 @@ def test_folders_within(tmp_path):
         ("C:\\vocab.txt", "absolute"),
         ("c:vocab.txt", "absolute"),
         ("a\\vocab.txt", "no proper path"),
+        ("a/" * 1000, "has a name of more than 1,024 characters"),
         ("a//vocab.txt", "no proper path"),
         ("./vocab.txt", "no proper path"),
     ],

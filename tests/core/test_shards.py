@@ -504,3 +504,13 @@ def test_globs_leave_manifests_and_unfinished_shards_out(paths, tmp_path):
     assert files.find([f"{tmp_path}/out*"]) == paths  # as google-research/bert finds them
     with pytest.raises(DataError, match="names only manifests"):
         find_shards([str(tmp_path / "*.json")])
+
+
+def test_the_names_of_a_set_are_compared_once():
+    """Else the time grows with the square of their number."""
+    paths = [*shard_paths("a", 300), *shard_paths("b", 200)]
+    with mock.patch.object(shards, "shard_paths", side_effect=shard_paths) as made:
+        shards.check_shard_names(paths)
+    assert made.call_count == 2
+    with pytest.raises(ConfigError, match=r"b-00000-of-00200: is one of 200 shards by its name"):
+        shards.check_shard_names(paths[:-1])
