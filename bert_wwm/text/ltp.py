@@ -16,11 +16,23 @@ import functools
 import os
 import re
 from importlib import metadata
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.core.json_files import read_json
+from bert_wwm.text import perceptron_file
 
 DEFAULT_MODEL = "LTP/legacy"
 # Sentences of a neural batch; they are sorted by length first, so that little is padding.
@@ -76,6 +88,10 @@ class Model(Protocol):
     def tasks(self) -> Tuple[str, ...]:
         """Those of ``TASKS`` that the model does; cws is always among them."""
 
+    @property
+    def checked(self) -> FrozenSet[str]:
+        """The tasks whose files were checked as wholes, for ``load`` in another process."""
+
     def words(self, sentences: Sequence[str]) -> List[List[str]]:
         """Returns the words of each sentence, which may lack white space and control characters."""
 
@@ -103,6 +119,7 @@ def load(
     parallelism: bool = True,
     device: Optional[str] = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    checked: FrozenSet[str] = frozenset(),
 ) -> Model:
     """Finds and loads a model; what isn't in the hub's local cache yet is downloaded.
 
@@ -115,6 +132,7 @@ def load(
         device: where a neural model runs, by PyTorch's name (``cpu``, ``cuda``, ``cuda:1``);
             None: on the GPU if there is one. Perceptrons don't look at it.
         batch_size: how many sentences a neural model reads at a time.
+        checked: the tasks whose files another process of this run has checked.
 
     Raises:
         ConfigError: the model can't be found or reached, isn't one of LTP's, or needs a package
@@ -136,7 +154,7 @@ def load(
     if not isinstance(tasks, dict) or not isinstance(tasks.get("cws"), str):
         raise ConfigError(f"{config_path}: no word segmentation; expected a file name at tasks.cws")
     names = {task: tasks[task] for task in _PERCEPTRONS if isinstance(tasks.get(task), str)}
-    return PerceptronModel(model, names, find_file, parallelism)
+    return PerceptronModel(model, names, find_file, parallelism, checked)
 
 
 def _folder_from_hub(model: str) -> str:
@@ -224,7 +242,12 @@ class PerceptronModel:
     """Averaged perceptrons, in Rust: over characters for words, over words for tags."""
 
     def __init__(
-        self, name: str, file_names: Dict[str, str], find_file: Callable[[str], str], parallel: bool
+        self,
+        name: str,
+        file_names: Dict[str, str],
+        find_file: Callable[[str], str],
+        parallel: bool,
+        checked: FrozenSet[str],
     ):
         """Checks the file of the segmentation model; all are loaded when they are first needed.
 
@@ -233,13 +256,15 @@ class PerceptronModel:
             file_names: the file of each task.
             find_file: gives the path of a file.
             parallel: whether all cores may be used.
+            checked: the tasks whose files are known to be whole.
         """
         self._name = name
         self._file_names = file_names
         self._find_file = find_file
         self._parallel = parallel
         self._loaded: Dict[str, Any] = {}
-        self._checked("cws")
+        self.checked = checked
+        self._check("cws")
 
     @property
     def tasks(self) -> Tuple[str, ...]:
@@ -255,19 +280,15 @@ class PerceptronModel:
     def _model(self, task: str) -> Any:
         """Returns the model of a task, loaded when it is first asked for."""
         if task not in self._loaded:
-            self._loaded[task] = _load_perceptron(self._checked(task), _PERCEPTRONS[task])
+            self._loaded[task] = _load_perceptron(self._check(task), _PERCEPTRONS[task])
         return self._loaded[task]
 
-    def _checked(self, task: str) -> str:
+    def _check(self, task: str) -> str:
         """Returns the file of a task. Raises CheckpointError where it is not whole."""
         path = self._find_file(self._file_names[task])
-        if not _is_whole_avro(path):
-            if os.path.isfile(path):
-                stand_ins.refuse(path, CheckpointError)
-            raise CheckpointError(
-                f"{path}: missing, cut short or of another kind; expected a perceptron file of "
-                "LTP's"
-            )
+        if task not in self.checked:
+            perceptron_file.read(path, task)
+            self.checked |= {task}
         return path
 
     def words(self, sentences: Sequence[str]) -> List[List[str]]:
@@ -297,7 +318,7 @@ class PerceptronModel:
         _check_tags(self._name, self.tasks, tasks)
         needed = self._needed(tasks)
         for task in needed:
-            self._checked(task)
+            self._check(task)
         names = [self._file_names[task] for task in needed]
         return {name: files.sha256(self._find_file(name)) for name in names}
 
@@ -311,18 +332,6 @@ def _load_perceptron(path: str, kind: str) -> Any:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]  # A backtrace follows.
         raise CheckpointError(f"{path}: not LTP's perceptron {kind} ({reason})") from None
-
-
-def _is_whole_avro(path: str) -> bool:
-    """Tells an Avro file, the perceptron's format, from anything else and from a part of one.
-
-    On a part the library doesn't raise, it ends the process. A whole file ends in the 16 random
-    bytes that its header ends in.
-    """
-    if not os.path.isfile(path):
-        return False
-    content = files.read_bytes(path)
-    return content.startswith(b"Obj\x01") and content.find(content[-16:], 0, -16) > 0
 
 
 class NeuralModel:
@@ -353,6 +362,7 @@ class NeuralModel:
                 "pip install -e '.[ltp-neural]' in the checkout, or use a perceptron model "
                 "(LTP/legacy)"
             ) from None
+        self.checked: FrozenSet[str] = frozenset()
         self._config_path = os.path.join(folder, _CONFIG)
         _check_targets(config, self._config_path)
         if device is None:

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import unicodedata
 from importlib import metadata
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
@@ -206,7 +206,8 @@ def _owners(words: Sequence[str], sentence: str) -> Optional[List[int]]:
 class LtpSegmenter(Segmenter):
     """LTP, a perceptron or a neural model, from a folder or from the hub; see ``ltp.load``.
 
-    Pickled, it is as it was made: another process loads the model anew.
+    Pickled, it is as it was made, and knows which of the model's files it has checked: another
+    process loads the model anew.
     """
 
     def __init__(self, options: LtpOptions):
@@ -217,16 +218,22 @@ class LtpSegmenter(Segmenter):
         """
         self._options = options
         self._loaded: Optional[ltp.Model] = None
+        self._checked: FrozenSet[str] = frozenset()
 
     def __getstate__(self) -> Dict[str, object]:
-        return {**self.__dict__, "_loaded": None}
+        checked = self._loaded.checked if self._loaded else self._checked
+        return {**self.__dict__, "_loaded": None, "_checked": checked}
 
     @property
     def _model(self) -> ltp.Model:
         if self._loaded is None:
             options = self._options
             self._loaded = ltp.load(
-                options.model, options.parallelism, options.device, options.batch_size
+                options.model,
+                options.parallelism,
+                options.device,
+                options.batch_size,
+                self._checked,
             )
         return self._loaded
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.text import ltp, segmenters
+from bert_wwm.text import ltp, perceptron_file, segmenters
 from bert_wwm.text.alignment import word_lengths
 from bert_wwm.text.segmenters import SEGMENTERS, Segmenter, Span, make_segmenter, spans_of_words
 from bert_wwm.text.tokenizer import Tokenizer
@@ -253,10 +253,24 @@ def test_missing_tags_are_told(made: Dict[str, Segmenter], name: str) -> None:
 @pytest.mark.parametrize("name", SEGMENTERS.names())
 def test_goes_to_other_processes(name: str, perceptron_folder: str) -> None:
     segmenter = make_segmenter(name, perceptron_folder, parallelism=False)
-    before = pickle.dumps(segmenter)
+    pickled = pickle.dumps(segmenter)
     spans = segmenter.segment(["他们爱北京。"])
-    assert pickle.dumps(segmenter) == before
-    assert pickle.loads(before).segment(["他们爱北京。"]) == spans
+    assert pickle.loads(pickled).segment(["他们爱北京。"]) == spans
+
+
+def test_other_processes_do_not_check_again(
+    perceptron_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter = make_segmenter("ltp", perceptron_folder, parallelism=False)
+    segmenter.describe()
+    segmenter.describe_tags(("ner",))
+    copy = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(segmenter))))
+    monkeypatch.delattr(perceptron_file, "read")
+    assert copy.annotate(["他们爱北京。"], ("ner",)) == segmenter.annotate(
+        ["他们爱北京。"], ("ner",)
+    )
+    with pytest.raises(AttributeError):
+        make_segmenter("ltp", perceptron_folder).describe()
 
 
 def test_neural_goes_to_other_processes(neural_folder: str) -> None:
@@ -278,7 +292,7 @@ def test_options_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     segmenter = make_segmenter("ltp", "folder", False, ltp_device="cuda:1", ltp_batch_size=7)
     assert calls == []
     segmenter.annotate([""], ())
-    assert calls == [("folder", False, "cuda:1", 7)]
+    assert calls == [("folder", False, "cuda:1", 7, frozenset())]
 
 
 def test_import_is_light() -> None:
