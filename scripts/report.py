@@ -53,7 +53,7 @@ def main(_) -> None:
     text = results_table.render_markdown(results_table.make_tables(published, own))
     print(text, end="")
     input_files.check_unchanged()
-    write("report.md", text.encode("utf-8"))
+    write("report.md", text.encode("utf-8", "backslashreplace"))
     of_papers = results.records(published.results)
     keys = {record["source"] for record in of_papers}
     numbers = {
@@ -63,7 +63,8 @@ def main(_) -> None:
             key: published.sources[key]._asdict() for key in published.sources if key in keys
         },
     }
-    write("report.json", (json.dumps(numbers, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+    text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
+    write("report.json", text.encode("utf-8", "backslashreplace"))
     write("report.png", results_plot.draw_results(published, own))
     print(f"\nWrote {FLAGS.output_dir}: report.md, report.json, report.png")
 
@@ -81,6 +82,7 @@ def chosen_tasks(published, own):
 
 
 def write(name, content) -> None:
+    """Writes a file of the report in one step."""
     files.write_bytes(os.path.join(FLAGS.output_dir, name), content)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import warnings
 from typing import Callable, List, Sequence
@@ -12,6 +13,9 @@ from absl import logging as absl_logging
 from bert_wwm.core import input_files, output
 from bert_wwm.core.errors import ToolkitError
 
+# As Python writes a byte of a file's name that is not UTF-8.
+_BYTE_OF_A_NAME = re.compile("[\udc80-\udcff]")
+
 
 def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None:
     """Parses the flags and runs ``main``.
@@ -20,10 +24,10 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
 
     A file that has changed since ``main`` began to read it is an error, at the latest at the end.
 
-    A ToolkitError, an error of TensorFlow's operations, and what the operating system refuses (a
-    full disk, a file that may not be written) end the program with one sentence on standard error
-    and status 1, an interrupt (Ctrl-C) with status 130; anything else is a bug and shows its
-    traceback.
+    A ToolkitError, an error of TensorFlow's operations, a name that is not UTF-8 where TensorFlow
+    or Beam needs that, and what the operating system refuses (a full disk, a file that may not be
+    written) end the program with one sentence on standard error and status 1, an interrupt (Ctrl-C)
+    with status 130; anything else is a bug and shows its traceback.
     """
 
     def guarded(argv: List[str]) -> None:
@@ -43,6 +47,14 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
         except (ToolkitError, OSError) as error:
             message = str(error).replace("\n", "\\n")  # of a name
             sys.exit(f"{program}: error: {message}")
+        except UnicodeEncodeError as error:
+            if not _BYTE_OF_A_NAME.search(error.object):
+                raise
+            name = error.object.replace("\n", "\\n")
+            sys.exit(
+                f"{program}: error: {name}: is not UTF-8; TensorFlow and Beam expect names "
+                "of files in UTF-8"
+            )
         except Exception as error:
             if not _is_tensorflows(error):
                 raise

@@ -6,6 +6,7 @@ Local paths need nothing but Python. A path with a scheme (``gs://...``) goes th
 
 import contextlib
 import errno
+import fcntl
 import glob as local_glob
 import gzip
 import hashlib
@@ -16,7 +17,7 @@ import shutil
 import tempfile
 import uuid
 import zlib
-from typing import IO, Iterator, List, Sequence
+from typing import IO, Iterator, List, Sequence, Tuple
 
 from bert_wwm.core import input_files
 from bert_wwm.core.errors import DataError
@@ -36,6 +37,7 @@ PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
 _SCAN_BYTES = 1 << 20
+_TEMPORARY = ".tmp"
 _NOT_REGULAR = "a pipe or a device, which can be read only once"
 # Text is compressed to a tenth or so; that little may be compressed to any ratio.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
@@ -290,7 +292,8 @@ def check_writable(path: str) -> None:
 def atomic_path(path: str) -> Iterator[str]:
     """Gives a temporary path beside ``path`` that takes its name when the block ends well.
 
-    Where the block raises, or the process is killed, ``path`` is as it was before.
+    Where the block raises, or the process is killed, ``path`` is as it was before. What killed
+    processes left, which nobody has locked, is removed by the next one that writes the path.
 
     Raises:
         DataError: there is something of that name which is no file, or no name.
@@ -304,12 +307,10 @@ def atomic_path(path: str) -> Iterator[str]:
 def _local_atomic_path(path: str) -> Iterator[str]:
     check_writable(path)
     path = os.path.realpath(path)  # a link stays a link
-    folder = os.path.dirname(path) or "."
+    folder, name = os.path.split(path)
     make_folder(folder)
-    handle, temporary = tempfile.mkstemp(
-        dir=folder, prefix=f".{os.path.basename(path)}.", suffix=".tmp"
-    )
-    os.close(handle)
+    _remove_leftovers(folder, name)
+    handle, temporary = _locked_file(folder, name)
     os.chmod(temporary, 0o666 & ~_umask())
     try:
         yield temporary
@@ -317,6 +318,32 @@ def _local_atomic_path(path: str) -> Iterator[str]:
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        os.close(handle)
+
+
+def _locked_file(folder: str, name: str) -> Tuple[int, str]:
+    """Makes a temporary file; returns its descriptor, which locks it, and its path."""
+    while True:
+        handle, path = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=_TEMPORARY)
+        with contextlib.suppress(OSError):  # there are file systems without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.exists(path):
+            return handle, path
+        os.close(handle)  # another process took it for a leftover before it was locked
+
+
+def _remove_leftovers(folder: str, name: str) -> None:
+    """Removes the temporary files of a name that no process has locked."""
+    its_own = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}{re.escape(_TEMPORARY)}")
+    for found in filter(its_own.fullmatch, os.listdir(folder)):
+        path = os.path.join(folder, found)
+        with contextlib.suppress(OSError):  # in use, gone, or another user's
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+            finally:
+                os.close(handle)
 
 
 @contextlib.contextmanager
@@ -369,8 +396,12 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Writes a UTF-8 file in one step: whole, or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    r"""Writes a UTF-8 file in one step: whole, or not at all.
+
+    UTF-8 lacks halves of surrogate pairs. JSON may name them, and Python has them for the bytes of
+    file names that are not UTF-8. They are written as ``\udcd6``, which JSON reads as what it was.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _umask() -> int:

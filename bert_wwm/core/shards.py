@@ -149,22 +149,24 @@ class Shards:
 
     def _publish(self, complete: Json) -> None:
         """Also where that was interrupted: what has its name already has left the folder."""
-        entries = complete["files"]
-        for place in dict.fromkeys(self._manifests.values()):
+        texts = {place: self._manifest_text(complete, place) for place in self._manifests.values()}
+        for place in texts:
             if files.exists(place):
                 self._remove_surplus(place)
         for number, path in enumerate(self._paths):
             if os.path.exists(self._place(number)):
                 files.move(self._place(number), path)
-        for place in dict.fromkeys(self._manifests.values()):
-            described = {
-                base_name(path): entries[path]
-                for path in self._paths
-                if self._manifests[path] == place
-            }
-            manifest = {**complete, "files": described}
-            files.write_text(place, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        for place, text in texts.items():
+            files.write_text(place, text)
         shutil.rmtree(self._work)
+
+    def _manifest_text(self, complete: Json, place: str) -> str:
+        """Returns what the manifest of that path says: of all files, those that it describes."""
+        entries = complete["files"]
+        described = {
+            base_name(path): entries[path] for path in self._paths if self._manifests[path] == place
+        }
+        return json.dumps({**complete, "files": described}, ensure_ascii=False, indent=2) + "\n"
 
     def _remove_surplus(self, manifest: str) -> None:
         """Removes what an earlier run wrote and this one doesn't, and the manifest of both."""

@@ -212,9 +212,7 @@ class Run:
             contents["eval_results.txt"] = "".join(f"{k} = {lines[k]}\n" for k in sorted(lines))
         input_files.check_unchanged()
         for name, content in contents.items():
-            # JSON may name half a surrogate pair, which UTF-8 hasn't.
-            data = content.encode("utf-8", "backslashreplace")
-            files.write_bytes(os.path.join(self.folder, name), data)
+            files.write_text(os.path.join(self.folder, name), content)
         self._log(f"{split.name:<5}  {self.folder}: {', '.join(sorted(contents))}")
         return scores
 

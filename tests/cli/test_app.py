@@ -11,13 +11,17 @@ import pytest
     [
         ("raise OSError(28, 'No space left', 'a')", "[Errno 28] No space left: 'a'"),
         ("raise app.ConfigError('a\\n\\x1b[1mb')", r"a\n\x1b[1mb"),
+        (
+            r"__import__('os').fsdecode(b'/\xd6\xd0').encode()",
+            r"/\udcd6\udcd0: is not UTF-8; TensorFlow and Beam expect names of files in UTF-8",
+        ),
         pytest.param(
             "import tensorflow as tf; raise tf.errors.ResourceExhaustedError(None, None, 'a\\nb')",
             "TensorFlow's ResourceExhaustedError: a",
             marks=pytest.mark.slow,
         ),
     ],
-    ids=["system", "name", "TensorFlow"],
+    ids=["system", "name", "encoding", "TensorFlow"],
 )
 def test_a_failure_is_one_sentence(failure, message):
     code = (

@@ -1,8 +1,12 @@
 import errno
 import gzip
+import json
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -138,6 +142,24 @@ def test_atomic_path_keeps_the_old_file_where_writing_fails(tmp_path):
     assert files.read_bytes(path) == b"old"
 
 
+def test_what_killed_processes_left_is_removed_by_the_next_that_writes_the_file(tmp_path):
+    path = str(tmp_path / "a.[b]")
+    code = (
+        "import os, sys; from bert_wwm.core import files\n"
+        "with files.atomic_path(sys.argv[1]) as path: os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, path]).returncode == -signal.SIGKILL
+    (left,) = os.listdir(tmp_path)
+    others = [".a.[b].txt", ".a.[b].long_name.tmp", ".c.abcdefgh.tmp"]
+    for name in others:
+        (tmp_path / name).touch()
+    with files.atomic_path(path) as first, files.atomic_path(path) as second:
+        for temporary in (first, second):  # of processes that run
+            pathlib.Path(temporary).write_text("new")
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "a.[b]"])
+    assert left not in others
+
+
 def test_a_folder_is_not_written_over(tmp_path):
     with pytest.raises(DataError, match="is no regular file; expected the name of a file to write"):
         files.write_text(str(tmp_path), "text")
@@ -205,6 +227,13 @@ def test_write_text_makes_folders_and_replaces(tmp_path):
     assert files.read_bytes(path).decode() == "二\n"
     assert files.size(path) == 4
     assert os.stat(path).st_mode & 0o444
+
+
+def test_names_that_are_not_utf8_are_read_from_json_as_they_were(tmp_path):
+    name = os.fsdecode(b"\xd6\xd0.txt")
+    path = str(tmp_path / name)
+    files.write_text(path, json.dumps({name: "\ud83d 中"}, ensure_ascii=False))
+    assert json.loads(pathlib.Path(path).read_text("utf-8")) == {name: "\ud83d 中"}
 
 
 def test_a_file_is_moved_over_another_in_one_step(tmp_path):

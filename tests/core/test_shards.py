@@ -14,7 +14,7 @@ from bert_wwm.core import files, shards
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.shards import Shards, base_name, find_shards, manifest_path, shard_paths
 
-RUN = {"flag": {"seed": 1, "name": "字"}, "input": {"a.txt": "5 bytes"}}
+RUN = {"flag": {"seed": 1, "name": "字"}, "input": {"a.txt": "5 bytes", os.fsdecode(b"\xd6"): ""}}
 STEPS = [[b"a", b"", b"ccc"], [b"", b"\x00" * 9, b""], [b"d\n", b"e", b"f"], [b"", b"", b"\xff"]]
 MANIFEST = "manifest.out.json"
 WHOLE = [b"ad\n", b"\x00" * 9 + b"e", b"cccf\xff"]
