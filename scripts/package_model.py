@@ -14,7 +14,6 @@ Example:
 import hashlib
 import os
 import re
-import tempfile
 from typing import Any, Dict, List, Mapping
 
 from absl import flags
@@ -22,7 +21,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.convert import archive, model_config
 from bert_wwm.convert.pretrained import Pretrained
-from bert_wwm.core import files
+from bert_wwm.core import files, folders
 from bert_wwm.core.errors import ConfigError, naming
 
 FLAGS = flags.FLAGS
@@ -56,9 +55,9 @@ def main(_) -> None:
     model = google_folder.read(prefix, FLAGS.bert_config_file, FLAGS.vocab_file)
     heads = sorted({match[1] for match in map(_LERT_HEAD.match, model.tensors) if match})
     kind = "lert" if heads else "bert"
-    folder = os.path.dirname(os.path.abspath(output))
-    files.make_folder(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".package.") as work:
+    folder, name = os.path.split(os.path.abspath(output))
+    work = os.path.join(folder, f".{name}.package")
+    with folders.scratch(work):
         with naming(output, work):
             checkpoint.write_variables(f"{work}/{kind}_model.ckpt", model.tensors)
         members = {name: f"{work}/{name}" for name in os.listdir(work)}

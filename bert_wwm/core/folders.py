@@ -8,6 +8,7 @@ from typing import Iterator
 
 from bert_wwm.core import input_files
 from bert_wwm.core.errors import ConfigError, naming
+from bert_wwm.core.lock import locked
 
 _NEW, _OLD = "new", "old"
 
@@ -51,6 +52,31 @@ def replaced(path: str) -> Iterator[str]:
                 shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 os.rmdir(hidden)
+
+
+@contextlib.contextmanager
+def scratch(path: str) -> Iterator[None]:
+    """Makes an empty local folder that is there while the block runs.
+
+    It is locked. What a killed process left in it is removed.
+
+    Raises:
+        ConfigError: another process uses it.
+    """
+    with locked(path):
+        _empty(path)
+        try:
+            yield
+        finally:
+            _empty(path)
+
+
+def _empty(folder: str) -> None:
+    for entry in list(os.scandir(folder)):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
 
 
 @contextlib.contextmanager

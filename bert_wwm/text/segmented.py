@@ -83,7 +83,7 @@ def read_header(path: str) -> Dict[str, Any]:
 def format_header(segmenter: Dict[str, object], tasks: Sequence[str]) -> bytes:
     """Returns the first line of a file."""
     header = {"format": FORMAT, "segmenter": segmenter, "tags": list(tasks)}
-    return json.dumps(header, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(header, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def format_block(place: Tuple[int, int], block: SegmentedBlock) -> bytes:

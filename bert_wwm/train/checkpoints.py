@@ -19,6 +19,10 @@ _INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
 # What this module writes to the folder of the best, and the temporary names of all of it.
 _FILE = re.compile(r"^\.?(model\.ckpt-\d+|best\.json|checkpoint)\.")
 _TEMPORARY = ".tmp"  # the ending of files.atomic_path
+# What TensorFlow writes first, before it gets its name.
+_UNFINISHED = re.compile(
+    r"model\.ckpt-\d+_temp|(checkpoint|graph\.pbtxt|model\.ckpt-\d+\.meta)\.tmp[0-9a-f]{32}"
+)
 _BROKEN = "broken"
 _CHUNK_BYTES = 1 << 24
 
@@ -79,6 +83,20 @@ def newest_readable(
         f"{output_dir}: no checkpoint can be read; expected a whole one, or a folder without: "
         f"{'; '.join(broken.values())}"
     )
+
+
+def remove_leftovers(output_dir: str) -> None:
+    """Removes what TensorFlow was writing when an earlier training was killed.
+
+    Folders in buckets, which can't be locked, are left as they are.
+
+    Args:
+        output_dir: the training's folder, which this process has locked; it may be missing.
+    """
+    if files.is_remote(output_dir) or not tf.gfile.IsDirectory(output_dir):
+        return
+    for name in filter(_UNFINISHED.fullmatch, tf.gfile.ListDirectory(output_dir)):
+        tf.gfile.DeleteRecursively(_join(output_dir, name))
 
 
 class BestCheckpoint:

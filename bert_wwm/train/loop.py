@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ToolkitError
-from bert_wwm.train.checkpoints import BestCheckpoint, newest_readable
+from bert_wwm.train.checkpoints import BestCheckpoint, newest_readable, remove_leftovers
 from bert_wwm.train.estimator import Estimators
 from bert_wwm.train.hooks import StopOnSignal, head_results, not_finite
 from bert_wwm.train.tpu_summaries import step_not_finite
@@ -86,6 +86,8 @@ class Loop:
         output_dir = self._machine.output_dir
         # Of the machines of a cluster one writes; the others read.
         chief = self._machine.is_chief()
+        if chief:
+            remove_leftovers(output_dir)
         checkpoint = newest_readable(output_dir, self._log, repair=chief)
         first = step_of(checkpoint) if checkpoint else 0
         summary = Summary(first, first, num_train_steps, checkpoint=checkpoint)

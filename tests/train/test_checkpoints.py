@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import uuid
 
 import numpy as np
 import pytest
@@ -111,6 +112,18 @@ def test_of_a_broken_one_the_one_before_takes_the_place(folder, log, how):
     log.clear()
     assert newest_readable(str(folder), log.append) == prefix(folder, 10)
     assert log == []
+
+
+def test_what_tensorflow_was_writing_is_removed(folder):
+    before = names(folder)
+    (folder / "model.ckpt-105_temp").mkdir()
+    (folder / "model.ckpt-105_temp" / f"part-00000-of-00001{DATA}.tempstate123").touch()
+    number = uuid.uuid4().hex
+    for name in ("checkpoint", "graph.pbtxt", "model.ckpt-105.meta"):
+        (folder / f"{name}.tmp{number}").touch()
+    (folder / "notes.tmp").touch()
+    checkpoints.remove_leftovers(str(folder))
+    assert sorted(names(folder)) == sorted([*before, "notes.tmp"])
 
 
 def test_of_two_broken_ones_the_one_before_takes_the_place(folder, log):
