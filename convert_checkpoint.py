@@ -15,7 +15,6 @@ Example:
   python convert_checkpoint.py to_tf --hf_model=hfl/chinese-roberta-wwm-ext --output_dir=roberta
 """
 
-import contextlib
 import os
 import re
 
@@ -147,27 +146,31 @@ def read_hugging_face():
 
 def read_checkpoint():
     """Reads the model of --tf_checkpoint."""
-    with contextlib.ExitStack() as stack:
-        if FLAGS.tf_checkpoint.endswith(".zip"):
-            from bert_wwm.convert import archive
+    if FLAGS.tf_checkpoint.endswith(".zip"):
+        from bert_wwm.convert import archive
 
-            found = archive.find_model(stack.enter_context(archive.unpacked(FLAGS.tf_checkpoint)))
-        else:
-            from bert_wwm.model import checkpoint_path
+        with archive.unpacked(FLAGS.tf_checkpoint) as folder:
+            return read_model(*archive.find_model(folder))
+    from bert_wwm.model import checkpoint_path
 
-            prefix = checkpoint_path.resolve(FLAGS.tf_checkpoint)
-            print(f"Weights from {prefix}")
-            found = prefix, beside(prefix, *_CONFIGS), beside(prefix, "vocab.txt")
-        prefix, config_file, vocab_file = found
-        config_file = FLAGS.bert_config_file or config_file
-        vocab_file = FLAGS.vocab_file or vocab_file
-        for path, flag in ((config_file, "bert_config_file"), (vocab_file, "vocab_file")):
-            if not path:
-                raise DataError(f"{prefix}: which one is its --{flag}? there is none beside it")
-        from bert_wwm.convert import google_folder
+    def read(prefix):
+        print(f"Weights from {prefix}")
+        return read_model(prefix, beside(prefix, *_CONFIGS), beside(prefix, "vocab.txt"))
 
-        check_record(prefix, google_folder.recorded(prefix))
-        return google_folder.read(prefix, config_file, vocab_file, FLAGS.do_lower_case, FLAGS.gelu)
+    return checkpoint_path.read_newest(lambda: checkpoint_path.resolve(FLAGS.tf_checkpoint), read)
+
+
+def read_model(prefix, config_file, vocab_file):
+    """Reads a model of which the flags may name other files than those beside the checkpoint."""
+    config_file = FLAGS.bert_config_file or config_file
+    vocab_file = FLAGS.vocab_file or vocab_file
+    for path, flag in ((config_file, "bert_config_file"), (vocab_file, "vocab_file")):
+        if not path:
+            raise DataError(f"{prefix}: which one is its --{flag}? there is none beside it")
+    from bert_wwm.convert import google_folder
+
+    check_record(prefix, google_folder.recorded(prefix))
+    return google_folder.read(prefix, config_file, vocab_file, FLAGS.do_lower_case, FLAGS.gelu)
 
 
 def check_record(prefix, recorded):

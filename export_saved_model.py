@@ -97,13 +97,16 @@ def main(_) -> None:
 
         check_installed()
     from bert_wwm.finetuning.export import export, weights_in
+    from bert_wwm.model.checkpoint_path import read_newest
 
-    checkpoint = weights_in(outcome.folder, print)
-    print(f"Weights from {checkpoint}, for {served.task}")
-    if outcome.settings.get("use_bfloat16"):
-        print("They were trained with activations in bfloat16; here these are float32")
-    exported = export(served, checkpoint, FLAGS.export_dir, FLAGS.onnx, print)
-    report(exported, served)
+    def export_weights(checkpoint):
+        print(f"Weights from {checkpoint}, for {served.task}")
+        if outcome.settings.get("use_bfloat16"):
+            print("They were trained with activations in bfloat16; here these are float32")
+        return export(served, checkpoint, FLAGS.export_dir, FLAGS.onnx, print)
+
+    # A run that still trains may replace its best weights meanwhile.
+    report(read_newest(lambda: weights_in(outcome.folder, print), export_weights), served)
 
 
 def report(exported, served) -> None:

@@ -82,6 +82,7 @@ def main(_) -> None:
     from bert_wwm.finetuning.extracted import write_array, write_lines
     from bert_wwm.finetuning.extraction import Extraction, Extractor
     from bert_wwm.model.bert import BertConfig
+    from bert_wwm.model.checkpoint_path import read_newest, resolve
     from bert_wwm.train.estimator import Machine
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
@@ -94,32 +95,33 @@ def main(_) -> None:
     if not count:
         raise DataError(f"{FLAGS.input_file}: is empty; expected one text a line")
 
-    extraction = Extraction(
-        FLAGS.init_checkpoint, layers, FLAGS.pooling, FLAGS.use_one_hot_embeddings
-    )
-    with tempfile.TemporaryDirectory() as folder, Progress("texts", total=count) as progress:
-        machine = Machine(
-            **{
-                **model_flags.values_of(Machine),
-                "output_dir": folder,  # nothing stays there
-                "train_batch_size": FLAGS.batch_size,
-                "eval_batch_size": FLAGS.batch_size,
-                "keep_checkpoint_max": 1,
-                "random_seed": 0,
-            }
-        )
-        extractor = Extractor(config, extraction, machine, FLAGS.max_seq_length, log)
-        blocks = blocks_of(read_texts(FLAGS.input_file), FLAGS.batch_size)
-        records = f"{FLAGS.output_file}.tpu_input" if FLAGS.use_tpu else None
-        texts = extractor.states(
-            (featurizer(block, 0) for block in blocks),
-            records,
-            lambda done: progress.update(done, f"{done:,} texts"),
-        )
-        if FLAGS.pooling:
-            write_array(FLAGS.output_file, texts, count, len(layers), config.hidden_size)
-        else:
-            write_lines(FLAGS.output_file, texts, count, tokenizer.vocabulary.pieces, layers)
+    def extract(prefix):
+        extraction = Extraction(prefix, layers, FLAGS.pooling, FLAGS.use_one_hot_embeddings)
+        with tempfile.TemporaryDirectory() as folder, Progress("texts", total=count) as progress:
+            machine = Machine(
+                **{
+                    **model_flags.values_of(Machine),
+                    "output_dir": folder,  # nothing stays there
+                    "train_batch_size": FLAGS.batch_size,
+                    "eval_batch_size": FLAGS.batch_size,
+                    "keep_checkpoint_max": 1,
+                    "random_seed": 0,
+                }
+            )
+            extractor = Extractor(config, extraction, machine, FLAGS.max_seq_length, log)
+            blocks = blocks_of(read_texts(FLAGS.input_file), FLAGS.batch_size)
+            records = f"{FLAGS.output_file}.tpu_input" if FLAGS.use_tpu else None
+            texts = extractor.states(
+                (featurizer(block, 0) for block in blocks),
+                records,
+                lambda done: progress.update(done, f"{done:,} texts"),
+            )
+            if FLAGS.pooling:
+                write_array(FLAGS.output_file, texts, count, len(layers), config.hidden_size)
+            else:
+                write_lines(FLAGS.output_file, texts, count, tokenizer.vocabulary.pieces, layers)
+
+    read_newest(lambda: resolve(FLAGS.init_checkpoint), extract, log)
     log(f"{FLAGS.output_file}: {count:,} texts")
 
 

@@ -260,30 +260,33 @@ def train(loop, estimators, records, eval_records) -> None:
         sys.exit(143)
 
 
-def evaluate(estimators, records):
-    """Returns the metrics of the newest checkpoint, by name."""
+def evaluate(estimators, records, checkpoint=None):
+    """Returns the metrics of a checkpoint, by default the newest, by name."""
     from bert_wwm.records.input_fn import eval_input_fn
 
     input_fn = eval_input_fn(records.paths, records.schema, FLAGS.use_tpu, records.limits)
-    results = estimators.evaluate(input_fn, FLAGS.max_eval_steps)
+    results = estimators.evaluate(input_fn, FLAGS.max_eval_steps, checkpoint)
     return {name: float(value) for name, value in results.items() if name != "global_step"}
 
 
 def evaluate_at_the_end(estimators, records) -> None:
-    from bert_wwm.compat import tf
+    from bert_wwm.model.checkpoint_path import find_newest, read_newest
+    from bert_wwm.train.loop import step_of
 
-    checkpoint = tf.train.latest_checkpoint(FLAGS.output_dir)
-    if not (checkpoint or FLAGS.init_checkpoint):
-        raise ConfigError(
-            f"{FLAGS.output_dir}: holds no checkpoint to evaluate; expected a trained model there, "
-            "or --init_checkpoint"
+    def evaluate_checkpoint(checkpoint):
+        if not (checkpoint or FLAGS.init_checkpoint):
+            raise ConfigError(
+                f"{FLAGS.output_dir}: holds no checkpoint to evaluate; expected a trained model "
+                "there, or --init_checkpoint"
+            )
+        log(
+            f"Evaluating {checkpoint or 'the initial weights'} on at most "
+            f"{FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples"
         )
-    log(
-        f"Evaluating {checkpoint or 'the initial weights'} on at most "
-        f"{FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples"
-    )
-    results = evaluate(estimators, records)
-    step = int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
+        step = step_of(checkpoint) if checkpoint else 0
+        return step, evaluate(estimators, records, checkpoint)
+
+    step, results = read_newest(lambda: find_newest(FLAGS.output_dir), evaluate_checkpoint, log)
     lines = [f"global_step = {step}\n"]
     lines += [f"{name} = {results[name]}\n" for name in sorted(results)]
     input_files.check_unchanged()

@@ -60,6 +60,7 @@ def main(_) -> None:
     words = read_words(FLAGS.words_file, tokenizer) if FLAGS.words_file else None
 
     from bert_wwm.model.bert import BertConfig
+    from bert_wwm.model.checkpoint_path import read_newest, resolve
     from bert_wwm.model.fill_mask import Lexicon, MaskFiller, best_pieces, best_words
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
@@ -68,7 +69,11 @@ def main(_) -> None:
             f"{FLAGS.vocab_file} has {len(tokenizer.vocabulary)} pieces, but vocab_size of "
             f"{FLAGS.bert_config_file} is {config.vocab_size}; expected those of one model"
         )
-    filler = MaskFiller(config, FLAGS.init_checkpoint)
+    filler = read_newest(
+        lambda: resolve(FLAGS.init_checkpoint),
+        lambda prefix: MaskFiller(config, prefix),
+        lambda line: print(line, file=sys.stderr),
+    )
     print(f"Weights from {filler.checkpoint}", file=sys.stderr)
     if filler.note:
         print(f"  note: {filler.note}", file=sys.stderr)

@@ -50,15 +50,20 @@ def main(_) -> None:
             raise ConfigError(f"{path}: is there already; expected a folder without a model")
 
     from bert_wwm.model.bert import BertConfig
+    from bert_wwm.model.checkpoint_path import read_newest, resolve
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
     if FLAGS.vocab_file:
         check_vocabulary(config)
-    plan = plan_layers(FLAGS.init_checkpoint, config.num_hidden_layers, layers)
-    print(plan.report())
 
-    files.make_folder(folder)
-    write(plan, checkpoint)
+    def write_layers(prefix):
+        plan = plan_layers(prefix, config.num_hidden_layers, layers)
+        print(plan.report())
+        files.make_folder(folder)
+        write(plan, checkpoint)
+        return plan
+
+    plan = read_newest(lambda: resolve(FLAGS.init_checkpoint), write_layers)
     values = read_json(FLAGS.bert_config_file)
     values["num_hidden_layers"] = len(layers)
     files.write_text(

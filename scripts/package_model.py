@@ -51,8 +51,12 @@ def main(_) -> None:
     from bert_wwm.convert import google_folder
     from bert_wwm.model import checkpoint, checkpoint_path
 
-    prefix = checkpoint_path.resolve(FLAGS.tf_checkpoint)
-    model = google_folder.read(prefix, FLAGS.bert_config_file, FLAGS.vocab_file)
+    def read(prefix):
+        return prefix, google_folder.read(prefix, FLAGS.bert_config_file, FLAGS.vocab_file)
+
+    prefix, model = checkpoint_path.read_newest(
+        lambda: checkpoint_path.resolve(FLAGS.tf_checkpoint), read
+    )
     heads = sorted({match[1] for match in map(_LERT_HEAD.match, model.tensors) if match})
     kind = "lert" if heads else "bert"
     folder, name = os.path.split(os.path.abspath(output))

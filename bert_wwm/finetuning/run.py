@@ -19,7 +19,7 @@ from bert_wwm.finetuning.input import InputFn, host_input_fn, scattered
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.tpu_input import record_input_fn
 from bert_wwm.model.bert import BertConfig
-from bert_wwm.model.checkpoint_path import BEST
+from bert_wwm.model.checkpoint_path import BEST, find_newest, read_newest
 from bert_wwm.report.training import write_summary
 from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_batches
 from bert_wwm.train.checkpoints import newest_readable
@@ -117,19 +117,25 @@ class Run:
             self._log(f"{self.folder}: trained before, with these settings")
         elif do_train:
             self._train_and_record(splits, record)
-        checkpoint = self._weights()
-        if not checkpoint and not self._settings.init_checkpoint:
-            raise ConfigError(
-                f"{self.folder}: holds no trained weights; expected --do_train, the --output_dir "
-                "of a run, or --init_checkpoint with the weights of a fine-tuned model"
-            )
-        if checkpoint and not do_train:
-            self._log(f"Weights from {checkpoint}")
-        for split in wanted:
-            made_of = {"features": split.key, **self._job.decoding}
-            if record["made_of"].get(split.name) != made_of:
+
+        def use(checkpoint: Optional[str]) -> None:
+            if not checkpoint and not self._settings.init_checkpoint:
+                raise ConfigError(
+                    f"{self.folder}: holds no trained weights; expected --do_train, the "
+                    "--output_dir of a run, or --init_checkpoint with the weights of a fine-tuned "
+                    "model"
+                )
+            if checkpoint and not do_train:
+                self._log(f"Weights from {checkpoint}")
+            for split in wanted:
+                made_of = {"features": split.key, **self._job.decoding}
+                if do_train and record["made_of"].get(split.name) == made_of:
+                    continue
                 record[split.name] = self._results(split, checkpoint)
                 record["made_of"][split.name] = made_of
+
+        # Without --do_train another process may be training there.
+        read_newest(lambda: self._weights(repair=do_train), use, self._log)
         if do_train:
             self._write_record(record)
             if self._plan.only_best:
@@ -203,11 +209,11 @@ class Run:
             machine = dataclasses.replace(machine, eval_batch_size=self._plan.predict_batch_size)
         if checkpoint:
             settings = dataclasses.replace(settings, init_checkpoint=None)
+        step = step_of(checkpoint) if checkpoint else 0
         predictions = self._predict(self._estimators(settings, machine), split, checkpoint)
         scores = self._job.score(split, predictions)
         contents = self._job.files(split, predictions)
         if split.name == DEV:
-            step = int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
             lines = {**self._job.result_lines(scores), "global_step": step}
             contents["eval_results.txt"] = "".join(f"{k} = {lines[k]}\n" for k in sorted(lines))
         input_files.check_unchanged()
@@ -299,10 +305,10 @@ class Run:
             batch_size,
         )
 
-    def _weights(self) -> Optional[str]:
+    def _weights(self, repair: bool = True) -> Optional[str]:
         """Returns the prefix of the best weights in the folder, or else of the newest."""
-        best = tf.train.latest_checkpoint(os.path.join(self.folder, BEST))
-        return best or newest_readable(self.folder, self._log)
+        best = find_newest(os.path.join(self.folder, BEST))
+        return best or newest_readable(self.folder, self._log, repair)
 
     def _remove_all_but_best(self) -> None:
         """Leaves the best weights; where there was nothing to find them by, the last ones."""

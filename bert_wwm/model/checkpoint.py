@@ -11,7 +11,7 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core import input_files, stand_ins
 from bert_wwm.core.errors import CheckpointError
-from bert_wwm.model.checkpoint_path import FILE_OF_CHECKPOINT, resolve
+from bert_wwm.model.checkpoint_path import FILE_OF_CHECKPOINT, read_newest, resolve
 
 # Variables of the training that wrote a checkpoint; no model takes them over. LAMB and AdamW write
 # the first two endings, TensorFlow's own optimizers and averages the next ones, its loss scaling
@@ -101,7 +101,19 @@ def plan_restore(
             checkpoint lacks a variable of the encoder, ``layers`` are not as many as the model's or
             not in the checkpoint, or an entry of ``allow_random`` allows nothing.
     """
-    prefix = resolve(init_checkpoint)
+    return read_newest(
+        lambda: resolve(init_checkpoint),
+        lambda prefix: _plan(variables, prefix, encoder_scope, layers, allow_random),
+    )
+
+
+def _plan(
+    variables: Sequence[tf.Variable],
+    prefix: str,
+    encoder_scope: str,
+    layers: Optional[Sequence[int]],
+    allow_random: Sequence[str],
+) -> RestorePlan:
     note_files(prefix)
     reader = _open(prefix)
     stored = _kinds(reader)
@@ -176,15 +188,18 @@ def read_variables(
     Raises:
         CheckpointError: the checkpoint is missing or broken.
     """
-    prefix = resolve(init_checkpoint)
-    reader = _open(prefix)
-    stored = sorted(reader.get_variable_to_shape_map(), key=_natural)
-    wanted = [
-        name
-        for name in stored
-        if (optimizer_state or not is_optimizer_state(name)) and (only is None or name in only)
-    ]
-    return dict(zip(wanted, _tensors(reader, prefix, wanted)))
+
+    def read(prefix: str) -> Dict[str, np.ndarray]:
+        reader = _open(prefix)
+        stored = sorted(reader.get_variable_to_shape_map(), key=_natural)
+        wanted = [
+            name
+            for name in stored
+            if (optimizer_state or not is_optimizer_state(name)) and (only is None or name in only)
+        ]
+        return dict(zip(wanted, _tensors(reader, prefix, wanted)))
+
+    return read_newest(lambda: resolve(init_checkpoint), read)
 
 
 def write_variables(prefix: str, variables: Mapping[str, np.ndarray]) -> None:

@@ -1,7 +1,7 @@
 """Finds the checkpoint that a path means."""
 
 import re
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional, TypeVar
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
@@ -11,6 +11,8 @@ BEST = "best"  # the folder of a run's best weights, within the run's own
 
 FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 _INDEX = ".index"
+
+Result = TypeVar("Result")
 
 
 def resolve(path: str) -> str:
@@ -42,7 +44,7 @@ def resolve(path: str) -> str:
             return path
         raise CheckpointError(f"{path}: no such checkpoint")
     folder = path.rstrip("/") or path
-    prefix = _newest_in(f"{folder}/{BEST}") or _newest_in(folder)
+    prefix = find_newest(f"{folder}/{BEST}") or find_newest(folder)
     if prefix is None:
         runs = [run for run in sorted(tf.gfile.ListDirectory(folder)) if _has_best(folder, run)]
         expected = f"; expected one of its runs, such as {folder}/{runs[0]}" if runs else ""
@@ -60,15 +62,48 @@ def named_checkpoint(folder: str) -> Optional[str]:
     return path if path and "\0" not in path else None  # an edited one may hold anything
 
 
-def _newest_in(folder: str) -> Optional[str]:
+def read_newest(
+    find: Callable[[], str], read: Callable[[str], Result], log: Callable[[str], None] = print
+) -> Result:
+    """Reads a checkpoint of a folder in which another process may train, and remove old ones.
+
+    Args:
+        find: returns the prefix of the checkpoint to read.
+        read: reads it. It is called again, for the next checkpoint, if it fails and ``find``
+            returns another one by then.
+        log: takes a line for each checkpoint that was removed.
+
+    Raises:
+        CheckpointError: ``find`` finds no checkpoint (any more).
+    """
+    prefix = find()
+    while True:
+        try:
+            return read(prefix)
+        except (CheckpointError, tf.errors.NotFoundError, ValueError):  # the last is the Saver's
+            newer = find()
+            if newer == prefix:
+                raise
+            log(f"{prefix} could not be read; {newer} has taken its place, and is read instead")
+            prefix = newer
+
+
+def find_newest(folder: str) -> Optional[str]:
+    """Returns the prefix of the checkpoint that a folder means, ``best`` aside; None without one.
+
+    Raises:
+        CheckpointError: the folder has several, and its file ``checkpoint`` names none of them.
+    """
     if not tf.gfile.IsDirectory(folder):
         return None
-    prefixes = _prefixes_in(folder)
     named = named_checkpoint(folder)
+    prefixes = _prefixes_in(folder)
     if named:
         own = prefixes.get(named.rpartition("/")[2])
         if own or files.exists(named + _INDEX):
             return own or named
+        if named_checkpoint(folder) != named:  # another process trains there
+            return find_newest(folder)
     if len(prefixes) > 1:
         raise CheckpointError(
             f"{folder}: holds several checkpoints ({', '.join(prefixes)}), and no file `checkpoint`"

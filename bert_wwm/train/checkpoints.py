@@ -1,5 +1,6 @@
 """The checkpoints of a training's folder: the newest that is whole, and the best."""
 
+import contextlib
 import json
 import math
 import numbers
@@ -68,7 +69,10 @@ def newest_readable(
         try:
             check_readable(prefix)
         except CheckpointError as error:
-            _read_bytes(output_dir, name)
+            with contextlib.suppress(tf.errors.NotFoundError):
+                _read_bytes(output_dir, name)
+            if not files.exists(f"{prefix}.index"):  # another process trains there
+                return newest_readable(output_dir, log, repair)
             broken[name] = str(error)
             continue
         if not repair:
@@ -202,7 +206,9 @@ class BestCheckpoint:
         name = self._best["checkpoint"]
         if not _is_named(self.folder, name):
             _write_state(self.folder, name, [])
-        for file in tf.gfile.ListDirectory(self.folder):
+        # Indexes first: without its index, a checkpoint is none for those that read there.
+        there = tf.gfile.ListDirectory(self.folder)
+        for file in sorted(there, key=lambda file: not file.endswith(".index")):
             its_own = file.startswith(f"{name}.") and not file.endswith(_TEMPORARY)
             if _FILE.match(file) and not its_own:
                 files.remove(_join(self.folder, file))

@@ -122,9 +122,17 @@ class Estimators:
         else:
             (self._spread or self._single).train(input_fn, max_steps=to_step, hooks=hooks)
 
-    def evaluate(self, input_fn: Callable[..., Any], steps: int) -> Dict[str, Any]:
-        """Returns the metrics over at most ``steps`` batches."""
-        return self._single.evaluate(input_fn, steps=steps)
+    def evaluate(
+        self, input_fn: Callable[..., Any], steps: int, checkpoint: Optional[str] = None
+    ) -> Dict[str, Any]:
+        """Returns the metrics over at most ``steps`` batches.
+
+        Args:
+            input_fn: the input.
+            steps: the maximum number of batches.
+            checkpoint: as for ``predict``.
+        """
+        return self._single.evaluate(input_fn, steps=steps, checkpoint_path=checkpoint)
 
     def predict(
         self, input_fn: Callable[..., Any], checkpoint: Optional[str]

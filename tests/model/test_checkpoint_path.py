@@ -1,13 +1,15 @@
 """Which checkpoint the path of a prefix, a release, a run or a copied folder means."""
 
+import pathlib
 import shutil
 
 import numpy as np
 import pytest
 
 from bert_wwm.core.errors import CheckpointError
-from bert_wwm.model.checkpoint import write_variables
-from bert_wwm.model.checkpoint_path import resolve
+from bert_wwm.model import checkpoint, checkpoint_path
+from bert_wwm.model.checkpoint import read_variables, write_variables
+from bert_wwm.model.checkpoint_path import find_newest, read_newest, resolve
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +117,86 @@ def test_exactly_what_tensorflow_cannot_read_is_refused(save, name):
     folder = save(f"{name}/model.ckpt-1") / name
     (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-1"')
     assert is_pattern(str(folder)) == (tf.train.latest_checkpoint(str(folder)) is None)
+
+
+@pytest.fixture
+def train_on(save, monkeypatch):
+    """Lets a training save step 2 and remove step 1 when the latter is opened; counts the reads."""
+
+    def arm(folder, moment):
+        opened = []
+        open_checkpoint = checkpoint._open
+
+        def remove():
+            for file in pathlib.Path(folder).glob("model.ckpt-1.*"):
+                file.unlink()
+
+        def open_while_training(prefix):
+            opened.append(prefix)
+            if len(opened) > 1:
+                return open_checkpoint(prefix)
+            name = pathlib.Path(folder).relative_to(save()).as_posix()
+            save(f"{name}/model.ckpt-2", **{name.replace(".", "root"): "model.ckpt-2"})
+            if moment == "before":
+                remove()
+            reader = open_checkpoint(prefix)
+            remove()
+            return reader
+
+        monkeypatch.setattr(checkpoint, "_open", open_while_training)
+        return opened
+
+    return arm
+
+
+@pytest.mark.parametrize("moment", ["before", "half way"])
+@pytest.mark.parametrize("place", [".", "best"])
+def test_a_checkpoint_removed_meanwhile_is_followed_by_the_next(
+    save, train_on, capsys, place, moment
+):
+    root = save(f"{place}/model.ckpt-1", **{place.replace(".", "root"): "model.ckpt-1"})
+    folder = (root / place).as_posix()
+    opened = train_on(folder, moment)
+    assert set(read_variables(str(root))) == {"bert/weights"}
+    assert opened == [f"{folder}/model.ckpt-1", f"{folder}/model.ckpt-2"]
+    assert capsys.readouterr().out == (
+        f"{opened[0]} could not be read; {opened[1]} has taken its place, and is read instead\n"
+    )
+
+
+@pytest.mark.parametrize("moment", ["before", "half way"])
+def test_a_checkpoint_that_was_named_has_no_next_one(save, train_on, moment):
+    folder = save("model.ckpt-1", root="model.ckpt-1").as_posix()
+    opened = train_on(folder, moment)
+    with pytest.raises(CheckpointError, match=r"model.ckpt-1: no such checkpoint$"):
+        read_variables(f"{folder}/model.ckpt-1")
+    assert opened == [f"{folder}/model.ckpt-1"]
+
+
+def test_an_error_that_is_not_due_to_a_training_is_raised_at_once(save):
+    folder = save("model.ckpt-1", root="model.ckpt-1")
+    read = []
+
+    def fail(prefix):
+        read.append(prefix)
+        raise CheckpointError("does not fit")
+
+    with pytest.raises(CheckpointError, match=r"^does not fit$"):
+        read_newest(lambda: find_newest(str(folder)), fail)
+    assert read == [f"{folder}/model.ckpt-1"]
+
+
+def test_the_file_checkpoint_may_change_while_the_folder_is_listed(save, monkeypatch):
+    folder = save("model.ckpt-1", root="model.ckpt-1")
+    named = checkpoint_path.named_checkpoint
+
+    def name_then_train(place):
+        monkeypatch.undo()
+        before = named(place)
+        save("model.ckpt-2", "model.ckpt-3", root="model.ckpt-3")
+        for file in folder.glob("model.ckpt-1.*"):
+            file.unlink()
+        return before
+
+    monkeypatch.setattr(checkpoint_path, "named_checkpoint", name_then_train)
+    assert find_newest(str(folder)) == f"{folder}/model.ckpt-3"

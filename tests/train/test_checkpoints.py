@@ -78,6 +78,27 @@ DAMAGES = {
 }
 
 
+def test_a_reader_takes_what_a_training_has_put_in_the_place(folder, saved, monkeypatch, log):
+    for step in (10, 100):
+        for file in folder.glob(f"model.ckpt-{step}.*"):
+            file.unlink()
+    (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-5"\n')
+    check_readable = checkpoints.check_readable
+
+    def check_while_training(prefix):
+        monkeypatch.undo()
+        for file in saved.glob("model.ckpt-10.*"):
+            shutil.copy(file, folder)
+        (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-10"\n')
+        for file in sorted(folder.glob("model.ckpt-5.*"), reverse=True):
+            file.unlink()  # the index first, as TensorFlow does
+        check_readable(prefix)
+
+    monkeypatch.setattr(checkpoints, "check_readable", check_while_training)
+    assert newest_readable(str(folder), log.append, repair=False) == prefix(folder, 10)
+    assert not log and not (folder / "broken").exists()
+
+
 def damage(folder, step, how="cut data"):
     files = [pathlib.Path(prefix(folder, step) + ending) for ending in (".index", DATA)]
     DAMAGES[how](*files)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import threading
 import time
 
@@ -11,6 +12,7 @@ from small_model import schema_of, small_config, write_records
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.model.checkpoint_path import find_newest, read_newest
 from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
 from bert_wwm.train import loop as loop_module
 from bert_wwm.train.estimator import Estimators, Machine
@@ -150,6 +152,36 @@ def test_xla_trains_to_the_same_up_to_rounding(whole, paths, tmp_path):
     expected = variables(whole[0].folder)
     for name, value in variables(training.folder).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_removed_before_it_is_evaluated_is_followed_by_the_next(
+    whole, paths, tmp_path
+):
+    folder = shutil.copytree(whole[0].folder, tmp_path / "model")
+    training = Training(folder, paths)
+    state = folder / "checkpoint"
+    last, read, lines = state.read_text(), [], []
+    state.write_text('model_checkpoint_path: "model.ckpt-3"\n')
+
+    def evaluate(checkpoint):
+        read.append(checkpoint)
+
+        def input_fn(params):  # is called after the name is found, before the weights are read
+            state.write_text(last)
+            for file in folder.glob("model.ckpt-3.*"):
+                file.unlink()
+            return eval_input_fn(paths, schema_of(), False)(params)
+
+        return training.estimators.evaluate(input_fn, 2, checkpoint)
+
+    results = read_newest(lambda: find_newest(str(folder)), evaluate, lines.append)
+    assert read == [f"{folder}/model.ckpt-{step}" for step in (3, NUM_STEPS)]
+    assert results["global_step"] == NUM_STEPS
+    assert results["loss"] == pytest.approx(whole[1].evaluations[-1]["loss"])
+    assert lines == [
+        f"{read[0]} could not be read; {read[1]} has taken its place, and is read instead"
+    ]
 
 
 class KilledError(Exception):
