@@ -7,7 +7,8 @@ eval_results.txt in --output_dir.
 
 Killed at any moment and started again with the same command, it goes on from the last checkpoint,
 and on one machine's CPU ends in the very weights of a run that was never stopped. SIGTERM saves
-first: on a TPU at the end of the running loop; not with --distribution_strategy=multi_worker.
+first: on a TPU at the end of the running loop; not with --distribution_strategy=multi_worker. There
+all processes end when one of them does; start them again together.
 configs/recipes holds the flags of each model of the family.
 
 Example:
@@ -41,17 +42,33 @@ def main(_) -> None:
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
+    from bert_wwm.train.cluster import check_cluster, read_cluster
+    from bert_wwm.train.peers import Peers
+
+    if FLAGS.use_tpu:  # there the Estimator says how the training goes
+        tf.logging.set_verbosity(tf.logging.INFO)
+    check_cluster(FLAGS.distribution_strategy, log)
+    if FLAGS.distribution_strategy == "multi_worker" and FLAGS.do_train:
+        with Peers(read_cluster(), log, app.end_at_once) as peers:
+            train_and_evaluate(lambda checkpoint: peers.compare(describe_start(checkpoint)))
+    else:
+        train_and_evaluate()
+
+
+def train_and_evaluate(agree=None) -> None:
+    """Does what the flags ask for.
+
+    Args:
+        agree: called before the first step, with the checkpoint that the training resumes from.
+    """
+    from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.checks import check_records
-    from bert_wwm.train.cluster import check_cluster
     from bert_wwm.train.estimator import Estimators
     from bert_wwm.train.loop import Loop
     from bert_wwm.train.model_fn import make_model_fn
     from bert_wwm.train.output_dir import check_start
 
-    if FLAGS.use_tpu:  # there the Estimator says how the training goes
-        tf.logging.set_verbosity(tf.logging.INFO)
-    check_cluster(FLAGS.distribution_strategy, log)
     check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=False)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     if FLAGS.max_seq_length > config.max_position_embeddings:
@@ -77,7 +94,7 @@ def main(_) -> None:
         files.make_folder(FLAGS.output_dir)
         try:
             if FLAGS.do_train:
-                train(Loop(estimators, log), estimators, train_records, eval_records)
+                train(Loop(estimators, log), estimators, train_records, eval_records, agree)
             if FLAGS.do_eval and machine.is_chief():
                 evaluate_at_the_end(estimators, eval_records)
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
@@ -219,7 +236,20 @@ def machine_from_flags():
     return Machine(**model_flags.values_of(Machine))
 
 
-def train(loop, estimators, records, eval_records) -> None:
+def describe_start(checkpoint):
+    """Returns what has to be the same in all processes of a cluster."""
+    from bert_wwm.train import same_start
+
+    return {
+        **same_start.describe_code(sys.argv[0]),
+        **same_start.describe_flags(
+            {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
+        ),
+        "the checkpoint in --output_dir": same_start.describe_checkpoint(checkpoint),
+    }
+
+
+def train(loop, estimators, records, eval_records, agree=None) -> None:
     from bert_wwm.records.input_fn import Share, train_input_fn
     from bert_wwm.report.training import write_summary
 
@@ -252,6 +282,7 @@ def train(loop, estimators, records, eval_records) -> None:
         FLAGS.eval_every_steps,
         lambda: evaluate(estimators, eval_records),
         FLAGS.best_metric,
+        agree,
     )
     if estimators.machine.is_chief():
         write_summary(FLAGS.output_dir, dataclasses.asdict(summary), log)

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import warnings
-from typing import Callable, List, Sequence
+from typing import Callable, List, NoReturn, Sequence
 
 from absl import app
 from absl import logging as absl_logging
@@ -65,6 +65,13 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
             sys.exit(130)
 
     app.run(guarded)
+
+
+def end_at_once(message: str) -> NoReturn:
+    """Ends the program with a sentence and status 1, as ``run`` does, but from any thread."""
+    program = os.path.basename(sys.argv[0])
+    print(f"{program}: error: {message}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _is_tensorflows(error: Exception) -> bool:

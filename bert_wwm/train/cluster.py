@@ -30,6 +30,19 @@ class Cluster(NamedTuple):
         """True for the process that writes the checkpoints."""
         return (self.job, self.index) == ("chief" if "chief" in self.addresses else "worker", 0)
 
+    @property
+    def name(self) -> str:
+        """The name of this process, such as ``worker 1``."""
+        return f"{self.job} {self.index}"
+
+    def find_trainers(self) -> Dict[str, str]:
+        """Returns the addresses of the processes that train, by their names, the chief's first."""
+        return {
+            f"{job} {index}": address
+            for job in ("chief", "worker")
+            for index, address in enumerate(self.addresses.get(job, ()))
+        }
+
 
 def read_cluster() -> Optional[Cluster]:
     """Reads TF_CONFIG. Returns None if it is not set or describes no cluster.

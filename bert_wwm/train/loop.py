@@ -8,7 +8,7 @@ from bert_wwm.compat import tf
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.train.checkpoints import BestCheckpoint, newest_readable, remove_leftovers
 from bert_wwm.train.estimator import Estimators
-from bert_wwm.train.hooks import StopOnSignal, head_results, not_finite
+from bert_wwm.train.hooks import EndOnSignal, StopOnSignal, head_results, not_finite
 from bert_wwm.train.tpu_summaries import step_not_finite
 
 _MOST_SECONDS_TO_SAVE = 600
@@ -73,6 +73,7 @@ class Loop:
         eval_every_steps: int = 0,
         evaluate: Optional[Callable[[], Dict[str, float]]] = None,
         best_metric: str = "loss",
+        agree: Optional[Callable[[Optional[str]], None]] = None,
     ) -> Summary:
         """Trains from the newest checkpoint that is whole, or from the start.
 
@@ -82,6 +83,8 @@ class Loop:
             eval_every_steps: steps between two evaluations; 0 for none.
             evaluate: evaluates the newest checkpoint.
             best_metric: what decides which checkpoint is kept as the best.
+            agree: called with the checkpoint, if any, before the first step; raises if another
+                process of the cluster would train something else.
         """
         output_dir = self._machine.output_dir
         # Of the machines of a cluster one writes; the others read.
@@ -89,6 +92,8 @@ class Loop:
         if chief:
             remove_leftovers(output_dir)
         checkpoint = newest_readable(output_dir, self._log, repair=chief)
+        if agree:
+            agree(checkpoint)
         first = step_of(checkpoint) if checkpoint else 0
         summary = Summary(first, first, num_train_steps, checkpoint=checkpoint)
         best = None
@@ -102,10 +107,9 @@ class Loop:
         if best and first and (first >= num_train_steps or first % eval_every_steps == 0):
             self._evaluate(summary, best, evaluate)  # it may have been killed before it did
         stop = StopOnSignal()
-        hooks: List[tf.train.SessionRunHook] = []
-        if self._machine.distribution_strategy != "multi_worker":
-            # The others would wait for ever for one that stops by itself.
-            hooks.append(stop)
+        # The other processes of a cluster would wait for ever for one that stops by itself.
+        is_one_of_many = self._machine.distribution_strategy == "multi_worker"
+        hooks: List[tf.train.SessionRunHook] = [EndOnSignal() if is_one_of_many else stop]
         while summary.last_step < num_train_steps and not stop.received:
             step = summary.last_step
             target = num_train_steps

@@ -1,5 +1,6 @@
 """Trainings that are killed, stopped, spread over processes or worked off in parts."""
 
+import contextlib
 import functools
 import json
 import os
@@ -283,6 +284,31 @@ def free_ports(count):
     return ports
 
 
+@contextlib.contextmanager
+def two_machines(training, folder, *flags, only_second=(), **changes):
+    """Starts two processes that train together; gives their addresses and themselves."""
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    processes = [
+        training.start(
+            folder,
+            *flags,
+            "--distribution_strategy=multi_worker",
+            *(only_second if index else ()),
+            cluster={
+                "cluster": {"worker": addresses},
+                "task": {"type": "worker", "index": index},
+            },
+            **changes,
+        )
+        for index in range(2)
+    ]
+    try:  # each waits for the other
+        yield addresses, processes
+    finally:
+        for process in processes:
+            process.kill()
+
+
 @pytest.mark.parametrize(
     "optimizer, num_parts, evaluate",
     [("lamb", 2, False), pytest.param("adamw", 1, True, marks=pytest.mark.long)],
@@ -291,38 +317,67 @@ def test_two_machines_train_as_one(
     training, shards, at_once, tmp_path, optimizer, num_parts, evaluate
 ):
     expected, expected_losses = at_once(optimizer)
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
     folder = tmp_path / "model"
-    flags = (
-        *SHORT,
-        f"--optimizer={optimizer}",
-        f"--num_accumulation_steps={num_parts}",
-        "--distribution_strategy=multi_worker",
-    )
+    flags = (*SHORT, f"--optimizer={optimizer}", f"--num_accumulation_steps={num_parts}")
     if evaluate:  # of one; the other waits for it
         flags += ("--eval_every_steps=6", f"--eval_input_file={shards[:-1]}0")
-    processes = [
-        training.start(
-            folder,
-            *flags,
-            cluster={
-                "cluster": {"worker": addresses},
-                "task": {"type": "worker", "index": index},
-            },
-            **NO_DROPOUT,
-        )
-        for index in range(2)
-    ]
-    try:  # each waits for the other
+    with two_machines(training, folder, *flags, **NO_DROPOUT) as (_, processes):
         texts = [finish(process) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
     assert not re.search("^step ", texts[1], re.MULTILINE)
     assert texts[0].count(": held out  loss") == 2 * evaluate
     assert losses(texts[0]) == pytest.approx(expected_losses, abs=2e-4)
     print(f"largest difference {largest_difference(folder, expected):.2e}")
     assert (folder / "training_summary.json").exists()
+
+
+def only_error(process):
+    """Waits for the end of a process that fails; returns its one sentence."""
+    result = process.result(60)
+    assert result.returncode == 1, result.stdout + result.stderr
+    program, _, sentence = result.stderr.partition(": error: ")
+    assert (program, sentence.count("\n")) == ("run_pretraining.py", 1), result.stderr
+    return sentence.rstrip("\n")
+
+
+def test_machines_with_different_flags_do_not_train(training, shards, tmp_path):
+    other = f"--input_file={shards[:-1]}[0-7]", "--learning_rate=1e-4"
+    folder = tmp_path / "model"
+    with two_machines(training, folder, *SHORT, only_second=other) as (addresses, processes):
+        first, second = (only_error(process) for process in processes)
+    assert first == second
+    assert first.startswith(
+        f"worker 1 ({addresses[1]}) was not started like worker 0 ({addresses[0]}): "
+        "--learning_rate is 0.0001, not 0.001, the number of files of --input_file is 8, not 9, "
+        "file 9 of --input_file is None, not part-8 of "
+    )
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "victim, by",
+    [
+        (1, signal.SIGKILL),
+        (0, signal.SIGTERM),
+        pytest.param(0, signal.SIGKILL, marks=pytest.mark.long),
+    ],
+)
+def test_no_machine_waits_for_one_that_has_gone(training, tmp_path, victim, by):
+    flags = (f"--num_train_steps={10 * MANY_STEPS}",)
+    with two_machines(training, tmp_path, *flags) as (addresses, processes):
+        processes[0].wait_for(f"step {SAVE_STEPS + 2}/")
+        processes[victim].send_signal(by)
+        sentence = only_error(processes[1 - victim])
+        assert processes[victim].wait() == -by
+    assert sentence == (
+        f"worker {victim} ({addresses[victim]}) has gone before the training ended; start all "
+        "processes of the cluster again, together: they resume from the last checkpoint"
+    )
+    step = variables(tmp_path)["global_step"]
+    with two_machines(training, tmp_path, f"--num_train_steps={step + 2}") as (_, processes):
+        texts = [finish(process) for process in processes]
+    for text in texts:
+        assert f"Going on from {tmp_path}/model.ckpt-{step}\n" in text
+    assert [int(step) for step, _ in STEP.findall(texts[0])] == [step + 1, step + 2]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", pytest.param("lamb", marks=pytest.mark.long)])
