@@ -11,6 +11,7 @@ BEST = "best"  # the folder of a run's best weights, within the run's own
 
 FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 _INDEX = ".index"
+_MOST_CHECKPOINTS = 10  # that are tried in a folder where a process trains
 
 Result = TypeVar("Result")
 
@@ -74,10 +75,10 @@ def read_newest(
         log: takes a line for each checkpoint that was removed.
 
     Raises:
-        CheckpointError: ``find`` finds no checkpoint (any more).
+        CheckpointError: ``find`` finds no checkpoint (any more), or each is removed too soon.
     """
     prefix = find()
-    while True:
+    for _ in range(_MOST_CHECKPOINTS):
         try:
             return read(prefix)
         except (CheckpointError, tf.errors.NotFoundError, ValueError):  # the last is the Saver's
@@ -86,6 +87,10 @@ def read_newest(
                 raise
             log(f"{prefix} could not be read; {newer} has taken its place, and is read instead")
             prefix = newer
+    raise CheckpointError(
+        f"{prefix}: the {_MOST_CHECKPOINTS} checkpoints before it were removed before they were "
+        "read; expected a training with a higher --keep_checkpoint_max or --save_checkpoints_steps"
+    )
 
 
 def find_newest(folder: str) -> Optional[str]:

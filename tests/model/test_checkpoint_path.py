@@ -186,6 +186,17 @@ def test_an_error_that_is_not_due_to_a_training_is_raised_at_once(save):
     assert read == [f"{folder}/model.ckpt-1"]
 
 
+def test_a_training_that_removes_every_checkpoint_too_soon_is_an_error():
+    names, lines = iter("abcdefghijklmnop"), []
+
+    def fail(prefix):
+        raise CheckpointError("gone")
+
+    with pytest.raises(CheckpointError, match=r"^k: the 10 checkpoints before it were removed"):
+        read_newest(lambda: next(names), fail, lines.append)
+    assert len(lines) == 10
+
+
 def test_the_file_checkpoint_may_change_while_the_folder_is_listed(save, monkeypatch):
     folder = save("model.ckpt-1", root="model.ckpt-1")
     named = checkpoint_path.named_checkpoint
