@@ -142,6 +142,8 @@ def load(
     if batch_size < 1:
         raise ConfigError(f"batch size {batch_size} of the LTP model; expected 1 or more")
     folder = os.path.expanduser(model)
+    if folder != os.fsencode(folder).decode("utf-8", "replace"):
+        raise ConfigError(f"{folder}: is not UTF-8; LTP expects the name of a folder in UTF-8")
     find_file: Callable[[str], str] = functools.partial(os.path.join, folder)
     if not os.path.isdir(folder):
         folder = _folder_from_hub(model)

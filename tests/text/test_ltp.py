@@ -395,6 +395,16 @@ def test_broken_perceptrons_are_told(perceptron_folder: str, tmp_path: pathlib.P
         ltp.load(str(copy))
 
 
+def test_a_folder_whose_name_is_not_utf8_is_told(
+    perceptron_folder: str, tmp_path: pathlib.Path
+) -> None:
+    copy = shutil.copytree(perceptron_folder, str(tmp_path / os.fsdecode(b"\xd6\xd0")))
+    with pytest.raises(ConfigError, match="is not UTF-8; LTP expects"):
+        ltp.load(copy)
+    copy = shutil.copytree(perceptron_folder, str(tmp_path / "中文"))
+    assert ltp.load(copy).words(["他们爱北京。"]) == [["他们", "爱", "北京", "。"]]
+
+
 def test_folder_without_config_is_told(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match=r"config\.json: no such file"):
         ltp.load(str(tmp_path))
