@@ -214,7 +214,10 @@ def write_variables(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
     with tf.Graph().as_default(), tf.Session() as session:
         feeds = [tf.placeholder(variables[name].dtype, variables[name].shape) for name in names]
         save = tf.raw_ops.SaveV2(
-            prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=feeds
+            prefix=tf.compat.as_bytes(prefix),
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=feeds,
         )
         try:
             session.run(save, {feed: variables[name] for feed, name in zip(feeds, names)})
