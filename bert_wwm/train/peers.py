@@ -30,9 +30,14 @@ _SILENCE = 10.0  # seconds until a line says who is waited for
 _TURN = 0.5  # seconds between two looks
 _HELLO = 5.0  # seconds that the first words of a connection may take
 _GRACE = 2.0  # seconds in which this process may end by itself, and say why
-# A machine that vanishes is noticed after 10 + 4 * 5 seconds.
-_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
-_LONGEST_NAME = 100
+# A machine that vanishes is noticed after 30 seconds, be it asked or sent something (milliseconds).
+_KEEPALIVE = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 4,
+    "TCP_USER_TIMEOUT": 30_000,
+}
+_LONGEST_GREETING = 1000  # bytes
 _RESTART = (
     "start all processes of the cluster again, together: they resume from the last checkpoint"
 )
@@ -94,7 +99,7 @@ class Peers:
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: object) -> None:
-        if isinstance(error, tf.errors.OpError):  # because another process has gone?
+        if isinstance(error, tf.errors.OpError):  # if another process has gone, a watch says so
             for watch in self._watches.values():
                 watch.join(2 * _GRACE / len(self._watches))
         self._leave(error)
@@ -256,7 +261,7 @@ class _Line:
     def greet(self) -> Message:
         """Returns the first message; an empty one if what has connected is none of the cluster."""
         try:
-            message = json.loads(self._stream.readline(_LONGEST_NAME))
+            message = json.loads(self._stream.readline(_LONGEST_GREETING))
         except (OSError, ValueError, RecursionError):
             return {}
         self._socket.settimeout(None)

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.train import peers as peers_module
 from bert_wwm.train.cluster import Cluster
@@ -155,7 +156,9 @@ def test_the_others_say_why_one_has_ended(addresses):
     assert [process.ended for process in processes] == [[]] * 3
 
 
-def test_processes_that_fail_at_the_same_step_show_their_own_errors(addresses):
+def test_processes_that_fail_at_the_same_step_show_their_own_errors(addresses, monkeypatch):
+    monkeypatch.setattr(peers_module, "_GRACE", SECONDS)
+
     def diverge(process):
         process.peers.compare({})
         raise DataError("step 7: not finite")
@@ -166,11 +169,11 @@ def test_processes_that_fail_at_the_same_step_show_their_own_errors(addresses):
 
 
 def test_one_that_is_not_started_is_named(addresses, monkeypatch):
-    monkeypatch.setattr(peers_module, "_SILENCE", 0.1)
-    processes = [Process(addresses, 0, compare(), 0.5), Process(addresses, 1, compare())]
-    sentence = f"PeerError: worker 2 ({addresses[2]}): not started within 0 seconds{RESTART}"
+    monkeypatch.setattr(peers_module, "_SILENCE", 1.0)
+    processes = [Process(addresses, 1, compare()), Process(addresses, 0, compare(), 1.5)]
+    sentence = f"PeerError: worker 2 ({addresses[2]}): not started within 2 seconds{RESTART}"
     assert [process.finish() for process in processes] == [sentence] * 2
-    assert processes[0].lines == [f"Waiting for worker 2 ({addresses[2]})"]
+    assert processes[1].lines == [f"Waiting for worker 2 ({addresses[2]})"]
 
 
 def test_one_that_is_restarted_alone_does_not_wait_for_ever(addresses, monkeypatch):
@@ -207,6 +210,22 @@ def test_strangers_and_doubles_do_not_join(addresses):
     assert f"two processes are worker 1 ({addresses[1]}); expected one" in double.finish()
     third = Process(addresses, 2, compare())
     assert [process.finish() for process in (first, second, third)] == [None] * 3
+
+
+def test_tensorflows_error_gives_way_to_its_cause(addresses, monkeypatch):
+    """An operation fails because a process has gone; that is what the user should read."""
+    monkeypatch.setattr(peers_module, "_GRACE", 1.0)
+
+    def fail(process):
+        process.peers.compare({})
+        raise tf.errors.UnavailableError(None, None, "Socket closed")
+
+    processes = [Process(addresses, 0, fail), Process(addresses, 1, compare_and_train)]
+    processes.append(Process(addresses, 2, die))
+    for process in processes:
+        process.finish()
+    sentence = f"worker 2 ({addresses[2]}) has gone before the training ended{RESTART}"
+    assert [process.ended for process in processes[:2]] == [[sentence]] * 2
 
 
 def test_one_that_dies_before_all_are_there_may_be_started_again(addresses):
