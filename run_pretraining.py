@@ -61,9 +61,9 @@ def train_and_evaluate(agree=None) -> None:
     Args:
         agree: called before the first step, with the checkpoint that the training resumes from.
     """
-    from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.checks import check_records
+    from bert_wwm.records.input_fn import READ_ERRORS
     from bert_wwm.train.estimator import Estimators
     from bert_wwm.train.loop import Loop
     from bert_wwm.train.model_fn import make_model_fn
@@ -97,7 +97,7 @@ def train_and_evaluate(agree=None) -> None:
                 train(Loop(estimators, log), estimators, train_records, eval_records, agree)
             if FLAGS.do_eval and machine.is_chief():
                 evaluate_at_the_end(estimators, eval_records)
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        except READ_ERRORS:
             for records in (train_records, eval_records):  # says which file, and where
                 check_records(records.paths, records.schema, records.limits)
             raise

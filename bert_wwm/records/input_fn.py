@@ -9,6 +9,10 @@ from bert_wwm.records.schema import FLOAT, Schema
 
 _PREFETCHED_BATCHES = 16  # while the next section's buffer is filled, a second or so, none comes
 
+# What training and evaluation raise for broken records. TensorFlow's message names the field, which
+# Python can't decode where its bytes are not UTF-8.
+READ_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
+
 InputFn = Callable[[Dict[str, Any]], "tf.data.Dataset"]
 
 

@@ -5,9 +5,10 @@ from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import shard_paths
+from bert_wwm.records.checks import check_records
 from bert_wwm.records.encoding import encode_examples
-from bert_wwm.records.framing import compression_of, frame
-from bert_wwm.records.input_fn import Share, eval_input_fn, host_part, train_input_fn
+from bert_wwm.records.framing import compression_of, frame, read_records
+from bert_wwm.records.input_fn import READ_ERRORS, Share, eval_input_fn, host_part, train_input_fn
 from bert_wwm.records.schema import pretraining_schema
 
 SCHEMA = pretraining_schema(max_seq_length=6, max_predictions_per_seq=2)
@@ -115,6 +116,17 @@ def test_a_truncated_file_is_an_error_of_training(tmp_path):
         labels(train_input_fn([path], SCHEMA, 1), 4, 3)
     with pytest.raises(DataError, match=r"a: record 9 at byte .* truncated"):
         train_input_fn([path], SCHEMA, 1, first_record=4)
+
+
+def test_a_field_whose_name_is_not_utf8_is_an_error_of_records(tmp_path):
+    (path,) = write([str(tmp_path / "a")], bytes)
+    (first, *_) = read_records(path)
+    with open(path, "wb") as stream:
+        stream.write(frame(first.replace(b"input_ids", b"input_\xffds")))
+    with pytest.raises(READ_ERRORS):
+        labels(eval_input_fn([path], SCHEMA, drop_remainder=False), 1, 1)
+    with pytest.raises(DataError, match=r"a: a record is no tf\.train\.Example"):
+        check_records([path], SCHEMA, {})
 
 
 def test_evaluation_reads_all_once_in_order(paths):
