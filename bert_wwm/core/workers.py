@@ -22,8 +22,11 @@ Result = TypeVar("Result")
 # Blocks that are done before their turn wait in this process; so few that memory stays bounded, and
 # so many that no worker waits for one that takes longer.
 _WAITING = 2
+_WORK = "work"  # the name of a file
 
-_work: Optional[Callable[[Any], Any]] = None  # in a worker: what it does
+# In a worker: what it does, and the folder for the results.
+_work: Optional[Callable[[Any], Any]] = None
+_folder = ""
 
 
 def map_blocks(
@@ -40,20 +43,23 @@ def map_blocks(
         ToolkitError: what ``work`` raised, or a worker was killed.
     """
     others = set(multiprocessing.active_children())
-    # By way of a file: what goes through the pipe to a process that dies while it starts would
-    # block this one for ever.
+    # The work and the results go by way of files. Through a pipe, a process that is killed while it
+    # starts, or while it sends a result, would block this one for ever.
     with tempfile.TemporaryDirectory() as folder:
-        pickled = os.path.join(folder, "work")
-        with open(pickled, "wb") as stream:
+        with open(os.path.join(folder, _WORK), "wb") as stream:
             pickle.dump(work, stream)
         executor = concurrent.futures.ProcessPoolExecutor(
             num_workers,
             # Nothing is inherited: neither locks nor threads nor TensorFlow.
             multiprocessing.get_context("spawn"),
             _start,
-            (pickled,),
+            (folder,),
         )
-        yield from _map(executor, blocks, num_workers + _WAITING, others)
+        for block, result in _map(executor, blocks, num_workers + _WAITING, others):
+            with open(result, "rb") as stream:
+                found = pickle.load(stream)
+            os.unlink(result)
+            yield block, found
 
 
 def _map(
@@ -97,10 +103,11 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(pickled: str) -> None:
+def _start(folder: str) -> None:
     """Prepares a worker."""
-    global _work
-    with open(pickled, "rb") as stream:
+    global _work, _folder
+    _folder = folder
+    with open(os.path.join(folder, _WORK), "rb") as stream:
         _work = pickle.load(stream)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -113,9 +120,14 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(block: Any) -> Any:
+def _run(block: Any) -> str:
+    """Returns the path of a file with the result."""
     assert _work is not None
-    return _work(block)
+    result = _work(block)
+    handle, path = tempfile.mkstemp(dir=_folder)
+    with open(handle, "wb") as stream:
+        pickle.dump(result, stream, pickle.HIGHEST_PROTOCOL)
+    return path
 
 
 def default_num_workers() -> int:
