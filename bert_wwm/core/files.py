@@ -10,7 +10,6 @@ import fcntl
 import glob as local_glob
 import gzip
 import hashlib
-import io
 import os
 import re
 import shutil
@@ -388,10 +387,11 @@ def move(path: str, to: str) -> None:
 def write_bytes(path: str, data: bytes) -> None:
     """Writes a file in one step: whole, or not at all."""
     with atomic_path(path) as temporary:
-        opener = _gfile().GFile if is_remote(temporary) else io.FileIO
+        opener = _gfile().GFile if is_remote(temporary) else open
         with opener(temporary, "wb") as stream:
             stream.write(data)
             if not is_remote(temporary):
+                stream.flush()
                 os.fsync(stream.fileno())
 
 

@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -294,3 +295,15 @@ def test_what_cannot_be_written_is_told_before(tmp_path):
     for path, message in ((str(tmp_path), "is no regular file"), ("a/", "no name of a file")):
         with pytest.raises(DataError, match=f"{message}; expected the name of a file to write"):
             files.check_writable(path)
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # To write past a limit fails as on a full disk: first a part is written.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            files.write_bytes(str(tmp_path / "a"), bytes(150_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
