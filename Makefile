@@ -2,6 +2,7 @@
 # make check      style, types and the fast tests
 # make test       the same, and the tests that train or run whole programs
 # make test-long  the tests that take minutes
+# make torture    attacks the programs at random for hours; see scripts/torture.py --help
 # make clean      removes what the others made
 
 VENV := .venv
@@ -14,7 +15,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 ONE_MORE := $(shell expr $(CORES) + 1)
 MODULES := bert_wwm benchmarks scripts tests $(wildcard *.py)
 
-.PHONY: demo check test test-long lint clean
+.PHONY: demo check test test-long torture lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
@@ -27,6 +28,9 @@ test: $(VENV)/.dev lint
 
 test-long: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL) $(ONE_MORE) -m long
+
+torture: $(VENV)/.dev
+	$(BIN)/python scripts/torture.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(MODULES)
