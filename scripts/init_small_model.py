@@ -17,7 +17,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import read_object
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
@@ -45,8 +45,11 @@ def main(_) -> None:
     layers = parse_layers(FLAGS.init_layers, FLAGS.num_hidden_layers)
     folder = FLAGS.output_dir.rstrip("/")
     checkpoint = f"{folder}/bert_model.ckpt"
-    for path in (f"{checkpoint}.index", f"{folder}/bert_config.json", f"{folder}/vocab.txt"):
-        if files.exists(path):
+    contents = read_contents(layers)
+    for name in ("bert_model.ckpt.index", "bert_config.json", "vocab.txt"):
+        path = f"{folder}/{name}"
+        # A run that was killed has left the same.
+        if files.exists(path) and files.read_bytes(path) != contents.get(name):
             raise ConfigError(f"{path}: is there already; expected a folder without a model")
 
     from bert_wwm.model.bert import BertConfig
@@ -60,18 +63,24 @@ def main(_) -> None:
         plan = plan_layers(prefix, config.num_hidden_layers, layers)
         print(plan.report())
         files.make_folder(folder)
-        write(plan, checkpoint)
+        for name, content in contents.items():
+            files.write_bytes(f"{folder}/{name}", content)
+        write(plan, checkpoint)  # the last, by which a run that was killed is known
         return plan
 
     plan = read_newest(lambda: resolve(FLAGS.init_checkpoint), write_layers)
-    values = read_json(FLAGS.bert_config_file)
-    values["num_hidden_layers"] = len(layers)
-    files.write_text(
-        f"{folder}/bert_config.json", json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    )
-    if FLAGS.vocab_file:
-        files.write_text(f"{folder}/vocab.txt", files.read_bytes(FLAGS.vocab_file).decode("utf-8"))
     print(f"Wrote {len(plan.sources):,} variables to {checkpoint}")
+
+
+def read_contents(layers):
+    """Returns the content of each file that the new model has next to its weights, by name."""
+    values = read_object(FLAGS.bert_config_file)
+    values["num_hidden_layers"] = len(layers)
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    contents = {"bert_config.json": text.encode("utf-8")}
+    if FLAGS.vocab_file:
+        contents["vocab.txt"] = files.read_bytes(FLAGS.vocab_file)
+    return contents
 
 
 def parse_layers(names, count):

@@ -116,6 +116,8 @@ def test_tensors_are_bit_by_bit_the_same(model, tmp_path: pathlib.Path, layers) 
 
 
 def test_the_table_says_what_came_from_where(model, tmp_path: pathlib.Path) -> None:
+    killed = json.dumps(_config(2), indent=2) + "\n"  # what a run left that was killed
+    (tmp_path / "bert_config.json").write_text(killed, encoding="utf-8")
     flags = [*_flags(model, tmp_path, 2), "--init_layers=3,1"]
     assert launcher.output(f"scripts/{PROGRAM}", *flags).splitlines() == [
         f"Initial weights from {model}/model.ckpt-0",
