@@ -211,7 +211,8 @@ def _read_hdf5(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
             if link is not None:
                 raise DataError(f"{path}: {link} is a link; expected weights in the file itself")
             stream.visititems(collect)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+    # A SystemError is h5py's for a name that is not UTF-8.
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, SystemError):
         raise DataError(f"{path}: is broken; expected weights in HDF5") from None
     return tensors
 

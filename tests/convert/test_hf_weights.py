@@ -411,6 +411,16 @@ def bomb(stream, secret):
     stream.create_dataset("a", data=np.zeros(10**7, "u1"), compression="gzip")
 
 
+def test_a_name_in_hdf5_that_is_not_utf8_is_broken(folder):
+    (folder / "model.safetensors").unlink()
+    with h5py.File(folder / "tf_model.h5", "w") as stream:
+        stream.create_dataset("bert_weights", data=np.zeros(3))
+    data = (folder / "tf_model.h5").read_bytes()
+    (folder / "tf_model.h5").write_bytes(data.replace(b"bert_weights", b"\xffert_weights"))
+    with pytest.raises(DataError, match=r"tf_model\.h5: is broken"):
+        read(folder)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
