@@ -143,7 +143,9 @@ def plan_layers(init_checkpoint, num_layers, layers):
 def write(plan, prefix) -> None:
     """Writes the plan's variables, under their new names, to a checkpoint, bit by bit the same."""
     from bert_wwm.compat import tf
+    from bert_wwm.model.checkpoint import note_files
 
+    note_files(plan.checkpoint)
     dtypes = tf.train.NewCheckpointReader(plan.checkpoint).get_variable_to_dtype_map()
     whole = [""] * len(plan.sources)  # no slices
     with tf.Graph().as_default(), tf.Session() as session:

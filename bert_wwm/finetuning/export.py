@@ -15,7 +15,7 @@ from bert_wwm.finetuning.served import Served
 from bert_wwm.finetuning.signature import Signature, build_signature
 from bert_wwm.finetuning.versions import publish, unpublished
 from bert_wwm.model.bert import BertConfig
-from bert_wwm.model.checkpoint import plan_restore
+from bert_wwm.model.checkpoint import note_files, plan_restore
 from bert_wwm.model.checkpoint_path import BEST
 from bert_wwm.train.checkpoints import newest_readable
 
@@ -133,6 +133,7 @@ def _check_folder(export_dir: str) -> None:
 def _restore(session: tf.Session, served: Served, checkpoint: str) -> None:
     """Fills all variables of the graph."""
     variables = tf.trainable_variables()
+    note_files(checkpoint)
     missing = plan_restore(variables, checkpoint, encoder_scope="").initialized
     heads = [name for name in missing if not name.startswith("bert/")]
     if heads:

@@ -57,6 +57,7 @@ class RestorePlan:
 
         To be called in the graph of the model, before the variables are initialised.
         """
+        note_files(self.checkpoint)
         pairs = [(source, name) for name, source in self.sources.items()]
         tf.train.init_from_checkpoint(self.checkpoint, pairs)
 
@@ -114,7 +115,6 @@ def _plan(
     layers: Optional[Sequence[int]],
     allow_random: Sequence[str],
 ) -> RestorePlan:
-    note_files(prefix)
     reader = _open(prefix)
     stored = _kinds(reader)
     wanted = OrderedDict(
