@@ -7,7 +7,7 @@ import sys
 import warnings
 from typing import Callable, List, NoReturn, Sequence
 
-from absl import app
+from absl import app, flags
 from absl import logging as absl_logging
 
 from bert_wwm.core import input_files, output
@@ -42,7 +42,7 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
         program = os.path.basename(argv[0])
         output.protect_output()
         try:
-            with input_files.noting():
+            with input_files.noting(flags.FLAGS.flag_values_dict().get("output_dir")):
                 main(argv)
         except (ToolkitError, OSError) as error:
             message = str(error).replace("\n", "\\n")  # of a name

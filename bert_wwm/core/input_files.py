@@ -2,7 +2,8 @@
 
 A program notes the size and the time of each file before it reads it for the first time, and
 compares both before it writes its results. ``files`` notes all files that it opens; files that
-other libraries read are noted by ``note``. Worker processes note nothing: the files that they read
+other libraries read are noted by ``note``. What is in the program's own output folder is not input:
+TensorFlow writes there too, unnoticed. Worker processes note nothing: the files that they read
 are noted by the process that starts them.
 """
 
@@ -32,6 +33,7 @@ class Version(NamedTuple):
 
 
 _noted: Optional[Dict[str, Version]] = None  # by path; None: outside of ``noting``
+_output_folder: Optional[str] = None
 
 
 def version_of(path: str) -> Version:
@@ -53,14 +55,18 @@ def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
 
 
 @contextlib.contextmanager
-def noting() -> Iterator[None]:
+def noting(output_folder: Optional[str] = None) -> Iterator[None]:
     """Notes files while the block runs, and compares them at its end.
+
+    Args:
+        output_folder: where the program writes; files there are not noted.
 
     Raises:
         DataError: as ``check_unchanged``.
     """
-    global _noted
+    global _noted, _output_folder
     _noted = {}
+    _output_folder = output_folder and os.path.join(absolute(output_folder), "")
     try:
         yield
         check_unchanged()
@@ -71,6 +77,8 @@ def noting() -> Iterator[None]:
 def note(path: str) -> None:
     """Notes the version of a file that is about to be read, unless that was done before."""
     if _noted is None or (path := absolute(path)) in _noted:
+        return
+    if _output_folder and path.startswith(_output_folder):
         return
     with contextlib.suppress(OSError):  # whoever opens it reports that
         _noted[path] = version_of(path)

@@ -83,6 +83,17 @@ def test_a_program_may_change_its_own_files(path, write):
         write(path)
 
 
+def test_what_is_in_the_output_folder_is_no_input(path):
+    folder = os.path.dirname(path)
+    with input_files.noting(folder):
+        files.read_bytes(path)
+        replace(path)
+    changed = pytest.raises(DataError, match="changed while it was read")
+    with changed, input_files.noting(folder[:-1]):  # another one
+        files.read_bytes(path)
+        replace(path)
+
+
 def test_nothing_is_noted_outside_of_programs(path):
     files.read_bytes(path)
     replace(path)
