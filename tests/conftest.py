@@ -25,7 +25,13 @@ ROOT = TESTS.parent
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Puts the test that takes longest first, so that no worker is alone with it at the end."""
+    """Marks the tests of programs as slow, and puts the one that takes longest first.
+
+    So no worker is alone with that at the end.
+    """
+    for item in items:
+        if item.path.parent.name in ("programs", "scripts"):
+            item.add_marker("slow")
     items.sort(key=lambda item: item.path.name != "test_demo.py")
 
 

@@ -12,8 +12,6 @@ from bert_wwm.records.manifest import Manifest
 
 PROGRAM = "create_pretraining_data_wwm.py"
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def flags(corpus, vocab_file):

@@ -20,7 +20,6 @@ def error_after_change(path, program, *flags, at):
     return result.stderr.splitlines()[-1].partition(": error: ")[2]
 
 
-@pytest.mark.slow
 def test_pretraining_on_records_that_change_ends_in_an_error(
     records, bert_config, vocab_file, tmp_path
 ):
@@ -46,7 +45,6 @@ def test_pretraining_on_records_that_change_ends_in_an_error(
     assert not (folder / "eval_results.txt").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "dev"])
 def test_no_score_of_a_file_that_changed_is_written(model, tmp_path, split):
     folder = tmp_path / "out"

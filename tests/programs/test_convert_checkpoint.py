@@ -35,8 +35,6 @@ HEADS = [names.ENCODER, names.POOLER, names.MASKED_LM, names.PAIR]
 PROGRAM = "convert_checkpoint.py"
 LERT = "cls/predictions/output_pos_layer/kernel"
 
-pytestmark = pytest.mark.slow
-
 
 def make(parts=HEADS, num_classes=0):
     rng = np.random.default_rng(11)

@@ -122,7 +122,6 @@ def large_run(request, large_corpus, vocab_file, tmp_path_factory):
     return LargeRun(SEGMENT, large_corpus, vocab_file, tmp_path_factory.mktemp("segmented"))
 
 
-@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_bytes(records_run, tmp_path):
     for workers in (1, 3):
         launcher.run(*records_run.command(tmp_path / f"{workers}", f"--num_workers={workers}"))
@@ -132,7 +131,6 @@ def test_any_number_of_workers_gives_the_same_bytes(records_run, tmp_path):
     assert max(sizes) < 1.01 * min(sizes)  # spread evenly
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(large_run, tmp_path):
     moments = random.Random(3)
     killed = 0
@@ -178,7 +176,6 @@ def wait_until(process, condition):
         time.sleep(0.005)
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(records_run, tmp_path):
     for is_at_work in (False, True):
         before = unfinished_size(tmp_path)
@@ -194,7 +191,6 @@ def test_a_worker_that_is_killed_ends_the_run_and_loses_nothing(records_run, tmp
     records_run.finish(tmp_path)
 
 
-@pytest.mark.slow
 def test_interrupted_it_ends_at_once_and_resumes_later(large_run, tmp_path):
     def has_begun(process, before):
         return (tmp_path / ".out.unfinished" / "journal.json").exists()
@@ -219,7 +215,6 @@ def test_interrupted_it_ends_at_once_and_resumes_later(large_run, tmp_path):
     large_run.finish(tmp_path)
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_the_run_and_loses_nothing(records_run, tmp_path):
     command = records_run.command(tmp_path, "--compression=")
     expected = {name: gzip.decompress(data) for name, data in records_run.expected.items()}
@@ -237,7 +232,6 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(records_run, tmp_path):
     assert contents(tmp_path) == expected
 
 
-@pytest.mark.slow
 def test_a_workers_error_names_file_and_line(flags, large_corpus, tmp_path):
     good = pathlib.Path(large_corpus).parent / "b.txt"
     bad = tmp_path / "bad.txt"
@@ -301,7 +295,6 @@ def test_compressed_records_hold_the_same(flags, corpus, tmp_path):
         assert list(read_records(one)) == list(read_records(other))
 
 
-@pytest.mark.slow
 def test_a_segmented_corpus_gives_the_same_records(flags, large_corpus, tmp_path):
     a_file = large_corpus.replace("*", "b")
     segmented = tmp_path / "segmented.gz"

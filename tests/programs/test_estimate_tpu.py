@@ -68,7 +68,6 @@ def test_a_phase_that_fits(estimate):
     assert step["replicas"] == 8
 
 
-@pytest.mark.slow
 def test_one_core_alone(estimate):
     result = estimate(*PHASE, "--one_core", "--json")
     (step,) = steps_seen(result.stderr)
@@ -76,7 +75,6 @@ def test_one_core_alone(estimate):
     assert (step["replicas"], found["batch_per_core"], found["network_ms"]) == (1, 100, 0)
 
 
-@pytest.mark.slow
 def test_what_a_person_reads(estimate):
     result = estimate(*PHASE, "--num_train_steps=36000", "--price_per_hour=8")
     lines = result.stdout.splitlines()
@@ -89,7 +87,6 @@ def test_what_a_person_reads(estimate):
     assert max(map(len, lines)) <= 110
 
 
-@pytest.mark.slow
 def test_flagfiles_are_phases(estimate, tmp_path):
     first, second = phases(
         tmp_path,
@@ -114,7 +111,6 @@ def test_flagfiles_are_phases(estimate, tmp_path):
     assert "all 2 phases" in printed
 
 
-@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_an_answer(estimate):
     flags = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--train_batch_size=4800")
     found = as_json(estimate(*flags, "--json"))
@@ -133,7 +129,6 @@ def test_a_batch_that_does_not_fit_is_an_answer(estimate):
     assert "--num_accumulation_steps=3 fits" in printed
 
 
-@pytest.mark.slow
 def test_parts_are_few_and_fast(estimate):
     # 289 fit, but aren't tried in the search for the largest.
     flags = ("--max_seq_length=32", "--max_predictions_per_seq=5", "--batch_per_core=578")
@@ -143,7 +138,6 @@ def test_parts_are_few_and_fast(estimate):
     assert as_json(found)["in_parts"]["num_accumulation_steps"] == 17
 
 
-@pytest.mark.slow
 def test_flags_of_the_whole_stand_anywhere(estimate, tmp_path):
     files = phases(
         tmp_path,
@@ -158,7 +152,6 @@ def test_flags_of_the_whole_stand_anywhere(estimate, tmp_path):
     assert all("profile" in phase for phase in found["phases"])
 
 
-@pytest.mark.slow
 def test_a_task_on_chips(estimate):
     printed = estimate(
         "--task_name=xnli", "--max_seq_length=32", "--price_per_hour=8", "--topology=v4-8"
@@ -181,7 +174,6 @@ def test_a_flagfile_that_is_no_phase(tmp_path, bert_config):
     assert "error: common: " in line and "each --flagfile is a phase" in line
 
 
-@pytest.mark.slow
 def test_find_batch(estimate):
     result = estimate(*PHASE, "--find_batch", "--json")
     found = as_json(result)
@@ -192,14 +184,12 @@ def test_find_batch(estimate):
     assert found["largest"]["batch_per_core"] == 2 * 288
 
 
-@pytest.mark.slow
 def test_batch_per_core_stands_above_the_recipe(estimate):
     found = as_json(estimate(*PHASE, "--batch_per_core=24", "--topology=v3-32", "--json"))
     assert (found["batch_per_core"], found["cores"]) == (24, 32)
     assert found["examples_per_second"] == pytest.approx(24 * 32 * 1e3 / found["step_ms"])
 
 
-@pytest.mark.slow
 def test_the_objective_of_each_phase(estimate, tmp_path):
     cases = {
         "default": ("", ["masked_lm", "next_sentence"], "train"),
@@ -223,7 +213,6 @@ def test_the_objective_of_each_phase(estimate, tmp_path):
     ]
 
 
-@pytest.mark.slow
 def test_a_task_has_its_own_defaults(estimate, bert_config, tmp_path):
     files = phases(tmp_path, reading="--task_name=cmrc2018", pair="--task_name=xnli --mode=eval")
     config = bert_config(max_position_embeddings=512)
@@ -235,7 +224,6 @@ def test_a_task_has_its_own_defaults(estimate, bert_config, tmp_path):
     assert (pair["max_seq_length"], pair["batch_per_core"]) == (128, 4)
 
 
-@pytest.mark.slow
 def test_an_evaluation_has_its_own_batch(estimate):
     flags = ("--mode=eval", "--eval_batch_size=64", "--max_eval_steps=10", "--json")
     found = as_json(estimate(*PHASE, "--num_accumulation_steps=3", *flags))
@@ -277,7 +265,6 @@ def test_bad_flags_are_refused_before_tensorflow_is_imported(bert_config, flags,
     assert "False" in result.stderr.splitlines()
 
 
-@pytest.mark.slow
 def test_the_compiler_is_named_where_it_can_not_be_had(bert_config, monkeypatch):
     monkeypatch.setenv(VARIABLE, "/nowhere/python")
     result = launcher.run(
@@ -315,7 +302,6 @@ def test_the_real_compiler(compiler, bert_config):
     assert slices["v3-32"]["batch_per_core"] == slices["v3-8"]["batch_per_core"] / 4
 
 
-@pytest.mark.slow
 def test_the_real_compiler_profiles(compiler, bert_config):
     result = launcher.run(
         "estimate_tpu.py",

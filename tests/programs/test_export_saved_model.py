@@ -184,7 +184,6 @@ def answers(case, all_answers):
     return few, many
 
 
-@pytest.mark.slow
 def test_it_is_what_tensorflow_serving_loads(case):
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -212,7 +211,6 @@ def test_it_is_what_tensorflow_serving_loads(case):
         assert labels.read_text().split() == facts["labels"]
 
 
-@pytest.mark.slow
 def test_what_is_printed(case):
     weights = case.run / "best" if case.has_best else case.run
     assert f"Weights from {weights}/model.ckpt-" in case.output
@@ -221,7 +219,6 @@ def test_what_is_printed(case):
     assert f"saved_model_cli run --dir {case.export}/1 --tag_set serve" in case.output
 
 
-@pytest.mark.slow
 def test_more_padding_changes_nothing(case, answers):
     few, many = answers
     _, _, table = case.features()
@@ -234,7 +231,6 @@ def test_more_padding_changes_nothing(case, answers):
         np.testing.assert_allclose(values, others, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.slow
 def test_it_answers_what_the_run_has_predicted(case, answers):
     {"sentence": check_classes, "tagging": check_tags, "reading": check_spans}[case.task.kind](
         case, answers[0]
@@ -302,7 +298,6 @@ def check_spans(case, answers):
     assert "中国人民" in found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", WITH_ONNX, indirect=True)
 def test_onnx_computes_the_same(case, answers):
     import onnxruntime
@@ -330,7 +325,6 @@ def classifier(cases):
     return cases["chnsenticorp"].folder
 
 
-@pytest.mark.slow
 def test_further_versions_and_what_googles_programs_leave(classifier, model, tmp_path):
     export = tmp_path / "a" / "serving"
     flags = (f"--export_dir={export}", *model)
@@ -369,7 +363,6 @@ def test_further_versions_and_what_googles_programs_leave(classifier, model, tmp
     assert sorted(path.name for path in export.iterdir()) == ["1", "2"]
 
 
-@pytest.mark.slow
 def test_what_cannot_be_exported_is_told_in_a_sentence(
     classifier, model, bert_config, vocab_file, tmp_path
 ):
@@ -412,7 +405,6 @@ def test_what_cannot_be_exported_is_told_in_a_sentence(
     assert "holds no trained weights" in error(folder=pretrained)
 
 
-@pytest.mark.slow
 def test_a_pretrained_model_has_no_head(classifier, model, tmp_path):
     folder = without_head(classifier / "best", tmp_path / "pretrained")
     error = launcher.error(

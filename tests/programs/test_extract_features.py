@@ -121,12 +121,10 @@ def check(path: pathlib.Path, layers, expected) -> None:
             np.testing.assert_allclose(values, token[layers], atol=1.1e-5)
 
 
-@pytest.mark.slow
 def test_lines_are_those_of_google(written, saved):
     check(written, LAST_FOUR, saved[1])
 
 
-@pytest.mark.slow
 def test_layers_come_in_the_order_asked_for(model, texts, saved, tmp_path):
     path = tmp_path / "a" / "texts.jsonl"  # the folder is made
     output = extract(model, texts, path, "--layers=0,-1,2,0", "--batch_size=7")
@@ -135,7 +133,6 @@ def test_layers_come_in_the_order_asked_for(model, texts, saved, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["texts.jsonl"]
 
 
-@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(model, texts, written, tmp_path):
     """Also compressed, and where there is a line end behind the last line."""
     packed = tmp_path / "texts.gz"
@@ -144,7 +141,6 @@ def test_the_same_input_gives_the_same_bytes(model, texts, written, tmp_path):
     assert (tmp_path / "again.jsonl").read_bytes() == written.read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "pooling, layers",
     [("cls", None), ("mean", [-1, 0])],
@@ -161,7 +157,6 @@ def test_pooled_states_make_an_array(model, texts, saved, pooling, layers, tmp_p
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_by_default_no_more_layers_than_there_are(model, bert_config, tmp_path):
     """The model is the lower half of that of the other tests."""
     small = bert_config(num_hidden_layers=2, initializer_range=0.2)
@@ -180,7 +175,6 @@ def test_by_default_no_more_layers_than_there_are(model, bert_config, tmp_path):
     assert error.startswith("--layers: -3; expected numbers from -2 to 1")
 
 
-@pytest.mark.slow
 def test_a_killed_run_leaves_nothing_under_the_name(model, texts, tmp_path):
     path = tmp_path / "texts.jsonl"
     flags = (f"--input_file={texts}", f"--output_file={path}", *model)
@@ -188,7 +182,6 @@ def test_a_killed_run_leaves_nothing_under_the_name(model, texts, tmp_path):
     assert not path.exists()
 
 
-@pytest.mark.slow
 def test_what_is_no_text_ends_the_run_without_output(model, tmp_path):
     (tmp_path / "bad.txt").write_bytes("好\n".encode() * 100 + b"\xff\n")
     path = tmp_path / "out.jsonl"
@@ -213,7 +206,6 @@ def test_what_is_no_text_ends_the_run_without_output(model, tmp_path):
         ([], "missing.txt: no such file"),
     ],
 )
-@pytest.mark.slow
 def test_flags_are_refused(model, tmp_path, flags, sentence):
     """Before anything is read: the input isn't there."""
     path = f"--output_file={tmp_path / 'out.jsonl'}"
@@ -222,7 +214,6 @@ def test_flags_are_refused(model, tmp_path, flags, sentence):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 def test_files_that_do_not_fit_are_refused(model, texts, vocab_file, tmp_path):
     def refused(*flags):
         path = f"--output_file={tmp_path / 'out.jsonl'}"

@@ -11,8 +11,6 @@ import pytest
 
 from bert_wwm.core.shards import manifest_path
 
-pytestmark = pytest.mark.slow
-
 PROGRAM = "scripts/inspect_records.py"
 
 

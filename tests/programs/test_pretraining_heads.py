@@ -31,7 +31,6 @@ def made(corpus, vocab_file, path, *flags):
     return f"--input_file={path}*"
 
 
-@pytest.mark.slow
 def test_compressed_records_without_a_pairs_label(pretrain, corpus, vocab_file, tmp_path):
     shards = ("--compression=GZIP", "--num_output_shards=2", "--pairing=contiguous")
     inputs = made(corpus, vocab_file, tmp_path / "a", *shards)
@@ -46,7 +45,6 @@ def checkpoint_names(folder):
     return {name for name, _ in tf.train.list_variables(str(folder)) if name.startswith("cls/")}
 
 
-@pytest.mark.slow
 def test_permuted_records_train_their_own_head(pretrain, corpus, vocab_file, tmp_path):
     inputs = made(corpus, vocab_file, tmp_path / "a", "--masking_strategy=pert")
     output = pretrain(tmp_path / "model", inputs, *SHORT, "--do_eval", num_hidden_layers=1).stdout
@@ -57,7 +55,6 @@ def test_permuted_records_train_their_own_head(pretrain, corpus, vocab_file, tmp
     assert not [name for name in names if name.startswith("cls/predictions")]
 
 
-@pytest.mark.slow
 def test_swapped_segments_train_sentence_order(pretrain, corpus, vocab_file, tmp_path):
     inputs = made(corpus, vocab_file, tmp_path / "a", "--pairing=sop")
     output = pretrain(tmp_path / "model", inputs, *SHORT, "--do_eval", num_hidden_layers=1).stdout
@@ -66,7 +63,6 @@ def test_swapped_segments_train_sentence_order(pretrain, corpus, vocab_file, tmp
     assert "cls/seq_relationship/output_weights" in checkpoint_names(tmp_path / "model")
 
 
-@pytest.mark.slow
 def test_without_the_loss_of_pairs_their_head_is_left_out(pretrain, tmp_path):
     flags = (*SHORT, "--sentence_pair_loss=False")
     output = pretrain(tmp_path / "model", *flags, num_hidden_layers=1).stdout
@@ -75,7 +71,6 @@ def test_without_the_loss_of_pairs_their_head_is_left_out(pretrain, tmp_path):
     assert not [name for name in names if name.startswith("cls/seq_relationship")]
 
 
-@pytest.mark.slow
 def test_a_loss_of_pairs_that_records_lack_is_refused(pretrain, corpus, vocab_file, tmp_path):
     inputs = made(corpus, vocab_file, tmp_path / "a", "--pairing=contiguous")
     flags = (inputs, *SHORT, "--sentence_pair_loss")
@@ -101,7 +96,6 @@ def lert_records(records, tmp_path_factory):
     return str(path)
 
 
-@pytest.mark.slow
 def test_records_with_linguistic_labels_train_their_heads(pretrain, lert_records, tmp_path):
     flags = (f"--input_file={lert_records}", *SHORT, "--do_eval", "--lert_end_steps=1,100")
     output = pretrain(tmp_path / "a", *flags, num_hidden_layers=1).stdout

@@ -57,7 +57,6 @@ def content(folder, name):
     return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
-@pytest.mark.slow
 def test_all_files_are_there_and_well_formed(trained, data):
     folder, output = trained
     truth = {}
@@ -104,7 +103,6 @@ def test_all_files_are_there_and_well_formed(trained, data):
     assert {path.name for path in folder.iterdir()} >= {"learning_curve.png"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("by_checkpoint", [False, True])
 def test_a_later_evaluation_and_prediction_give_the_same(trained, toy, tmp_path, by_checkpoint):
     """In the same folder; or in another one by its weights. The file has no labels."""
@@ -132,7 +130,6 @@ def test_a_later_evaluation_and_prediction_give_the_same(trained, toy, tmp_path,
     assert (trained[0] / "run.json").read_text() == record
 
 
-@pytest.mark.slow
 def test_what_is_done_is_not_done_again(trained, toy):
     folder, output = trained
     summary = (folder / "training_summary.json").read_text()
@@ -142,7 +139,6 @@ def test_what_is_done_is_not_done_again(trained, toy):
     assert (folder / "training_summary.json").read_text() == summary
 
 
-@pytest.mark.slow
 def test_an_interrupted_training_ends_as_if_it_had_not_been(trained, toy, tmp_path):
     """Killed in its first epoch, terminated in its second, then run to the end."""
     folder = tmp_path / "run"
@@ -170,7 +166,6 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(trained, toy, tmp_pa
     assert weights(folder / "best") == weights(trained[0] / "best")
 
 
-@pytest.mark.slow
 def test_accumulation_and_skipped_padding_do_not_change_the_losses(toy, bert_config, tmp_path):
     """There is no dropout here, and no evaluation."""
     config = bert_config(
@@ -274,7 +269,6 @@ def test_several_seeds_and_rates(toy, tmp_path):
     assert "the --output_dir of a run" in launcher.error(*of_run, f"--output_dir={folder}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "flag, name, before, now",
     [
@@ -305,7 +299,6 @@ def test_other_settings_in_the_same_folder_are_refused(
     }
 
 
-@pytest.mark.slow
 def test_other_data_in_the_same_folder_is_refused(trained, toy, data):
     flags = (PROGRAM, *toy, *ALL, f"--output_dir={trained[0]}")
     error = launcher.error(*flags, f"--train_file={data / 'dev.tsv'}")
@@ -314,7 +307,6 @@ def test_other_data_in_the_same_folder_is_refused(trained, toy, data):
     assert "hash of the evaluated data" in error
 
 
-@pytest.mark.slow
 def test_a_folder_of_something_else_is_left_alone(trained, toy, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)
@@ -347,7 +339,6 @@ def own_table(model, tmp_path_factory):
     return folder, output
 
 
-@pytest.mark.slow
 def test_sorted_classes_are_learned_and_their_names_are_predicted(own_table, model, tmp_path):
     folder, output = own_table
     names = ['"好"', "错, 很错"]
@@ -367,7 +358,6 @@ def test_sorted_classes_are_learned_and_their_names_are_predicted(own_table, mod
     assert [line.split("\t")[1] for line in lines] == names
 
 
-@pytest.mark.slow
 def test_another_number_of_classes_is_told(own_table, model, tmp_path):
     """The other table names its columns, and its labels are numbers."""
     rows = [f"{n}\t{text}\t{n % 3 - 1}\n" for n, (text, _) in enumerate(reviews(36, 0))]
@@ -391,7 +381,6 @@ def test_another_number_of_classes_is_told(own_table, model, tmp_path):
     assert content(other, "labels.json") == ["-1", "0", "1"]
 
 
-@pytest.mark.slow
 def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored(model, tmp_path):
     names = ("contradiction", "entailment", "-")
     lines = [
@@ -416,7 +405,6 @@ def test_what_annotators_disagree_on_is_predicted_but_neither_learned_nor_scored
     assert content(folder, "run.json")["dev"]["accuracy"] == pytest.approx(accuracy)
 
 
-@pytest.mark.slow
 def test_googles_command_line_for_mrpc_and_hostile_texts(model, tmp_path):
     texts = [
         "繁體中文與語言模型",

@@ -37,7 +37,6 @@ def write(path: pathlib.Path, text: str) -> pathlib.Path:
     return path
 
 
-@pytest.mark.slow
 def test_entities_are_learned_and_the_files_score_the_same(trained, toy):
     folder, output = trained
     results = json.loads((folder / "results.json").read_text())
@@ -58,7 +57,6 @@ def test_entities_are_learned_and_the_files_score_the_same(trained, toy):
     ]
 
 
-@pytest.mark.slow
 def test_it_predicts_what_has_no_tags(trained, toy, tmp_path):
     tokens = ["中", "国", "人", "民", "😀", "\u3000", "繁", "BERT", "Ａ", "\u200b"]
     long = ["我", "们"] * 50_000
@@ -76,7 +74,6 @@ def test_it_predicts_what_has_no_tags(trained, toy, tmp_path):
     assert error.startswith(f"{path}: no example has a tag; expected some to evaluate by")
 
 
-@pytest.mark.slow
 def test_cluener_and_tags_never_seen_in_training(model, tmp_path):
     def line(text, **label):
         return json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n"

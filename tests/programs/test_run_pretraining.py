@@ -22,7 +22,6 @@ LINE = re.compile(
 )
 
 
-@pytest.mark.slow
 def test_a_line_every_n_steps_and_the_same_for_tensorboard(trained):
     folder, output = trained
     lines = LINE.findall(output)
@@ -45,7 +44,6 @@ def test_a_line_every_n_steps_and_the_same_for_tensorboard(trained):
     assert f"Evaluating {folder}/model.ckpt-40 on at most 800 examples" in output
 
 
-@pytest.mark.slow
 def test_evaluation_writes_googles_file(trained):
     folder, _ = trained
     lines = (folder / "eval_results.txt").read_text().splitlines()
@@ -63,7 +61,6 @@ def test_evaluation_writes_googles_file(trained):
     assert float(values["loss"]) == pytest.approx(total, rel=0.05)
 
 
-@pytest.mark.slow
 def test_what_is_trained_already_is_left_alone(trained, pretrain):
     folder, _ = trained
     files = sorted(path.name for path in folder.iterdir())
@@ -87,7 +84,6 @@ def finite_checkpoints(folder):
     return [int(path.rpartition("-")[2]) for path in state.all_model_checkpoint_paths]
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_it(pretrain, tmp_path):
     flags = ("--do_train", "--learning_rate=1e30", "--save_checkpoints_steps=1")
     error = pretrain(tmp_path / "m", *flags, status=1, num_hidden_layers=1).stderr
@@ -101,7 +97,6 @@ def test_a_loss_that_is_no_number_ends_it(pretrain, tmp_path):
     assert finite_checkpoints(tmp_path / "m")[-1] in (int(step) - 1, int(step))
 
 
-@pytest.mark.slow
 def test_steps_without_finite_numbers_are_passed_over(pretrain, tmp_path):
     flags = ("--do_train", "--learning_rate=1e30", "--stop_on_nan=False")
     output = pretrain(tmp_path / "m", *flags, num_hidden_layers=1).stdout
@@ -110,12 +105,10 @@ def test_steps_without_finite_numbers_are_passed_over(pretrain, tmp_path):
     assert finite_checkpoints(tmp_path / "m")[-1] == 40
 
 
-@pytest.mark.slow
 def test_nothing_to_evaluate_is_told(pretrain, tmp_path):
     assert "holds no checkpoint" in pretrain(tmp_path / "m", "--do_eval", status=1).stderr
 
 
-@pytest.mark.slow
 def test_it_goes_on_from_where_it_was(trained, pretrain, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(trained[0], folder)
@@ -129,7 +122,6 @@ def test_it_goes_on_from_where_it_was(trained, pretrain, tmp_path):
     assert "step 50/50" in output and "step 40/50" not in output
 
 
-@pytest.mark.slow
 def test_it_starts_from_a_checkpoint_and_says_what_it_took(trained, pretrain, tmp_path):
     checkpoint = trained[0] / "model.ckpt-40"
     output = pretrain(
@@ -145,7 +137,6 @@ def test_it_starts_from_a_checkpoint_and_says_what_it_took(trained, pretrain, tm
     assert re.search(r"left in the checkpoint +16\n +bert/encoder/layer_1/\* \(16\)", output)
 
 
-@pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit_is_named(trained, pretrain, tmp_path):
     checkpoint = f"--init_checkpoint={trained[0] / 'model.ckpt-40'}"
     error = pretrain(tmp_path / "a", "--do_train", checkpoint, status=1, hidden_size=64).stderr
@@ -153,7 +144,6 @@ def test_a_checkpoint_that_does_not_fit_is_named(trained, pretrain, tmp_path):
     assert ", 64] in the model and float32 [" in error and ", 32] in the checkpoint" in error
 
 
-@pytest.mark.slow
 def test_a_folder_with_another_model_is_not_gone_on_with(trained, pretrain, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(trained[0], folder)
@@ -192,7 +182,6 @@ def test_records_of_another_kind_are_refused(pretrain, tmp_path, flags, have, wa
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.slow
 def test_records_of_another_vocabulary_are_refused(pretrain, tmp_path):
     vocabulary = tmp_path / "vocab.txt"
     vocabulary.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
@@ -203,7 +192,6 @@ def test_records_of_another_vocabulary_are_refused(pretrain, tmp_path):
     assert "vocab_size of --bert_config_file is 21128" in error
 
 
-@pytest.mark.slow
 def test_broken_records_are_named_with_the_place(pretrain, records, tmp_path):
     copy = tmp_path / "a.tfrecord"
     content = bytearray(pathlib.Path(records).read_bytes())
@@ -221,7 +209,6 @@ def test_broken_records_are_named_with_the_place(pretrain, records, tmp_path):
     assert "its manifest says" in error
 
 
-@pytest.mark.slow
 def test_a_later_record_of_another_length_is_named(pretrain, records, tmp_path, corpus, vocab_file):
     other = tmp_path / "b.tfrecord"
     launcher.run(
@@ -237,7 +224,6 @@ def test_a_later_record_of_another_length_is_named(pretrain, records, tmp_path, 
     assert "has 128 values of input_ids, but the flags ask for 32" in error
 
 
-@pytest.mark.slow
 def test_heads_that_were_never_trained_are_not_evaluated(trained, pretrain, tmp_path):
     from bert_wwm.compat import tf
 
@@ -253,7 +239,6 @@ def test_heads_that_were_never_trained_are_not_evaluated(trained, pretrain, tmp_
     assert "cls/predictions/output_bias" in error and "nothing to evaluate before" in error
 
 
-@pytest.mark.slow
 def test_googles_records_are_taken_on_trust_but_for_their_shapes(
     trained, pretrain, records, tmp_path
 ):
@@ -312,7 +297,6 @@ def test_the_flags_list_what_the_tables_hold():
     assert f"<{'|'.join(STRATEGIES.names())}>" in text
 
 
-@pytest.mark.slow
 def test_a_missing_or_broken_configuration_is_named(records, tmp_path):
     for text, message in (
         (None, "no such file"),
@@ -342,7 +326,6 @@ def test_a_missing_or_broken_configuration_is_named(records, tmp_path):
         assert message in error
 
 
-@pytest.mark.slow
 def test_fill_mask_uses_the_model(trained, vocab_file, bert_config, tmp_path):
     words = tmp_path / "words.txt"
     words.write_text("语言\t7\n模型\t3\n中\n鿿\n", encoding="utf-8")
@@ -368,7 +351,6 @@ def test_fill_mask_uses_the_model(trained, vocab_file, bert_config, tmp_path):
     assert "--beam_size=0" in error
 
 
-@pytest.mark.slow
 def test_fill_mask_tells_the_tags_of_a_lert_model(trained, vocab_file, bert_config, tmp_path):
     from bert_wwm.compat import tf
 
@@ -431,7 +413,6 @@ def test_batches_that_the_devices_cannot_share_are_refused(pretrain, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.slow
 def test_the_best_of_several_evaluations_is_kept(trained, pretrain, records, tmp_path):
     """And between evaluations it trains as without any: the seed is the same."""
     folder = tmp_path / "model"
@@ -453,7 +434,6 @@ def test_the_best_of_several_evaluations_is_kept(trained, pretrain, records, tmp
     assert f"Best masked_lm_accuracy so far: {best:.4f} at step {summary['best']['step']}" in output
 
 
-@pytest.mark.slow
 def test_an_unknown_metric_is_refused(pretrain, records, tmp_path):
     flags = ("--do_train", f"--eval_input_file={records}", "--eval_every_steps=20")
     error = pretrain(tmp_path / "m", *flags, "--best_metric=f1", status=1).stderr
@@ -461,7 +441,6 @@ def test_an_unknown_metric_is_refused(pretrain, records, tmp_path):
     assert "masked_lm_accuracy" in error and not (tmp_path / "m").exists()
 
 
-@pytest.mark.slow
 def test_a_layer_starts_from_the_one_that_is_named(trained, pretrain, tmp_path):
     from bert_wwm.compat import tf
 

@@ -57,7 +57,6 @@ def questions_of(path):
     return {qa["id"]: paragraph["context"] for paragraph in paragraphs for qa in paragraph["qas"]}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("split, begin", [("dev", "dev_"), ("test", "")])
 def test_answers_are_learned_and_the_files_score_the_same(trained, data, split, begin):
     folder, output, _ = trained
@@ -93,7 +92,6 @@ def test_answers_are_learned_and_the_files_score_the_same(trained, data, split, 
     assert not (folder / "labels.json").exists()
 
 
-@pytest.mark.slow
 def test_another_threshold_predicts_anew(trained):
     """Though nothing is trained again."""
     folder, _, flags = trained
@@ -106,7 +104,6 @@ def test_another_threshold_predicts_anew(trained):
     assert content(folder / "predictions.json") == before
 
 
-@pytest.mark.slow
 def test_googles_command_line(trained, bert_config, vocab_file, data, tmp_path):
     """No evaluation; later predictions, of a file with answers, and of one without.
 
@@ -174,7 +171,6 @@ def squad(*paragraphs):
     return json.dumps({"data": [{"title": "", "paragraphs": found}]})
 
 
-@pytest.mark.slow
 def test_hostile_texts_and_cjrc(model, tmp_path):
     texts = [
         ("1", "繁體中文與語言模型", "什麼", "語言"),

@@ -19,8 +19,6 @@ from bert_wwm.records.framing import frame, read_records
 NUM_STEPS, SAVE_STEPS = 66, 7
 STEP = re.compile(r"^step ([\d,]+)/\d+  loss ([\d.]+) ", re.MULTILINE)
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def shards(records, tmp_path_factory):

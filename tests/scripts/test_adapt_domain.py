@@ -137,7 +137,6 @@ def kill_alone(process, folder, flags):
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-@pytest.mark.slow
 def test_a_model_without_masked_language_model_is_refused_though_killed(texts_and_model, tmp_path):
     import transformers
 
@@ -183,7 +182,6 @@ def check_loads(folder, least_score=1e-3):
     assert found[0]["token_str"] and found[0]["score"] > least_score
 
 
-@pytest.mark.slow
 def test_what_is_no_model_is_told(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("我们在学习。\n", encoding="utf-8")
@@ -193,7 +191,6 @@ def test_what_is_no_model_is_told(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "names, flag",
     [

@@ -21,7 +21,6 @@ CONFIG = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_trained", [False, True])
 def test_an_untrained_head_is_reported(tmp_path, is_trained):
     rng = np.random.default_rng(1)

@@ -78,7 +78,6 @@ def _flags(model: pathlib.Path, output: pathlib.Path, num_hidden_layers: int):
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layers", [None, [0, 2, 3], [3, 1], [1, 1, 2, 2, 3, 3]])
 def test_tensors_are_bit_by_bit_the_same(model, tmp_path: pathlib.Path, layers) -> None:
     flags = [f"--init_layers={','.join(map(str, layers))}"] if layers else []

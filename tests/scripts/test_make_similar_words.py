@@ -17,8 +17,6 @@ from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
-pytestmark = pytest.mark.slow  # gensim takes more than a second to import
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = "make_similar_words.py"
 

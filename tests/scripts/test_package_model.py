@@ -63,7 +63,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return _make(tmp_path_factory.mktemp("training") / "run", {})
 
 
-@pytest.mark.slow
 def test_the_same_bytes_twice(trained, tmp_path):
     """From other processes, folders and working folders; of the newest checkpoint of a folder."""
     copy = _make(tmp_path / "another" / "place", {})
@@ -102,7 +101,6 @@ def test_the_same_bytes_twice(trained, tmp_path):
     assert "\n60 tensors; 121 of the optimizer left out\n" in ran.stdout
 
 
-@pytest.mark.slow
 def test_a_lert_is_named_so(tmp_path):
     folder = _make(tmp_path / "lert", LERT_HEAD)
     ran = launcher.run(f"scripts/{PROGRAM}", *_flags(folder), f"--output_file={tmp_path}/lert.zip")
@@ -119,7 +117,6 @@ def test_a_lert_is_named_so(tmp_path):
         ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["config", "vocabulary", "data", "checkpoint"])
 def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_path, broken):
     folder = _make(tmp_path / "run", {})

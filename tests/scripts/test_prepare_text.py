@@ -189,7 +189,6 @@ def whole(large, tmp_path_factory):
     return contents(folder)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_any_number_of_workers_gives_the_same_bytes(large, whole, tmp_path, num_workers):
     prepare(*large[0], f"--output_file={tmp_path}/out", f"--num_workers={num_workers}")
@@ -201,7 +200,6 @@ def test_any_number_of_workers_gives_the_same_bytes(large, whole, tmp_path, num_
     assert counts["documents_read"] == NUM_DOCUMENTS == large[1] + counts["documents_duplicate"]
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(large, whole, tmp_path):
     flags = (*large[0], f"--output_file={tmp_path}/out", "--num_workers=2")
     moments = random.Random(2)
