@@ -8,11 +8,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# Each worker has one thread of TensorFlow's; see tests/conftest.py. Tests that start programs wait
-# for them, so that one worker more than cores keeps the cores busy.
-PARALLEL := --maxprocesses 8 --dist worksteal --numprocesses
-CORES := $(shell getconf _NPROCESSORS_ONLN)
-ONE_MORE := $(shell expr $(CORES) + 1)
+# As many workers as cores, and one thread of TensorFlow's in each; see tests/conftest.py.
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 MODULES := bert_wwm benchmarks scripts tests $(wildcard *.py)
 
 .PHONY: demo check test test-long torture lint clean
@@ -21,13 +18,13 @@ demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
 
 check: $(VENV)/.dev lint
-	$(BIN)/python -m pytest $(PARALLEL) $(CORES) -m "not slow and not long"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not long"
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest $(PARALLEL) $(ONE_MORE) -m "not long"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long"
 
 test-long: $(VENV)/.dev
-	$(BIN)/python -m pytest $(PARALLEL) $(ONE_MORE) -m long
+	$(BIN)/python -m pytest $(PARALLEL) -m long
 
 torture: $(VENV)/.dev
 	$(BIN)/python scripts/torture.py

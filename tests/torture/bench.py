@@ -27,7 +27,7 @@ SAME, VALID, SENTENCE, ELSE = VERDICTS = (
 PATIENCE = 300  # seconds
 POLL_SECONDS = 0.002
 PAGE = 4096
-_ERROR = re.compile(r"^[\w.]+: error: .", re.MULTILINE)
+_ERROR = re.compile(r"^([\w.]+): error: .", re.MULTILINE)
 _OTHER_PROCESS = "another process is writing"
 _ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
@@ -175,11 +175,15 @@ def file_sizes(folder: pathlib.Path) -> Dict[str, int]:
 
 
 def is_one_sentence(ended: launcher.Result) -> bool:
-    """True for a program that ended by one of its own error messages."""
+    """True for a program that ended by one of its own error messages.
+
+    A program that runs others says after the message of one that failed which step that was.
+    """
+    programs = _ERROR.findall(ended.stderr)
     return (
         ended.returncode == 1
         and "Traceback" not in ended.stderr
-        and len(_ERROR.findall(ended.stderr)) == 1
+        and 0 < len(programs) == len(set(programs))
     )
 
 
