@@ -11,7 +11,7 @@ type it. Leaves in --output_dir:
   training/      checkpoints, TensorBoard's events and learning_curve.png
 
 Killed at any moment and started again with the same command, it goes on where it was; --overwrite
-begins anew.
+begins again.
 
 The masked language model is trained alone; a head for pairs of sentences, if the model has one,
 would no longer fit the encoder and is left out. The weights kept are those with the lowest loss on
@@ -378,7 +378,9 @@ def whole_number(path: str, name: str) -> int:
     """Returns a number in a file of this run. Raises DataError if it is none."""
     value = read_object(path).get(name)
     if type(value) is not int:
-        raise DataError(f"{path}: {name} is no whole number; expected one. --overwrite begins anew")
+        raise DataError(
+            f"{path}: {name} is not a whole number; expected one. --overwrite begins again"
+        )
     return value
 
 

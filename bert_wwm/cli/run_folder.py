@@ -73,13 +73,13 @@ class RunFolder:
         try:
             earlier = read_object(self(_SETTINGS))
         except DataError as error:
-            raise DataError(f"{error}; --overwrite begins anew") from None
+            raise DataError(f"{error}; --overwrite begins again") from None
         for name in {**self._settings, **earlier}:
             if earlier.get(name) != self._settings.get(name):
                 raise ConfigError(
                     f"{self.path}: was begun with {name} = {earlier.get(name)}, not "
                     f"{self._settings.get(name)}; expected the same, another folder, or "
-                    "--overwrite, which begins anew"
+                    "--overwrite, which begins again"
                 )
 
     def _empty(self) -> None:

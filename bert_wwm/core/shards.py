@@ -212,7 +212,7 @@ class Shards:
             if files.exists(path):
                 raise ConfigError(
                     f"{path}: came to be there while this run was interrupted; expected no file of "
-                    "that name, or --overwrite, which begins anew"
+                    "that name, or --overwrite, which begins again"
                 )
 
     def _compare(self, other: Json, where: str) -> None:
@@ -242,7 +242,7 @@ class Shards:
         size = self._done[0][number]
         if os.path.getsize(path) < size:
             raise DataError(
-                f"{path}: is shorter than the journal beside it says; --overwrite begins anew"
+                f"{path}: is shorter than the journal beside it says; --overwrite begins again"
             )
         shard = open(path, "r+b")
         shard.truncate(size)
@@ -256,7 +256,7 @@ class Shards:
         journal = _load(path)
         if journal.pop(_SUM, None) != _sum(journal):
             raise DataError(
-                f"{path}: is not as the interrupted run left it; --overwrite begins anew"
+                f"{path}: is not as the interrupted run left it; --overwrite begins again"
             )
         return journal
 
@@ -371,7 +371,7 @@ def _load_manifest(path: str) -> Json:
     for name in ("files", "run"):
         entries = manifest.get(name, {})
         if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
-            raise DataError(f"{path}: {name} is broken; --overwrite begins anew")
+            raise DataError(f"{path}: {name} is broken; --overwrite begins again")
     return manifest
 
 
@@ -379,4 +379,4 @@ def _load(path: str) -> Json:
     try:
         return read_object(path)
     except DataError as error:
-        raise DataError(f"{error}; --overwrite begins anew") from None
+        raise DataError(f"{error}; --overwrite begins again") from None

@@ -103,7 +103,7 @@ def load_published(path: str) -> Published:
         named = [(task, model, *place, source) for task, model, place, _, source in rows]
         for text in itertools.chain(*sources.values(), *described, *named):
             if not isinstance(text, str):
-                raise TypeError(f"{text!r} is no text")
+                raise TypeError(f"{text!r} is not a text")
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a file of published results ({error!r})") from None
     found: Dict[Tuple[str, str], Results] = {}

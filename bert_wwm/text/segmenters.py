@@ -207,7 +207,7 @@ class LtpSegmenter(Segmenter):
     """LTP, a perceptron or a neural model, from a folder or from the hub; see ``ltp.load``.
 
     Pickled, it is as it was made, and knows which of the model's files it has checked: another
-    process loads the model anew.
+    process loads the model again.
     """
 
     def __init__(self, options: LtpOptions):

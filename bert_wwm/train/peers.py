@@ -131,22 +131,14 @@ class Peers:
         others = [name for name in self._addresses if name != self._first]
         if not others:
             return
-        begun, said = time.monotonic(), False
+        wait = _Wait(self._patience, self._log)
         with _listen(self._addresses[self._first]) as listener:
             while True:
                 self._lines = {n: line for n, line in self._lines.items() if line.is_open()}
                 missing = [self._show(name) for name in others if name not in self._lines]
                 if not missing:
                     return
-                waited = time.monotonic() - begun
-                if waited > self._patience:
-                    raise PeerError(
-                        f"{list_few(missing)}: not started within {self._patience:.0f} seconds; "
-                        f"{_RESTART}"
-                    )
-                if waited > _SILENCE and not said:
-                    self._log(f"Waiting for {list_few(missing)}")
-                    said = True
+                wait.check(list_few(missing), "not started")
                 self._admit(listener)
 
     def _admit(self, listener: socket.socket) -> None:
@@ -167,7 +159,7 @@ class Peers:
     def _join(self) -> None:
         """Connects to the first process, as soon as it is there."""
         host, port = _split(self._addresses[self._first])
-        begun, said = time.monotonic(), False
+        wait = _Wait(self._patience, self._log)
         while True:
             problem = "something else answers at its port"
             try:
@@ -182,15 +174,7 @@ class Peers:
                 line.close()
             except OSError as error:
                 problem = _reason(error)
-            waited = time.monotonic() - begun
-            if waited > self._patience:
-                raise PeerError(
-                    f"{self._show(self._first)}: no answer within {self._patience:.0f} seconds "
-                    f"({problem}); {_RESTART}"
-                )
-            if waited > _SILENCE and not said:
-                self._log(f"Waiting for {self._show(self._first)}: {problem}")
-                said = True
+            wait.check(self._show(self._first), "no answer", problem)
             time.sleep(_TURN)
 
     def _refuse_differences(
@@ -245,6 +229,33 @@ class Peers:
 
     def _show(self, name: str) -> str:
         return f"{name} ({self._addresses[name]})"
+
+
+class _Wait:
+    """A wait for others: says once who they are, and ends after some time."""
+
+    def __init__(self, patience: float, log: Callable[[str], None]):
+        self._begun = time.monotonic()
+        self._patience = patience
+        self._log: Optional[Callable[[str], None]] = log
+
+    def check(self, others: str, what: str, problem: str = "") -> None:
+        """Raises PeerError if it took too long.
+
+        Args:
+            others: who is waited for.
+            what: what they have failed to do, such as "not started".
+            problem: why, if that is known.
+        """
+        waited = time.monotonic() - self._begun
+        if waited > self._patience:
+            why = problem and f" ({problem})"
+            raise PeerError(
+                f"{others}: {what} within {self._patience:.0f} seconds{why}; {_RESTART}"
+            )
+        if waited > _SILENCE and self._log:
+            self._log(f"Waiting for {others}{problem and ': '}{problem}")
+            self._log = None
 
 
 class _Line:

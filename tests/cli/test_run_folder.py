@@ -43,7 +43,7 @@ def test_another_run_is_refused_or_begins_anew(tmp_path, settings, what):
 def test_broken_settings_are_told(tmp_path, text):
     with RunFolder(str(tmp_path), SETTINGS, overwrite=False):
         (tmp_path / "settings.json").write_text(text, errors="surrogateescape")
-    with pytest.raises(DataError, match=r"settings\.json.*; --overwrite begins anew$"):
+    with pytest.raises(DataError, match=r"settings\.json.*; --overwrite begins again$"):
         RunFolder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
     with RunFolder(str(tmp_path), SETTINGS, overwrite=True):
         pass

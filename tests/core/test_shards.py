@@ -434,7 +434,7 @@ def test_an_unfinished_shard_that_is_too_short_is_named(paths, tmp_path):
 def test_a_broken_journal_is_named(paths, tmp_path):
     leave(paths, 3)
     (tmp_path / ".out.unfinished" / "journal.json").write_text("{")
-    with pytest.raises(DataError, match=r"journal\.json:1: broken at .*; --overwrite begins anew"):
+    with pytest.raises(DataError, match=r"journal\.json:1: broken at .*; --overwrite begins again"):
         write(paths)
     assert write(paths, overwrite=True) == 4
 
@@ -463,7 +463,7 @@ def test_an_edited_journal_is_named(paths, tmp_path):
     count = 0
     for edited in edits(values):
         journal.write_text(json.dumps(edited))
-        with pytest.raises(DataError, match=r"journal\.json: .*; --overwrite begins anew"):
+        with pytest.raises(DataError, match=r"journal\.json: .*; --overwrite begins again"):
             write(paths)
         count += 1
     assert count > 100

@@ -139,8 +139,11 @@ SMALL = {
         ({"max": True}, r"results\[0\] max: is True; expected a number"),
         ({"source": "nobody"}, r"results\[0\]: of task 'xnli' and source 'nobody'; expected ones"),
         ({"task": "other"}, r"results\[0\]: of task 'other' and source 'paper'; expected ones"),
-        ({"task": ["xnli"]}, r"p\.json: not a file of published results .*\['xnli'\] is no text"),
-        ({"metric": 1}, r"p\.json: not a file of published results .*1 is no text"),
+        (
+            {"task": ["xnli"]},
+            r"p\.json: not a file of published results .*\['xnli'\] is not a text",
+        ),
+        ({"metric": 1}, r"p\.json: not a file of published results .*1 is not a text"),
     ],
 )
 def test_broken_published_rows_are_told(tmp_path, change, message):

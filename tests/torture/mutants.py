@@ -1,6 +1,6 @@
 """Reads damaged files, one after another, in a process that may not survive it.
 
-Arguments: the kind of files, the seed, the numbers of the first and behind the last one, and a
+Arguments: the kind of files, the seed, the numbers of the first and after the last one, and a
 folder with a pickle of what is damaged. Prints ``ready``, then a line of JSON for each: its number,
 verdict and note. mutations.py starts it.
 """
