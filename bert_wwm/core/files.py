@@ -256,7 +256,7 @@ def refuse_bomb(path: str) -> None:
     """
     if not is_gzip(path):
         return
-    most = max(_SMALL_BYTES, _MAX_RATIO * size(path))
+    most = most_decompressed(size(path))
     total = 0
     for chunk in read_chunks(path, _SCAN_BYTES):
         total += len(chunk)
@@ -265,6 +265,11 @@ def refuse_bomb(path: str) -> None:
                 f"{path}: decompresses to more than {most:,} bytes; expected at most {_MAX_RATIO} "
                 "times its own size"
             )
+
+
+def most_decompressed(size: int) -> int:
+    """Returns how many bytes so many compressed ones may become; more are taken for an attack."""
+    return max(_SMALL_BYTES, _MAX_RATIO * size)
 
 
 def read_bytes(path: str) -> bytes:

@@ -19,7 +19,8 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
 import numpy as np
 
 from bert_wwm.core import files, stand_ins
-from bert_wwm.core.errors import CheckpointError
+from bert_wwm.core.errors import CheckpointError, DataError
+from bert_wwm.core.json_files import parse_line
 
 _MAGIC = b"Obj\x01"
 _SCHEMA, _CODEC = "avro.schema", "avro.codec"
@@ -100,10 +101,10 @@ def _parse(content: bytes, task: str) -> Perceptron:
     header = _Reader(content, len(_MAGIC))
     facts = {header.text(): header.bytes() for _ in header.items()}
     try:
-        schema = _without_defaults(json.loads(facts.get(_SCHEMA, b"")))
-    except (ValueError, RecursionError):
+        schema = parse_line(facts.get(_SCHEMA, b""), _SCHEMA)
+    except DataError:
         raise _Damage("no description of its record") from None
-    if schema != _schema(task):
+    if _without_defaults(schema) != _schema(task):
         raise _Damage("its record is of another kind")
     mark = header.take(_MARK_BYTES)
     number, block = header.long(), header.bytes()
@@ -161,10 +162,13 @@ def _decompress(block: bytes, codec: bytes) -> bytes:
     if codec != _DEFLATE:
         raise _Damage(f"compressed by {codec!r}")
     decompressor = zlib.decompressobj(_RAW_WINDOW)
+    most = files.most_decompressed(len(block))
     try:
-        record = decompressor.decompress(block)
+        record = decompressor.decompress(block, most)
     except zlib.error:
         raise _Damage("broken compressed data") from None
+    if len(record) == most:
+        raise _Damage(f"it decompresses to {most:,} bytes or more")
     if not decompressor.eof or decompressor.unused_data:
         raise _Damage("broken compressed data")
     return record

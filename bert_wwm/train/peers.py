@@ -22,7 +22,8 @@ import time
 from typing import Any, Callable, Dict, Mapping, Optional, Type
 
 from bert_wwm.compat import tf
-from bert_wwm.core.errors import ConfigError, ToolkitError, list_few
+from bert_wwm.core.errors import ConfigError, DataError, ToolkitError, list_few
+from bert_wwm.core.json_files import parse_line
 from bert_wwm.train.cluster import Cluster
 
 _PATIENCE = 300.0  # seconds: machines of a cluster seldom start at the same time
@@ -272,8 +273,8 @@ class _Line:
     def greet(self) -> Message:
         """Returns the first message; an empty one if what has connected is none of the cluster."""
         try:
-            message = json.loads(self._stream.readline(_LONGEST_GREETING))
-        except (OSError, ValueError, RecursionError):
+            message = parse_line(self._stream.readline(_LONGEST_GREETING), "a greeting")
+        except (OSError, DataError):
             return {}
         self._socket.settimeout(None)
         return message if isinstance(message, dict) else {}
@@ -281,10 +282,10 @@ class _Line:
     def receive(self) -> Optional[Message]:
         """Waits for a message. Returns None if the other process has gone."""
         try:
-            line = self._stream.readline()
-        except OSError:
+            # Of a process that dies while it sends, half a line may come.
+            return parse_line(self._stream.readline(), "a message")
+        except (OSError, DataError):
             return None
-        return json.loads(line) if line.endswith(b"\n") else None
 
     def send(self, message: Message) -> None:
         """Sends a message. If the other process has gone, the next ``receive`` finds out."""

@@ -98,6 +98,7 @@ def test_any_bit_that_is_wrong_is_found_or_does_no_harm(path: str) -> None:
         (lambda model: model._replace(labels=["O", "A", "B"]), "8 parameters for 3 labels"),
         (lambda model: model._replace(labels=list("abcdefgh")), "parameters are missing"),
         (lambda model: model._replace(parameters=model.parameters / 0), "not finite"),
+        (lambda model: model._replace(parameters=np.zeros([5_000_000, 2])), "decompresses to"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:(divide|invalid)")
