@@ -1,5 +1,6 @@
 """Fixtures of all tests: reference values, samples of real data, and the full data sets."""
 
+import gc
 import gzip
 import importlib.util
 import json
@@ -19,6 +20,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores among them. Programs that they start inherit this.
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+# Graphs are many objects that live long: to look through them less often saves a tenth of the time.
+gc.set_threshold(50_000, 20, 100)
 
 TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent

@@ -22,6 +22,7 @@ def preload() -> None:
     from bert_wwm.compat import tf
 
     tf.estimator.tpu.RunConfig  # noqa: B018  loaded at the first use
+    import gensim.models  # noqa: F401
     from matplotlib.backends import backend_agg  # noqa: F401
     from tensorflow.python.training import training_util
 

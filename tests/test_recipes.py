@@ -183,7 +183,7 @@ def test_a_recipe_runs(toy, name):
         return
     start = toy.folder / "MODELS" / str(expected.init)
     if isinstance(expected.init, int):
-        start = toy.folder / f"init-{expected.init}" / "bert_model.ckpt"
+        start = toy.folder / "init" / "bert_model.ckpt"
     before = tf.train.load_checkpoint(str(start))
     for number in range(depth(name)):
         kernel = f"bert/encoder/layer_{number}/attention/self/query/kernel"

@@ -22,11 +22,13 @@ SIMILAR = (
     "我们\t大家\n大家\t我们\n中国\t人民\n人民\t大家\n今天\t天气\n天气\t今天\n很\t不\n好\t大\n"
 )
 
+MOST_LAYERS = 6
+
 
 def depth(name: str) -> int:
-    """The layers of a toy: all of a model that was cut out of another, a quarter of a whole one."""
+    """The layers of a toy: all of a model that was cut out of another, a sixth of a whole one."""
     layers = EXPECTED[name].layers
-    return layers if layers <= 6 else layers // 4
+    return layers if layers <= MOST_LAYERS else layers // 6
 
 
 def _documents(sentences: list) -> List[list]:
@@ -116,15 +118,15 @@ class Toy:
             "--num_workers=1",
         )
 
-    def init(self, name: str, layers: int) -> pathlib.Path:
-        """The folder of a model with a number of layers and both of BERT's heads."""
-        folder = self.folder / f"init-{layers}"
+    def init(self, name: str) -> pathlib.Path:
+        """The folder of a model with both of BERT's heads, and more layers than most toys."""
+        folder = self.folder / "init"
         if not folder.exists():
             from bert_wwm.compat import tf
             from bert_wwm.model import heads
             from bert_wwm.model.bert import BertConfig, BertModel
 
-            config = BertConfig.from_dict(self._config(name, layers))
+            config = BertConfig.from_dict(self._config(name, MOST_LAYERS))
             with tf.Graph().as_default(), tf.Session() as session:
                 tf.set_random_seed(7)
                 ids = tf.zeros([1, 4], tf.int32)
@@ -147,7 +149,7 @@ class Toy:
         [line] = commands(name, "training")
         return self.run(
             line,
-            {"INIT": str(self.init(name, init))} if isinstance(init, int) else {},
+            {"INIT": str(self.init(name))} if isinstance(init, int) else {},
             f"--bert_config_file={config}",
             "--max_seq_length=32",
             "--max_predictions_per_seq=5",

@@ -32,7 +32,7 @@ def config(**changes):
     values = {
         "vocab_size": 50,
         "hidden_size": 32,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "intermediate_size": 64,
         "max_position_embeddings": LENGTH,
@@ -90,16 +90,12 @@ def test_an_evaluation_step_reduces_nothing_and_drops_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"optimizer": "lamb"}, {"optimizer": "lamb", "num_accumulation_steps": 2}],
-    ids=str,
-)
+@pytest.mark.parametrize("options", [{}, {"optimizer": "lamb", "num_accumulation_steps": 2}])
 def test_settings_are_in_the_step(options):
     step = step_of(num_replicas=8, **options)
-    assert (b"while" in step.hlo) == ("num_accumulation_steps" in options)
+    assert (b"while" in step.hlo) == bool(options)
     assert step.reduced_bytes == 4 * num_weights() + 4
-    assert (b"TopK" in step.hlo) == ("optimizer" in options)  # of the trust ratios
+    assert (b"TopK" in step.hlo) == bool(options)  # of the trust ratios
 
 
 def products(**options):
@@ -121,8 +117,8 @@ def test_bfloat16_and_gradient_checkpointing_are_in_the_step():
     assert set(plain) == {"F32"}
     halved = products(use_bfloat16=True)
     assert halved["BF16"] > 0.8 * plain["F32"]  # all but the heads' and the sums of rows
-    # The layers' products once more: six projections, and scores with weights, in each of two.
-    assert products(gradient_checkpointing=True)["F32"] >= plain["F32"] + 2 * 6
+    # The layer's products once more: six projections, and scores with weights.
+    assert products(gradient_checkpointing=True)["F32"] >= plain["F32"] + 6
 
 
 @pytest.mark.slow

@@ -131,10 +131,10 @@ def trainings():
     ):
         if not is_resource or (optimizer == "lamb" and form != "plain"):
             marks = [pytest.mark.long]
-        elif form == "plain" and (optimizer == "adamw") == (reference == "google_bert"):
+        elif form == "plain" or reference == "google_bert":
             marks = []
         else:
-            marks = [pytest.mark.slow]
+            marks = [pytest.mark.long]
         yield pytest.param(is_resource, reference, gelu, optimizer, form, marks=marks)
 
 
@@ -179,7 +179,9 @@ def test_training(graph, golden, reference, gelu, optimizer, form):
 
 @pytest.mark.slow
 @RESOURCE_FIRST
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=[pytest.mark.long] * (form != "plain")) for form in FORMS]
+)
 @pytest.mark.parametrize("reference, gelu", REFERENCES)
 def test_losses_in_half_precision(graph, golden, reference, gelu, form):
     """Of ten steps, each within 1 % of single precision's."""

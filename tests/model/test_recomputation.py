@@ -126,7 +126,7 @@ def test_half_precision(graph, config_with_dropout):
 
 @pytest.mark.slow
 @RESOURCE_FIRST
-@pytest.mark.parametrize("gradients", ["inside", "outside"])
+@pytest.mark.parametrize("gradients", ["inside", pytest.param("outside", marks=pytest.mark.long)])
 def test_within_branches(graph, config_with_dropout, gradients):
     """Gradients of a loss within a branch, taken there or of what comes out."""
     choice = tf.constant(1)
@@ -245,7 +245,9 @@ def products_compiled(step):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [products_run, products_compiled])
+@pytest.mark.parametrize(
+    "count", [products_run, pytest.param(products_compiled, marks=pytest.mark.long)]
+)
 def test_the_second_computation_is_not_optimised_away(config_with_dropout, count):
     def step(checkpointing):
         def build(ids):

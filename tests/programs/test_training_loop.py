@@ -44,7 +44,7 @@ class Training:
             "run_pretraining.py",
             f"--input_file={self._input_file}",
             f"--output_dir={output_dir}",
-            f"--bert_config_file={self._bert_config(**changes)}",
+            f"--bert_config_file={self._bert_config(num_hidden_layers=1, **changes)}",
             "--max_seq_length=32",
             "--max_predictions_per_seq=5",
             "--train_batch_size=8",
@@ -99,7 +99,7 @@ def variables(folder, step=None):
 
 def assert_same_training(folder, expected_folder):
     """The last weights, slots and step are the same to the bit, and so are the best."""
-    for place, at_least in (("", 100), ("best", 40)):  # the best are weights alone
+    for place, at_least in (("", 80), ("best", 25)):  # the best are weights alone
         found, expected = variables(folder / place), variables(expected_folder / place)
         assert set(found) == set(expected) and len(found) > at_least
         different = [name for name in expected if found[name].tobytes() != expected[name].tobytes()]
@@ -353,6 +353,8 @@ def test_no_machine_waits_for_one_that_has_gone(training, tmp_path, victim, by):
         f"worker {victim} ({addresses[victim]}) has gone before the training ended; start all "
         "processes of the cluster again, together: they resume from the last checkpoint"
     )
+    if by != signal.SIGKILL:
+        return
     step = variables(tmp_path)["global_step"]
     with two_machines(training, tmp_path, f"--num_train_steps={step + 2}") as (_, processes):
         texts = [finish(process) for process in processes]

@@ -57,7 +57,7 @@ def borders(epoch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("buffer", [100, 8], ids=["whole sections", "parts of sections"])
+@pytest.mark.parametrize("buffer", [pytest.param(100, marks=pytest.mark.long), 8])
 def test_it_can_be_entered_anywhere(paths, buffer, monkeypatch):
     monkeypatch.setattr(order, "_SHUFFLE_RECORDS", buffer)
     whole = read(paths, 7, 0, 4 * TOTAL)

@@ -18,7 +18,7 @@ def small_config(dropout: float = 0.0) -> BertConfig:
     return BertConfig(
         vocab_size=VOCABULARY,
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=64,
         hidden_dropout_prob=dropout,

@@ -19,7 +19,12 @@ def test_the_shortest_length_that_fits_is_taken(longest, expected):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind, longest, parts", [("sentence", 5, 1), ("tagging", 9, 2), ("reading", 16, 1)]
+    "kind, longest, parts",
+    [
+        pytest.param("sentence", 5, 1, marks=pytest.mark.long),
+        ("tagging", 9, 2),
+        ("reading", 16, 1),
+    ],
 )
 def test_a_step_is_that_of_one_length(kind, longest, parts, tmp_path):
     one, several = (

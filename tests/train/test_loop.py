@@ -145,7 +145,7 @@ def test_evaluations_leave_the_training_as_it_is(whole, paths, tmp_path):
     assert_same(variables(training.folder), variables(whole[0].folder))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_xla_trains_to_the_same_up_to_rounding(whole, paths, tmp_path):
     training = Training(tmp_path / "model", paths, use_xla=True)
     training.run()

@@ -170,7 +170,9 @@ def test_heads_and_their_variables_by_records(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"num_accumulation_steps": 2}])
+@pytest.mark.parametrize(
+    "changes", [pytest.param({}, marks=pytest.mark.long), {"num_accumulation_steps": 2}]
+)
 def test_bfloat16_is_near_float32(tmp_path, changes):
     found = []
     for use_bfloat16 in (False, True):

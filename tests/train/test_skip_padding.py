@@ -8,9 +8,9 @@ from bert_wwm.compat import tf
 @pytest.mark.parametrize(
     "kind, parts",
     [
-        ("sentence", 1),
         ("tagging", 2),
         ("reading", 1),
+        pytest.param("sentence", 1, marks=pytest.mark.long),
         pytest.param("sentence", 2, marks=pytest.mark.long),
         pytest.param("tagging", 1, marks=pytest.mark.long),
         pytest.param("reading", 2, marks=pytest.mark.long),
