@@ -1,29 +1,46 @@
 #!/usr/bin/env bash
-# Trains a recipe on a Cloud TPU, and starts again whenever the TPU is taken away.
+# Trains a recipe on the machine of a Cloud TPU (a TPU VM), and starts again whenever that fails.
+# It has not been run on a TPU yet.
 #
-# Usage: scripts/pretrain_tpu.sh RECIPE TPU_NAME GS_INPUT GS_OUTPUT [further flags]
+# Usage: scripts/pretrain_tpu.sh RECIPE TPU_NAME INPUT OUTPUT [further flags]
 #
 #   RECIPE     a name of configs/recipes, as rbt3; bert-wwm, bert-wwm-ext and
 #              english-bert-large-wwm run both phases, -128 and -512, one after the other
-#   TPU_NAME   the TPU's name (needs pip install google-api-python-client oauth2client), or
-#              grpc://ADDRESS:8470
-#   GS_INPUT   the records, as 'gs://BUCKET/records/roberta-wwm-512.tfrecord-*'; of two phases
+#   TPU_NAME   "local" on a single machine (v2-8, v3-8, v4-8); a pod's own name on its machines
+#   INPUT      the records, as 'gs://BUCKET/records/roberta-wwm-512.tfrecord-*'; of two phases
 #              with LENGTH where the names have 128 and 512
-#   GS_OUTPUT  the folder of the checkpoints; two phases write GS_OUTPUT-128 and GS_OUTPUT-512
+#   OUTPUT     the folder of the checkpoints; two phases write OUTPUT-128 and OUTPUT-512
 #
-# Further flags are run_pretraining.py's, and come after the recipe's own. Of two phases both get
-# them, but for --init_checkpoint, from which the first starts; the second starts from the first.
+# Records and checkpoints of a single machine may be on its own disk, which goes with it; those of a
+# pod have to be in a bucket (gs://...). Further flags are run_pretraining.py's, and come after the
+# recipe's own. Of two phases both get them, but for --init_checkpoint, from which the first starts;
+# the second starts from the first.
 #
 # Environment:
-#   NUM_TPU_CORES            8 by default, as a v3-8 has; a v3-32 has 32
-#   TPU_ZONE, GCP_PROJECT    where the TPU is, if not where this machine is
-#   PAUSE                    seconds before it starts again, 60 by default
+#   NUM_TPU_CORES   8 by default, as a v3-8 has; a v3-32 has 32. A wrong number ends the run at the
+#                   start, with a message that has the right one
+#   PAUSE           seconds before it starts again, 60 by default
+#
+# TPUEstimator needs TensorFlow 2.15 and an image of the kind -se: so a v2, v3 or v4. For a v3-8
+#
+#   gcloud compute tpus tpu-vm create NAME --zone=ZONE --accelerator-type=v3-8 \
+#       --version=tpu-vm-tf-2.15.0-se
+#   gcloud compute tpus tpu-vm ssh NAME --zone=ZONE
+#
+# and there, in a checkout, `pip install -r requirements-tpu.txt` and this script with "local".
+# A pod (v3-32) takes --version=tpu-vm-tf-2.15.0-pod-se, and the same commands on every machine:
+#
+#   gcloud compute tpus tpu-vm ssh NAME --zone=ZONE --worker=all --command="COMMAND"
+#
+# Each machine needs the image, whose service runs TensorFlow's side of the TPU there, and the right
+# to read the bucket; machine 0 also needs the checkout and its packages. It trains, with all of
+# them; on the others this script ends at once.
 #
 # A run that fails is started again with the same command, and goes on from its last checkpoint,
-# until it ends with status 0. A preempted TPU has to be made anew under its name by someone else;
-# until then the attempts fail. Not started again is
+# until it ends with status 0. A preempted machine stops with all that runs on it: once it is made
+# again, the same command goes on, from checkpoints in a bucket. Not started again is
 #   - a run that says "run_pretraining.py: error:" or "Flags parsing error", or misses a module: it
-#     would say so again. Its status, 1, is also that of a run whose TPU is gone, which shows a
+#     would say so again. Its status, 1, is also that of a run whose TPU failed, which shows a
 #     traceback; only the words tell them apart. What the system refuses ("[Errno ...", as where
 #     the network is down) is tried again;
 #   - a run that was interrupted, by SIGTERM or Ctrl-C, to the run or to this script, which passes
@@ -34,12 +51,22 @@ if [ $# -lt 4 ]; then
     sed -n '2,/^set -u/{/^#/s/^# \{0,1\}//p;}' "$0" >&2
     exit 2
 fi
-recipe=$1 tpu_name=$2 input=$3 output=${4%/}
+
+# Prints a path that holds in another folder too.
+absolute() {
+    case $1 in
+        /* | gs://*) echo "$1" ;;
+        *) echo "$PWD/$1" ;;
+    esac
+}
+
+recipe=$1 tpu_name=$2 input=$(absolute "$3") output=$(absolute "${4%/}")
 shift 4
 
 cd "$(dirname "$0")/.." || exit 1
 cores=${NUM_TPU_CORES:-8}
 pause=${PAUSE:-60}
+metadata=http://metadata.google.internal/computeMetadata/v1/instance/attributes/agent-worker-number
 words=$(mktemp) || exit 1
 child='' stopped=''
 trap 'rm -f "$words"' EXIT
@@ -110,15 +137,28 @@ train() {
     say "$flagfile to $output"
     set -- --input_file="$input" --output_dir="$output" --use_tpu --tpu_name="$tpu_name" \
         --num_tpu_cores="$cores" --eval_batch_size="$cores" "$@" # both have to fit the cores
-    if [ -n "${TPU_ZONE:-}" ]; then
-        set -- "$@" --tpu_zone="$TPU_ZONE"
-    fi
-    if [ -n "${GCP_PROJECT:-}" ]; then
-        set -- "$@" --gcp_project="$GCP_PROJECT"
-    fi
     persist python run_pretraining.py --flagfile="$flagfile" "$@"
 }
 
+if [ "$tpu_name" != local ]; then
+    for place in "$input" "$output"; do
+        if [ "${place#gs://}" = "$place" ]; then
+            echo "pretrain_tpu.sh: error: $place: is on a machine's own disk; expected a bucket" \
+                "(gs://...), which all machines of a pod can read" >&2
+            exit 2
+        fi
+    done
+    worker=$(curl --silent --fail --max-time 10 --header 'Metadata-Flavor: Google' "$metadata") || {
+        echo "pretrain_tpu.sh: error: this is not a machine of a TPU: $metadata can't be read;" \
+            "expected \"local\" for TPU_NAME, or a machine of the pod $tpu_name" >&2
+        exit 2
+    }
+    if [ "$worker" != 0 ]; then
+        say "machine $worker of $tpu_name; machine 0 trains with it"
+        exit 0
+    fi
+    export TPU_LOAD_LIBRARY=0 # the TPU is the service's
+fi
 if [ -f "configs/recipes/$recipe.flags" ]; then
     train "$recipe" "$input" "$output" "$@"
 elif [ -f "configs/recipes/$recipe-128.flags" ]; then

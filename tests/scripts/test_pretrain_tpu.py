@@ -5,7 +5,6 @@ import pathlib
 import signal
 import subprocess
 import time
-from typing import Dict, List
 
 import pytest
 
@@ -23,7 +22,11 @@ if [ "$status" = wait ]; then
 fi
 exit "$status"
 """
-TPU = "--use_tpu --tpu_name=tpu-1"
+# Stands for the server that tells a TPU's machine its number.
+_CURL = """#!/bin/bash
+[ -n "$WORKER" ] && echo "$WORKER"
+"""
+TPU = "--use_tpu --tpu_name=local"
 
 
 class Machine:
@@ -33,12 +36,13 @@ class Machine:
         self.calls_file = folder / "calls"
         self._plan = folder / "plan"
         self._folder = folder
-        python = folder / "bin" / "python"
-        python.parent.mkdir()
-        python.write_text(_PYTHON)
-        python.chmod(0o755)
+        (folder / "bin").mkdir()
+        for name, content in (("python", _PYTHON), ("curl", _CURL)):
+            program = folder / "bin" / name
+            program.write_text(content)
+            program.chmod(0o755)
 
-    def start(self, plan: List[str], *arguments: str, **environment: str):
+    def start(self, plan: list[str], *arguments: str, **environment: str):
         self._plan.write_text("".join(f"{line}\n" for line in plan))
         return subprocess.Popen(
             ["bash", str(ROOT / "scripts" / "pretrain_tpu.sh"), *arguments],
@@ -57,13 +61,13 @@ class Machine:
             text=True,
         )
 
-    def run(self, plan: List[str], *arguments: str, **environment: str):
+    def run(self, plan: list[str], *arguments: str, **environment: str):
         """Returns the status, what was written to standard error, and the calls."""
         process = self.start(plan, *arguments, **environment)
         _, error = process.communicate(timeout=60)
         return process.returncode, error, self.calls()
 
-    def calls(self) -> List[str]:
+    def calls(self) -> list[str]:
         return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
 
 
@@ -72,7 +76,7 @@ def machine(tmp_path: pathlib.Path) -> Machine:
     return Machine(tmp_path)
 
 
-RBT3 = ("rbt3", "tpu-1", "gs://b/r-*", "gs://b/rbt3/")
+RBT3 = ("rbt3", "local", "gs://b/r-*", "gs://b/rbt3/")
 CALL = (
     "run_pretraining.py --flagfile=configs/recipes/rbt3.flags --input_file=gs://b/r-* "
     f"--output_dir=gs://b/rbt3 {TPU} --num_tpu_cores=8 --eval_batch_size=8"
@@ -91,19 +95,20 @@ def test_one_phase(machine):
     assert error.endswith("finished\n")
 
 
-@pytest.mark.parametrize(
-    "variables, flags",
-    [
-        ({"NUM_TPU_CORES": "32"}, "--num_tpu_cores=32 --eval_batch_size=32"),
-        (
-            {"TPU_ZONE": "europe-west4-a", "GCP_PROJECT": "p"},
-            "--num_tpu_cores=8 --eval_batch_size=8 --tpu_zone=europe-west4-a --gcp_project=p",
-        ),
-    ],
-)
-def test_the_environment_says_where(machine, variables: Dict[str, str], flags):
-    status, _, calls = machine.run(["0"], *RBT3, **variables)
-    assert (status, calls) == (0, [CALL.replace("--num_tpu_cores=8 --eval_batch_size=8", flags)])
+def test_paths_on_the_machine_hold_in_another_folder(machine, tmp_path):
+    status, _, calls = machine.run(["0"], "rbt3", "local", "records/r-*", f"{tmp_path}/rbt3")
+    want = CALL.replace("gs://b/r-*", f"{tmp_path}/records/r-*").replace("gs://b", f"{tmp_path}")
+    assert (status, calls) == (0, [want])
+
+
+def test_machine_0_of_a_pod_trains(machine):
+    pod = ("rbt3", "tpu-1", *RBT3[2:])
+    status, error, calls = machine.run([], *pod, NUM_TPU_CORES="32", WORKER="3")
+    assert (status, calls) == (0, [])
+    assert error.endswith("machine 3 of tpu-1; machine 0 trains with it\n")
+    status, _, calls = machine.run(["0"], *pod, NUM_TPU_CORES="32", WORKER="0")
+    want = CALL.replace("=local", "=tpu-1").replace("cores=8", "cores=32")
+    assert (status, calls) == (0, [want.replace("batch_size=8", "batch_size=32")])
 
 
 def test_it_starts_again_until_it_ends_well(machine):
@@ -165,7 +170,7 @@ def test_two_phases(machine):
     status, _, calls = machine.run(
         ["0", "137", "0"],
         "bert-wwm",
-        "tpu-1",
+        "local",
         "gs://b/wwm-LENGTH.tfrecord-*",
         "gs://b/wwm",
         "--init_checkpoint=gs://b/bert",
@@ -185,16 +190,18 @@ def test_two_phases(machine):
 
 def test_the_second_phase_does_not_follow_a_wrong_first(machine):
     words = "1 run_pretraining.py: error: no"
-    status, _, calls = machine.run([words, "0"], "bert-wwm", "tpu-1", "LENGTH", "gs://b/wwm")
+    status, _, calls = machine.run([words, "0"], "bert-wwm", "local", "LENGTH", "gs://b/wwm")
     assert (status, len(calls)) == (1, 1)
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((), "Usage: scripts/pretrain_tpu.sh RECIPE TPU_NAME GS_INPUT GS_OUTPUT"),
-        (("rbt5", "t", "i", "o"), "configs/recipes has no rbt5; expected one of bert-wwm-128 "),
-        (("bert-wwm", "t", "gs://b/r-*", "o"), "gs://b/r-*: names the records of one phase"),
+        ((), "Usage: scripts/pretrain_tpu.sh RECIPE TPU_NAME INPUT OUTPUT"),
+        (("rbt5", "local", "i", "o"), "configs/recipes has no rbt5; expected one of bert-wwm-128 "),
+        (("bert-wwm", "local", "gs://b/r", "o"), "gs://b/r: names the records of one phase"),
+        (("rbt3", "tpu-1", "gs://b/r", "/o"), "/o: is on a machine's own disk; expected a bucket"),
+        (("rbt3", "tpu-1", "gs://b/r", "gs://b/o"), "this is not a machine of a TPU"),
     ],
 )
 def test_wrong_arguments_are_named(machine, arguments, message):
