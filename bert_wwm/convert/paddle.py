@@ -7,7 +7,8 @@ arrays, which takes no Paddle.
 
 import json
 import pickle
-from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,9 +88,9 @@ class Written(NamedTuple):
         notes: what else the folder's user should know, in sentences.
     """
 
-    converted: Dict[str, str]
-    skipped: Dict[str, str]
-    notes: List[str]
+    converted: dict[str, str]
+    skipped: dict[str, str]
+    notes: list[str]
 
 
 def write_folder(folder: str, pretrained: Pretrained) -> Written:
@@ -125,7 +126,7 @@ def write_folder(folder: str, pretrained: Pretrained) -> Written:
     files.make_folder(folder)
     _write_json(f"{folder}/config.json", config)
     with files.atomic_path(f"{folder}/{_WEIGHTS}") as path, open(path, "wb") as stream:
-        pickle.dump(_weights(tensors, converted), stream, protocol=_PICKLE_PROTOCOL)
+        _Pickler(stream, _PICKLE_PROTOCOL).dump(_weights(tensors, converted))
     files.write_text(
         f"{folder}/vocab.txt", "".join(f"{piece}\n" for piece in pretrained.vocabulary)
     )
@@ -133,7 +134,20 @@ def write_folder(folder: str, pretrained: Pretrained) -> Written:
     return Written(converted, skipped, notes)
 
 
-def architecture_of(pretrained: Pretrained) -> Tuple[str, List[str]]:
+class _Pickler(pickle._Pickler):
+    """Writes arrays as numpy 1 does, whatever the version: before 1.26 it can't read numpy 2's."""
+
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        if name == "_reconstruct":
+            self.save("numpy.core.multiarray")
+            self.save(name)
+            self.write(pickle.STACK_GLOBAL)
+            self.memoize(obj)
+        else:
+            super().save_global(obj, name)
+
+
+def architecture_of(pretrained: Pretrained) -> tuple[str, list[str]]:
     """Returns PaddleNLP's class for a model, and the parts that it consists of."""
     name = architectures.architecture_of(names.parts_of(pretrained.tensors), pretrained.kind)
     name = name if name in _CLASSES else "BertModel"
@@ -154,7 +168,7 @@ def paddle_name(google: str) -> str:
     return name
 
 
-def _check(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, List[int]], what: str) -> None:
+def _check(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, list[int]], what: str) -> None:
     """Raises CheckpointError where a tensor is missing, or has another shape."""
     for name, shape in wanted.items():
         if name not in tensors:
@@ -169,7 +183,7 @@ def _check(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, List[int]], w
             )
 
 
-def _weights(tensors: Mapping[str, np.ndarray], converted: Mapping[str, str]) -> Dict[str, Any]:
+def _weights(tensors: Mapping[str, np.ndarray], converted: Mapping[str, str]) -> dict[str, Any]:
     """Returns float32 arrays by Paddle's names."""
     weights = {}
     for google, paddle in converted.items():
@@ -182,7 +196,7 @@ def _weights(tensors: Mapping[str, np.ndarray], converted: Mapping[str, str]) ->
     return weights
 
 
-def _config(pretrained: Pretrained, architecture: str) -> Dict[str, Any]:
+def _config(pretrained: Pretrained, architecture: str) -> dict[str, Any]:
     activation = _activation(pretrained)
     if activation not in _ACTIVATIONS:
         raise ConfigError(
@@ -201,7 +215,7 @@ def _config(pretrained: Pretrained, architecture: str) -> Dict[str, Any]:
     }
 
 
-def _labels(pretrained: Pretrained) -> Dict[str, Any]:
+def _labels(pretrained: Pretrained) -> dict[str, Any]:
     if not pretrained.num_classes:
         return {}
     numbers = range(pretrained.num_classes)
@@ -216,7 +230,7 @@ def _activation(pretrained: Pretrained) -> str:
     return str(pretrained.config.get("hidden_act", "gelu")).lower()
 
 
-def _tokenizer_config(pretrained: Pretrained) -> Dict[str, Any]:
+def _tokenizer_config(pretrained: Pretrained) -> dict[str, Any]:
     return {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": pretrained.do_lower_case,
@@ -228,5 +242,5 @@ def _tokenizer_config(pretrained: Pretrained) -> Dict[str, Any]:
     }
 
 
-def _write_json(path: str, values: Dict[str, Any]) -> None:
+def _write_json(path: str, values: dict[str, Any]) -> None:
     files.write_text(path, json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
