@@ -19,7 +19,6 @@ Example:
 """
 
 import tempfile
-from typing import List, Optional
 
 from absl import flags
 
@@ -125,7 +124,7 @@ def main(_) -> None:
     log(f"{FLAGS.output_file}: {count:,} texts")
 
 
-def layers_of_flags() -> Optional[List[int]]:
+def layers_of_flags() -> list[int] | None:
     """Returns the numbers of --layers, if there are any."""
     if FLAGS.layers is None:
         return None
@@ -153,7 +152,7 @@ def check_flags() -> None:
     files.check_writable(FLAGS.output_file)
 
 
-def layers_of_model(config, given: Optional[List[int]]) -> List[int]:
+def layers_of_model(config, given: list[int] | None) -> list[int]:
     """Returns the layers that are wanted; by default those of the usual ones that there are."""
     count = config.num_hidden_layers
     if given is None:

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import List, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -89,7 +89,7 @@ class Run:
             time.sleep(0.5)
 
 
-def _workers(parent: int) -> List[int]:
+def _workers(parent: int) -> list[int]:
     try:
         with open(f"/proc/{parent}/task/{parent}/children") as children:
             pids = [int(pid) for pid in children.read().split()]
@@ -143,7 +143,7 @@ def main(_) -> None:
         _measure_memory(text, records, *ltp, *recipe)
 
 
-def _from(path: str) -> List[str]:
+def _from(path: str) -> list[str]:
     return [f"--input_file={path}"]
 
 

@@ -22,7 +22,8 @@ import os
 import resource
 import tempfile
 import time
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -77,7 +78,7 @@ class Job(NamedTuple):
     vocab_file: str
     config_file: str
     checkpoint: str
-    layers: Tuple[int, ...]
+    layers: tuple[int, ...]
     max_seq_length: int
     batch_size: int
 
@@ -121,7 +122,7 @@ def main(_) -> None:
             print()
 
 
-def sample(kind: str) -> List[str]:
+def sample(kind: str) -> list[str]:
     """Returns texts of a kind."""
     name, column, first = KINDS[kind]
     lines = list(files.read_lines(os.path.join(FLAGS.data_dir, name)))[first:]
@@ -205,7 +206,7 @@ def ignore(text: str) -> None:
 
 def write_one_by_one(
     path: str,
-    texts: Iterable[Tuple[np.ndarray, np.ndarray]],
+    texts: Iterable[tuple[np.ndarray, np.ndarray]],
     pieces: Sequence[str],
     layers: Sequence[int],
 ) -> None:
@@ -219,7 +220,7 @@ def write_one_by_one(
                     for layer, of_layer in zip(layers, of_token)
                 ]
                 tokens.append({"token": pieces[token], "layers": values})
-            line: Dict[str, Any] = {"linex_index": number, "features": tokens}
+            line: dict[str, Any] = {"linex_index": number, "features": tokens}
             stream.write(json.dumps(line) + "\n")
 
 

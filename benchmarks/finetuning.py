@@ -16,10 +16,12 @@ The data is the test data of the project: the folder --data_dir holds vocab.txt,
 chnsenticorp/train.tsv, xnli/train_cmnli_subset.tsv and lcqmc/dev.tsv.
 """
 
+import itertools
 import os
 import tempfile
 import time
-from typing import Any, Callable, Iterator, List, NamedTuple, Sequence, Tuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -80,7 +82,7 @@ class Kind(NamedTuple):
     """
 
     name: str
-    batches: List[Batch]
+    batches: list[Batch]
     padding: float
     skip_padding: bool = False
 
@@ -151,7 +153,7 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
     print()
 
 
-def timed(work: Callable[[], Any]) -> Tuple[Any, Cost]:
+def timed(work: Callable[[], Any]) -> tuple[Any, Cost]:
     """Returns the result of some work, and what it took."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
@@ -168,13 +170,13 @@ def tokens_of(batch: Batch, lengths: np.ndarray) -> int:
     return int(lengths[batch.rows].sum())
 
 
-def spread(batches: Sequence[Batch], lengths: np.ndarray) -> List[Batch]:
+def spread(batches: Sequence[Batch], lengths: np.ndarray) -> list[Batch]:
     """Returns full batches, from few tokens to many, which have the mean number of all."""
     full = [batch for batch in batches if len(batch.rows) == len(batches[0].rows)]
     full.sort(key=lambda batch: tokens_of(batch, lengths))
     bounds = np.linspace(0, len(full), FLAGS.steps + 1).astype(int)
     chosen, owed = [], 0.0
-    for begin, end in zip(bounds, bounds[1:]):
+    for begin, end in itertools.pairwise(bounds):
         part = full[begin:end]
         owed += np.mean([tokens_of(batch, lengths) for batch in part])
         chosen.append(min(part, key=lambda batch: abs(tokens_of(batch, lengths) - owed)))
@@ -196,11 +198,11 @@ class Measure:
         self._table = table
         self._folder = folder
 
-    def training(self, kind: Kind) -> List[Cost]:
+    def training(self, kind: Kind) -> list[Cost]:
         """Returns what a training step on each batch takes, from random weights."""
         from bert_wwm.compat import tf
 
-        costs: List[Cost] = []
+        costs: list[Cost] = []
 
         class Watch(tf.train.SessionRunHook):
             def before_run(self, run_context: Any) -> None:
@@ -220,7 +222,7 @@ class Measure:
         estimators.train(input_fn, len(batches), [Watch()])
         return costs[1:]
 
-    def prediction(self, kind: Kind) -> List[Cost]:
+    def prediction(self, kind: Kind) -> list[Cost]:
         """Returns what the prediction of each batch takes."""
         batches = [kind.batches[-1], *kind.batches]
         input_fn = self._input_fn(batches, self._job.objective.inputs)
@@ -260,7 +262,7 @@ class Measure:
 
 
 def print_rows(
-    name: str, kinds: Sequence[Kind], measure: Callable[[Kind], List[Cost]], batch_size: int
+    name: str, kinds: Sequence[Kind], measure: Callable[[Kind], list[Cost]], batch_size: int
 ) -> None:
     """Measures kinds in turns, and prints a line of the table for each.
 

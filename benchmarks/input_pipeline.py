@@ -18,7 +18,8 @@ their number, as it does of all but those made here or by other programs.
 import os
 import statistics
 import time
-from typing import Callable, Dict, List, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
@@ -126,7 +127,7 @@ def _run(paths: Sequence[str], schema: Schema, first_record: int, count: int) ->
             )
 
 
-def _made(name: str, compress: Callable[[bytes], bytes], schema: Schema) -> List[str]:
+def _made(name: str, compress: Callable[[bytes], bytes], schema: Schema) -> list[str]:
     """Returns files of random records; those of an earlier run are taken as they are."""
     length = schema[0].length
     size = FLAGS.records // SHARDS
@@ -140,7 +141,7 @@ def _made(name: str, compress: Callable[[bytes], bytes], schema: Schema) -> List
     return paths
 
 
-def _features(rng: np.random.Generator, size: int, schema: Schema) -> Dict[str, np.ndarray]:
+def _features(rng: np.random.Generator, size: int, schema: Schema) -> dict[str, np.ndarray]:
     """Most sequences are full, a tenth is shorter; 15 % of the pieces are to be predicted."""
     lengths = {field.name: field.length for field in schema}
     length, predictions = lengths["input_ids"], lengths["masked_lm_ids"]

@@ -15,7 +15,8 @@ import os
 import resource
 import tempfile
 import zipfile
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -62,7 +63,7 @@ class Reader(NamedTuple):
     suffix: str = ""
 
 
-READERS: Dict[str, Reader] = {}
+READERS: dict[str, Reader] = {}
 
 
 def add(name: str, read: Callable[[str], object], suffix: str = "") -> Callable:
@@ -281,22 +282,22 @@ def _(path: str, count: int) -> None:
 # JSON.
 
 
-def paragraph(n: int, questions: int = 1, length: int = 1) -> Dict[str, Any]:
+def paragraph(n: int, questions: int = 1, length: int = 1) -> dict[str, Any]:
     answers = [{"text": "天气", "answer_start": 2}]
     qas = [{"id": f"{n} {q}", "question": "今天", "answers": answers} for q in range(questions)]
     return {"context": _SENTENCE * length, "qas": qas}
 
 
-def squad(paragraphs: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
+def squad(paragraphs: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {"data": [{"title": "a", "paragraphs": list(paragraphs)}]}
 
 
-def cmrc(n: int) -> Dict[str, Any]:
+def cmrc(n: int) -> dict[str, Any]:
     qas = [{"query_id": str(n), "query_text": "今天", "answers": ["天气"]}]
     return {"context_id": str(n), "context_text": _SENTENCE, "qas": qas}
 
 
-def cjrc(n: int) -> Dict[str, Any]:
+def cjrc(n: int) -> dict[str, Any]:
     casename = {"caseid": str(n), "domain": "civil", "casename": "a"}
     qas = [{"question": "今天", "id": str(n), "is_impossible": "true", "answers": []}]
     return {**casename, "paragraphs": [{"context": _SENTENCE, "casename": "a", "qas": qas}]}
@@ -425,7 +426,7 @@ def main(_) -> None:
             print(f"{name:<36} {count:>10,}   {shown} {exponent:>9.2f}", flush=True)
 
 
-def measure(reader: Reader, stem: str) -> "tuple[int, List[float]]":
+def measure(reader: Reader, stem: str) -> "tuple[int, list[float]]":
     """Returns a number n of parts, and the CPU seconds of reading n, 2n and 4n of them."""
     found = seconds_by_count(reader, stem)
     times = [next(found)]

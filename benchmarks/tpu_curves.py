@@ -17,7 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
-from typing import Any, Dict, List
+from typing import Any
 
 from absl import flags
 
@@ -52,7 +52,7 @@ def main(_) -> None:
     )
     print(f"{'':<22}{'seed':<6}" + "".join(f"{f'step {m:,}':>12}" for m in marks), end="")
     print(f"{'held out':>12}")
-    losses: Dict[str, List[List[float]]] = {form: [] for form in FORMS}
+    losses: dict[str, list[list[float]]] = {form: [] for form in FORMS}
     for seed in FLAGS.seeds:
         for form in FORMS:
             losses[form].append(train_in_process(form, seed))
@@ -70,11 +70,11 @@ def main(_) -> None:
     print_row("standard error", "", errors)
 
 
-def print_row(what: str, seed: str, values: List[float]) -> None:
+def print_row(what: str, seed: str, values: list[float]) -> None:
     print(f"{what:<22}{seed:<6}" + "".join(f"{value:>12.3f}" for value in values), flush=True)
 
 
-def train_in_process(form: str, seed: str) -> List[float]:
+def train_in_process(form: str, seed: str) -> list[float]:
     """Returns the losses at the marks and on the held-out records."""
     flags_of = ("demo", "num_train_steps", "learning_rate")
     command = [f"--process={form}", f"--seeds={seed}"]
@@ -90,7 +90,7 @@ def train_in_process(form: str, seed: str) -> List[float]:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def train(form: str, seed: int) -> List[float]:
+def train(form: str, seed: int) -> list[float]:
     """Trains in this process; returns what ``train_in_process`` does."""
     import numpy as np
 
@@ -110,7 +110,7 @@ def train(form: str, seed: int) -> List[float]:
     schema = pretraining_schema(LENGTH, PREDICTIONS, True, [])
     params = {"batch_size": BATCH_SIZE}
 
-    def scalars_of(form: str, features: Dict[str, Any], training: bool) -> Dict[str, Any]:
+    def scalars_of(form: str, features: dict[str, Any], training: bool) -> dict[str, Any]:
         features = {
             name: tf.ensure_shape(value, [BATCH_SIZE, *value.shape.as_list()[1:]])
             for name, value in features.items()
@@ -125,7 +125,7 @@ def train(form: str, seed: int) -> List[float]:
         weights = dict.fromkeys(objective.heads, 1.0)
         return sums(objective.predictions(batch), objective.totals(features), weights)
 
-    def features_of(part: str) -> Dict[str, Any]:
+    def features_of(part: str) -> dict[str, Any]:
         paths = [os.path.join(FLAGS.demo, f"{part}.tfrecord")]
         if part == "train":
             dataset = train_input_fn(paths, schema, seed)(params)

@@ -16,7 +16,7 @@ import runpy
 import shlex
 import subprocess
 import sys
-from typing import Any, Dict, List
+from typing import Any
 
 from absl import flags
 
@@ -45,7 +45,7 @@ def main(_) -> None:
         print(f"| {' | '.join(cells)} |")
 
 
-def row_of(name: str, header: Dict[str, str]) -> List[str]:
+def row_of(name: str, header: dict[str, str]) -> list[str]:
     found = estimate(name, header)
     link = f"[{name}](configs/recipes/{name}.flags)"
     parts = found["num_accumulation_steps"]
@@ -65,7 +65,7 @@ def row_of(name: str, header: Dict[str, str]) -> List[str]:
     ]
 
 
-def estimate(name: str, header: Dict[str, str]) -> Dict[str, Any]:
+def estimate(name: str, header: dict[str, str]) -> dict[str, Any]:
     """Returns what estimate_tpu.py --json prints of a recipe."""
     command = [f"--flagfile=configs/recipes/{name}.flags", f"--topology={FLAGS.topology}"]
     command += parts_on(FLAGS.topology, header["hardware"])
@@ -84,7 +84,7 @@ def estimate(name: str, header: Dict[str, str]) -> Dict[str, Any]:
     return json.loads(ran.stdout)
 
 
-def parts_on(topology: str, hardware: str) -> List[str]:
+def parts_on(topology: str, hardware: str) -> list[str]:
     """Returns the flag that a header asks for on a slice: "on a v3-8 add ...=8, on a v3-32 2"."""
     found = re.search(rf"\bon a {re.escape(topology)}\b[^,)]*?(\d+)", hardware)
     return [f"--num_accumulation_steps={found.group(1)}"] if found else []

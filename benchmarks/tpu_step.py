@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -47,7 +47,7 @@ class Row(NamedTuple):
     megacycles: float
     temporaries: float
 
-    def flags(self) -> List[str]:
+    def flags(self) -> list[str]:
         return [
             f"--bert_config_file=configs/{self.config}.json",
             f"--max_seq_length={self.length}",
@@ -98,7 +98,7 @@ def main(_) -> None:
     print("\nGiB are those of the temporaries: activations and gradients.")
 
 
-def against(estimates: Dict[Any, Dict[str, Any]], model: str, variant: str) -> str:
+def against(estimates: dict[Any, dict[str, Any]], model: str, variant: str) -> str:
     """The cycles of a variant, and how many more than AdamW's."""
     cycles = estimates[model, variant]["estimated_megacycles"]
     if (model, "AdamW") not in estimates:
@@ -107,7 +107,7 @@ def against(estimates: Dict[Any, Dict[str, Any]], model: str, variant: str) -> s
     return f"{f'{cycles:.1f} ({100 * more:+.1f} %)':>20}" if more else f"{cycles:>20.1f}"
 
 
-def estimate(model: str, variant: str) -> Dict[str, Any]:
+def estimate(model: str, variant: str) -> dict[str, Any]:
     """Returns what estimate_tpu.py --json prints."""
     command = ["estimate_tpu.py", *ROWS[model].flags(), "--topology=v3-8", "--use_bfloat16"]
     ran = subprocess.run(

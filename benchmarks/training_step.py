@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Callable, Dict, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from absl import flags
@@ -55,7 +55,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 HIDDEN, HEADS, INTERMEDIATE, VOCABULARY = 768, 12, 3072, 21128
 BATCHES = 8  # different ones, over and over
 
-Measured = Dict[str, float]
+Measured = dict[str, float]
 
 
 def main(_) -> None:
@@ -83,7 +83,7 @@ def main(_) -> None:
         print_share(turns)
 
 
-def print_ratio(turns: Sequence[Dict[str, Measured]], model: str) -> None:
+def print_ratio(turns: Sequence[dict[str, Measured]], model: str) -> None:
     """Prints how fast our step is against another."""
     wall, cpu = (
         statistics.median(turn[model][key] / turn["ours"][key] for turn in turns)
@@ -95,7 +95,7 @@ def print_ratio(turns: Sequence[Dict[str, Measured]], model: str) -> None:
     )
 
 
-def print_share(turns: Sequence[Dict[str, Measured]]) -> None:
+def print_share(turns: Sequence[dict[str, Measured]]) -> None:
     """Prints how fast our step does its floating-point work, and the bare product does its own."""
     print(f"\nours: {step_work() / 1e9:.0f} GFLOP a step")
     for key, second in (("wall", "second"), ("cpu", "CPU second")):
@@ -108,7 +108,7 @@ def print_share(turns: Sequence[Dict[str, Measured]]) -> None:
         print(f"{rate / 1e9:.0f} GFLOP a {second}, the bare product {bare / 1e9:.0f}: {share:.0%}")
 
 
-def median_of(turns: Sequence[Dict[str, Measured]], model: str, key: str) -> float:
+def median_of(turns: Sequence[dict[str, Measured]], model: str, key: str) -> float:
     return statistics.median(turn[model][key] for turn in turns)
 
 
@@ -153,7 +153,7 @@ def product_work() -> float:
     return 2 * FLAGS.batch_size * FLAGS.max_seq_length * HIDDEN * INTERMEDIATE
 
 
-def make_batches() -> Dict[str, np.ndarray]:
+def make_batches() -> dict[str, np.ndarray]:
     """Random features under the records' names, of shape [BATCHES, B, ...]."""
     rng = np.random.default_rng(1)
     batch, length, predictions = (
@@ -251,7 +251,7 @@ def measure_hugging_face() -> Measured:
     return time_steps(step, FLAGS.steps)
 
 
-def model_shape() -> Dict[str, int]:
+def model_shape() -> dict[str, int]:
     return {
         "vocab_size": VOCABULARY,
         "hidden_size": HIDDEN,

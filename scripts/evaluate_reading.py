@@ -23,7 +23,8 @@ import functools
 import json
 import os
 import sys
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import flags
 
@@ -80,9 +81,9 @@ def main(_) -> None:
 def measure(
     references: References,
     predictions: Predictions,
-    na_probs: Optional[Dict[str, float]],
-    domains: Dict[str, Optional[str]],
-) -> Tuple[Dict[str, Any], Callable[[References, Predictions], Dict[str, Score]]]:
+    na_probs: dict[str, float] | None,
+    domains: dict[str, str | None],
+) -> tuple[dict[str, Any], Callable[[References, Predictions], dict[str, Score]]]:
     """Returns the figures of --metric, and what scores each question."""
     if FLAGS.metric == "cmrc":
         figures = cmrc.evaluate(references, predictions)

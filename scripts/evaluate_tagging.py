@@ -18,7 +18,7 @@ import json
 import os
 import re
 import sys
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 from absl import flags
 
@@ -53,9 +53,9 @@ class Tags(NamedTuple):
         first_lines: the number of the first line of each sentence.
     """
 
-    expected: List[List[str]]
-    predicted: List[List[str]]
-    first_lines: List[int]
+    expected: list[list[str]]
+    predicted: list[list[str]]
+    first_lines: list[int]
 
 
 def main(_) -> None:

@@ -8,7 +8,7 @@ Example:
 """
 
 import pathlib
-from typing import Dict, List, NamedTuple
+from typing import NamedTuple
 
 from bert_wwm.cli import app
 from bert_wwm.core.errors import DataError
@@ -34,8 +34,8 @@ class Recipe(NamedTuple):
     """
 
     name: str
-    header: Dict[str, str]
-    flags: Dict[str, str]
+    header: dict[str, str]
+    flags: dict[str, str]
 
 
 def read_recipe(path: pathlib.Path) -> Recipe:
@@ -44,8 +44,8 @@ def read_recipe(path: pathlib.Path) -> Recipe:
     Raises:
         DataError: a line belongs to no part of the header, or is no flag.
     """
-    header: Dict[str, List[str]] = {}
-    flags: Dict[str, str] = {}
+    header: dict[str, list[str]] = {}
+    flags: dict[str, str] = {}
     part = ""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("#   ") and part:
@@ -64,7 +64,7 @@ def read_recipe(path: pathlib.Path) -> Recipe:
     return Recipe(path.stem, {name: "\n".join(lines) for name, lines in header.items()}, flags)
 
 
-def row(cells: List[str]) -> str:
+def row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

@@ -4,7 +4,7 @@ Example:
   python scripts/list_tasks.py --markdown
 """
 
-from typing import Callable, Dict, List
+from collections.abc import Callable
 
 from absl import flags
 
@@ -41,7 +41,7 @@ def _files(task: Task) -> str:
     return ", ".join(names[0] for names in task.files.values() if names)
 
 
-COLUMNS: Dict[str, Callable[[Task], str]] = {
+COLUMNS: dict[str, Callable[[Task], str]] = {
     "name": lambda task: task.name,
     "task": lambda task: task.title,
     "program": lambda task: PROGRAMS[task.kind],
@@ -56,19 +56,19 @@ COLUMNS: Dict[str, Callable[[Task], str]] = {
 }
 
 
-def table() -> List[List[str]]:
+def table() -> list[list[str]]:
     """The lines of the table, the names of its columns in front."""
     tasks = [TASKS[name] for kind in KINDS for name in tasks_of(kind)]
     tasks.append(user_task(["text"], "label"))
     return [list(COLUMNS), *([cell(task) for cell in COLUMNS.values()] for task in tasks)]
 
 
-def markdown(lines: List[List[str]]) -> List[str]:
+def markdown(lines: list[list[str]]) -> list[str]:
     lines = [lines[0], ["---"] * len(COLUMNS), *lines[1:]]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def aligned(lines: List[List[str]]) -> List[str]:
+def aligned(lines: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines)]
     padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in lines)
     return ["  ".join(line).rstrip() for line in padded]

@@ -14,7 +14,8 @@ Example:
 import hashlib
 import os
 import re
-from typing import Any, Dict, List, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from absl import flags
 
@@ -81,14 +82,14 @@ def check_flags() -> None:
         raise ConfigError(f"--name={FLAGS.name}: expected letters, digits, '_', '-' and '.'")
 
 
-def output_path(config: Dict[str, Any]) -> str:
+def output_path(config: dict[str, Any]) -> str:
     """Returns the archive's path by HFL's names, which tell layers, hidden size and heads."""
     size = "L-{num_hidden_layers}_H-{hidden_size}_A-{num_attention_heads}".format(**config)
     return os.path.join(FLAGS.output_dir, f"chinese_{FLAGS.name}_{size}.zip")
 
 
 def report(
-    output: str, prefix: str, members: Mapping[str, str], model: Pretrained, heads: List[str]
+    output: str, prefix: str, members: Mapping[str, str], model: Pretrained, heads: list[str]
 ) -> None:
     """Prints what the archive holds."""
     print(f"Weights from {prefix}")

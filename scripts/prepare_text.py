@@ -19,7 +19,6 @@ Example:
 
 import collections
 import sys
-from typing import List
 
 from absl import flags
 
@@ -126,7 +125,7 @@ def main(_) -> None:
         )
 
 
-def layout_from_flags(inputs: List[str]) -> Layout:
+def layout_from_flags(inputs: list[str]) -> Layout:
     """Where the documents are in the input.
 
     Raises:
@@ -142,7 +141,7 @@ def layout_from_flags(inputs: List[str]) -> Layout:
     return Layout(formats, FLAGS.text_field, FLAGS.documents, delimiter)
 
 
-def nothing_left(inputs: List[str], counts: PreparedCounts) -> str:
+def nothing_left(inputs: list[str], counts: PreparedCounts) -> str:
     if not counts.documents_read:
         holds = "holds" if len(inputs) == 1 else "hold"
         return f"{list_few(inputs)}: {holds} no document; expected text"

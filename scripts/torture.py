@@ -25,7 +25,9 @@ import pathlib
 import shutil
 import sys
 import tempfile
-from typing import Callable, Counter, Dict, Iterator, List, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from absl import flags
 
@@ -51,7 +53,7 @@ flags.DEFINE_integer("seed", None, "Of all that is random; by default another on
 flags.DEFINE_list("programs", None, "Attack only programs whose names contain one of these.")
 flags.DEFINE_string("only", None, "Repeat one attack, such as kills/run_squad.py/3.")
 
-_PROGRAM_ATTACKS: Dict[str, Callable[..., Outcome]] = {
+_PROGRAM_ATTACKS: dict[str, Callable[..., Outcome]] = {
     "kills": kills.attack,
     "full_disks": disks.attack,
     "pairs": pairs.attack,
@@ -76,7 +78,7 @@ def main(_) -> None:
     print(f"seed {seed}", flush=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="torture-"))
     bench = Bench(folder)
-    table: Dict[str, Counter[str]] = collections.defaultdict(collections.Counter)
+    table: dict[str, Counter[str]] = collections.defaultdict(collections.Counter)
     for name, outcome in outcomes(bench, seed):
         row = name.rpartition("/")[0]
         table[row][outcome.verdict] += 1
@@ -128,11 +130,11 @@ def split_only() -> tuple:
     return kind, name, int(number)
 
 
-def names_of_cases() -> List[str]:
+def names_of_cases() -> list[str]:
     return [case.name for case in CASES]
 
 
-def draw_attacks(kind: str, cases: List[Case], count: int) -> Iterator[Attack]:
+def draw_attacks(kind: str, cases: list[Case], count: int) -> Iterator[Attack]:
     """Yields the attacks of a kind: on each program in turn, on slow ones less often."""
     if FLAGS.only:
         wanted, name, number = split_only()
@@ -159,7 +161,7 @@ def carry_out(bench: Bench, each: Attack, attack: Callable[..., Outcome], seed: 
     return outcome
 
 
-def print_table(table: Dict[str, Counter[str]]) -> None:
+def print_table(table: dict[str, Counter[str]]) -> None:
     """Prints how often each attack was carried out, and how it ended."""
     width = max(map(len, [*table, "all"]))
     print(f"\n{'attack':{width}}  {'count':>7}", *(f"  {verdict:>17}" for verdict in VERDICTS))

@@ -6,11 +6,17 @@ import importlib.util
 import json
 import os
 import pathlib
-from typing import Callable, Dict, List
+import sys
+from collections.abc import Callable
 
 import hypothesis
 import pytest
 from skips import FULL_DATA, pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401
+
+# So transformers 4 leaves TensorFlow alone: it would want an older Keras.
+os.environ["USE_TF"] = "0"
+# PyTorch for GPUs brings triton, which can't be loaded into a process that has TensorFlow 2.21.
+sys.modules["triton"] = None
 
 # How long a test takes says nothing of the code on a machine that does other things too.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -28,7 +34,7 @@ TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests of programs as slow, and puts the one that takes longest first.
 
     So no worker is alone with that at the end.
@@ -46,7 +52,7 @@ def golden() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def tokenized(golden: pathlib.Path) -> List[Dict[str, object]]:
+def tokenized(golden: pathlib.Path) -> list[dict[str, object]]:
     """The 876 recorded texts: "text", and its pieces by the reference tokenizers."""
     with gzip.open(golden / "tokenization.jsonl.gz", "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]

@@ -14,7 +14,7 @@ import runpy
 import signal
 import sys
 import threading
-from typing import Any, Dict
+from typing import Any
 
 
 def preload() -> None:
@@ -22,7 +22,6 @@ def preload() -> None:
     from bert_wwm.compat import tf
 
     tf.estimator.tpu.RunConfig  # noqa: B018  loaded at the first use
-    import gensim.models  # noqa: F401
     from matplotlib.backends import backend_agg  # noqa: F401
     from tensorflow.python.training import training_util
 
@@ -32,12 +31,16 @@ def preload() -> None:
     import bert_wwm.records.input_fn
     import bert_wwm.train.loop  # noqa: F401
 
+    with contextlib.suppress(ImportError):  # not every environment of tests has it
+        import gensim.models  # noqa: F401
+
     # To print a graph as text takes a quarter of a small training, and no test reads it.
     training_util.write_graph = lambda *arguments: None
+    sys.modules["triton"] = None  # as in conftest.py
     gc.freeze()  # else the programs' garbage collection, at exit too, copies all this memory
 
 
-def serve() -> Dict[str, Any]:
+def serve() -> dict[str, Any]:
     """Forks twice for each request; returns the request in the program's process.
 
     The process in between waits for the program, so that the server takes the next request.
@@ -67,7 +70,7 @@ def reap_children(flags: int = 0) -> None:
             pass
 
 
-def become(request: Dict[str, Any]) -> None:
+def become(request: dict[str, Any]) -> None:
     """Gives this process the files, environment and arguments of a program."""
     for number, name in enumerate((os.devnull, request["stdout"], request["stderr"])):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATIENCE = 300  # seconds
@@ -55,7 +55,7 @@ class _Server:
         self._count += 1
         return pathlib.Path(self._folder.name, str(self._count))
 
-    def fork(self, request: Dict[str, object]) -> int:
+    def fork(self, request: dict[str, object]) -> int:
         print(json.dumps(request), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline())
 
@@ -73,9 +73,9 @@ class Program:
     def __init__(
         self,
         program: str,
-        flags: List[str],
-        cwd: Optional[pathlib.Path] = None,
-        environment: Optional[Dict[str, str]] = None,
+        flags: list[str],
+        cwd: pathlib.Path | None = None,
+        environment: dict[str, str] | None = None,
         new_session: bool = False,
     ):
         server = _server()
@@ -85,7 +85,7 @@ class Program:
         )
         for file in (self._stdout, self._stderr):
             file.touch()
-        self.returncode: Optional[int] = None
+        self.returncode: int | None = None
         self.pid = server.fork(
             {
                 "argv": [str(ROOT / program), *map(str, flags)],
@@ -106,7 +106,7 @@ class Program:
         """Returns what it has written to standard error so far."""
         return self._stderr.read_text(encoding="utf-8", errors="replace")
 
-    def poll(self) -> Optional[int]:
+    def poll(self) -> int | None:
         """Returns its exit status, or None while it runs."""
         if self.returncode is None and self._status.exists():
             self.returncode = int(self._status.read_text())

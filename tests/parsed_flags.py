@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import launcher
 
@@ -23,7 +23,7 @@ print(json.dumps(values, default=str))
 """
 
 
-def parse(program: str, lines: Sequence[Sequence[str]]) -> List[Dict[str, object]]:
+def parse(program: str, lines: Sequence[Sequence[str]]) -> list[dict[str, object]]:
     """The values of all flags of a program, by each line; an unknown flag or bad value raises."""
     printed = subprocess.check_output(
         [sys.executable, "-c", _PARSE],

@@ -2,7 +2,7 @@
 
 import runpy
 import shlex
-from typing import List, NamedTuple, Union
+from typing import NamedTuple
 
 from launcher import ROOT
 
@@ -31,7 +31,7 @@ class Expected(NamedTuple):
 
     layers: int
     heads: set
-    init: Union[int, str, None] = None
+    init: int | str | None = None
 
 
 EXPECTED = {
@@ -63,7 +63,7 @@ def recipe(name: str):
     return LISTING["read_recipe"](FOLDER / f"{name}.flags")
 
 
-def commands(name: str, part: str) -> List[List[str]]:
+def commands(name: str, part: str) -> list[list[str]]:
     """The commands in a part of a header: program and flags, without ``python``."""
     lines = recipe(name).header[part].replace("\\\n", " ").splitlines()
     return [shlex.split(line)[1:] for line in lines]

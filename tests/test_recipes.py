@@ -2,7 +2,6 @@
 
 import json
 import re
-from typing import Dict
 
 import launcher
 import numpy as np
@@ -26,7 +25,7 @@ SHAPES = {  # layers, hidden size, heads, feed-forward size, vocabulary
 }
 
 
-def parse(part: str, program: str) -> Dict[str, Dict[str, object]]:
+def parse(part: str, program: str) -> dict[str, dict[str, object]]:
     """The values of all flags of a program, by the commands in the headers."""
     lines = {
         name: line[1:] for name in NAMES for line in commands(name, part) if line[0] == program

@@ -4,7 +4,6 @@ import gzip
 import json
 import pathlib
 import re
-from typing import Dict, List
 
 import launcher
 from recipes import EXPECTED, commands, recipe
@@ -31,7 +30,7 @@ def depth(name: str) -> int:
     return layers if layers <= MOST_LAYERS else layers // 6
 
 
-def _documents(sentences: list) -> List[list]:
+def _documents(sentences: list) -> list[list]:
     return [sentences[n % 4 :] + sentences[: n % 3 + 1] for n in range(24)]
 
 
@@ -47,7 +46,7 @@ class Toy:
         self.folder = folder
         self._vocab_file = vocab_file
         self._vocab_size = len(pathlib.Path(vocab_file).read_text(encoding="utf-8").split())
-        self._made: Dict[tuple, str] = {}
+        self._made: dict[tuple, str] = {}
         (folder / "similar.txt").write_text(SIMILAR, encoding="utf-8")
         self._write_texts()
 
@@ -74,7 +73,7 @@ class Toy:
         with gzip.open(self.folder / "SEGMENTED" / "tagged.gz-00000-of-00001", "wt") as file:
             file.write("\n".join(lines) + "\n")
 
-    def _config(self, name: str, num_hidden_layers: int) -> Dict[str, object]:
+    def _config(self, name: str, num_hidden_layers: int) -> dict[str, object]:
         """A recipe's configuration, made small."""
         path = launcher.ROOT / recipe(name).flags["bert_config_file"]
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -88,7 +87,7 @@ class Toy:
             "vocab_size": self._vocab_size,
         }
 
-    def run(self, line: List[str], places: Dict[str, str], *flags: str) -> str:
+    def run(self, line: list[str], places: dict[str, str], *flags: str) -> str:
         """Runs a command of a header with its placeholders filled; returns what it prints."""
         places = {
             "VOCAB": self._vocab_file,

@@ -5,7 +5,8 @@ import os
 import re
 import sys
 import warnings
-from typing import Callable, List, NoReturn, Sequence
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -17,7 +18,7 @@ from bert_wwm.core.errors import ToolkitError
 _BYTE_OF_A_NAME = re.compile("[\udc80-\udcff]")
 
 
-def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None:
+def run(main: Callable[[list[str]], None], commands: Sequence[str] = ()) -> None:
     """Parses the flags and runs ``main``.
 
     Where there are ``commands``, the first argument is one of them: ``main`` finds it in ``argv``.
@@ -30,7 +31,7 @@ def run(main: Callable[[List[str]], None], commands: Sequence[str] = ()) -> None
     with status 130; anything else is a bug and shows its traceback.
     """
 
-    def guarded(argv: List[str]) -> None:
+    def guarded(argv: list[str]) -> None:
         if commands and argv[1:2] not in ([command] for command in commands):
             raise app.UsageError(f"expected one of {', '.join(commands)} as the first argument")
         if len(argv) > (2 if commands else 1):

@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import json
 import os
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -34,7 +35,7 @@ _IDENTITY = (
 ).split()
 
 
-def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = None) -> None:
+def finetune(task: Task, make_job: MakeJob, find_labels: Callable | None = None) -> None:
     """Trains, evaluates and predicts, as the flags say.
 
     Args:
@@ -58,7 +59,7 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable] = No
         _finetune(task, make_job, find_labels)
 
 
-def _finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable]) -> None:
+def _finetune(task: Task, make_job: MakeJob, find_labels: Callable | None) -> None:
     from bert_wwm.finetuning.repeat import repeat
     from bert_wwm.model.bert import BertConfig
 
@@ -89,7 +90,7 @@ def _finetune(task: Task, make_job: MakeJob, find_labels: Optional[Callable]) ->
     _report(task, settings, results)
 
 
-def _read(task: Task) -> Dict[str, List[Any]]:
+def _read(task: Task) -> dict[str, list[Any]]:
     """Returns the examples of the splits that are needed."""
     wanted = dict(zip(_SPLITS, (FLAGS.do_train, FLAGS.do_eval, FLAGS.do_predict)))
     examples = {}
@@ -111,7 +112,7 @@ def _has_labels(task: Task) -> bool:
 
 
 def _labels(
-    task: Task, examples: Mapping[str, List[Any]], find_labels: Optional[Callable]
+    task: Task, examples: Mapping[str, list[Any]], find_labels: Callable | None
 ) -> Sequence[str]:
     """Returns what there is to predict: the task's labels, or those of the training data."""
     if task.labels is not None or find_labels is None:
@@ -136,7 +137,7 @@ def _labels_of_training(task: Task) -> Sequence[str]:
     return read_labels(path)
 
 
-def _labels_of_initial_weights() -> Optional[str]:
+def _labels_of_initial_weights() -> str | None:
     """Returns the file of labels beside --init_checkpoint, if there is one."""
     from bert_wwm.finetuning.run import LABELS
 
@@ -163,7 +164,7 @@ def _check_initial_weights(task: Task, labels: Sequence[str]) -> None:
         )
 
 
-def _featurized(job: Any, examples: Mapping[str, List[Any]]) -> Dict[str, Any]:
+def _featurized(job: Any, examples: Mapping[str, list[Any]]) -> dict[str, Any]:
     from bert_wwm.finetuning.job import Split
 
     folder = finetuning_flags.feature_dir()
@@ -198,7 +199,7 @@ class _Runner:
         self._splits = splits
         self._several = several
 
-    def carry_out(self, seed: int, rate: float) -> Dict[str, Any]:
+    def carry_out(self, seed: int, rate: float) -> dict[str, Any]:
         """Returns the record of a run with a seed and a learning rate."""
         from bert_wwm.finetuning.run import Plan, Run
         from bert_wwm.train.estimator import Machine
@@ -246,13 +247,13 @@ class _Runner:
         return run.carry_out(self._splits, FLAGS.do_train, identity)
 
 
-def _of(kind: Any, values: Mapping[str, Any]) -> Dict[str, Any]:
+def _of(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns those of the values that the dataclass has fields for."""
     names = {field.name for field in dataclasses.fields(kind)}
     return {name: value for name, value in values.items() if name in names}
 
 
-def _report(task: Task, settings: Settings, results: Dict[str, Any]) -> None:
+def _report(task: Task, settings: Settings, results: dict[str, Any]) -> None:
     """Prints the scores, and writes ``results.json``.
 
     Raises:
@@ -282,7 +283,7 @@ def _report(task: Task, settings: Settings, results: Dict[str, Any]) -> None:
     files.write_text(os.path.join(FLAGS.output_dir, "results.json"), text)
 
 
-def _name_of_model() -> Optional[str]:
+def _name_of_model() -> str | None:
     """Returns the name of the folder that the weights start from."""
     if not FLAGS.init_checkpoint:
         return None

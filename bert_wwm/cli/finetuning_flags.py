@@ -2,7 +2,6 @@
 
 import math
 import os
-from typing import List, Optional, Tuple
 
 from absl import flags
 
@@ -185,7 +184,7 @@ def settings_of(task: Task, small: bool) -> Settings:
     return settings._replace(**given)
 
 
-def learning_rates(default: float) -> List[float]:
+def learning_rates(default: float) -> list[float]:
     """Returns the rates of --learning_rate."""
     rates = []
     for text in FLAGS.learning_rate or ():
@@ -218,7 +217,7 @@ def _length_step() -> int:
     return _LENGTH_STEP_OF_GPU if tf.config.list_physical_devices("GPU") else _LENGTH_STEP
 
 
-def _tpu_buckets(max_seq_length: int) -> Tuple[int, ...]:
+def _tpu_buckets(max_seq_length: int) -> tuple[int, ...]:
     buckets = set()
     for text in FLAGS.tpu_buckets or ():
         if not text.isdecimal() or not 0 < int(text) <= max_seq_length:
@@ -230,6 +229,6 @@ def _tpu_buckets(max_seq_length: int) -> Tuple[int, ...]:
     return tuple(sorted({*buckets, max_seq_length}))
 
 
-def feature_dir() -> Optional[str]:
+def feature_dir() -> str | None:
     """Returns the folder that features are kept in."""
     return FLAGS.feature_dir or os.path.join(FLAGS.output_dir, "features")

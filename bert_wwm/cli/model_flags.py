@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from typing import Any, Dict
+from typing import Any
 
 from absl import flags
 
@@ -54,9 +54,11 @@ flags.DEFINE_integer(
     "Steps that a TPU takes between two returns to the host.",
     lower_bound=1,
 )
-flags.DEFINE_string("tpu_name", None, "Name of the Cloud TPU, or grpc://ADDRESS:8470.")
-flags.DEFINE_string("tpu_zone", None, "Its zone, if it is not that of the metadata.")
-flags.DEFINE_string("gcp_project", None, "Its project, if it is not that of the metadata.")
+flags.DEFINE_string(
+    "tpu_name", None, "The TPU: local, that of this machine (a TPU VM); or the name of a pod."
+)
+flags.DEFINE_string("tpu_zone", None, "Zone of a pod, if it is not this machine's.")
+flags.DEFINE_string("gcp_project", None, "Project of a pod, if it is not this machine's.")
 flags.DEFINE_string("master", None, "Address of TensorFlow's master.")
 flags.DEFINE_integer("num_tpu_cores", 8, "Cores of the TPU.", lower_bound=1)
 flags.DEFINE_bool(
@@ -86,7 +88,7 @@ def prepare_xla() -> None:
         os.environ["TF_XLA_FLAGS"] = f"{flags_before} --tf_xla_cpu_global_jit".strip()
 
 
-def values_of(kind: Any) -> Dict[str, Any]:
+def values_of(kind: Any) -> dict[str, Any]:
     """Returns the values of the flags that have the names of a dataclass's fields."""
     names = [field.name for field in dataclasses.fields(kind) if field.name in FLAGS]
     return {name: FLAGS[name].value for name in names}

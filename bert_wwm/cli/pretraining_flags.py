@@ -1,7 +1,5 @@
 """Flags of pretraining: what is learned, from which records, and for how long."""
 
-from typing import List, Optional
-
 from absl import flags
 
 from bert_wwm.cli import model_flags
@@ -92,7 +90,7 @@ flags.DEFINE_enum(
 )
 
 
-def integers_of(name: str) -> Optional[List[int]]:
+def integers_of(name: str) -> list[int] | None:
     """Returns the values of a flag that is a list of numbers; None where it isn't given.
 
     Raises:

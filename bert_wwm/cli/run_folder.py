@@ -4,7 +4,8 @@ import fcntl
 import json
 import os
 import shutil
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -29,7 +30,7 @@ class RunFolder:
 
     def __init__(self, path: str, settings: Mapping[str, Any], overwrite: bool):
         self.path = path
-        self._settings: Dict[str, Any] = json.loads(json.dumps(settings))
+        self._settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._overwrite = overwrite
         self._lock = -1
 

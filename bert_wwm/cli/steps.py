@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.core.progress import duration
@@ -26,7 +27,7 @@ class Steps:
     """
 
     def __init__(self, inherited: Sequence[int] = ()):
-        self.times: Dict[str, float] = {}
+        self.times: dict[str, float] = {}
         self._inherited = tuple(inherited)
         self._title = ""
         self._begun = 0.0

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -51,7 +51,7 @@ _NOT_OF_RUN = (
 _SAMPLED_RUNS, _SAMPLED_BLOCKS = 4, 3
 
 
-def outputs_from_flags(inputs: Sequence[str]) -> List[str]:
+def outputs_from_flags(inputs: Sequence[str]) -> list[str]:
     """The files of --output_file and --num_output_shards.
 
     Raises:
@@ -78,12 +78,12 @@ def outputs_from_flags(inputs: Sequence[str]) -> List[str]:
     return outputs
 
 
-def key_flags(program: str) -> Dict[str, object]:
+def key_flags(program: str) -> dict[str, object]:
     """All flags of a program and their values."""
     return {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(program)}
 
 
-def flags_of_run(program: str) -> Dict[str, object]:
+def flags_of_run(program: str) -> dict[str, object]:
     """The flags that decide what a program writes."""
     return {name: value for name, value in key_flags(program).items() if name not in _NOT_OF_RUN}
 

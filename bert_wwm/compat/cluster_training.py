@@ -6,13 +6,13 @@ workers that each run the same program, listed by TF_CONFIG.
 """
 
 import copy
-from typing import Any, Dict
+from typing import Any
 
 from tensorflow.python.distribute import distribute_coordinator, distribute_coordinator_context
 from tensorflow.python.training.server_lib import ClusterSpec
 
 
-def init_run_config(config: Any, tf_config: Dict[str, Any]) -> None:
+def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
     """Sets a RunConfig's place in the cluster that TF_CONFIG describes.
 
     With a distribution strategy it gets its place only when the servers have started.

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import sys
 import types
-from typing import Any, Dict
+from typing import Any
 
 from tensorflow.python.util import tf_export
 
@@ -74,7 +74,7 @@ def _stand_in() -> None:
     tf_export.ESTIMATOR_API_NAME = api
     for table in (tf_export.API_ATTRS, tf_export.API_ATTRS_V1):
         table.setdefault(api, type(attributes)("_estimator_names", "_estimator_constants"))
-    stand_ins: Dict[str, Dict[str, Any]] = {
+    stand_ins: dict[str, dict[str, Any]] = {
         # Starts the servers of a cluster.
         "distribute.estimator_training": vars(cluster_training),
         # Embeddings that are spread over a TPU's cores, which BERT has none of.

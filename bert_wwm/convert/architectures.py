@@ -1,6 +1,7 @@
 """Hugging Face's classes of BERT, by the parts of the model that they have."""
 
-from typing import Collection, Mapping, NamedTuple, Optional
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from bert_wwm.convert.names import CLASSIFIER, ENCODER, MASKED_LM, PAIR, POOLER, SPAN
 
@@ -48,6 +49,6 @@ def architecture_of(parts: Collection[str], kind: str) -> str:
     raise AssertionError("BertModel has no head")
 
 
-def kind_of(architecture: Optional[str]) -> str:
+def kind_of(architecture: str | None) -> str:
     """Returns what the classifier of a class judges."""
     return ARCHITECTURES[architecture].kind if architecture in ARCHITECTURES else ""

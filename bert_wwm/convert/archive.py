@@ -16,7 +16,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from typing import Iterator, List, Mapping, Tuple
+from collections.abc import Iterator, Mapping
 
 from bert_wwm.core import files, folders, input_files, stand_ins
 from bert_wwm.core.errors import DataError, naming
@@ -93,13 +93,13 @@ def unpacked(zip_path: str) -> Iterator[str]:
             yield folder
 
 
-def names_in(zip_path: str) -> List[str]:
+def names_in(zip_path: str) -> list[str]:
     """Returns the names of an archive's files. Raises DataError as ``extract`` does."""
     with _opened(zip_path) as archive:
         return [member.filename for member in archive.infolist() if not member.is_dir()]
 
 
-def find_model(folder: str) -> Tuple[str, str, str]:
+def find_model(folder: str) -> tuple[str, str, str]:
     """Finds the model in an unpacked archive, wherever in it, and whatever the names.
 
     Returns:
@@ -153,7 +153,7 @@ def _opened(zip_path: str) -> Iterator[zipfile.ZipFile]:
         ) from None
 
 
-def _check(members: List[zipfile.ZipInfo], path: str, archive_bytes: int) -> None:
+def _check(members: list[zipfile.ZipInfo], path: str, archive_bytes: int) -> None:
     """Raises DataError for an archive that is not safe to unpack."""
     for member in members:
         _refuse(member, _wrong_name(member.orig_filename) or _wrong_kind(member), path)

@@ -2,7 +2,8 @@
 
 import os
 import posixpath
-from typing import Dict, List, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bert_wwm.convert import archive, hf_weights
 from bert_wwm.core.errors import ConfigError, DataError
@@ -20,8 +21,8 @@ class Forms(NamedTuple):
             weights at the top hide those in folders within.
     """
 
-    checkpoints: List[str]
-    weights: List[str]
+    checkpoints: list[str]
+    weights: list[str]
 
 
 def find(path: str) -> Forms:
@@ -31,7 +32,7 @@ def find(path: str) -> Forms:
         DataError: the archive is missing or broken.
     """
     names = _names_in_folder(path) if os.path.isdir(path) else archive.names_in(path)
-    by_folder: Dict[str, List[str]] = {}
+    by_folder: dict[str, list[str]] = {}
     for name in sorted(names):
         if not any(part == archive.MAC_FOLDER or part[:1] == "." for part in name.split("/")):
             folder, base = posixpath.split(name)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,17 +38,17 @@ class Recorded(NamedTuple):
         do_lower_case: whether its text was lower-cased.
     """
 
-    kind: Optional[str] = None
-    gelu: Optional[str] = None
-    do_lower_case: Optional[bool] = None
+    kind: str | None = None
+    gelu: str | None = None
+    do_lower_case: bool | None = None
 
 
 def read(
     prefix: str,
     config_file: str,
     vocab_file: str,
-    do_lower_case: Optional[bool] = None,
-    gelu: Optional[str] = None,
+    do_lower_case: bool | None = None,
+    gelu: str | None = None,
 ) -> Pretrained:
     """Reads a model.
 
@@ -97,7 +97,7 @@ def read(
     return model
 
 
-def write_folder(folder: str, model: Pretrained) -> List[str]:
+def write_folder(folder: str, model: Pretrained) -> list[str]:
     """Writes bert_model.ckpt.*, bert_config.json, vocab.txt, and the labels of a classifier.
 
     Args:
@@ -111,7 +111,7 @@ def write_folder(folder: str, model: Pretrained) -> List[str]:
         CheckpointError: the checkpoint can't be written.
     """
     files.make_folder(folder)
-    tensors: Dict[str, np.ndarray] = {**model.tensors, **model.optimizer_state}
+    tensors: dict[str, np.ndarray] = {**model.tensors, **model.optimizer_state}
     write_variables(os.path.join(folder, CHECKPOINT), tensors)
     values = dict(model.config)
     values.pop(_LOWER_CASE, None)
@@ -130,7 +130,7 @@ def write_folder(folder: str, model: Pretrained) -> List[str]:
     return [CHECKPOINT, *sorted(contents)]
 
 
-def _beside(prefix: str, name: str) -> Optional[str]:
+def _beside(prefix: str, name: str) -> str | None:
     """Returns the path of a file beside a checkpoint, or above its ``best``, if there is one."""
     folder = os.path.dirname(prefix)
     above = [os.path.dirname(folder)] if os.path.basename(folder) == _BEST else []
@@ -154,6 +154,6 @@ def recorded(prefix: str) -> Recorded:
     )
 
 
-def _labels(prefix: str) -> List[str]:
+def _labels(prefix: str) -> list[str]:
     path = _beside(prefix, LABELS)
     return read_labels(path) if path else []

@@ -5,7 +5,8 @@ import pickle
 import re
 import struct
 import warnings
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,12 +53,12 @@ class Weights(NamedTuple):
         notes: what one should know of the files, in sentences.
     """
 
-    tensors: Dict[str, np.ndarray]
-    origins: Dict[str, str]
-    notes: List[str]
+    tensors: dict[str, np.ndarray]
+    origins: dict[str, str]
+    notes: list[str]
 
 
-def choose(names: List[str]) -> List[str]:
+def choose(names: list[str]) -> list[str]:
     """Returns, of the names of a folder's files, the weights to read: one form of them.
 
     Of several files there it is the index, to which ``model-*`` and the like belong.
@@ -89,7 +90,7 @@ def read(folder: str) -> Weights:
             f"{MODULES}: what sentence-transformers computes behind BERT (1_Pooling, 2_Dense) is "
             "not converted"
         )
-    stored: Dict[str, np.ndarray] = {}
+    stored: dict[str, np.ndarray] = {}
     for part in _shards(path) if path.endswith(INDEX) else [path]:
         for name, tensor in _read(reader, part, notes).items():
             if name in stored and not identical(stored[name], tensor):
@@ -107,7 +108,7 @@ def identical(one: np.ndarray, other: np.ndarray) -> bool:
     )
 
 
-def _shards(path: str) -> List[str]:
+def _shards(path: str) -> list[str]:
     """Returns the paths of the files that an index names."""
     try:
         index = read_json(path)["weight_map"]
@@ -130,21 +131,21 @@ def _shards(path: str) -> List[str]:
 
 
 def _read(
-    reader: Callable[[str, List[str]], Dict[str, np.ndarray]], path: str, notes: List[str]
-) -> Dict[str, np.ndarray]:
+    reader: Callable[[str, list[str]], dict[str, np.ndarray]], path: str, notes: list[str]
+) -> dict[str, np.ndarray]:
     if not os.path.getsize(path):
         raise DataError(f"{path}: is empty; expected weights")
     return reader(path, notes)
 
 
-def _read_safetensors(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
+def _read_safetensors(path: str, notes: list[str]) -> dict[str, np.ndarray]:
     contents = safetensors_file.read(path)
     if contents.bfloat16:
         notes.append(_widened(contents.bfloat16, path))
     return contents.tensors
 
 
-def _read_pickle(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
+def _read_pickle(path: str, notes: list[str]) -> dict[str, np.ndarray]:
     """Reads a ``pytorch_model.bin``; of what pickles can hold, PyTorch lets pass tensors alone."""
     stand_ins.refuse(path)
     try:
@@ -190,12 +191,12 @@ def _read_pickle(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
     return tensors
 
 
-def _read_hdf5(path: str, notes: List[str]) -> Dict[str, np.ndarray]:
+def _read_hdf5(path: str, notes: list[str]) -> dict[str, np.ndarray]:
     """Reads what TFBertModel and its like save."""
     import h5py
 
     stand_ins.refuse(path)
-    tensors: Dict[str, np.ndarray] = {}
+    tensors: dict[str, np.ndarray] = {}
 
     def collect(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
@@ -231,7 +232,7 @@ def _check_dataset(path: str, name: str, dataset: Any) -> None:
 
 
 # The forms of weights, in order of preference, by the name that a file has which holds all.
-READERS: Mapping[str, Callable[[str, List[str]], Dict[str, np.ndarray]]] = {
+READERS: Mapping[str, Callable[[str, list[str]], dict[str, np.ndarray]]] = {
     "model.safetensors": _read_safetensors,
     "pytorch_model.bin": _read_pickle,
     "tf_model.h5": _read_hdf5,
@@ -242,7 +243,7 @@ def _widened(count: int, path: str) -> str:
     return f"{count} tensors of type bfloat16 in {os.path.basename(path)} became float32"
 
 
-def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: List[str]) -> Weights:
+def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: list[str]) -> Weights:
     """Gives tensors the names and layout of today's PyTorch classes.
 
     Keras's classes have kernels [in, out], other names, and in HDF5 shared tensors several times;
@@ -257,8 +258,8 @@ def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: List[str]) -
     if wrapper:
         count = sum(name.startswith(wrapper) for name, _ in of_pytorch.values())
         notes.append(f"the prefix {wrapper} was removed from the names of {count} tensors")
-    tensors: Dict[str, np.ndarray] = {}
-    origins: Dict[str, str] = {}
+    tensors: dict[str, np.ndarray] = {}
+    origins: dict[str, str] = {}
     for origin, (name, tensor) in of_pytorch.items():
         name = name.removeprefix(wrapper)
         name = re.sub(r"\.LayerNorm\.gamma$", ".LayerNorm.weight", name)

@@ -2,7 +2,6 @@
 
 import os
 import re
-from typing import List
 
 from bert_wwm.convert import hf_weights, tokenizer_files
 from bert_wwm.core.errors import DataError
@@ -48,7 +47,7 @@ def folder_of(path_or_id: str) -> str:
             raise _unreachable(path_or_id, what, error) from None
 
 
-def _patterns(names: List[str]) -> List[str]:
+def _patterns(names: list[str]) -> list[str]:
     """Returns which of the hub's files to download."""
     patterns = list(_NEEDED)
     for name in hf_weights.choose(names):

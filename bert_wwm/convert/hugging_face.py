@@ -2,7 +2,6 @@
 
 import os
 import re
-from typing import Dict, List
 
 import numpy as np
 
@@ -130,7 +129,7 @@ def architecture(model: Pretrained) -> str:
     return architecture_of(names.parts_of(model.tensors), model.kind)
 
 
-def written(model: Pretrained) -> Dict[str, str]:
+def written(model: Pretrained) -> dict[str, str]:
     """Returns which of the model's tensors go into the weights, with their names there.
 
     The others have no place in the class that loads the folder, and go into the side file.
@@ -140,7 +139,7 @@ def written(model: Pretrained) -> Dict[str, str]:
     return {name: names.to_hugging_face(name) for name in expected if name in model.tensors}
 
 
-def write_folder(folder: str, model: Pretrained) -> List[str]:
+def write_folder(folder: str, model: Pretrained) -> list[str]:
     """Writes ``config.json``, the weights and the files of the tokenizer.
 
     Args:

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping
 
 from bert_wwm.convert.pretrained import OPTIMIZERS, Pretrained
 
@@ -23,12 +23,12 @@ class Inventory:
         notes: what else there is to say, in sentences.
     """
 
-    converted: Dict[str, str] = field(default_factory=dict)
-    beside: Dict[str, str] = field(default_factory=dict)
-    kept_state: List[str] = field(default_factory=list)
-    skipped: Dict[str, str] = field(default_factory=dict)
-    made_up: List[str] = field(default_factory=list)
-    notes: List[str] = field(default_factory=list)
+    converted: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, str] = field(default_factory=dict)
+    kept_state: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    made_up: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def report(self) -> str:
         """Returns a table: how many tensors, and which, those of a layer in one line."""
@@ -73,13 +73,13 @@ def _count(title: str, number: int) -> str:
     return f"  {title:<24}{number:>6}"
 
 
-def _group(title: str, names: Mapping[str, str]) -> List[str]:
+def _group(title: str, names: Mapping[str, str]) -> list[str]:
     return [_count(title, len(names)), *(f"    {line}" for line in _folded(names))]
 
 
-def _folded(names: Mapping[str, str]) -> List[str]:
+def _folded(names: Mapping[str, str]) -> list[str]:
     """Returns names, and new ones where they differ; of a layer one line with their number."""
-    counts: Dict[str, int] = Counter()
+    counts: dict[str, int] = Counter()
     for name, new in names.items():
         layer, new_layer = _LAYER.match(name), _LAYER.match(new)
         old, there = (f"{layer[1]}*", f"{new_layer[1]}*") if layer and new_layer else (name, new)

@@ -1,7 +1,8 @@
 """``bert_config.json`` and Hugging Face's ``config.json``: two ways to say what a BERT is like."""
 
 import json
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.convert.architectures import ARCHITECTURES, kind_of
 from bert_wwm.core import files
@@ -91,10 +92,10 @@ class HuggingFaceConfig(NamedTuple):
         others: what else it says, by name: nothing that BERT's weights depend on.
     """
 
-    values: Dict[str, Any]
+    values: dict[str, Any]
     architecture: str
-    labels: List[str]
-    others: Dict[str, Any]
+    labels: list[str]
+    others: dict[str, Any]
 
     @property
     def kind(self) -> str:
@@ -102,7 +103,7 @@ class HuggingFaceConfig(NamedTuple):
         return kind_of(self.architecture)
 
 
-def read_google(path: str) -> Dict[str, Any]:
+def read_google(path: str) -> dict[str, Any]:
     """Returns the values of a ``bert_config.json``, defaults for those it doesn't say.
 
     Raises:
@@ -162,7 +163,7 @@ def to_hugging_face(
     architecture: str,
     pad_token_id: int,
     labels: Sequence[str] = (),
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Returns what ``config.json`` says of a model.
 
     Args:
@@ -171,7 +172,7 @@ def to_hugging_face(
         pad_token_id: the id of ``[PAD]``.
         labels: the classes of its classifier, if it has one.
     """
-    there: Dict[str, Any] = {
+    there: dict[str, Any] = {
         ARCHITECTURES_KEY: [architecture],
         "classifier_dropout": None,
         "layer_norm_eps": _LAYER_NORM_EPSILON,
@@ -189,7 +190,7 @@ def to_hugging_face(
     return there
 
 
-def with_gelu(values: Mapping[str, Any], form: str) -> Dict[str, Any]:
+def with_gelu(values: Mapping[str, Any], form: str) -> dict[str, Any]:
     """Returns a configuration in which ``gelu`` is the exact form, and ``gelu_new`` the tanh form.
 
     Args:
@@ -207,7 +208,7 @@ def to_text(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(sorted(values.items())), indent=2, ensure_ascii=False) + "\n"
 
 
-def _read_object(path: str) -> Dict[str, Any]:
+def _read_object(path: str) -> dict[str, Any]:
     if not files.exists(path):
         raise ConfigError(f"{path}: no such file; expected the configuration of a BERT")
     try:
@@ -242,7 +243,7 @@ def _check(values: Mapping[str, Any], path: str, activations: Mapping[str, str])
         )
 
 
-def _labels(values: Mapping[str, Any], path: str) -> List[str]:
+def _labels(values: Mapping[str, Any], path: str) -> list[str]:
     """Returns the names of the classes by id; nothing where they are just numbered."""
     named = values.get("id2label") or {}
     try:

@@ -4,7 +4,8 @@ V vocabulary, H hidden, I intermediate, P positions, T segments, C classes: the 
 """
 
 import re
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 # The parts that a model may have, one by one.
 ENCODER = "encoder"
@@ -15,7 +16,7 @@ CLASSIFIER = "classifier"
 SPAN = "span of the answer"
 
 # What a module's tensors are called there and here, and whether the matrix is transposed.
-_KINDS: Mapping[str, Sequence[Tuple[str, str, bool]]] = {
+_KINDS: Mapping[str, Sequence[tuple[str, str, bool]]] = {
     "embedding": [("", ".weight", False)],
     "dense": [("/kernel", ".weight", True), ("/bias", ".bias", False)],
     "norm": [("/gamma", ".weight", False), ("/beta", ".bias", False)],
@@ -75,7 +76,7 @@ class Row(NamedTuple):
     shape: str
 
 
-def _rows() -> List[Row]:
+def _rows() -> list[Row]:
     rows = []
     for part, kind, google, hugging_face, shape in _MODULES:
         there = hugging_face or google.rstrip("/").replace("layer_{n}", "layer/{n}")
@@ -99,12 +100,12 @@ _BY_GOOGLE = {row.google: row for row in ROWS}
 _BY_HUGGING_FACE = {row.hugging_face: row for row in ROWS}
 
 
-def row_of(google: str) -> Optional[Row]:
+def row_of(google: str) -> Row | None:
     """Returns the row of a tensor by Google's name, or None where BERT has no such tensor."""
     return _find(_BY_GOOGLE, _GOOGLE_LAYER, google)[0]
 
 
-def to_hugging_face(google: str) -> Optional[str]:
+def to_hugging_face(google: str) -> str | None:
     """Returns Hugging Face's name of a tensor, or None where BERT has no such tensor.
 
     Example:
@@ -115,15 +116,13 @@ def to_hugging_face(google: str) -> Optional[str]:
     return row and row.hugging_face.replace("{n}", number)
 
 
-def to_google(hugging_face: str) -> Optional[str]:
+def to_google(hugging_face: str) -> str | None:
     """Returns Google's name of a tensor; the inverse of ``to_hugging_face``."""
     row, number = _find(_BY_HUGGING_FACE, _HUGGING_FACE_LAYER, hugging_face)
     return row and row.google.replace("{n}", number)
 
 
-def _find(
-    rows: Mapping[str, Row], layer: "re.Pattern[str]", name: str
-) -> Tuple[Optional[Row], str]:
+def _find(rows: Mapping[str, Row], layer: "re.Pattern[str]", name: str) -> tuple[Row | None, str]:
     """Returns the row of a name, and the number of its layer or ""."""
     if "{n}" in name:
         return None, ""
@@ -131,7 +130,7 @@ def _find(
     return rows.get(layer.sub("{n}", name)), number[0] if number else ""
 
 
-def parts_of(google_names: Iterable[str]) -> List[str]:
+def parts_of(google_names: Iterable[str]) -> list[str]:
     """Returns the parts that some tensors belong to, whole or not, in the order of the table."""
     found = {row.part for row in map(row_of, google_names) if row}
     return [part for part in dict.fromkeys(row.part for row in ROWS) if part in found]
@@ -145,7 +144,7 @@ def num_layers(google_names: Iterable[str]) -> int:
 
 def variables(
     config: Mapping[str, Any], parts: Iterable[str], num_classes: int = 2
-) -> Dict[str, List[int]]:
+) -> dict[str, list[int]]:
     """Returns what a model consists of.
 
     Args:
@@ -168,7 +167,7 @@ def variables(
     wanted = set(parts)
     rows = [(row.google, [sizes[size] for size in row.shape]) for row in ROWS if row.part in wanted]
     layers = [(name, shape) for name, shape in rows if "{n}" in name]
-    found: Dict[str, List[int]] = {}
+    found: dict[str, list[int]] = {}
     for name, shape in rows:
         if "{n}" not in name:
             found[name] = shape

@@ -5,8 +5,8 @@ of the pieces that it was cut into, and its bias in the masked LM theirs.
 """
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -38,11 +38,11 @@ class Added:
         from_unknown: the new words of which the old tokenizer made nothing but ``[UNK]``.
     """
 
-    on_slots: Dict[str, int] = field(default_factory=dict)
-    appended: Dict[str, int] = field(default_factory=dict)
-    known: Dict[str, int] = field(default_factory=dict)
-    repeated: List[Tuple[int, str]] = field(default_factory=list)
-    from_unknown: List[str] = field(default_factory=list)
+    on_slots: dict[str, int] = field(default_factory=dict)
+    appended: dict[str, int] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    repeated: list[tuple[int, str]] = field(default_factory=list)
+    from_unknown: list[str] = field(default_factory=list)
 
     def report(self) -> str:
         """Returns a table: how many words went where, and each of them with its id."""
@@ -58,14 +58,14 @@ class Added:
             lines.extend(f"    {entry}" for entry in entries)
         return "\n".join(lines)
 
-    def _ids(self, words: Dict[str, int]) -> List[str]:
+    def _ids(self, words: dict[str, int]) -> list[str]:
         return [
             f"{word} -> {index}{' from [UNK]' if word in self.from_unknown else ''}"
             for word, index in words.items()
         ]
 
 
-def read_words(path: str) -> List[Tuple[int, str]]:
+def read_words(path: str) -> list[tuple[int, str]]:
     """Reads a file of one word a line.
 
     Returns:
@@ -83,7 +83,7 @@ def read_words(path: str) -> List[Tuple[int, str]]:
 
 def add_tokens(
     pretrained: Pretrained,
-    words: Iterable[Tuple[int, str]],
+    words: Iterable[tuple[int, str]],
     reuse_unused: bool = True,
     path: str = "<words>",
 ) -> Added:
@@ -123,11 +123,11 @@ def add_tokens(
     return added
 
 
-def notes_on_added(pretrained: Pretrained) -> List[str]:
+def notes_on_added(pretrained: Pretrained) -> list[str]:
     """Says what becomes of added tokens where only the pieces of a vocabulary are found."""
     table = CharacterTable(pretrained.do_lower_case)
-    lost: List[str] = []
-    words: List[str] = []
+    lost: list[str] = []
+    words: list[str] = []
     for token in pretrained.added_tokens:
         if token not in SPECIAL_TOKENS:
             reason = never_found(token, table, pretrained.do_lower_case)
@@ -161,15 +161,15 @@ def _check_rows(pretrained: Pretrained) -> None:
 
 
 def _new_words(
-    words: Iterable[Tuple[int, str]],
+    words: Iterable[tuple[int, str]],
     vocabulary: Vocabulary,
     do_lower_case: bool,
     path: str,
     added: Added,
-) -> List[str]:
+) -> list[str]:
     """Returns the words that the vocabulary lacks, each once; notes the others in ``added``."""
     table = CharacterTable(do_lower_case)
-    new: Dict[str, int] = {}
+    new: dict[str, int] = {}
     for line, word in words:
         if word in new or word in added.known:
             added.repeated.append((line, word))

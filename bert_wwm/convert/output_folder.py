@@ -1,7 +1,7 @@
 """Which folder an output may take the place of."""
 
 import os
-from typing import Callable
+from collections.abc import Callable
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError

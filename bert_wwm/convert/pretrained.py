@@ -3,8 +3,9 @@
 import re
 import zlib
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,18 +54,18 @@ class Pretrained:
         notes: what else one should know of the source, in sentences.
     """
 
-    tensors: Dict[str, np.ndarray]
-    config: Dict[str, Any]
-    vocabulary: List[str]
+    tensors: dict[str, np.ndarray]
+    config: dict[str, Any]
+    vocabulary: list[str]
     do_lower_case: bool = True
-    optimizer_state: Dict[str, np.ndarray] = field(default_factory=dict)
-    added_tokens: Dict[str, AddedToken] = field(default_factory=dict)
-    labels: List[str] = field(default_factory=list)
+    optimizer_state: dict[str, np.ndarray] = field(default_factory=dict)
+    added_tokens: dict[str, AddedToken] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
     kind: str = ""
-    origins: Dict[str, str] = field(default_factory=dict)
-    skipped: Dict[str, str] = field(default_factory=dict)
-    made_up: List[str] = field(default_factory=list)
-    notes: List[str] = field(default_factory=list)
+    origins: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    made_up: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def num_classes(self) -> int:
@@ -77,7 +78,7 @@ class Pretrained:
         self.skipped.update((name, OPTIMIZERS) for name in self.optimizer_state)
         self.optimizer_state.clear()
 
-    def variables(self, parts: Iterable[str]) -> Dict[str, List[int]]:
+    def variables(self, parts: Iterable[str]) -> dict[str, list[int]]:
         """Returns what parts of a model of this configuration consist of: names and shapes."""
         return names.variables(self.config, parts, self.num_classes)
 
@@ -204,7 +205,7 @@ def complete(model: Pretrained, parts: Iterable[str], strict: bool, source: str)
         model.made_up.append(name)
 
 
-def _made_up(name: str, shape: List[int], initializer_range: float) -> np.ndarray:
+def _made_up(name: str, shape: list[int], initializer_range: float) -> np.ndarray:
     if name.endswith(_VECTORS_OF_ONES):
         return np.ones(shape, np.float32)
     if not _MATRICES.search(name):
@@ -216,6 +217,6 @@ def _made_up(name: str, shape: List[int], initializer_range: float) -> np.ndarra
     return (initializer_range * values).astype(np.float32)
 
 
-def _some(items: List[str], separator: str = ", ") -> str:
+def _some(items: list[str], separator: str = ", ") -> str:
     more = len(items) - _NAMED
     return separator.join(items[:_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

@@ -2,7 +2,8 @@
 
 import math
 import os
-from typing import Any, Dict, Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,9 +43,9 @@ class Contents(NamedTuple):
         metadata: texts about the whole.
     """
 
-    tensors: Dict[str, np.ndarray]
+    tensors: dict[str, np.ndarray]
     bfloat16: int
-    metadata: Dict[str, str]
+    metadata: dict[str, str]
 
 
 def read(path: str) -> Contents:
@@ -85,7 +86,7 @@ def read(path: str) -> Contents:
     return Contents(tensors, count, metadata)
 
 
-def _header(path: str, size: int) -> Dict[str, Any]:
+def _header(path: str, size: int) -> dict[str, Any]:
     """Returns a file's header, and how many bytes follow it under an empty name."""
     with open(path, "rb") as stream:
         length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")

@@ -1,13 +1,13 @@
 """TensorFlow checkpoints: the model's tensors, and those of its training."""
 
-from typing import Dict, Iterator, Tuple
+from collections.abc import Iterator
 
 import numpy as np
 
 from bert_wwm.model.checkpoint import is_optimizer_state, read_variables
 
 
-def read(prefix_or_folder: str) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
+def read(prefix_or_folder: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Reads a checkpoint, by which the sums that it holds are checked.
 
     Args:

@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, NamedTuple
 
 from bert_wwm.convert.pretrained import AddedToken
 from bert_wwm.core import files
@@ -46,10 +47,10 @@ class TokenizerFiles(NamedTuple):
         added: those of the pieces that its tokenizer looks for first; see ``Pretrained``.
     """
 
-    vocabulary: List[str]
+    vocabulary: list[str]
     do_lower_case: bool
-    notes: List[str]
-    added: Dict[str, AddedToken]
+    notes: list[str]
+    added: dict[str, AddedToken]
 
 
 def read(folder: str) -> TokenizerFiles:
@@ -102,14 +103,14 @@ def _lower_cases(settings: Mapping[str, Any], fast: Mapping[str, Any], path: str
 
 def _added_tokens(
     folder: str, settings: Mapping[str, Any], fast: Mapping[str, Any], vocabulary: Vocabulary
-) -> Tuple[List[str], Dict[str, AddedToken]]:
+) -> tuple[list[str], dict[str, AddedToken]]:
     """Returns the added tokens that follow the vocabulary, by id, and all that are special to it.
 
     Raises:
         DataError: an id is another piece's or leaves a gap, or the entries are broken.
     """
-    ids: Dict[str, int] = {}
-    added: Dict[str, AddedToken] = {}
+    ids: dict[str, int] = {}
+    added: dict[str, AddedToken] = {}
     for name, token, index, options in _entries(folder, settings, fast):
         path = os.path.join(folder, name)
         known = vocabulary.ids.get(token, ids.get(token, index))
@@ -133,7 +134,7 @@ def _added_tokens(
 
 def _entries(
     folder: str, settings: Mapping[str, Any], fast: Mapping[str, Any]
-) -> Iterator[Tuple[str, str, int, Dict[str, bool]]]:
+) -> Iterator[tuple[str, str, int, dict[str, bool]]]:
     """Yields file, token, id and options, what transformers believes rather before the others."""
     listed = _read_object(os.path.join(folder, ADDED_TOKENS))
     name = ""
@@ -184,7 +185,7 @@ def write(
     do_lower_case: bool,
     max_length: int,
     added: Mapping[str, AddedToken] = MappingProxyType({}),
-) -> List[str]:
+) -> list[str]:
     """Writes the four files, and ``added_tokens.json`` where tokens follow the vocabulary.
 
     Args:
@@ -230,7 +231,7 @@ def write(
         "tokenizer_class": "BertTokenizer",
         **special_map,
     }
-    contents: Dict[str, str] = {
+    contents: dict[str, str] = {
         VOCABULARY: "".join(f"{piece}\n" for piece in vocabulary.pieces),
         _CONFIG: _json(settings),
         _FAST: _json(_fast_tokenizer(vocabulary, do_lower_case, decoder)),
@@ -245,7 +246,7 @@ def write(
 
 def _fast_tokenizer(
     vocabulary: Vocabulary, do_lower_case: bool, added: Mapping[int, Mapping[str, Any]]
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Returns the content of ``tokenizer.json``: what BertTokenizerFast is, step by step."""
     cls, sep = ({"SpecialToken": {"id": CLS, "type_id": 0}}, _separator(0))
     first, second = ({"Sequence": {"id": name, "type_id": n}} for n, name in enumerate("AB"))
@@ -282,11 +283,11 @@ def _fast_tokenizer(
     }
 
 
-def _separator(segment: int) -> Dict[str, Any]:
+def _separator(segment: int) -> dict[str, Any]:
     return {"SpecialToken": {"id": SEP, "type_id": segment}}
 
 
-def _pieces_of_tokenizer(fast: Mapping[str, Any], path: str, vocab_file: str) -> List[str]:
+def _pieces_of_tokenizer(fast: Mapping[str, Any], path: str, vocab_file: str) -> list[str]:
     """Returns the vocabulary that a ``tokenizer.json`` holds."""
     if not os.path.exists(path):
         raise DataError(f"{vocab_file}: no such file; expected the vocabulary of the model")
@@ -308,7 +309,7 @@ def _pieces_of_tokenizer(fast: Mapping[str, Any], path: str, vocab_file: str) ->
     return pieces
 
 
-def _read_object(path: str) -> Dict[str, Any]:
+def _read_object(path: str) -> dict[str, Any]:
     """Returns the object in a file of JSON; an empty one where there is no such file."""
     if not os.path.exists(path):
         return {}

@@ -1,7 +1,7 @@
 """What can go wrong and be told to the user in one sentence."""
 
 import contextlib
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 _MOST_LISTED = 5
 

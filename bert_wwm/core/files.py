@@ -16,7 +16,8 @@ import shutil
 import tempfile
 import uuid
 import zlib
-from typing import IO, Iterator, List, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import IO
 
 from bert_wwm.core import input_files
 from bert_wwm.core.errors import DataError
@@ -82,7 +83,7 @@ def make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
 
 
-def find(patterns: Sequence[str]) -> List[str]:
+def find(patterns: Sequence[str]) -> list[str]:
     """Returns the files that patterns name, sorted within each pattern, each file once.
 
     Raises:
@@ -90,7 +91,7 @@ def find(patterns: Sequence[str]) -> List[str]:
     """
     if not patterns:
         raise DataError("no input file is named; expected paths or globs")
-    found: List[str] = []
+    found: list[str] = []
     for pattern in patterns:
         files = _matches(pattern)
         if not files:
@@ -102,13 +103,13 @@ def find(patterns: Sequence[str]) -> List[str]:
     return list(dict.fromkeys(found))
 
 
-def _matches(pattern: str) -> List[str]:
+def _matches(pattern: str) -> list[str]:
     if "[" in pattern and exists(pattern) and not os.path.isdir(pattern):
         return [pattern]  # a name may hold brackets
     return [path for path in glob(pattern) if is_remote(path) or os.path.isfile(path)]
 
 
-def glob(pattern: str) -> List[str]:
+def glob(pattern: str) -> list[str]:
     """Returns the files and folders that match a pattern, sorted.
 
     The name of a folder that exists is not a pattern, even if it has brackets.
@@ -325,7 +326,7 @@ def _local_atomic_path(path: str) -> Iterator[str]:
         os.close(handle)
 
 
-def _locked_file(folder: str, name: str) -> Tuple[int, str]:
+def _locked_file(folder: str, name: str) -> tuple[int, str]:
     """Makes a temporary file; returns its descriptor, which locks it, and its path."""
     while True:
         handle, path = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=_TEMPORARY)

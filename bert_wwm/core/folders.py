@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from typing import Iterator
+from collections.abc import Iterator
 
 from bert_wwm.core import input_files
 from bert_wwm.core.errors import ConfigError, naming

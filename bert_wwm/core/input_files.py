@@ -10,7 +10,8 @@ are noted by the process that starts them.
 import contextlib
 import datetime
 import os
-from typing import Dict, Iterator, NamedTuple, Optional, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.remote import absolute, is_remote, stat
@@ -32,8 +33,8 @@ class Version(NamedTuple):
         return f"{self.size} bytes of {date.strftime('%Y-%m-%d %H:%M:%S.%f')}"
 
 
-_noted: Optional[Dict[str, Version]] = None  # by path; None: outside of ``noting``
-_output_folder: Optional[str] = None
+_noted: dict[str, Version] | None = None  # by path; None: outside of ``noting``
+_output_folder: str | None = None
 
 
 def version_of(path: str) -> Version:
@@ -45,7 +46,7 @@ def version_of(path: str) -> Version:
     return Version(local.st_size, local.st_mtime_ns)
 
 
-def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
+def describe_inputs(paths: Sequence[str]) -> dict[str, str]:
     """Notes input files; returns what tells whether they, and their order, are still the same."""
     for path in paths:
         note(path)
@@ -55,7 +56,7 @@ def describe_inputs(paths: Sequence[str]) -> Dict[str, str]:
 
 
 @contextlib.contextmanager
-def noting(output_folder: Optional[str] = None) -> Iterator[None]:
+def noting(output_folder: str | None = None) -> Iterator[None]:
     """Notes files while the block runs, and compares them at its end.
 
     Args:

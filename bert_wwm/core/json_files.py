@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any, Dict, List, Tuple, Union
+from typing import Any
 
 from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import DataError
@@ -22,12 +22,12 @@ def read_json(path: str) -> Any:
     return parse_json("\n".join(files.read_lines(path)), path)
 
 
-def read_object(path: str) -> Dict[str, Any]:
+def read_object(path: str) -> dict[str, Any]:
     """Reads a file that holds a JSON object. Raises DataError as ``read_json``, or for others."""
     return as_object(read_json(path), path)
 
 
-def as_object(value: Any, path: str) -> Dict[str, Any]:
+def as_object(value: Any, path: str) -> dict[str, Any]:
     """Returns a value that is a JSON object; raises DataError for any other."""
     if not isinstance(value, dict):
         raise DataError(f"{path}: a JSON {type(value).__name__}; expected an object")
@@ -53,7 +53,7 @@ def parse_json(text: str, path: str) -> Any:
         raise DataError(f"{path}: {_describe(error, 'JSON')}") from None
 
 
-def parse_line(line: Union[str, bytes], place: str, expected: str = "JSON") -> Any:
+def parse_line(line: str | bytes, place: str, expected: str = "JSON") -> Any:
     """Returns the value of a line in JSON, such as one of JSON lines.
 
     Args:
@@ -92,7 +92,7 @@ class _Twice(ValueError):
     """An object has this name twice."""
 
 
-def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         seen = set()

@@ -1,12 +1,10 @@
 """Reads ``labels.json``, the classes or tags that a model was fine-tuned for."""
 
-from typing import List
-
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import read_json
 
 
-def read_labels(path: str) -> List[str]:
+def read_labels(path: str) -> list[str]:
     """Returns the labels in the order of their ids, without white space at their ends.
 
     Raises:

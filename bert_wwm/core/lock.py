@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from typing import Iterator
+from collections.abc import Iterator
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError

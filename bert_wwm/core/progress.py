@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from typing import IO, Optional
+from typing import IO
 
 from bert_wwm.core.output import escape, trusting
 
@@ -25,7 +25,7 @@ class Progress:
         -> records:  30 %, 12,000 instances, 0:07 left
     """
 
-    def __init__(self, what: str, total: float, done: float = 0, stream: Optional[IO[str]] = None):
+    def __init__(self, what: str, total: float, done: float = 0, stream: IO[str] | None = None):
         self._what = what
         self._total = total
         self._before = done

@@ -1,7 +1,8 @@
 """Names that stand for things: one table per kind of thing, filled where the thing is defined."""
 
 import difflib
-from typing import Callable, Dict, Generic, List, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from bert_wwm.core.errors import ConfigError
 
@@ -25,7 +26,7 @@ class Registry(Generic[T]):
 
     def __init__(self, kind: str):
         self.kind = kind
-        self._entries: Dict[str, T] = {}
+        self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
         """Adds an entry. Raises ValueError where the name is taken."""
@@ -38,7 +39,7 @@ class Registry(Generic[T]):
         """The same as a decorator."""
         return lambda entry: self.add(name, entry)
 
-    def names(self) -> List[str]:
+    def names(self) -> list[str]:
         """All names, in the order of their registration."""
         return list(self._entries)
 

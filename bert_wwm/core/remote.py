@@ -17,16 +17,16 @@ def absolute(path: str) -> str:
 
 def gfile() -> Any:
     """Returns ``tf.io.gfile``; TensorFlow is imported on the first call."""
-    import tensorflow
+    from bert_wwm.compat import tf
 
-    return tensorflow.io.gfile
+    return tf.io.gfile
 
 
 def stat(path: str) -> Any:
     """Returns what a bucket knows of a file. Raises FileNotFoundError if it is missing."""
-    import tensorflow
+    from bert_wwm.compat import tf
 
     try:
-        return tensorflow.io.gfile.stat(path)
-    except tensorflow.errors.NotFoundError:
+        return tf.io.gfile.stat(path)
+    except tf.errors.NotFoundError:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None

@@ -1,7 +1,6 @@
 """Random numbers that hang on what is worked on, never on the order of the work."""
 
 import hashlib
-from typing import List
 
 import numpy as np
 
@@ -23,7 +22,7 @@ def rng_for(seed: int, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
 
 
-def permutation(rng: np.random.Generator, n: int) -> List[int]:
+def permutation(rng: np.random.Generator, n: int) -> list[int]:
     """Returns the numbers 0 to n - 1 in random order."""
     return rng.random(n).argsort(kind="stable").tolist()
 

@@ -15,7 +15,8 @@ import os
 import re
 import shutil
 import time
-from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
 
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -26,7 +27,7 @@ _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
 _JOURNAL, _SUM = "journal.json", "sha256"
 _COMMIT_SHARE = 0.05  # of the time; to wait for the disk costs milliseconds a shard
 
-Json = Dict[str, Any]
+Json = dict[str, Any]
 
 
 class Shards:
@@ -56,14 +57,14 @@ class Shards:
         self._overwrite = overwrite
         self._work = _work_folder(paths[0])
         # The sizes of the shards and the state behind them, together: they change in one step.
-        self._done: Tuple[List[int], Optional[Json]] = ([0] * len(paths), None)
-        self._shards: List[IO[bytes]] = []
+        self._done: tuple[list[int], Json | None] = ([0] * len(paths), None)
+        self._shards: list[IO[bytes]] = []
         self._stack = contextlib.ExitStack()
         self._next_commit = 0.0
         self.finished = False
 
     @property
-    def state(self) -> Optional[Json]:
+    def state(self) -> Json | None:
         """What the run needs to go on behind what was appended last; None at the beginning."""
         return self._done[1]
 
@@ -249,7 +250,7 @@ class Shards:
         shard.seek(size)
         return shard
 
-    def _read_journal(self) -> Optional[Json]:
+    def _read_journal(self) -> Json | None:
         path = os.path.join(self._work, _JOURNAL)
         if not os.path.exists(path):
             return None
@@ -260,7 +261,7 @@ class Shards:
             )
         return journal
 
-    def _commit(self, manifest: Optional[Json] = None) -> None:
+    def _commit(self, manifest: Json | None = None) -> None:
         begun = time.monotonic()
         for shard in self._shards:
             shard.flush()
@@ -284,7 +285,7 @@ def _work_folder(path: str) -> str:
     return os.path.join(folder, f".{_SHARD.sub('', base_name(path))}.unfinished")
 
 
-def shard_paths(path: str, count: int) -> List[str]:
+def shard_paths(path: str, count: int) -> list[str]:
     """Returns the names of shards.
 
     Example:
@@ -298,7 +299,7 @@ def check_shard_names(paths: Sequence[str]) -> None:
 
     A set has one manifest, so one run has to write it.
     """
-    sets: Dict[Tuple[str, int], str] = {}  # a path of each set
+    sets: dict[tuple[str, int], str] = {}  # a path of each set
     for path in paths:
         shard = _SHARD.search(path)
         if shard:
@@ -323,7 +324,7 @@ def manifest_path(path: str) -> str:
     return f"{path[: len(path) - len(name)]}manifest.{_SHARD.sub('', name)}.json"
 
 
-def described_files(manifest: str, values: Json) -> List[str]:
+def described_files(manifest: str, values: Json) -> list[str]:
     """Returns the names of the files that a manifest describes and a run could have written.
 
     Manifests travel with records, so their names aren't trusted: other names are ignored, such as
@@ -344,7 +345,7 @@ def described_files(manifest: str, values: Json) -> List[str]:
     ]
 
 
-def find_shards(patterns: Sequence[str]) -> List[str]:
+def find_shards(patterns: Sequence[str]) -> list[str]:
     """Returns the files that patterns name; ``records/*`` leaves manifests out.
 
     Raises:

@@ -1,7 +1,5 @@
 """Files that stand for others: Git LFS pointers, and pages that failed downloads leave."""
 
-from typing import Type
-
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError, ToolkitError
 
@@ -11,7 +9,7 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
-def refuse(path: str, error: Type[ToolkitError] = DataError) -> None:
+def refuse(path: str, error: type[ToolkitError] = DataError) -> None:
     """Raises an error for a file that isn't what its name says, but stands for it.
 
     Args:

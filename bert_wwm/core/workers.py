@@ -10,9 +10,10 @@ import pickle
 import signal
 import tempfile
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
-from typing import Any, Callable, Deque, Iterable, Iterator, Optional, Set, Tuple, TypeVar
+from typing import Any, TypeVar
 
 from bert_wwm.core.errors import ToolkitError
 
@@ -25,13 +26,13 @@ _WAITING = 2
 _WORK = "work"  # the name of a file
 
 # In a worker: what it does, and the folder for the results.
-_work: Optional[Callable[[Any], Any]] = None
+_work: Callable[[Any], Any] | None = None
 _folder = ""
 
 
 def map_blocks(
     work: Callable[[Block], Result], blocks: Iterable[Block], num_workers: int
-) -> Iterator[Tuple[Block, Result]]:
+) -> Iterator[tuple[Block, Result]]:
     """Yields blocks and what became of them, in their order.
 
     Args:
@@ -66,9 +67,9 @@ def _map(
     executor: concurrent.futures.ProcessPoolExecutor,
     blocks: Iterable[Any],
     most_pending: int,
-    others: Set[BaseProcess],
-) -> Iterator[Tuple[Any, Any]]:
-    pending: Deque[Tuple[Any, concurrent.futures.Future]] = collections.deque()
+    others: set[BaseProcess],
+) -> Iterator[tuple[Any, Any]]:
+    pending: collections.deque[tuple[Any, concurrent.futures.Future]] = collections.deque()
     try:
         for block in blocks:
             with _interrupts_held_back():  # workers, which start here, never see any

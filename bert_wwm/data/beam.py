@@ -18,7 +18,8 @@ import shlex
 import sys
 import tempfile
 import traceback
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from bert_wwm.core import errors, files, input_files
 from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
@@ -53,9 +54,9 @@ _RAISED = re.compile(
     re.MULTILINE,
 )
 
-Order = Tuple[int, int]  # of a block: its run of files, and its number there
-Made = Tuple[Order, int, BlockOutput]  # of a block: where it stands, its bytes, and its results
-Payload = Tuple[int, Tuple[Order, bytes]]  # a shard, and what it gets of which block
+Order = tuple[int, int]  # of a block: its run of files, and its number there
+Made = tuple[Order, int, BlockOutput]  # of a block: where it stands, its bytes, and its results
+Payload = tuple[int, tuple[Order, bytes]]  # a shard, and what it gets of which block
 
 
 class Output:
@@ -97,7 +98,7 @@ class Output:
             DataError: an input file has changed.
         """
         input_files.check_unchanged()
-        entries: Dict[str, Json] = {}
+        entries: dict[str, Json] = {}
         for path, entry in zip(self.paths, of_files):
             described = entries.setdefault(manifest_path(path), {})
             described[base_name(path)] = {**entry, "bytes": files.size(path)}
@@ -106,7 +107,7 @@ class Output:
             files.write_text(place, json.dumps(complete, ensure_ascii=False, indent=2) + "\n")
 
 
-def _listed(manifest: str) -> List[str]:
+def _listed(manifest: str) -> list[str]:
     """Returns the files that a manifest describes, if it is there and can be read."""
     if files.exists(manifest):
         with contextlib.suppress(DataError):
@@ -239,13 +240,13 @@ def write_blocks(
     return written
 
 
-def _read(source: Source, run: Tuple[int, List[str]]) -> Iterator[Tuple[Order, Block]]:
+def _read(source: Source, run: tuple[int, list[str]]) -> Iterator[tuple[Order, Block]]:
     number, paths = run
     for position, block in enumerate(source.read(number, paths)):
         yield (number, position), block
 
 
-def _work_on(work: Work, ordered: Tuple[Order, Block]) -> Made:
+def _work_on(work: Work, ordered: tuple[Order, Block]) -> Made:
     order, block = ordered
     return order, block.size, work(block)
 
@@ -291,7 +292,7 @@ def _payloads(made: Made) -> Iterator[Payload]:
 
 
 def _write(
-    paths: Sequence[str], shard: Tuple[int, Iterable[Tuple[Order, bytes]]], begun: None
+    paths: Sequence[str], shard: tuple[int, Iterable[tuple[Order, bytes]]], begun: None
 ) -> None:
     """Writes a shard, which need not fit into memory.
 

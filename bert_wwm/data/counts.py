@@ -2,7 +2,8 @@
 
 import collections
 import dataclasses
-from typing import Any, Counter, Dict, List
+from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -101,13 +102,13 @@ class Counts:
                 self.kinds[Kind(kind).name.lower()] += count
         _add_histogram(self.ngrams, predictions.ngrams)
 
-    def to_json(self) -> Dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Returns a dictionary that ``from_json`` reads."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {k: dict(v) if isinstance(v, collections.Counter) else v for k, v in values.items()}
 
     @classmethod
-    def from_json(cls, values: Dict) -> "Counts":
+    def from_json(cls, values: dict) -> "Counts":
         """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
         counts = cls()
         for name, value in values.items():
@@ -121,7 +122,7 @@ class Counts:
             setattr(counts, name, type(former)(value))
         return counts
 
-    def to_manifest(self) -> Dict[str, object]:
+    def to_manifest(self) -> dict[str, object]:
         """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
         values = self.to_json()
         for name in _LENGTHS:
@@ -169,7 +170,7 @@ class Counts:
         }
         return "\n".join(f"  {name:<12}  {value}" for name, value in rows.items() if value)
 
-    def _shares(self) -> List[str]:
+    def _shares(self) -> list[str]:
         return [
             f"{name} {_percent(self.kinds[kind.name.lower()], self.predicted)}"
             for kind, name in _KIND_NAMES.items()
@@ -177,7 +178,7 @@ class Counts:
         ]
 
 
-def _is_histogram(name: str, values: Dict[str, object]) -> bool:
+def _is_histogram(name: str, values: dict[str, object]) -> bool:
     """Whether a histogram of that name has keys of its kind, and whole numbers."""
     if name == "kinds":
         keys_fit = {kind.name.lower() for kind in Kind}.issuperset(values)

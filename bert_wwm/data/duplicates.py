@@ -5,7 +5,7 @@ Of 20 million different documents two share a hash, so that one is lost, with a 
 """
 
 import hashlib
-from typing import Iterable, List
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -26,12 +26,12 @@ class SeenHashes:
     """
 
     def __init__(self) -> None:
-        self._runs: List[np.ndarray] = []
+        self._runs: list[np.ndarray] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._runs))
 
-    def add(self, hashes: Iterable[bytes]) -> List[bool]:
+    def add(self, hashes: Iterable[bytes]) -> list[bool]:
         """Adds hashes; returns for each whether it is new: neither there nor earlier among them."""
         values = np.frombuffer(b"".join(hashes), _HASH)
         first = np.unique(values, return_index=True)[1]

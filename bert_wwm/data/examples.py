@@ -5,7 +5,6 @@ seed, on nothing else. B sequences, S tokens of a sequence, P predictions of a s
 """
 
 import dataclasses
-from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from bert_wwm.text.blocks import Place
 from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
 
-Features = Dict[str, np.ndarray]  # [examples, length of the field]
+Features = dict[str, np.ndarray]  # [examples, length of the field]
 
 _LONGEST = 1 << 16  # tokens; far more than any model reads
 _INSTANCES, _MASKS = range(2)  # streams of random numbers
@@ -52,7 +51,7 @@ class ExampleSettings:
     masked_lm_prob: float
     short_seq_prob: float
     seed: int
-    lert_labels: Tuple[str, ...] = ()
+    lert_labels: tuple[str, ...] = ()
     pert_target: str = ""
 
     def __post_init__(self) -> None:
@@ -86,7 +85,7 @@ class ExampleMaker:
         self,
         vocabulary: Vocabulary,
         settings: ExampleSettings,
-        similar_words: Optional[SimilarWords] = None,
+        similar_words: SimilarWords | None = None,
     ):
         self.settings = settings
         self._pad, self._cls, self._sep, mask = (
@@ -151,7 +150,7 @@ class ExampleMaker:
 
     def _sequences(
         self, block: TokenizedBlock, instances: Instances
-    ) -> Tuple[Sequences, np.ndarray]:
+    ) -> tuple[Sequences, np.ndarray]:
         """Returns the sequences, and for each of their tokens which piece of the block it is.
 
         int64 [B, S]; special tokens and padding have -1.

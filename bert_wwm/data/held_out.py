@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from typing import Optional, Tuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -12,7 +11,7 @@ from bert_wwm.text.corpus import read_documents
 EVERY = 20  # one document in twenty is kept apart
 
 
-def hold_out(source: str, train: str, heldout: str) -> Optional[Tuple[int, int]]:
+def hold_out(source: str, train: str, heldout: str) -> tuple[int, int] | None:
     """Parts the documents of a corpus into two files, which are there whole or not at all.
 
     Args:

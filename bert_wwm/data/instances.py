@@ -6,7 +6,8 @@ taken apart, count as documents).
 """
 
 import bisect
-from typing import Callable, Iterator, List, NamedTuple, Tuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from bert_wwm.data.counts import Counts
 from bert_wwm.data.tokenized import TokenizedBlock
 
 # Pieces [a, b) and [c, d) of the block, and the label of the pair; c = d = 0 without a second.
-Instance = Tuple[int, int, int, int, int]
+Instance = tuple[int, int, int, int, int]
 
 
 class Instances(NamedTuple):
@@ -80,7 +81,7 @@ def make_instances(
         counts: takes what is counted on the way.
     """
     limit = max_seq_length - pairing.num_special_tokens
-    rows: List[Instance] = []
+    rows: list[Instance] = []
     for document in range(len(block.documents) - 1):
         target = limit
         if rng.random() < short_seq_prob:
@@ -123,7 +124,7 @@ def next_sentence_pairs(
 
 def _random_segment(
     block: TokenizedBlock, document: int, length: int, rng: np.random.Generator
-) -> Tuple[int, int]:
+) -> tuple[int, int]:
     """Takes sentences from a random place of another document until ``length`` is reached."""
     other = integer(rng, len(block.documents) - 2)
     other += other >= document
@@ -201,7 +202,7 @@ for _pairing in (
     PAIRINGS.add(_pairing.name, _pairing)
 
 
-def _fill(ends: List[int], first: int, last: int, target: int) -> int:
+def _fill(ends: list[int], first: int, last: int, target: int) -> int:
     """Returns the sentence behind those that reach ``target`` pieces; at least one is taken."""
     return min(last, bisect.bisect_left(ends, ends[first] + target, first + 1, last + 1))
 
@@ -212,7 +213,7 @@ def _truncate(
     limit: int,
     rng: np.random.Generator,
     counts: Counts,
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Fits segments into ``limit`` pieces: the longer loses pieces, each from a random end."""
     lengths = ends - starts
     if lengths.shape[1] == 1:
@@ -228,7 +229,7 @@ def _truncate(
 
 def truncated_lengths(
     first: np.ndarray, second: np.ndarray, limit: int
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """What is left when the longer of two loses one piece at a time until they fit.
 
     At a draw it is the second that loses (``truncate_seq_pair``).

@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from typing import Callable, Dict, Iterable, List, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
@@ -20,8 +21,8 @@ class BlockOutput(NamedTuple):
         counts: what was counted.
     """
 
-    payloads: List[bytes]
-    records: List[int]
+    payloads: list[bytes]
+    records: list[int]
     counts: Counts
 
 
@@ -40,10 +41,10 @@ class Written(NamedTuple):
 
     blocks: int
     bytes: int
-    records: List[int]
+    records: list[int]
     counts: Counts
 
-    def to_json(self) -> Dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Returns a dictionary that ``written`` reads."""
         return {**self._asdict(), "counts": self.counts.to_json()}
 
@@ -94,6 +95,6 @@ def write_blocks(
     return Written(done, size, records, counts)
 
 
-def spread(items: List[bytes], num_shards: int, first: int) -> List[List[bytes]]:
+def spread(items: list[bytes], num_shards: int, first: int) -> list[list[bytes]]:
     """Deals items out to shards in turn, beginning with the shard ``first``."""
     return [items[(shard - first) % num_shards :: num_shards] for shard in range(num_shards)]

@@ -1,6 +1,6 @@
 """Blocks to records: the pure work that every runner gives to its workers."""
 
-from typing import Callable, List, Tuple
+from collections.abc import Callable
 
 from bert_wwm.core.seeding import integer, permutation, rng_for
 from bert_wwm.data.counts import Counts
@@ -30,7 +30,7 @@ class RecordMaker:
         tokenizer: Tokenizer,
         examples: ExampleMaker,
         dupe_factor: int,
-        encode: Callable[[Features], List[bytes]],
+        encode: Callable[[Features], list[bytes]],
     ):
         self._source = source
         self._tokenizer = BulkTokenizer(tokenizer)
@@ -38,14 +38,14 @@ class RecordMaker:
         self._dupe_factor = dupe_factor
         self._encode = encode
 
-    def records(self, block: Block) -> Tuple[List[bytes], Counts]:
+    def records(self, block: Block) -> tuple[list[bytes], Counts]:
         """Returns the records of a block in random order, and what was counted."""
         counts = Counts()
         settings = self._examples.settings
         tokenized = tokenize_block(
             self._source.segment(block), self._tokenizer, settings.max_pieces, counts
         )
-        records: List[bytes] = []
+        records: list[bytes] = []
         for duplicate in range(self._dupe_factor):
             features = self._examples.features(tokenized, block.place, duplicate, counts)
             records += self._encode(features)

@@ -3,7 +3,8 @@
 import dataclasses
 import itertools
 import time
-from typing import Dict, Iterator, List, NamedTuple, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
@@ -80,7 +81,7 @@ class RawSource:
     def __init__(self, layout: Layout):
         self._layout = layout
 
-    def runs(self, paths: Sequence[str]) -> List[List[str]]:
+    def runs(self, paths: Sequence[str]) -> list[list[str]]:
         """Groups files so that each group can be read by itself."""
         return blocks.runs(paths)
 
@@ -88,7 +89,7 @@ class RawSource:
         """Yields the blocks of a group of files, of that number."""
         return raw_blocks.read_blocks(run, paths, self._layout)
 
-    def blocks(self) -> Dict[str, int]:
+    def blocks(self) -> dict[str, int]:
         """Returns what decides where blocks begin and end."""
         return {
             "bytes": blocks.BLOCK_BYTES,
@@ -107,8 +108,8 @@ class PreparedBlock(NamedTuple):
         counts: what was counted; documents kept, duplicates and sentences are not yet known.
     """
 
-    documents: List[bytes]
-    hashes: List[bytes]
+    documents: list[bytes]
+    hashes: list[bytes]
     counts: PreparedCounts
 
 
@@ -128,7 +129,7 @@ class PrepareWork:
 
     def __call__(self, block: RawBlock) -> PreparedBlock:
         counts = PreparedCounts()
-        documents: List[bytes] = []
+        documents: list[bytes] = []
         for document in read_documents(block, self._layout):
             cleaned = clean(document.text)
             counts.documents_read += 1
@@ -163,10 +164,10 @@ class Prepared(NamedTuple):
 
     blocks: int
     bytes: int
-    sentences: List[int]
+    sentences: list[int]
     counts: PreparedCounts
 
-    def to_json(self) -> Dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Returns a dictionary that ``prepared`` reads."""
         return {**self._asdict(), "counts": dataclasses.asdict(self.counts)}
 
@@ -236,7 +237,7 @@ def write_documents(
     return Prepared(done, size, sentences, counts)
 
 
-def _hashes_of_written(chunks: Iterator[bytes]) -> Iterator[List[bytes]]:
+def _hashes_of_written(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
     rest = b""
     for chunk in chunks:
         *documents, rest = (rest + chunk).split(_BEHIND_DOCUMENT)

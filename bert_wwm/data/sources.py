@@ -1,7 +1,8 @@
 """Where blocks come from, and how their sentences get their words: from text, or segmented text."""
 
 import itertools
-from typing import Dict, Iterator, List, Protocol, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.text import blocks, segmented
@@ -16,7 +17,7 @@ _BATCH_SENTENCES = 1024  # segmenters work on batches
 class Source(Protocol):
     """Gives blocks in the parent process, and their words in the workers; can be pickled."""
 
-    def runs(self, paths: Sequence[str]) -> List[List[str]]:
+    def runs(self, paths: Sequence[str]) -> list[list[str]]:
         """Groups files so that each group can be read by itself."""
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
@@ -25,10 +26,10 @@ class Source(Protocol):
     def segment(self, block: Block) -> SegmentedBlock:
         """Returns the sentences of a block, their words and tags."""
 
-    def describe(self, paths: Sequence[str]) -> Dict[str, object]:
+    def describe(self, paths: Sequence[str]) -> dict[str, object]:
         """Returns what cut the words, ready for JSON. Raises where that can't be had."""
 
-    def blocks(self) -> Dict[str, int]:
+    def blocks(self) -> dict[str, int]:
         """Returns what decides where blocks begin and end."""
 
 
@@ -50,7 +51,7 @@ class TextSource:
         self._segmenter = segmenter
         self._tasks = tuple(tasks)
 
-    def runs(self, paths: Sequence[str]) -> List[List[str]]:
+    def runs(self, paths: Sequence[str]) -> list[list[str]]:
         return blocks.runs(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
@@ -80,7 +81,7 @@ class TextSource:
                     result.tags[task].append(annotated and annotated.tags[task])
         return result
 
-    def describe(self, paths: Sequence[str]) -> Dict[str, object]:
+    def describe(self, paths: Sequence[str]) -> dict[str, object]:
         for path in paths:
             if segmented.is_segmented(path):
                 raise DataError(
@@ -92,7 +93,7 @@ class TextSource:
             described["tags"] = self._segmenter.describe_tags(self._tasks)
         return described
 
-    def blocks(self) -> Dict[str, int]:
+    def blocks(self) -> dict[str, int]:
         return {"bytes": blocks.BLOCK_BYTES, "document bytes": blocks.DOCUMENT_BYTES}
 
 
@@ -106,7 +107,7 @@ class SegmentedSource:
     def __init__(self, tasks: Sequence[str] = ()):
         self._tasks = tuple(tasks)
 
-    def runs(self, paths: Sequence[str]) -> List[List[str]]:
+    def runs(self, paths: Sequence[str]) -> list[list[str]]:
         return [[path] for path in paths]
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
@@ -117,7 +118,7 @@ class SegmentedSource:
     def segment(self, block: Block) -> SegmentedBlock:
         return segmented.parse_block(block, self._tasks)
 
-    def describe(self, paths: Sequence[str]) -> Dict[str, object]:
+    def describe(self, paths: Sequence[str]) -> dict[str, object]:
         """Returns what the corpus was segmented with.
 
         Raises:
@@ -136,5 +137,5 @@ class SegmentedSource:
                 )
         return {"name": "presegmented", "by": headers[0]["segmenter"]}
 
-    def blocks(self) -> Dict[str, int]:
+    def blocks(self) -> dict[str, int]:
         return {}  # they are in the files

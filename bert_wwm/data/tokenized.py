@@ -4,7 +4,6 @@ P pieces, S sentences and D documents of a block.
 """
 
 import dataclasses
-from typing import Dict, List, Tuple
 
 import numpy as np
 
@@ -32,9 +31,9 @@ class TokenizedBlock:
 
     ids: np.ndarray
     word_starts: np.ndarray
-    tags: Dict[str, np.ndarray]
-    sentences: List[int]
-    documents: List[int]
+    tags: dict[str, np.ndarray]
+    sentences: list[int]
+    documents: list[int]
 
 
 def tokenize_block(
@@ -89,7 +88,7 @@ def tokenize_block(
     )
 
 
-def _align(block: SegmentedBlock, pieces: Pieces) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _align(block: SegmentedBlock, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lays the words over the pieces by their characters.
 
     Segmentation and WordPiece run independently on the raw sentence
@@ -118,7 +117,7 @@ def _align(block: SegmentedBlock, pieces: Pieces) -> Tuple[np.ndarray, np.ndarra
 
 def _labels(block: SegmentedBlock, task: str) -> np.ndarray:
     """Returns the label of each word, _UNTAGGED where there is none."""
-    labels: List[int] = []
+    labels: list[int] = []
     for number, tags in enumerate(block.tags[task]):
         try:
             labels += [_UNTAGGED if tag is None else label_id(task, tag) for tag in tags or (None,)]
@@ -127,7 +126,7 @@ def _labels(block: SegmentedBlock, task: str) -> np.ndarray:
     return np.asarray(labels, np.int8)
 
 
-def _split(ends: np.ndarray, word_starts: np.ndarray, limit: int) -> Tuple[List[int], np.ndarray]:
+def _split(ends: np.ndarray, word_starts: np.ndarray, limit: int) -> tuple[list[int], np.ndarray]:
     """Cuts sentences that are too long, at ends of words where it can.
 
     Args:
@@ -140,7 +139,7 @@ def _split(ends: np.ndarray, word_starts: np.ndarray, limit: int) -> Tuple[List[
     """
     begins = np.append(0, ends)[:-1]
     parts = np.minimum(ends - begins, 1)
-    cuts: List[int] = []
+    cuts: list[int] = []
     for number in np.flatnonzero(ends - begins > limit).tolist():
         begin, end = int(begins[number]), int(ends[number])
         while end - begin > limit:

@@ -8,7 +8,8 @@ import os
 import re
 import subprocess
 import tempfile
-from typing import Any, Callable, Dict, List, Optional
+from collections.abc import Callable
+from typing import Any
 
 from bert_wwm.core.errors import ConfigError, ToolkitError
 from bert_wwm.estimate import profile
@@ -37,7 +38,7 @@ class DoesNotFit(ToolkitError):
         needed_bytes: of one device; None where the compiler doesn't say.
     """
 
-    def __init__(self, message: str, needed_bytes: Optional[int]):
+    def __init__(self, message: str, needed_bytes: int | None):
         super().__init__(message)
         self.needed_bytes = needed_bytes
 
@@ -63,7 +64,7 @@ class Compiled:
     hlo_text: str
 
     @functools.cached_property
-    def instructions(self) -> List[profile.Instruction]:
+    def instructions(self) -> list[profile.Instruction]:
         """The program's instructions with the cycles that the compiler expects of them."""
         return profile.instructions(self.hlo_text)
 
@@ -114,7 +115,7 @@ def _flops_of_rounds(compiled: Compiled) -> int:
     )
 
 
-def _ask(python: str, arguments: List[str]) -> Dict[str, Any]:
+def _ask(python: str, arguments: list[str]) -> dict[str, Any]:
     """Runs the worker, in the environment of that Python; returns its answer."""
     surroundings = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
     run = subprocess.run(
@@ -153,7 +154,7 @@ def _refusal(tpu: Slice, error: str, message: str) -> ToolkitError:
     )
 
 
-def needed_bytes(message: str) -> Optional[int]:
+def needed_bytes(message: str) -> int | None:
     """Returns how much memory a program needs, by the compiler's words; None if they don't tell."""
     found = re.search(r"\(([\d.]+)([KMGT])\) exceeds available HBM", message)
     return int(float(found.group(1)) * _UNITS[found.group(2)]) if found else None

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Callable, Iterator, List, Sequence, Tuple
+from collections.abc import Callable, Iterator, Sequence
 
 from bert_wwm.core.errors import ConfigError
 
@@ -64,7 +64,7 @@ def compiler_python(log: Log) -> str:
 
 
 @functools.cache
-def _check(python: str) -> Tuple[str, ...]:
+def _check(python: str) -> tuple[str, ...]:
     """Returns the versions of jax and libtpu that the Python has which the variable names.
 
     Raises:
@@ -183,7 +183,7 @@ def _pip_failed(output: str) -> str:
     return f"the TPU compiler can't be installed: pip says {reason!r}; {advice}, {_OTHERWISE}"
 
 
-def _run(command: List[str], lock: int = -1) -> "subprocess.CompletedProcess[str]":
+def _run(command: list[str], lock: int = -1) -> "subprocess.CompletedProcess[str]":
     """Runs a command; its output, with what it says of errors, is its ``stdout``."""
     return subprocess.run(
         command,

@@ -2,7 +2,6 @@
 
 import functools
 import re
-from typing import Dict, Tuple
 
 from bert_wwm.estimate import hlo
 from bert_wwm.estimate.hlo import Module, Operation
@@ -40,7 +39,7 @@ def _convolution_flops(module: Module, operation: Operation) -> int:
     return 2 * products
 
 
-def _window(operation: Operation, axis: int) -> Dict[str, int]:
+def _window(operation: Operation, axis: int) -> dict[str, int]:
     """The settings of a convolution's window on one axis; of the padding the one before."""
     found = _WINDOW.search(operation.attributes)
     settings = dict(item.split("=") for item in found.group(1).split()) if found else {}
@@ -55,7 +54,7 @@ def _window(operation: Operation, axis: int) -> Dict[str, int]:
 
 @functools.cache
 def _positions(
-    sizes: Tuple[int, int, int],
+    sizes: tuple[int, int, int],
     stride: int,
     padding: int,
     left_dilation: int,

@@ -3,7 +3,8 @@
 import functools
 import math
 import re
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 _HEAD = re.compile(r"(ENTRY )?%?([\w.-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"\s+(ROOT )?%?([\w.-]+) = ")
@@ -36,7 +37,7 @@ class Operation(NamedTuple):
     is_root: bool
 
     @property
-    def operands(self) -> List[str]:
+    def operands(self) -> list[str]:
         """The names of what it is applied to, in the same computation."""
         return _NAME.findall(self.arguments)
 
@@ -46,7 +47,7 @@ class Operation(NamedTuple):
         found = _OP_NAME.search(self.attributes)
         return found.group(1) if found else ""
 
-    def called(self, attribute: str) -> List[str]:
+    def called(self, attribute: str) -> list[str]:
         """The names of the computations that an attribute, such as "body", has."""
         found = re.search(rf"[ ,{{]{attribute}=(%[\w.-]+|\{{[^}}]*\}})", self.attributes)
         return _NAME.findall(found.group(1)) if found else []
@@ -62,8 +63,8 @@ class Module(NamedTuple):
     """
 
     entry: str
-    computations: Dict[str, List[Operation]]
-    operations: Dict[str, Operation]
+    computations: dict[str, list[Operation]]
+    operations: dict[str, Operation]
 
 
 class Array(NamedTuple):
@@ -77,7 +78,7 @@ class Array(NamedTuple):
     """
 
     dtype: str
-    dims: Tuple[int, ...]
+    dims: tuple[int, ...]
     num_bytes: int
     in_main_memory: bool
 
@@ -89,9 +90,9 @@ class Array(NamedTuple):
 def parse(text: str) -> Module:
     """Returns the module that a text describes; an empty one where it describes none."""
     entry = ""
-    current: List[Operation] = []
+    current: list[Operation] = []
     computations = {entry: current}
-    operations: Dict[str, Operation] = {}
+    operations: dict[str, Operation] = {}
     for line in text.splitlines():
         head = _HEAD.match(line)
         if head:
@@ -143,7 +144,7 @@ def _closing(line: str, begin: int) -> int:
     raise ValueError(f"no HLO instruction: {line[:200]}")
 
 
-def arrays(shape: str) -> List[Array]:
+def arrays(shape: str) -> list[Array]:
     """Returns the arrays of a shape, of a tuple in its order.
 
     Example:
@@ -173,5 +174,5 @@ def bits(dtype: str) -> int:
     return _BITS[dtype] if dtype in _BITS else int(found.group()) if found else 0
 
 
-def _integers(text: str) -> Tuple[int, ...]:
+def _integers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(",") if number)

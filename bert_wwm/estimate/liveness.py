@@ -3,7 +3,7 @@
 import collections
 import re
 from dataclasses import dataclass
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import NamedTuple, Optional
 
 from bert_wwm.estimate import hlo
 from bert_wwm.estimate.hlo import Array, Module, Operation
@@ -18,7 +18,7 @@ _PAIR = re.compile(r'"(\d+)","(\d+)"')
 _OUTPUT = re.compile(r"\{(\d*)\}: \(\d+, \{")
 
 # The buffers that a value lies in, an item an array; None for what the program is called with.
-_Value = List[Optional["_Buffer"]]
+_Value = list[Optional["_Buffer"]]
 
 
 @dataclass(frozen=True, order=True)
@@ -49,7 +49,7 @@ class PeakMemory(NamedTuple):
 
     num_bytes: int
     instruction: str
-    groups: List[MemoryGroup]
+    groups: list[MemoryGroup]
 
 
 class _Buffer:
@@ -70,7 +70,7 @@ def peak_memory(hlo_text: str) -> PeakMemory:
     module = hlo.parse(hlo_text)
     given_back = set(map(int, filter(None, _OUTPUT.findall(hlo_text.partition("\n")[0]))))
     instruction, buffers = _fullest(module, module.entry, given_back)
-    sizes: Dict[Tuple[str, str], List[int]] = collections.defaultdict(list)
+    sizes: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
     for buffer in buffers:
         part = part_of(layer_of(buffer.origin))
         sizes[part, str(buffer.array)].append(buffer.array.num_bytes)
@@ -80,7 +80,7 @@ def peak_memory(hlo_text: str) -> PeakMemory:
     )
 
 
-def _fullest(module: Module, computation: str, given_back: Set[int]) -> Tuple[str, List[_Buffer]]:
+def _fullest(module: Module, computation: str, given_back: set[int]) -> tuple[str, list[_Buffer]]:
     """The operation at which a computation keeps most, and what that is.
 
     Args:
@@ -88,12 +88,12 @@ def _fullest(module: Module, computation: str, given_back: Set[int]) -> Tuple[st
     """
     operations = module.computations[computation]
     buffers = _lifetimes(module, computation, given_back)
-    starting: Dict[int, List[_Buffer]] = collections.defaultdict(list)
+    starting: dict[int, list[_Buffer]] = collections.defaultdict(list)
     for buffer in buffers:
         starting[buffer.birth].append(buffer)
     most = -1
-    fullest: Tuple[str, List[_Buffer]] = ("", [])
-    live: List[_Buffer] = []
+    fullest: tuple[str, list[_Buffer]] = ("", [])
+    live: list[_Buffer] = []
     for now, operation in enumerate(operations):
         live = [buffer for buffer in live if buffer.death >= now] + starting[now]
         alternatives = [_fullest(module, name, set()) for name in _called(operation)]
@@ -105,23 +105,23 @@ def _fullest(module: Module, computation: str, given_back: Set[int]) -> Tuple[st
     return fullest
 
 
-def _size(buffers: List[_Buffer]) -> int:
+def _size(buffers: list[_Buffer]) -> int:
     return sum(buffer.array.num_bytes for buffer in buffers)
 
 
-def _called(operation: Operation) -> List[str]:
+def _called(operation: Operation) -> list[str]:
     if operation.opcode not in ("while", "conditional", "call"):
         return []
     names = ("body", "branch_computations", "true_computation", "false_computation", "to_apply")
     return [called for name in names for called in operation.called(name)]
 
 
-def _lifetimes(module: Module, computation: str, given_back: Set[int]) -> List[_Buffer]:
+def _lifetimes(module: Module, computation: str, given_back: set[int]) -> list[_Buffer]:
     """The buffers that a computation writes to."""
     operations = module.computations[computation]
     comes_from = origins(module, computation)
-    values: Dict[str, _Value] = {}
-    buffers: List[_Buffer] = []
+    values: dict[str, _Value] = {}
+    buffers: list[_Buffer] = []
     for now, operation in enumerate(operations):
         operands = [buffer for name in operation.operands for buffer in values[name]]
         for buffer in filter(None, operands):
@@ -141,7 +141,7 @@ def _lifetimes(module: Module, computation: str, given_back: Set[int]) -> List[_
     return [buffer for buffer in buffers if id(buffer) not in over]
 
 
-def _reused(module: Module, operation: Operation, operands: _Value) -> Dict[int, Optional[_Buffer]]:
+def _reused(module: Module, operation: Operation, operands: _Value) -> dict[int, _Buffer | None]:
     """The memory of operands that results lie in, by the results' numbers."""
     if operation.opcode == "get-tuple-element":
         index = _INDEX.search(operation.attributes)

@@ -1,7 +1,8 @@
 """From what the compiler says of a step to what a training takes: time, speed, memory, money."""
 
 import dataclasses
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.estimate.compiler import Compiled
 from bert_wwm.estimate.profile import unpriced
@@ -24,7 +25,7 @@ class Work(NamedTuple):
     batch_per_core: int
     num_accumulation_steps: int
     length: int
-    steps: Optional[int] = None
+    steps: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Figures:
 
     batch_per_core: int
     num_accumulation_steps: int
-    steps: Optional[int]
+    steps: int | None
     estimated_megacycles: float
     estimated_ms: float
     network_ms: float
@@ -67,9 +68,9 @@ class Figures:
     examples_per_second: float
     tokens_per_second: float
     share_of_peak: float
-    hours: Optional[float]
-    days: Optional[float]
-    cost: Optional[float]
+    hours: float | None
+    days: float | None
+    cost: float | None
 
 
 def figures(
@@ -77,7 +78,7 @@ def figures(
     tpu: Slice,
     work: Work,
     reduced_bytes: int,
-    price_per_hour: Optional[float] = None,
+    price_per_hour: float | None = None,
 ) -> Figures:
     """Returns the figures of a step.
 
@@ -137,10 +138,10 @@ def all_reduce_seconds(tpu: Slice, num_bytes: int) -> float:
     return 2 * (tpu.chips - 1) / tpu.chips * num_bytes / tpu.interconnect_bandwidth
 
 
-def totals(phases: Sequence[Optional[Figures]]) -> Dict[str, Any]:
+def totals(phases: Sequence[Figures | None]) -> dict[str, Any]:
     """Returns ``hours``, ``days`` and ``cost`` of all phases; None where one's isn't known."""
     result = {}
     for name in ("hours", "days", "cost"):
-        values: List[Any] = [phase and getattr(phase, name) for phase in phases]
+        values: list[Any] = [phase and getattr(phase, name) for phase in phases]
         result[name] = None if None in values else sum(values)
     return result

@@ -1,7 +1,8 @@
 """A phase of training, or an evaluation, and what becomes of it on a slice."""
 
 import dataclasses
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from bert_wwm.estimate.compiler import Compiled, DoesNotFit
 from bert_wwm.estimate.numbers import GIB, Figures, Work, figures
@@ -13,7 +14,7 @@ _COPIES = 3  # of each weight: itself and an optimizer's two moments
 
 # Builds the step of a device, given its examples and accumulation steps; returns its HLO, and how
 # many bytes it adds up over all devices: those of the gradients.
-Build = Callable[[int, int], Tuple[bytes, int]]
+Build = Callable[[int, int], tuple[bytes, int]]
 # Compiles such HLO, or raises DoesNotFit.
 Compile = Callable[[bytes], Compiled]
 Log = Callable[[str], object]
@@ -57,14 +58,14 @@ class Estimate:
     """
 
     phase: Phase
-    measured: Optional[Measured]
-    needed_gib: Optional[float] = None
-    largest: Optional[Figures] = None
-    in_parts: Optional[Figures] = None
+    measured: Measured | None
+    needed_gib: float | None = None
+    largest: Figures | None = None
+    in_parts: Figures | None = None
 
-    def as_json(self) -> Dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Returns all as JSON knows it; figures of a step that doesn't fit are null."""
-        values: Dict[str, Any] = {
+        values: dict[str, Any] = {
             "name": self.phase.name,
             "model": self.phase.model,
             "mode": self.phase.mode,
@@ -103,7 +104,7 @@ class PhaseEstimator:
         build: Build,
         compile_step: Compile,
         find_batch: bool,
-        price_per_hour: Optional[float],
+        price_per_hour: float | None,
         log: Log,
     ):
         self._phase = phase
@@ -127,7 +128,7 @@ class PhaseEstimator:
         needed = answer.needed_bytes
         return Estimate(self._phase, None, needed and needed / GIB, largest, in_parts)
 
-    def _measure(self, work: Work) -> Union[Measured, DoesNotFit]:
+    def _measure(self, work: Work) -> Measured | DoesNotFit:
         hlo, self._reduced_bytes = self._build(work.batch_per_core, work.num_accumulation_steps)
         title = f"{self._phase.name}: {work.batch_per_core:,} examples a {self._tpu.device}"
         if work.num_accumulation_steps > 1:
@@ -142,11 +143,11 @@ class PhaseEstimator:
         self._log(f"{title}: {found.used_gib:.2f} GiB, {found.step_ms:,.1f} ms")
         return Measured(found, compiled)
 
-    def _largest(self, first: Union[Measured, DoesNotFit]) -> Optional[Figures]:
+    def _largest(self, first: Measured | DoesNotFit) -> Figures | None:
         """Returns the figures of the largest batch, by parts of the phase's number."""
         parts = self._phase.work.num_accumulation_steps
 
-        def trial(batch: int, answer: Union[Measured, DoesNotFit]) -> Trial[Figures]:
+        def trial(batch: int, answer: Measured | DoesNotFit) -> Trial[Figures]:
             if isinstance(answer, Measured):
                 return Trial(batch, int(answer.figures.used_gib * GIB), answer.figures)
             return Trial(batch, answer.needed_bytes, None)
@@ -163,7 +164,7 @@ class PhaseEstimator:
         )
         return found and found.outcome
 
-    def _in_parts(self, largest: Figures) -> Optional[Figures]:
+    def _in_parts(self, largest: Figures) -> Figures | None:
         """Returns the figures of the phase's batch with few accumulation steps that fit.
 
         The fewest, or the next more where these are faster: near the limit of the memory the
@@ -177,7 +178,7 @@ class PhaseEstimator:
             for parts in range(work.num_accumulation_steps + 1, work.batch_per_core + 1)
             if work.batch_per_core % parts == 0 and work.batch_per_core // parts < too_many
         ]
-        fitting: List[Figures] = []
+        fitting: list[Figures] = []
         for parts in candidates[:_MOST_PARTS_TRIED]:
             answer = self._measure(work._replace(num_accumulation_steps=parts))
             if isinstance(answer, Measured):

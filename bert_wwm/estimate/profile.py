@@ -1,7 +1,7 @@
 """Where a compiled program's cycles go: by kind of work, and by the model's layers."""
 
 import re
-from typing import List, NamedTuple, Optional
+from typing import NamedTuple
 
 from bert_wwm.estimate import hlo
 from bert_wwm.estimate.flops import matmul_flops
@@ -78,7 +78,7 @@ class Unpriced(NamedTuple):
     num_bytes: int
 
 
-def instructions(hlo_text: str) -> List[Instruction]:
+def instructions(hlo_text: str) -> list[Instruction]:
     """Returns what a program's cycles are spent on, in the order in which it runs.
 
     The kind is that of the costliest thing in a fusion: a matmul (XLA's name for it is
@@ -131,7 +131,7 @@ def layer_of(op_name: str) -> str:
     return next((name for name, scope in _SCOPES if scope.search(op_name)), "other")
 
 
-def number_of(layer: str) -> Optional[int]:
+def number_of(layer: str) -> int | None:
     """Returns 3 for "layer_3/attention"; None for what isn't in a layer."""
     found = _NUMBER.match(layer)
     return int(found.group(1)) if found else None

@@ -1,7 +1,9 @@
 """Where the cycles and the memory of a step go, in a terminal and as JSON."""
 
 import collections
-from typing import Any, Counter, Dict, List, Sequence, Tuple
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from bert_wwm.estimate.compiler import Compiled
 from bert_wwm.estimate.hlo import arrays
@@ -25,7 +27,7 @@ _OF_LAYER = tuple(
 _MOST_INSTRUCTIONS, _MOST_GROUPS = 10, 10
 
 
-def profile_lines(compiled: Compiled) -> List[str]:
+def profile_lines(compiled: Compiled) -> list[str]:
     """Returns four tables.
 
     Megacycles by part of the model and kind of work, forward and backward; by layer; the costliest
@@ -40,7 +42,7 @@ def profile_lines(compiled: Compiled) -> List[str]:
     return [line for table in tables if table for line in ("", *table)]
 
 
-def profile_json(compiled: Compiled) -> Dict[str, Any]:
+def profile_json(compiled: Compiled) -> dict[str, Any]:
     """Returns the same as JSON knows it."""
     cells = _cycles_by_part(compiled)
     layers, cells_of_layers = _cycles_by_layer(compiled)
@@ -75,9 +77,9 @@ def profile_json(compiled: Compiled) -> Dict[str, Any]:
     }
 
 
-def _cycles_by_part(compiled: Compiled) -> Counter[Tuple[str, str]]:
+def _cycles_by_part(compiled: Compiled) -> Counter[tuple[str, str]]:
     """Returns cycles by part and kind; all of either too."""
-    cells: Counter[Tuple[str, str]] = collections.Counter()
+    cells: Counter[tuple[str, str]] = collections.Counter()
     for instruction in compiled.instructions:
         for row in (_row(instruction), _ALL):
             for column in (instruction.kind, _ALL):
@@ -92,7 +94,7 @@ def _row(instruction: Instruction) -> str:
     return f"{part}, {'backward' if instruction.is_backward else 'forward'}"
 
 
-def _cycles_table(compiled: Compiled) -> List[str]:
+def _cycles_table(compiled: Compiled) -> list[str]:
     cells = _cycles_by_part(compiled)
     columns = [*(kind for kind in KINDS if cells[_ALL, kind]), _ALL]
     lines = [["megacycles", *columns, "share"]]
@@ -104,9 +106,9 @@ def _cycles_table(compiled: Compiled) -> List[str]:
     return _aligned(lines)
 
 
-def _cycles_by_layer(compiled: Compiled) -> Tuple[List[int], Counter[Tuple[int, str]]]:
+def _cycles_by_layer(compiled: Compiled) -> tuple[list[int], Counter[tuple[int, str]]]:
     """Returns the numbers of the layers, and cycles by number and part; all of a layer too."""
-    cells: Counter[Tuple[int, str]] = collections.Counter()
+    cells: Counter[tuple[int, str]] = collections.Counter()
     for instruction in compiled.instructions:
         number = number_of(instruction.layer)
         if number is not None:
@@ -116,7 +118,7 @@ def _cycles_by_layer(compiled: Compiled) -> Tuple[List[int], Counter[Tuple[int, 
     return sorted({number for number, _ in cells}), cells
 
 
-def _layers_table(compiled: Compiled) -> List[str]:
+def _layers_table(compiled: Compiled) -> list[str]:
     layers, cells = _cycles_by_layer(compiled)
     if not layers:
         return []
@@ -127,7 +129,7 @@ def _layers_table(compiled: Compiled) -> List[str]:
     return _aligned(lines)
 
 
-def _costliest_instructions(compiled: Compiled) -> List[str]:
+def _costliest_instructions(compiled: Compiled) -> list[str]:
     lines = [["costliest instructions", "kind", "Mcycles", "largest result"]]
     for one in _costliest(compiled):
         cycles = f"{one.cycles / 1e6:,.2f}"
@@ -135,7 +137,7 @@ def _costliest_instructions(compiled: Compiled) -> List[str]:
     return _aligned(lines, left=(0, 1, 3))
 
 
-def _costliest(compiled: Compiled) -> List[Instruction]:
+def _costliest(compiled: Compiled) -> list[Instruction]:
     ordered = sorted(compiled.instructions, key=lambda one: one.cycles, reverse=True)
     return ordered[:_MOST_INSTRUCTIONS]
 
@@ -145,7 +147,7 @@ def _largest_result(one: Instruction) -> str:
     return str(results[-1]) if results else ""
 
 
-def _memory_table(compiled: Compiled) -> List[str]:
+def _memory_table(compiled: Compiled) -> list[str]:
     peak = peak_memory(compiled.hlo_text)
     lines = [["memory at its peak", "number", "shape", "GiB"]]
     for group in peak.groups[:_MOST_GROUPS]:
@@ -162,7 +164,7 @@ def _last_scopes(op_name: str) -> str:
     return "/".join(op_name.split("/")[-4:]) or "made up by the compiler"
 
 
-def _aligned(lines: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> List[str]:
+def _aligned(lines: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
     """Returns a table, its head in front; the columns of ``left`` are aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     return [

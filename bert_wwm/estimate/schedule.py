@@ -1,7 +1,7 @@
 """What runs of a compiled program, in which order, and how many times."""
 
 import re
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.estimate import hlo
@@ -12,13 +12,13 @@ _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 _INDEX = re.compile(r"index=(\d+)")
 
 
-def estimated_cycles(operation: Operation) -> Optional[int]:
+def estimated_cycles(operation: Operation) -> int | None:
     """Returns what the compiler expects of one run; None where it says nothing."""
     found = _CYCLES.search(operation.attributes)
     return int(found.group(1)) if found else None
 
 
-def running(module: Module) -> Iterator[Tuple[Operation, str, int]]:
+def running(module: Module) -> Iterator[tuple[Operation, str, int]]:
     """Yields what a program runs: the operation, where it comes from, and how many times.
 
     A loop's operations run as often as it goes round; of alternatives the most expensive is taken.
@@ -29,13 +29,13 @@ def running(module: Module) -> Iterator[Tuple[Operation, str, int]]:
     return _running(module, module.entry)
 
 
-def origins(module: Module, computation: str) -> Dict[str, str]:
+def origins(module: Module, computation: str) -> dict[str, str]:
     """Returns the TensorFlow operation that each of a computation's comes from, by their names.
 
     What the compiler made up comes from where the last of what is fused in it does, or where its
     first operand does; it is empty where there is none.
     """
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for operation in module.computations[computation]:
         fused = [inner.op_name for inner in hlo.within(module, operation) if inner.op_name]
         before = [found[name] for name in operation.operands[:1]]
@@ -43,7 +43,7 @@ def origins(module: Module, computation: str) -> Dict[str, str]:
     return found
 
 
-def _running(module: Module, computation: str) -> Iterator[Tuple[Operation, str, int]]:
+def _running(module: Module, computation: str) -> Iterator[tuple[Operation, str, int]]:
     comes_from = origins(module, computation)
     for operation in module.computations[computation]:
         if operation.opcode == "while":
@@ -60,12 +60,12 @@ def _running(module: Module, computation: str) -> Iterator[Tuple[Operation, str,
         yield operation, comes_from[operation.name], 1
 
 
-def _branches(operation: Operation) -> List[str]:
+def _branches(operation: Operation) -> list[str]:
     both = operation.called("true_computation") + operation.called("false_computation")
     return operation.called("branch_computations") or both
 
 
-def _total(branch: List[Tuple[Operation, str, int]]) -> int:
+def _total(branch: list[tuple[Operation, str, int]]) -> int:
     return sum(times * (estimated_cycles(operation) or 0) for operation, _, times in branch)
 
 
@@ -96,7 +96,7 @@ def trip_count(module: Module, loop: Operation) -> int:
     return max(0, min(rounds))
 
 
-def _at_first(module: Module, loop: Operation, name: str) -> Optional[int]:
+def _at_first(module: Module, loop: Operation, name: str) -> int | None:
     """What an integer of a loop's condition is when the loop begins; None where that isn't told."""
     operation = module.operations[name]
     if operation.opcode == "constant":

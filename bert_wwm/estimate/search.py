@@ -1,6 +1,7 @@
 """The largest batch that fits, in few trials: each is a compilation of about a minute."""
 
-from typing import Callable, Generic, NamedTuple, Optional, TypeVar
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -20,13 +21,13 @@ class Trial(NamedTuple, Generic[T]):
     """
 
     batch: int
-    used_bytes: Optional[int]
-    outcome: Optional[T]
+    used_bytes: int | None
+    outcome: T | None
 
 
 def largest_batch(
     attempt: Callable[[int], Trial[T]], first: Trial[T], limit_bytes: float, fixed_bytes: float
-) -> Optional[Trial[T]]:
+) -> Trial[T] | None:
     """Returns the largest batch that fits; None where none does.
 
     Memory grows about linearly with the batch, until near the limit the compiler computes things

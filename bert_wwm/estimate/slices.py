@@ -1,7 +1,7 @@
 """TPU slices by name: what they are made of, and the published figures of their chips."""
 
 from dataclasses import dataclass
-from typing import Dict, NamedTuple
+from typing import NamedTuple
 
 from bert_wwm.core.registry import Registry
 
@@ -90,7 +90,7 @@ def slice_named(name: str) -> Slice:
 SLICES: Registry[Slice] = Registry("TPU slice")
 
 
-def _add(generation: str, size: int, chips: int, topologies: Dict[int, str]) -> None:
+def _add(generation: str, size: int, chips: int, topologies: dict[int, str]) -> None:
     """Adds a slice; ``topologies`` are those to compile for, by their numbers of chips."""
     chip = _CHIPS[generation]
     compiled = max(host for host in topologies if host <= chips)

@@ -8,7 +8,8 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
@@ -19,7 +20,7 @@ from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
 
 # B batch of a device, S sequence
 
-Specs = Dict[str, "tf.TensorSpec"]
+Specs = dict[str, "tf.TensorSpec"]
 
 TRAIN, EVAL, PREDICT = (
     tf.estimator.ModeKeys.TRAIN,
@@ -95,12 +96,12 @@ def build_step(
     )
     model_fn = make_model_fn(config, objective, settings, log=None)
     names = list(features)
-    reduced: List[tf.Tensor] = []
+    reduced: list[tf.Tensor] = []
 
     with tempfile.TemporaryDirectory() as folder:
         params = {"model_dir": os.path.join(folder, "none"), "batch_size": 0}
 
-        def step(*values: tf.Tensor) -> List[tf.Tensor]:
+        def step(*values: tf.Tensor) -> list[tf.Tensor]:
             with tf.variable_creator_scope(_unwritten), _summed(num_replicas, reduced):
                 spec = model_fn(dict(zip(names, values)), None, mode, params)
             with tf.control_dependencies([spec.train_op] if mode == TRAIN else []):
@@ -118,7 +119,7 @@ def build_step(
     return Step(hlo, sum(value.shape.num_elements() * value.dtype.size for value in reduced))
 
 
-def _outputs(spec: Any, mode: str) -> List[tf.Tensor]:
+def _outputs(spec: Any, mode: str) -> list[tf.Tensor]:
     """Returns what leaves the device besides the weights."""
     if mode == PREDICT:
         return list(spec.predictions.values())
@@ -138,7 +139,7 @@ def _unwritten(create: Callable[..., tf.Variable], **options: Any) -> tf.Variabl
 
 
 @contextlib.contextmanager
-def _summed(num_replicas: int, reduced: List[tf.Tensor]) -> Iterator[None]:
+def _summed(num_replicas: int, reduced: list[tf.Tensor]) -> Iterator[None]:
     """Lets ``cross_replica_sum``, which wants a TPU, be built for its compiler.
 
     Args:

@@ -1,7 +1,8 @@
 """What an estimate looks like in a terminal."""
 
 import textwrap
-from typing import Any, List, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from bert_wwm.estimate.numbers import Figures
 from bert_wwm.estimate.phase import Estimate
@@ -22,7 +23,7 @@ OF_NETWORK = (
 )
 
 
-def estimate_lines(estimate: Estimate, tpu: Slice) -> List[str]:
+def estimate_lines(estimate: Estimate, tpu: Slice) -> list[str]:
     """Returns the lines on a phase, its name in front."""
     phase = estimate.phase
     what = {"train": "training", "eval": "evaluation"}[phase.mode]
@@ -36,20 +37,20 @@ def estimate_lines(estimate: Estimate, tpu: Slice) -> List[str]:
     return lines
 
 
-def total_lines(totals: Mapping[str, Any], number: int) -> List[str]:
+def total_lines(totals: Mapping[str, Any], number: int) -> list[str]:
     """Returns the lines on several phases together."""
     if totals["hours"] is None:
         return [_row("all phases", "not known, as one of them is not")]
     return [_row(f"all {number} phases", _duration(totals["hours"], totals["cost"]))]
 
 
-def disclaimer(tpu: Slice) -> List[str]:
+def disclaimer(tpu: Slice) -> list[str]:
     """Returns what the figures don't say."""
     text = WHAT_THIS_IS if tpu.chips == 1 else f"{WHAT_THIS_IS} {OF_NETWORK}"
     return textwrap.wrap(text, _WIDTH)
 
 
-def _shape(estimate: Estimate, tpu: Slice) -> List[str]:
+def _shape(estimate: Estimate, tpu: Slice) -> list[str]:
     work = estimate.phase.work
     examples = (
         f"{work.length:,} tokens, {work.batch_per_core * tpu.cores:,} examples a step, "
@@ -60,7 +61,7 @@ def _shape(estimate: Estimate, tpu: Slice) -> List[str]:
     return [_row("shape", examples)]
 
 
-def _figures(figures: Figures, tpu: Slice, mode: str) -> List[str]:
+def _figures(figures: Figures, tpu: Slice, mode: str) -> list[str]:
     memory = (
         f"yes: {figures.used_gib:.1f} of {figures.memory_limit_gib:g} GiB a {tpu.device} "
         f"(weights, {'slots and ' if mode == 'train' else ''}features {figures.argument_gib:.1f}, "
@@ -92,7 +93,7 @@ def _figures(figures: Figures, tpu: Slice, mode: str) -> List[str]:
     return lines
 
 
-def _not_fitting(estimate: Estimate, tpu: Slice) -> List[str]:
+def _not_fitting(estimate: Estimate, tpu: Slice) -> list[str]:
     limit = f"{tpu.available_gib:g} GiB a {tpu.device}"
     fits = f"no: more than {limit}"
     if estimate.needed_gib:

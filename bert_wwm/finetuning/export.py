@@ -3,7 +3,8 @@
 import functools
 import json
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,7 @@ _SIGNATURE = "serving_default"
 _PROBE_LENGTHS = (16, 11, 5)  # tokens of the sequences that formats are compared by
 
 Log = Callable[[str], None]
-Shapes = Dict[str, Tuple[str, List[Optional[int]]]]
+Shapes = dict[str, tuple[str, list[int | None]]]
 
 
 class Exported(NamedTuple):
@@ -91,7 +92,7 @@ def export(served: Served, checkpoint: str, export_dir: str, with_onnx: bool, lo
         return Exported(folder, _shapes(signature.inputs), _shapes(signature.outputs))
 
 
-def probe(config: BertConfig) -> Dict[str, np.ndarray]:
+def probe(config: BertConfig) -> dict[str, np.ndarray]:
     """Returns a small batch of features, with padding: int32 [B, S] by name."""
     length = min(max(_PROBE_LENGTHS), config.max_position_embeddings)
     lengths = np.minimum(_PROBE_LENGTHS, length)[:, None]
@@ -181,9 +182,9 @@ def _write_facts(served: Served, checkpoint: str, folder: str) -> None:
         files.write_text(os.path.join(extra, "labels.txt"), labels)
 
 
-def _fed(signature: Signature, feed: Dict[str, np.ndarray]) -> Dict[Any, np.ndarray]:
+def _fed(signature: Signature, feed: dict[str, np.ndarray]) -> dict[Any, np.ndarray]:
     return {signature.inputs[name]: values for name, values in feed.items()}
 
 
-def _shapes(tensors: Dict[str, tf.Tensor]) -> Shapes:
+def _shapes(tensors: dict[str, tf.Tensor]) -> Shapes:
     return {name: (tensor.dtype.name, tensor.shape.as_list()) for name, tensor in tensors.items()}

@@ -2,7 +2,8 @@
 
 import contextlib
 import io
-from typing import IO, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
 
 import numpy as np
 

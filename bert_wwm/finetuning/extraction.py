@@ -7,18 +7,10 @@ batches by length, and come out, without padding, in the order in which they wen
 import collections
 import contextlib
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import (
     Any,
-    Callable,
-    Deque,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
     NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
 )
 
 import numpy as np
@@ -44,7 +36,7 @@ _FEATURES = ("input_mask", INPUT_IDS, SEGMENT_IDS)
 _STATES = "states"
 
 # The ids of a text's tokens, [T], and its states: float32 [T, L, H], or [L, H] where it is pooled.
-Text = Tuple[np.ndarray, np.ndarray]
+Text = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +52,7 @@ class Extraction:
 
     init_checkpoint: str
     layers: Sequence[int]
-    pooling: Optional[str] = None
+    pooling: str | None = None
     use_one_hot_embeddings: bool = False
 
 
@@ -93,7 +85,7 @@ class Extractor:
         machine: Machine,
         max_seq_length: int,
         log: Callable[[str], None],
-        shapes: Optional[Sequence[int]] = None,
+        shapes: Sequence[int] | None = None,
         window_bytes: int = _WINDOW_BYTES,
     ):
         self._batch_size = machine.eval_batch_size
@@ -106,7 +98,7 @@ class Extractor:
     def states(
         self,
         tables: Iterable[FeatureTable],
-        records: Optional[str] = None,
+        records: str | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Iterator[Text]:
         """Yields texts, in their order: the ids of their tokens, and their states.
@@ -121,7 +113,7 @@ class Extractor:
             CheckpointError: the weights are missing, broken or don't fit.
             ToolkitError: what ``tables`` raises.
         """
-        pending: Deque[_Work] = collections.deque()
+        pending: collections.deque[_Work] = collections.deque()
         works = self._works(tables)
         if records is None:
             host_input = _HostInput(works, pending)
@@ -136,10 +128,10 @@ class Extractor:
             files.remove(records)
 
     def _run(
-        self, input_fn: Any, pending: Deque[_Work], progress: Callable[[int], None]
+        self, input_fn: Any, pending: collections.deque[_Work], progress: Callable[[int], None]
     ) -> Iterator[Text]:
         done = 0
-        found: Dict[int, np.ndarray] = {}
+        found: dict[int, np.ndarray] = {}
         for outputs in self._estimators.predict(input_fn, None):
             window, batch, is_last = pending.popleft()
             lengths = window.lengths
@@ -161,7 +153,7 @@ class Extractor:
     def _windows(self, tables: Iterable[FeatureTable]) -> Iterator[FeatureTable]:
         """Puts blocks together to as many texts as their states may take memory."""
         most_texts = _WINDOW_BATCHES * self._batch_size
-        parts: List[FeatureTable] = []
+        parts: list[FeatureTable] = []
         texts = tokens = 0
         for table in tables:
             of_table = 0 if self._pooled else int(table.offsets[-1])
@@ -177,7 +169,7 @@ class Extractor:
             yield concatenated(parts)
 
     def _record_input_fn(
-        self, works: Iterable[_Work], pending: Deque[_Work], path: str
+        self, works: Iterable[_Work], pending: collections.deque[_Work], path: str
     ) -> Callable[..., Any]:
         """Writes all batches, full ones only, as records, and returns the input of them."""
         length, size = self._max_seq_length, self._batch_size
@@ -200,17 +192,17 @@ class _HostInput:
         error: what the texts could not be read for, to be raised where TensorFlow is through.
     """
 
-    def __init__(self, works: Iterable[_Work], pending: Deque[_Work]):
-        self.error: Optional[ToolkitError] = None
+    def __init__(self, works: Iterable[_Work], pending: collections.deque[_Work]):
+        self.error: ToolkitError | None = None
         self._works = works
         self._pending = pending
 
-    def __call__(self, params: Dict[str, Any]) -> "tf.data.Dataset":
+    def __call__(self, params: dict[str, Any]) -> "tf.data.Dataset":
         signature = {name: tf.TensorSpec([None, None], tf.int32) for name in _FEATURES}
         dataset = tf.data.Dataset.from_generator(self._arrays, output_signature=signature)
         return dataset.prefetch(_PREFETCHED_BATCHES)
 
-    def _arrays(self) -> Iterator[Dict[str, np.ndarray]]:
+    def _arrays(self) -> Iterator[dict[str, np.ndarray]]:
         try:
             for work in self._works:
                 self._pending.append(work)
@@ -219,7 +211,7 @@ class _HostInput:
             self.error = error
 
 
-def _shapes(max_seq_length: int, use_tpu: bool) -> Tuple[int, ...]:
+def _shapes(max_seq_length: int, use_tpu: bool) -> tuple[int, ...]:
     if use_tpu:
         return (max_seq_length,)
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
@@ -231,7 +223,7 @@ def _model_fn(
 ) -> Callable[..., Any]:
     """Returns the ``model_fn`` of a model without heads."""
 
-    def model_fn(features: Any, labels: None, mode: str, params: Dict[str, Any]) -> Any:
+    def model_fn(features: Any, labels: None, mode: str, params: dict[str, Any]) -> Any:
         model = BertModel(
             config,
             False,

@@ -1,6 +1,7 @@
 """Batches of features to an Estimator, on the host that the program runs on."""
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +34,12 @@ def host_input_fn(
     """
     names = (INPUT_IDS, SEGMENT_IDS, *names)
 
-    def arrays() -> Iterator[Dict[str, np.ndarray]]:
+    def arrays() -> Iterator[dict[str, np.ndarray]]:
         for number in range(first_batch, num_batches):
             batch = batch_at(number)
             yield table.batch(batch.rows, batch.length, names, objective.padding)
 
-    def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
+    def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
         signature = {
             name: tf.TensorSpec([None] if name in table.rows else [None, None], tf.int32)
             for name in ("input_mask", *names)
@@ -50,11 +51,11 @@ def host_input_fn(
 
 
 def scattered(
-    outputs: Iterable[Dict[str, np.ndarray]],
+    outputs: Iterable[dict[str, np.ndarray]],
     batches: Sequence[Batch],
     table: FeatureTable,
     objective: TaskObjective,
-) -> List[Dict[str, np.ndarray]]:
+) -> list[dict[str, np.ndarray]]:
     """Puts the outputs of batches into the order of the table, without padding.
 
     Args:
@@ -66,7 +67,7 @@ def scattered(
     Returns:
         Of each sequence its outputs by name: [...] or [length, ...].
     """
-    result: List[Dict[str, np.ndarray]] = [{} for _ in range(len(table))]
+    result: list[dict[str, np.ndarray]] = [{} for _ in range(len(table))]
     lengths = table.lengths
     for batch, arrays in zip(batches, outputs):
         for name, values in arrays.items():

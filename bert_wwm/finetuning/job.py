@@ -1,7 +1,8 @@
 """A task and its data, as a fine-tuning run needs them."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,18 +85,18 @@ class Job:
         """
         raise NotImplementedError
 
-    def score(self, split: Split, predictions: Any) -> Dict[str, float]:
+    def score(self, split: Split, predictions: Any) -> dict[str, float]:
         """Returns the task's scores in percent, and further figures, by name.
 
         Empty where the file doesn't tell what is true.
         """
         raise NotImplementedError
 
-    def files(self, split: Split, predictions: Any) -> Dict[str, str]:
+    def files(self, split: Split, predictions: Any) -> dict[str, str]:
         """Returns the files that predictions are handed on in: contents by name."""
         raise NotImplementedError
 
-    def submission(self, split: Split, predictions: Sequence[Any]) -> Dict[str, str]:
+    def submission(self, split: Split, predictions: Sequence[Any]) -> dict[str, str]:
         """Returns the file that the task's benchmark takes, if it takes one: contents by name.
 
         Args:
@@ -108,7 +109,7 @@ class Job:
         lines = self.task.submission(split.examples, predictions)
         return {f"{begin}{self.task.name}_predict.json": "".join(f"{line}\n" for line in lines)}
 
-    def result_lines(self, scores: Dict[str, float]) -> Dict[str, float]:
+    def result_lines(self, scores: dict[str, float]) -> dict[str, float]:
         """Returns what ``eval_results.txt`` holds, by name."""
         return scores
 

@@ -1,7 +1,8 @@
 """What fine-tuning learns and predicts, by the kind of task."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.model import task_heads
@@ -24,21 +25,21 @@ class TaskObjective:
         heads: names of the losses and accuracies in all output, and how much each loss counts.
     """
 
-    inputs: Tuple[str, ...] = ()
-    targets: Tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    targets: tuple[str, ...]
     padding: Mapping[str, int] = MappingProxyType({})
-    token_outputs: Tuple[str, ...] = ()
+    token_outputs: tuple[str, ...] = ()
     heads: Mapping[str, float]
 
-    def predictions(self, batch: Encoded) -> Dict[str, Prediction]:
+    def predictions(self, batch: Encoded) -> dict[str, Prediction]:
         """Builds the heads over a batch with targets."""
         raise NotImplementedError
 
-    def outputs(self, batch: Encoded) -> Dict[str, tf.Tensor]:
+    def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
         """Builds the heads over a batch without targets: Tensors of shape [B, ...]."""
         raise NotImplementedError
 
-    def totals(self, features: Features) -> Dict[str, tf.Tensor]:
+    def totals(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns what each head's sums over a batch are divided by: float32 scalars above 0."""
         raise NotImplementedError
 
@@ -60,13 +61,13 @@ class SentenceObjective(TaskObjective):
     def __init__(self, num_labels: int):
         self._num_labels = num_labels
 
-    def predictions(self, batch: Encoded) -> Dict[str, Prediction]:
+    def predictions(self, batch: Encoded) -> dict[str, Prediction]:
         return {"label": _prediction(self._logits(batch), batch.features["label_ids"])}
 
-    def outputs(self, batch: Encoded) -> Dict[str, tf.Tensor]:
+    def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
         return {"logits": self._logits(batch)}
 
-    def totals(self, features: Features) -> Dict[str, tf.Tensor]:
+    def totals(self, features: Features) -> dict[str, tf.Tensor]:
         return {"label": _num_labelled(features["label_ids"])}
 
     def _logits(self, batch: Encoded) -> tf.Tensor:
@@ -90,14 +91,14 @@ class TaggingObjective(TaskObjective):
     def __init__(self, num_labels: int):
         self._num_labels = num_labels
 
-    def predictions(self, batch: Encoded) -> Dict[str, Prediction]:
+    def predictions(self, batch: Encoded) -> dict[str, Prediction]:
         logits = tf.reshape(self._logits(batch), [-1, self._num_labels])
         return {"tag": _prediction(logits, tf.reshape(batch.features["tag_ids"], [-1]))}
 
-    def outputs(self, batch: Encoded) -> Dict[str, tf.Tensor]:
+    def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
         return {"tag_logits": self._logits(batch)}
 
-    def totals(self, features: Features) -> Dict[str, tf.Tensor]:
+    def totals(self, features: Features) -> dict[str, tf.Tensor]:
         return {"tag": _num_labelled(features["tag_ids"])}
 
     def _logits(self, batch: Encoded) -> tf.Tensor:
@@ -118,14 +119,14 @@ class ReadingObjective(TaskObjective):
 
     def __init__(self, num_types: int = 0):
         self._num_types = num_types
-        self.targets: Tuple[str, ...] = ("start_positions", "end_positions")
+        self.targets: tuple[str, ...] = ("start_positions", "end_positions")
         heads = {"start": 0.5, "end": 0.5}  # their mean, as in google-research/bert
         if num_types:
             self.targets += ("answer_types",)
             heads["answer_type"] = 1.0
         self.heads = MappingProxyType(heads)
 
-    def predictions(self, batch: Encoded) -> Dict[str, Prediction]:
+    def predictions(self, batch: Encoded) -> dict[str, Prediction]:
         start, end = self._spans(batch)
         predictions = {
             "start": _prediction(start, batch.features["start_positions"]),
@@ -137,7 +138,7 @@ class ReadingObjective(TaskObjective):
             )
         return predictions
 
-    def outputs(self, batch: Encoded) -> Dict[str, tf.Tensor]:
+    def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
         start, end = self._spans(batch)
         outputs = {
             "start_log_probs": tf.nn.log_softmax(start),
@@ -147,11 +148,11 @@ class ReadingObjective(TaskObjective):
             outputs["answer_type_log_probs"] = tf.nn.log_softmax(self._types(batch))
         return outputs
 
-    def totals(self, features: Features) -> Dict[str, tf.Tensor]:
+    def totals(self, features: Features) -> dict[str, tf.Tensor]:
         names = dict(zip(self.heads, self.targets))
         return {head: _num_labelled(features[target]) for head, target in names.items()}
 
-    def _spans(self, batch: Encoded) -> Tuple[tf.Tensor, tf.Tensor]:
+    def _spans(self, batch: Encoded) -> tuple[tf.Tensor, tf.Tensor]:
         return task_heads.spans_of_answers(
             batch.config,
             batch.model.get_sequence_output(),

@@ -1,7 +1,8 @@
 """A fine-tuned model as ONNX, checked against TensorFlow."""
 
 import logging
-from typing import Any, Callable, List, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def _converted(build: Callable[[], Signature]) -> Any:
     return model
 
 
-def _name_dimensions(values: List[Any]) -> None:
+def _name_dimensions(values: list[Any]) -> None:
     """Calls the free dimensions of inputs and outputs the same everywhere."""
     for value in values:
         for name, dimension in zip(_DIMENSIONS, value.type.tensor_type.shape.dim):

@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -27,7 +28,7 @@ class Outcome(NamedTuple):
     """
 
     folder: str
-    settings: Dict[str, Any]
+    settings: dict[str, Any]
 
 
 def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
@@ -61,7 +62,7 @@ def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
     return Outcome(folder, _settings_of_labels(folder))
 
 
-def _runs_in(folder: str) -> Dict[str, Dict[str, Any]]:
+def _runs_in(folder: str) -> dict[str, dict[str, Any]]:
     """Returns the records of the runs that have folders in this one, by folder."""
     runs = {}
     for path in _matching(folder, "*", _RECORD):
@@ -75,14 +76,14 @@ def _has_weights(folder: str) -> bool:
     return any(_matching(folder, *names) for names in (("*.index",), (_BEST, "*.index")))
 
 
-def _matching(folder: str, *names: str) -> List[str]:
+def _matching(folder: str, *names: str) -> list[str]:
     try:
         return files.find([os.path.join(folder, *names)])
     except DataError:  # there is none
         return []
 
 
-def _best(folder: str, runs: Dict[str, Dict[str, Any]], log: Callable[[str], None]) -> Outcome:
+def _best(folder: str, runs: dict[str, dict[str, Any]], log: Callable[[str], None]) -> Outcome:
     """Returns the run with the highest score on ``dev``, of equal ones the first.
 
     Runs whose training isn't over are chosen from only where none is over.
@@ -117,7 +118,7 @@ def _best(folder: str, runs: Dict[str, Dict[str, Any]], log: Callable[[str], Non
     return _outcome(best, runs[best], log)
 
 
-def _outcome(folder: str, record: Dict[str, Any], log: Callable[[str], None]) -> Outcome:
+def _outcome(folder: str, record: dict[str, Any], log: Callable[[str], None]) -> Outcome:
     if not record["trained"]:
         log(f"{folder}: its training isn't over; the weights are those so far")
     return Outcome(folder, record["settings"])
@@ -130,7 +131,7 @@ def _metric_of(name: str) -> str:
     return TASKS[name].best_metric or TASKS[name].metrics[0]
 
 
-def _record(folder: str) -> Optional[Dict[str, Any]]:
+def _record(folder: str) -> dict[str, Any] | None:
     path = os.path.join(folder, _RECORD)
     if not files.exists(path):
         return None
@@ -141,7 +142,7 @@ def _record(folder: str) -> Optional[Dict[str, Any]]:
     return record
 
 
-def _what_is_wrong(record: Any) -> Optional[str]:
+def _what_is_wrong(record: Any) -> str | None:
     """Returns what makes a record unfit to be used, None if nothing."""
     if not isinstance(record, dict):
         return "is no object"
@@ -191,7 +192,7 @@ def _is_decoding(value: Any) -> bool:
 
 
 # What those who use a run's weights read of its settings; null is as if it weren't there.
-_SETTINGS: Dict[str, Callable[[Any], bool]] = {
+_SETTINGS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("bert_config_file", "gelu", "vocabulary", "vocabulary_sha256"), _is_text),
     **dict.fromkeys(("do_lower_case", "drop_category_c", "use_bfloat16"), _is_switch),
     **dict.fromkeys(("max_seq_length", "doc_stride", "max_query_length"), _is_size),
@@ -200,7 +201,7 @@ _SETTINGS: Dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _settings_of_labels(folder: str) -> Dict[str, List[str]]:
+def _settings_of_labels(folder: str) -> dict[str, list[str]]:
     """Returns ``labels``, if the folder has a file of them."""
     path = os.path.join(folder, _LABELS)
     if not files.exists(path):

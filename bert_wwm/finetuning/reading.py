@@ -1,7 +1,8 @@
 """Fine-tuning for answers to questions on a text."""
 
 import json
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class ReadingOptions(NamedTuple):
     doc_stride: int = 128
     max_query_length: int = 64
     n_best_size: int = 20
-    max_answer_length: Optional[int] = None
+    max_answer_length: int | None = None
     null_score_diff_threshold: float = 0.0
     hfl_compat: bool = False
     verbose_logging: bool = False
@@ -140,15 +141,15 @@ class ReadingJob(Job):
             self._options.hfl_compat,
         )
 
-    def score(self, split: Split, predictions: Answers) -> Dict[str, float]:
+    def score(self, split: Split, predictions: Answers) -> dict[str, float]:
         if not any(example.answers for example in split.examples):
             return {}
         texts = [predictions.texts[example.id] for example in split.examples]
         return self.task.score(split.examples, texts)
 
-    def files(self, split: Split, predictions: Answers) -> Dict[str, str]:
+    def files(self, split: Split, predictions: Answers) -> dict[str, str]:
         begin = "dev_" if split.name == DEV else ""
-        contents: Dict[str, Any] = {
+        contents: dict[str, Any] = {
             "predictions.json": predictions.texts,
             "nbest_predictions.json": predictions.n_best,
         }

@@ -1,11 +1,12 @@
 """The same fine-tuning with several seeds and learning rates, and what came out on the whole."""
 
 import statistics
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bert_wwm.finetuning.job import DEV, TEST
 
-Record = Dict[str, Any]
+Record = dict[str, Any]
 
 
 def repeat(
@@ -13,7 +14,7 @@ def repeat(
     seeds: Sequence[int],
     rates: Sequence[float],
     best_metric: str,
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Carries out a run for each seed and learning rate.
 
     Args:
@@ -35,7 +36,7 @@ def repeat(
         ]
     dev = {rate: summary_of(runs, DEV) for rate, runs in by_rate.items()}
     chosen = max(rates, key=lambda rate: dev[rate][best_metric]["mean"] if len(rates) > 1 else 0)
-    results: Dict[str, Any] = {"learning_rate": chosen, "num_runs": len(seeds)}
+    results: dict[str, Any] = {"learning_rate": chosen, "num_runs": len(seeds)}
     results["runs"] = by_rate[chosen]
     for split in (DEV, TEST):
         summary = summary_of(by_rate[chosen], split)
@@ -50,9 +51,9 @@ def _scores_of(record: Mapping[str, Any]) -> Record:
     return {key: record[key] for key in (DEV, TEST, "seconds") if record.get(key)}
 
 
-def summary_of(runs: Sequence[Mapping[str, Any]], split: str) -> Dict[str, Dict[str, float]]:
+def summary_of(runs: Sequence[Mapping[str, Any]], split: str) -> dict[str, dict[str, float]]:
     """Returns maximum, mean and (sample) standard deviation of each score over runs."""
-    scores: List[Mapping[str, float]] = [run[split] for run in runs if split in run]
+    scores: list[Mapping[str, float]] = [run[split] for run in runs if split in run]
     if not scores:
         return {}
     return {

@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files, input_files
@@ -94,7 +95,7 @@ class Run:
 
     def carry_out(
         self, splits: Mapping[str, Split], do_train: bool, identity: Mapping[str, Any]
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         """Trains where asked to; then scores and writes the predictions of the other splits.
 
         What has been done before, with the same settings, is left as it is.
@@ -118,7 +119,7 @@ class Run:
         elif do_train:
             self._train_and_record(splits, record)
 
-        def use(checkpoint: Optional[str]) -> None:
+        def use(checkpoint: str | None) -> None:
             if not checkpoint and not self._settings.init_checkpoint:
                 raise ConfigError(
                     f"{self.folder}: holds no trained weights; expected --do_train, the "
@@ -142,7 +143,7 @@ class Run:
                 self._remove_all_but_best()
         return record
 
-    def _record(self, splits: Mapping[str, Split], identity: Mapping[str, Any]) -> Dict[str, Any]:
+    def _record(self, splits: Mapping[str, Split], identity: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the record of an earlier process, or a new one."""
         settings = {
             **self._job.featurizer.describe(),
@@ -179,7 +180,7 @@ class Run:
         former[_DEV_DATA] = settings[_DEV_DATA] or former[_DEV_DATA]
         return record
 
-    def _train_and_record(self, splits: Mapping[str, Split], record: Dict[str, Any]) -> None:
+    def _train_and_record(self, splits: Mapping[str, Split], record: dict[str, Any]) -> None:
         begun = time.monotonic()
         self._write_record(record)
         if self._job.labels:
@@ -198,7 +199,7 @@ class Run:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         files.write_text(os.path.join(self.folder, _RECORD), text)
 
-    def _results(self, split: Split, checkpoint: Optional[str]) -> Dict[str, float]:
+    def _results(self, split: Split, checkpoint: str | None) -> dict[str, float]:
         """Predicts, writes predictions and ``eval_results.txt``, and returns the scores.
 
         Raises:
@@ -222,7 +223,7 @@ class Run:
         self._log(f"{split.name:<5}  {self.folder}: {', '.join(sorted(contents))}")
         return scores
 
-    def _train(self, train: Split, dev: Optional[Split]) -> Summary:
+    def _train(self, train: Split, dev: Split | None) -> Summary:
         """Trains, or goes on, to the last step; keeps the weights that are best on ``dev``."""
         rows, batch_size = len(train.table), self._machine.train_batch_size
         num_steps = self._plan.num_train_steps(rows, batch_size)
@@ -242,7 +243,7 @@ class Run:
         estimators.check_batch_size()
         files.make_folder(self.folder)
 
-        def evaluate() -> Dict[str, float]:
+        def evaluate() -> dict[str, float]:
             assert dev is not None
             scores = self._job.score(dev, self._predict(estimators, dev, None))
             self._show_in_tensorboard(scores)
@@ -270,7 +271,7 @@ class Run:
         shown = [f"{name} {scores[name]:.2f}" for name in self._job.task.metrics]
         return "  ".join(["dev", *shown])
 
-    def _predict(self, estimators: Estimators, split: Split, checkpoint: Optional[str]) -> Any:
+    def _predict(self, estimators: Estimators, split: Split, checkpoint: str | None) -> Any:
         batch_size = estimators.machine.eval_batch_size
         batches = prediction_batches(split.table.lengths, batch_size, self._plan.padding.shapes)
         input_fn = self._input_fn(split, batches.__getitem__, len(batches), batch_size)
@@ -305,7 +306,7 @@ class Run:
             batch_size,
         )
 
-    def _weights(self, repair: bool = True) -> Optional[str]:
+    def _weights(self, repair: bool = True) -> str | None:
         """Returns the prefix of the best weights in the folder, or else of the newest."""
         best = find_newest(os.path.join(self.folder, BEST))
         return best or newest_readable(self.folder, self._log, repair)
@@ -348,5 +349,5 @@ def _are_scores(scores: Any, metrics: Sequence[str]) -> bool:
     return all(map(is_number, scores.values()))
 
 
-def _new_record(settings: Dict[str, Any]) -> Dict[str, Any]:
+def _new_record(settings: dict[str, Any]) -> dict[str, Any]:
     return {"settings": settings, "trained": False, "made_of": {}}

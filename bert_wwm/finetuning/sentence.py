@@ -1,6 +1,6 @@
 """Fine-tuning for the class of a text or of a pair of texts."""
 
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 
 # The probabilities of each text's classes, [n, classes], and the likeliest class.
-Predictions = Tuple[np.ndarray, List[str]]
+Predictions = tuple[np.ndarray, list[str]]
 
 
 class SentenceJob(Job):
@@ -60,7 +60,7 @@ class SentenceJob(Job):
         logits = np.stack([output["logits"] for output in outputs])
         return probabilities(logits), predicted_labels(logits, self.labels)
 
-    def score(self, split: Split, predictions: Predictions) -> Dict[str, float]:
+    def score(self, split: Split, predictions: Predictions) -> dict[str, float]:
         decided = [row for row, one in enumerate(split.examples) if not one.undecided]
         examples = [split.examples[row] for row in decided]
         if not examples or any(example.label is None for example in examples):
@@ -70,7 +70,7 @@ class SentenceJob(Job):
         scores = self.task.score(examples, [labels[row] for row in decided])
         return {**scores, "loss": float(-np.mean(np.log(np.maximum(of_truth, 1e-30))))}
 
-    def files(self, split: Split, predictions: Predictions) -> Dict[str, str]:
+    def files(self, split: Split, predictions: Predictions) -> dict[str, str]:
         chances, labels = predictions
         begin = "dev_" if split.name == DEV else "test_"
         table = ["\t".join(map(str, row)) for row in chances.tolist()]
@@ -86,7 +86,7 @@ class SentenceJob(Job):
             **self.submission(split, labels),
         }
 
-    def result_lines(self, scores: Dict[str, float]) -> Dict[str, float]:
+    def result_lines(self, scores: dict[str, float]) -> dict[str, float]:
         """google-research/bert's names, and its fractions of 1."""
         lines = {
             f"eval_{name}": value if name == "loss" else value / 100

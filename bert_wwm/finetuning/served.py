@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from typing import Any, Dict, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
@@ -39,7 +40,7 @@ class Reading:
     max_answer_length: int
     with_null: bool
     null_score_diff_threshold: float
-    answer_types: Tuple[str, ...]
+    answer_types: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +68,12 @@ class Served:
     do_lower_case: bool
     tokenizer: str
     max_seq_length: int
-    labels: Tuple[str, ...]
-    reading: Optional[Reading]
+    labels: tuple[str, ...]
+    reading: Reading | None
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """Returns what makes features of texts and answers of outputs, as JSON knows it."""
-        facts: Dict[str, Any] = {
+        facts: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("task", "kind", "max_seq_length", "do_lower_case", "tokenizer")
         }
@@ -129,7 +130,7 @@ class _Facts:
         self._folder, self._settings = outcome
         self._given = given
 
-    def known(self, flag: str, name: Optional[str] = None, default: Any = None) -> Any:
+    def known(self, flag: str, name: str | None = None, default: Any = None) -> Any:
         """Returns what the run has recorded by a name, by default that of the flag."""
         return self.agreed(flag, self._settings.get(name or flag), default)
 

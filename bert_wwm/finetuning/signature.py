@@ -1,6 +1,6 @@
 """The graph that answers requests: features in; classes, tags or spans out."""
 
-from typing import Dict, NamedTuple, Tuple
+from typing import NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.finetuning.objective import (
@@ -16,7 +16,7 @@ from bert_wwm.train.objective import Encoded
 
 # B batch, S sequence, C classes
 
-Tensors = Dict[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
 
 INPUTS = ("input_ids", "input_mask", "segment_ids")  # google-research/bert's features
 
@@ -106,7 +106,7 @@ def _outputs(config: BertConfig, objective: TaskObjective, features: Tensors) ->
     return objective.outputs(Encoded(config, features, training=False))
 
 
-def _context(inputs: Tensors) -> Tuple[tf.Tensor, tf.Tensor]:
+def _context(inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the half-open span of positions of the context: int32 [B], [B]."""
     inside = tf.equal(inputs["segment_ids"], 1) & tf.equal(inputs["input_mask"], 1)
     inside = tf.cast(inside, tf.int32)
@@ -116,7 +116,7 @@ def _context(inputs: Tensors) -> Tuple[tf.Tensor, tf.Tensor]:
 
 def _best_spans(
     starts: tf.Tensor, ends: tf.Tensor, begin: tf.Tensor, end: tf.Tensor, max_answer_length: int
-) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Finds the likeliest span of each context, of all pairs of a first and a last position.
 
     Args:

@@ -1,6 +1,6 @@
 """Fine-tuning for the tags of tokens."""
 
-from typing import Callable, Dict, List, Sequence
+from collections.abc import Callable, Sequence
 
 from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, nothing_told
 from bert_wwm.finetuning.objective import TaggingObjective
@@ -10,7 +10,7 @@ from bert_wwm.tasks.tagging_files import conll_lines
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 
-Predictions = List[List[str]]  # of each sentence the tags
+Predictions = list[list[str]]  # of each sentence the tags
 
 
 class TaggingJob(Job):
@@ -44,12 +44,12 @@ class TaggingJob(Job):
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         return predicted_tags(split.examples, split.table, outputs, self.labels)
 
-    def score(self, split: Split, predictions: Predictions) -> Dict[str, float]:
+    def score(self, split: Split, predictions: Predictions) -> dict[str, float]:
         if any(example.tags is None for example in split.examples):
             return {}
         return self.task.score(split.examples, predictions)
 
-    def files(self, split: Split, predictions: Predictions) -> Dict[str, str]:
+    def files(self, split: Split, predictions: Predictions) -> dict[str, str]:
         begin = "dev_" if split.name == DEV else ""
         lines = conll_lines(split.examples, predictions)
         contents = {f"{begin}predictions.conll": "".join(f"{line}\n" for line in lines)}

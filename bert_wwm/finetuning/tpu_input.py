@@ -6,7 +6,7 @@ memory. All sequences are padded to the longest of the shapes.
 
 import contextlib
 import os
-from typing import Callable, Dict, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def record_input_fn(
         _write(path, lambda number: records_of(batch_at(number)), num_batches)
     records = sequential_input_fn([path], schema, first_batch * batch_size)
 
-    def restored(features: Dict[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+    def restored(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {
             name: (value[:, 0] if name in table.rows else value) - _SHIFT
             for name, value in features.items()

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import uuid
-from typing import Iterator
+from collections.abc import Iterator
 
 from bert_wwm.core.input_files import check_unchanged
 

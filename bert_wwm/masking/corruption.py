@@ -4,7 +4,8 @@ B sequences of a batch, S tokens of a sequence, W words and P pieces to predict 
 """
 
 import enum
-from typing import Callable, Dict, NamedTuple, Optional
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Vocabulary(NamedTuple):
 
     mask_id: int
     size: int
-    similar_words: Optional[SimilarWords] = None
+    similar_words: SimilarWords | None = None
 
 
 class Predictions(NamedTuple):
@@ -63,7 +64,7 @@ class Predictions(NamedTuple):
     labels: np.ndarray
     ids: np.ndarray
     kinds: np.ndarray
-    targets: Dict[str, np.ndarray]
+    targets: dict[str, np.ndarray]
     ngrams: np.ndarray
 
 

@@ -4,7 +4,8 @@ A label's number is its place in an inventory. The order is that of the output l
 released LERT (ymcui/LERT, src/run_pretraining.py).
 """
 
-from typing import Dict, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bert_wwm.core.errors import ConfigError, DataError
 
@@ -18,12 +19,12 @@ class Inventory(NamedTuple):
     """
 
     feature: str
-    labels: Tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 # By LTP's names of the tasks: parts of speech (28), named entities (13), relations of words to
 # their heads in the dependency tree (14).
-INVENTORIES: Dict[str, Inventory] = {
+INVENTORIES: dict[str, Inventory] = {
     "pos": Inventory(
         "pos_labels",
         tuple("n v wp u d a m p r ns c q nt nh nd j i b ni nz nl z k ws o h e %".split()),
@@ -44,20 +45,20 @@ INVENTORIES: Dict[str, Inventory] = {
 #   that they come from (外甥, 葡萄).
 # - IS, one of two clauses that are independent of each other: COO, the relation of clauses in LTP
 #   4's trees, which have no IS.
-SUBSTITUTES: Dict[str, Dict[str, str]] = {
+SUBSTITUTES: dict[str, dict[str, str]] = {
     "pos": {"g": "n", "x": "n"},
     "ner": {},
     "dep": {"IS": "COO"},
 }
 
 
-def _label_ids(task: str) -> Dict[str, int]:
+def _label_ids(task: str) -> dict[str, int]:
     ids = {label: number for number, label in enumerate(INVENTORIES[task].labels)}
     return {**ids, **{tag: ids[label] for tag, label in SUBSTITUTES[task].items()}}
 
 
 # For each task the number of each known tag, substituted ones included.
-LABEL_IDS: Dict[str, Dict[str, int]] = {task: _label_ids(task) for task in INVENTORIES}
+LABEL_IDS: dict[str, dict[str, int]] = {task: _label_ids(task) for task in INVENTORIES}
 
 
 def label_id(task: str, tag: str) -> int:
@@ -77,7 +78,7 @@ def label_id(task: str, tag: str) -> int:
         raise DataError(f"{tag!r} is no label of {task} in LERT; expected one of {known}") from None
 
 
-def labels_of(names: Sequence[str]) -> Tuple[str, ...]:
+def labels_of(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the tasks that a flag such as ``--lert_labels=dep,pos`` names, in LERT's order.
 
     Raises:

@@ -3,7 +3,8 @@
 B sequences of a batch, W words of all of them, U units of all of them.
 """
 
-from typing import Callable, NamedTuple, Optional
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def draw(
     units: Units,
     budget: np.ndarray,
     rng: np.random.Generator,
-    allowance: Optional[Allowance] = None,
+    allowance: Allowance | None = None,
 ) -> np.ndarray:
     """Draws units of each sequence at random until its budget is spent.
 

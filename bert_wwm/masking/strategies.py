@@ -1,6 +1,6 @@
 """The table of masking strategies: what to select, what to put there, and what else to predict."""
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 from bert_wwm.core.registry import Registry
 from bert_wwm.masking import corruption, selection
@@ -27,7 +27,7 @@ class Strategy(NamedTuple):
     corrupt: Corruption
     pairing: str = "nsp"
     has_linguistic_labels: bool = False
-    targets: Tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
     @property
     def needs_words(self) -> bool:

@@ -12,7 +12,7 @@ As its ``evaluate.py``, which follows that of CoQA:
 That program reads only the first paragraph of each text, which is all that there is in CJRC.
 """
 
-from typing import Dict, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics.reading import (
@@ -28,8 +28,8 @@ DOMAINS = ("civil", "criminal")
 
 
 def evaluate(
-    references: References, predictions: Predictions, domains: Mapping[str, Optional[str]]
-) -> Dict[str, Dict[str, float]]:
+    references: References, predictions: Predictions, domains: Mapping[str, str | None]
+) -> dict[str, dict[str, float]]:
     """Returns the program's figures.
 
     Args:
@@ -71,7 +71,7 @@ def evaluate(
     }
 
 
-def question_scores(references: References, predictions: Predictions) -> Dict[str, Score]:
+def question_scores(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question. Raises DataError where there are none."""
     check_references(references, need_answers=False)
     return {

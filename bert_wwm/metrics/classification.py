@@ -2,12 +2,12 @@
 
 import collections
 import math
-from typing import Dict, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 from bert_wwm.core.errors import DataError
 
 
-def accuracy(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> Dict[str, float]:
+def accuracy(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> dict[str, float]:
     """Returns ``accuracy``, the share of examples whose label is predicted.
 
     Raises:
@@ -20,7 +20,7 @@ def accuracy(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> Di
 
 def f1(
     targets: Sequence[Hashable], predictions: Sequence[Hashable], positive: Hashable
-) -> Dict[str, float]:
+) -> dict[str, float]:
     """Returns ``precision``, ``recall`` and ``f1`` of one label, such as MRPC's ``1``.
 
     Raises:
@@ -41,7 +41,7 @@ def f1(
 
 def matthews_correlation(
     targets: Sequence[Hashable], predictions: Sequence[Hashable]
-) -> Dict[str, float]:
+) -> dict[str, float]:
     """Returns ``matthews_correlation``, from -1 to 1; CoLA's measure.
 
     For more than two labels it is Gorodkin's R_K (Computational Biology and Chemistry 28, 2004),

@@ -12,14 +12,15 @@ As HFL's ``cmrc2018_evaluate.py`` (version 6), with all its ways:
 
 There ``nltk.word_tokenize`` also splits sentences, for which it needs data to be downloaded; here
 it is the tokenizer behind it, ``NLTKWordTokenizer``, alone. In a run of several sentences the two
-part the full stops of all but the last differently. Both depend on NLTK's version: since 3.10,
-which Python 3.9 doesn't have, dashes (U+2012 to U+2015) are tokens of their own and fewer single
-quotes stay with the word behind them. In the figures that is thousandths of a percent.
+part the full stops of all but the last differently. Both depend on NLTK's version: since 3.10
+dashes (U+2012 to U+2015) are tokens of their own and fewer single quotes stay with the word behind
+them. In the figures that is thousandths of a percent.
 """
 
 import functools
 import re
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ _DROPPED = dict.fromkeys(map(ord, "-:_*^/\\~`+=，。：？！“”；’《》
 _CHINESE_OR_RUN = re.compile("[\u4e00-\u9fa5]|[^\u4e00-\u9fa5]+")
 
 
-def evaluate(references: References, predictions: Predictions) -> Dict[str, float]:
+def evaluate(references: References, predictions: Predictions) -> dict[str, float]:
     """Returns the program's figures.
 
     Returns:
@@ -60,14 +61,14 @@ def evaluate(references: References, predictions: Predictions) -> Dict[str, floa
     }
 
 
-def formatted(figures: Mapping[str, float], prediction_file: str) -> Dict[str, Any]:
+def formatted(figures: Mapping[str, float], prediction_file: str) -> dict[str, Any]:
     """Returns the figures of ``evaluate`` as the program prints them: percents as strings."""
     percents = {name: f"{figures[name]:.3f}" for name in ("AVERAGE", "F1", "EM")}
     counts = {name: figures[name] for name in ("TOTAL", "SKIP")}
     return {**percents, **counts, "FILE": prediction_file}
 
 
-def question_scores(references: References, predictions: Predictions) -> Dict[str, Score]:
+def question_scores(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question. Raises DataError as ``evaluate`` does."""
     check_references(references, need_answers=True)
     return {
@@ -85,12 +86,12 @@ def score(answers: Sequence[str], prediction: str) -> Score:
     )
 
 
-def tokens(text: str) -> Tuple[str, ...]:
+def tokens(text: str) -> tuple[str, ...]:
     """Returns the tokens of an answer.
 
     Example: ``"《Nexon Inc》时隔6年。"`` -> ``("nexon", "inc", "时", "隔", "6", "年")``
     """
-    parts: List[str] = []
+    parts: list[str] = []
     for part in _CHINESE_OR_RUN.findall(_without_punctuation(text)):
         parts += [part] if "\u4e00" <= part <= "\u9fa5" else _words(part)
     return tuple(parts)
@@ -123,7 +124,7 @@ def _without_punctuation(text: str) -> str:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _words(text: str) -> Tuple[str, ...]:
+def _words(text: str) -> tuple[str, ...]:
     return tuple(_tokenizer().tokenize(text))
 
 

@@ -6,7 +6,8 @@ is no question's doesn't.
 """
 
 import collections
-from typing import Hashable, Mapping, NamedTuple, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
 

@@ -2,12 +2,13 @@
 
 import json
 import math
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import read_json
 
-_KINDS: Dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
+_KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 
 
 class Reference(NamedTuple):
@@ -18,11 +19,11 @@ class Reference(NamedTuple):
         domain: what its text is of, by the file; None where it doesn't tell.
     """
 
-    answers: List[str]
-    domain: Optional[str]
+    answers: list[str]
+    domain: str | None
 
 
-def read_references(path: str, as_text: bool = False) -> Dict[str, Reference]:
+def read_references(path: str, as_text: bool = False) -> dict[str, Reference]:
     """Reads the answers of a data set, in the format of SQuAD (so is CJRC's) or in CMRC's own.
 
     SQuAD: ``{"data": [{"paragraphs": [{"qas": [{"id", "answers": [{"text"}]}]}]}]}``; CMRC:
@@ -46,7 +47,7 @@ def read_references(path: str, as_text: bool = False) -> Dict[str, Reference]:
         texts, where = _member(content, ("data",), list, path), f"{path}: data"
     elif not isinstance(content, list):
         raise DataError(f"{path}: is no data set; expected an object with 'data', or a list")
-    references: Dict[str, Reference] = {}
+    references: dict[str, Reference] = {}
     for number, text in enumerate(texts):
         place = f"{where}[{number}]"
         for paragraph, in_text in _paragraphs(text, place):
@@ -61,7 +62,7 @@ def read_references(path: str, as_text: bool = False) -> Dict[str, Reference]:
     return references
 
 
-def read_predictions(path: str, as_text: bool = False) -> Dict[str, str]:
+def read_predictions(path: str, as_text: bool = False) -> dict[str, str]:
     """Reads predicted answers: ``{id: answer}`` or CJRC's ``[{"id", "answer"}]``.
 
     Args:
@@ -78,7 +79,7 @@ def read_predictions(path: str, as_text: bool = False) -> Dict[str, str]:
             for name, answer in content.items()
         }
     _check(content, list, f"{path}: the whole")
-    predictions: Dict[str, str] = {}
+    predictions: dict[str, str] = {}
     for number, row in enumerate(content):
         place = f"{path}: [{number}]"
         name = _member(row, ("id",), str, place)
@@ -88,7 +89,7 @@ def read_predictions(path: str, as_text: bool = False) -> Dict[str, str]:
     return predictions
 
 
-def read_na_probs(path: str) -> Dict[str, float]:
+def read_na_probs(path: str) -> dict[str, float]:
     """Reads how sure it is that questions have no answer: ``{id: number}``.
 
     Raises:
@@ -103,7 +104,7 @@ def read_na_probs(path: str) -> Dict[str, float]:
     return content
 
 
-def _paragraphs(text: Any, place: str) -> Sequence[Tuple[Any, str]]:
+def _paragraphs(text: Any, place: str) -> Sequence[tuple[Any, str]]:
     _check(text, dict, place)
     if "paragraphs" not in text:
         return [(text, place)]
@@ -111,7 +112,7 @@ def _paragraphs(text: Any, place: str) -> Sequence[Tuple[Any, str]]:
     return [(each, f"{place}.paragraphs[{number}]") for number, each in enumerate(paragraphs)]
 
 
-def _answers(question: Any, place: str, as_text: bool) -> Tuple[str, List[str]]:
+def _answers(question: Any, place: str, as_text: bool) -> tuple[str, list[str]]:
     name = _member(question, ("id", "query_id"), str, place)
     answers = []
     for number, answer in enumerate(_member(question, ("answers",), list, place)):

@@ -7,7 +7,7 @@ for exact match and F1 each.
 
 import re
 import string
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics.reading import (
@@ -23,7 +23,7 @@ _PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
-def evaluate_v1(references: References, predictions: Predictions) -> Dict[str, float]:
+def evaluate_v1(references: References, predictions: Predictions) -> dict[str, float]:
     """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent.
 
     Raises:
@@ -33,7 +33,7 @@ def evaluate_v1(references: References, predictions: Predictions) -> Dict[str, f
     return {"exact_match": em, "f1": f1}
 
 
-def question_scores_v1(references: References, predictions: Predictions) -> Dict[str, Score]:
+def question_scores_v1(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question of SQuAD 1.1. Raises DataError as ``evaluate_v1`` does."""
     check_references(references, need_answers=True)
     return {
@@ -47,9 +47,9 @@ def question_scores_v1(references: References, predictions: Predictions) -> Dict
 def evaluate_v2(
     references: References,
     predictions: Predictions,
-    na_probs: Optional[Mapping[str, float]] = None,
+    na_probs: Mapping[str, float] | None = None,
     na_prob_threshold: float = 1.0,
-) -> Dict[str, float]:
+) -> dict[str, float]:
     """Returns the figures of SQuAD 2.0, where a question may have no answer.
 
     The official program fails where a prediction is missing; here it scores 0.
@@ -93,9 +93,9 @@ def evaluate_v2(
 def question_scores_v2(
     references: References,
     predictions: Predictions,
-    na_probs: Optional[Mapping[str, float]] = None,
+    na_probs: Mapping[str, float] | None = None,
     na_prob_threshold: float = 1.0,
-) -> Dict[str, Score]:
+) -> dict[str, Score]:
     """Returns the score of each question of SQuAD 2.0. Takes and raises what ``evaluate_v2`` does.
 
     By ``na_probs`` a prediction that counts as "" is right, 1.0, where there is no answer.
@@ -136,7 +136,7 @@ def _best_threshold(
     references: References,
     predictions: Predictions,
     na_probs: Mapping[str, float],
-) -> Tuple[float, float]:
+) -> tuple[float, float]:
     """Returns the highest percent that some threshold gives, and that threshold.
 
     Like the official program it looks behind each question, even between those of one number,
@@ -174,11 +174,11 @@ def _normalised(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def _figures(scores: List[Score], prefix: str) -> Dict[str, float]:
+def _figures(scores: list[Score], prefix: str) -> dict[str, float]:
     exact, f1 = _percents(scores)
     return {f"{prefix}exact": exact, f"{prefix}f1": f1, f"{prefix}total": len(scores)}
 
 
-def _percents(scores: List[Score]) -> Tuple[float, float]:
+def _percents(scores: list[Score]) -> tuple[float, float]:
     em, f1 = (100.0 * sum(values) / len(scores) for values in zip(*scores))
     return em, f1

@@ -3,7 +3,8 @@
 import collections
 import itertools
 import re
-from typing import Counter, Iterator, List, Sequence, Tuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from bert_wwm.metrics.tagging import OUTSIDE
 
@@ -77,7 +78,7 @@ def unfinished_note(path: str, sentences: Sequence[Sequence[str]]) -> Iterator[s
 
 def _first(
     sentences: Sequence[Sequence[str]], first_lines: Sequence[int], odd: Counter[str]
-) -> Tuple[str, int]:
+) -> tuple[str, int]:
     """Returns the first odd tag and the number of its line."""
     return next(
         (tag, line)
@@ -88,6 +89,6 @@ def _first(
 
 
 def _listed(odd: Counter[str]) -> str:
-    shown: List[str] = [f"{tag} ({count:,})" for tag, count in odd.most_common(_SHOWN_TAGS)]
+    shown: list[str] = [f"{tag} ({count:,})" for tag, count in odd.most_common(_SHOWN_TAGS)]
     more = len(odd) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")

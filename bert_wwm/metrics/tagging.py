@@ -29,7 +29,8 @@ So BIOES and BMES are for seqeval only.
 
 import collections
 import itertools
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.core.errors import DataError
 
@@ -50,7 +51,7 @@ class Entity(NamedTuple):
     end: int
 
 
-def seqeval_entities(tags: Sequence[str]) -> List[Entity]:
+def seqeval_entities(tags: Sequence[str]) -> list[Entity]:
     """Returns the entities of tags, as seqeval's ``get_entities`` does if M were I.
 
     Example: ``["B-PER", "I-PER", "O", "I-LOC"]`` -> ``[("PER", 0, 2), ("LOC", 3, 4)]``
@@ -79,7 +80,7 @@ def seqeval_entities(tags: Sequence[str]) -> List[Entity]:
     return entities
 
 
-def conlleval_chunks(tags: Sequence[str]) -> List[Entity]:
+def conlleval_chunks(tags: Sequence[str]) -> list[Entity]:
     """Returns the entities of tags, as conlleval counts them.
 
     Example: ``["B-PER", "I-PER", "O", "I-LOC"]`` -> ``[("PER", 0, 2), ("LOC", 3, 4)]``
@@ -112,7 +113,7 @@ def conlleval_chunks(tags: Sequence[str]) -> List[Entity]:
     return chunks
 
 
-SCHEMES: Dict[str, Callable[[Sequence[str]], List[Entity]]] = {
+SCHEMES: dict[str, Callable[[Sequence[str]], list[Entity]]] = {
     "seqeval": seqeval_entities,
     "conlleval": conlleval_chunks,
 }
@@ -122,7 +123,7 @@ def evaluate(
     targets: Sequence[Sequence[str]],
     predictions: Sequence[Sequence[str]],
     scheme: str = "seqeval",
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     """Scores the tags of sentences. An entity is found if type, beginning and end are right.
 
     Args:
@@ -164,7 +165,7 @@ def _joined(sentences: Iterable[Sequence[str]]) -> Iterable[str]:
         yield OUTSIDE
 
 
-def _scores(right: int, found: int, support: int) -> Dict[str, float]:
+def _scores(right: int, found: int, support: int) -> dict[str, float]:
     return {
         "precision": right / found if found else 0.0,
         "recall": right / support if support else 0.0,

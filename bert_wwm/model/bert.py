@@ -3,7 +3,7 @@
 import copy
 import json
 import math
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError, DataError
@@ -47,7 +47,7 @@ class BertConfig:
 
     def __init__(
         self,
-        vocab_size: Optional[int],
+        vocab_size: int | None,
         hidden_size: int = 768,
         num_hidden_layers: int = 12,
         num_attention_heads: int = 12,
@@ -72,7 +72,7 @@ class BertConfig:
         self.initializer_range = initializer_range
 
     @classmethod
-    def from_dict(cls, json_object: Dict[str, Any]) -> "BertConfig":
+    def from_dict(cls, json_object: dict[str, Any]) -> "BertConfig":
         """Returns the configuration with these values; keys it doesn't know become attributes."""
         config = cls(vocab_size=None)
         config.__dict__.update(json_object)
@@ -118,7 +118,7 @@ class BertConfig:
             config.hidden_act = f"gelu_{form}"
         return config
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns all values, those of unknown keys too."""
         return copy.deepcopy(self.__dict__)
 
@@ -145,7 +145,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _check(values: Dict[str, Any], path: str) -> None:
+def _check(values: dict[str, Any], path: str) -> None:
     """Raises ConfigError for values that no model can be built with."""
     config = BertConfig.from_dict(values)
     for name in _SIZES:
@@ -206,8 +206,8 @@ class BertModel:
         config: BertConfig,
         is_training: bool,
         input_ids: tf.Tensor,
-        input_mask: Optional[tf.Tensor] = None,
-        token_type_ids: Optional[tf.Tensor] = None,
+        input_mask: tf.Tensor | None = None,
+        token_type_ids: tf.Tensor | None = None,
         use_one_hot_embeddings: bool = False,
         scope: Any = None,
         compute_dtype: "tf.DType" = tf.float32,
@@ -304,7 +304,7 @@ class BertModel:
         """The last layer's output: float Tensor of shape [B, S, H]."""
         return self.sequence_output
 
-    def get_all_encoder_layers(self) -> List[tf.Tensor]:
+    def get_all_encoder_layers(self) -> list[tf.Tensor]:
         """Every layer's output, the lowest first: float Tensors of shape [B, S, H]."""
         return self.all_encoder_layers
 

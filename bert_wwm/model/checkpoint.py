@@ -3,8 +3,8 @@
 import os
 import re
 from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -43,12 +43,12 @@ class RestorePlan:
 
     checkpoint: str
     sources: Mapping[str, str]
-    initialized: Tuple[str, ...]
-    unused: Tuple[str, ...]
-    optimizer_state: Tuple[str, ...]
+    initialized: tuple[str, ...]
+    unused: tuple[str, ...]
+    optimizer_state: tuple[str, ...]
 
     @property
-    def restored(self) -> Tuple[str, ...]:
+    def restored(self) -> tuple[str, ...]:
         """Names of the variables that start from the checkpoint, in the order of the model."""
         return tuple(self.sources)
 
@@ -80,7 +80,7 @@ def plan_restore(
     variables: Sequence[tf.Variable],
     init_checkpoint: str,
     encoder_scope: str = "bert",
-    layers: Optional[Sequence[int]] = None,
+    layers: Sequence[int] | None = None,
     allow_random: Sequence[str] = (),
 ) -> RestorePlan:
     """Compares a model with the checkpoint it is to start from, and reads what it will restore.
@@ -112,7 +112,7 @@ def _plan(
     variables: Sequence[tf.Variable],
     prefix: str,
     encoder_scope: str,
-    layers: Optional[Sequence[int]],
+    layers: Sequence[int] | None,
     allow_random: Sequence[str],
 ) -> RestorePlan:
     reader = _open(prefix)
@@ -173,8 +173,8 @@ def check_readable(prefix: str) -> None:
 def read_variables(
     init_checkpoint: str,
     optimizer_state: bool = True,
-    only: Optional[Collection[str]] = None,
-) -> Dict[str, np.ndarray]:
+    only: Collection[str] | None = None,
+) -> dict[str, np.ndarray]:
     """Reads the variables of a checkpoint, by which their sums are checked.
 
     Args:
@@ -189,7 +189,7 @@ def read_variables(
         CheckpointError: the checkpoint is missing or broken.
     """
 
-    def read(prefix: str) -> Dict[str, np.ndarray]:
+    def read(prefix: str) -> dict[str, np.ndarray]:
         reader = _open(prefix)
         stored = sorted(reader.get_variable_to_shape_map(), key=_natural)
         wanted = [
@@ -232,7 +232,7 @@ def is_optimizer_state(name: str) -> bool:
 
 def get_assignment_map_from_checkpoint(
     tvars: Iterable[tf.Variable], init_checkpoint: str
-) -> Tuple[Dict[str, str], Dict[str, int]]:
+) -> tuple[dict[str, str], dict[str, int]]:
     """google-research/bert's way in: the variables that a checkpoint and a model share.
 
     Unlike ``plan_restore`` it compares names alone, and stays silent on what is missing.
@@ -287,7 +287,7 @@ def _refuse_stand_ins(prefix: str) -> None:
         stand_ins.refuse(path, CheckpointError)
 
 
-def _files_of(prefix: str) -> List[str]:
+def _files_of(prefix: str) -> list[str]:
     """Returns the files of a checkpoint; none where its folder can't be listed."""
     folder, name = os.path.split(prefix)
     try:
@@ -321,11 +321,11 @@ def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _kind(dtype: tf.DType, shape: List[int]) -> str:
+def _kind(dtype: tf.DType, shape: list[int]) -> str:
     return f"{dtype.name} {shape}"
 
 
-def _kinds(reader: tf.train.NewCheckpointReader) -> Dict[str, str]:
+def _kinds(reader: tf.train.NewCheckpointReader) -> dict[str, str]:
     """Returns the type and shape of each variable of a checkpoint."""
     dtypes = reader.get_variable_to_dtype_map()
     return {
@@ -334,11 +334,11 @@ def _kinds(reader: tf.train.NewCheckpointReader) -> Dict[str, str]:
     }
 
 
-def _same(names: Iterable[str]) -> Dict[str, str]:
+def _same(names: Iterable[str]) -> dict[str, str]:
     return OrderedDict((name, name) for name in names)
 
 
-def _natural(name: str) -> List[object]:
+def _natural(name: str) -> list[object]:
     """A key to sort names by, that puts layer 2 before layer 10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
@@ -347,7 +347,7 @@ def _encoder_layer(encoder_scope: str) -> "re.Pattern[str]":
     return re.compile(rf"^({re.escape(encoder_scope)}/encoder/layer_)(\d+)(?=/)")
 
 
-def _layer_numbers(names: Iterable[str], encoder_scope: str) -> List[int]:
+def _layer_numbers(names: Iterable[str], encoder_scope: str) -> list[int]:
     layer = _encoder_layer(encoder_scope)
     return sorted({int(match[2]) for match in map(layer.match, names) if match})
 
@@ -367,7 +367,7 @@ def _check_layers(
 
 def _layer_origins(
     wanted: Iterable[str], layers: Sequence[int], encoder_scope: str
-) -> Dict[str, str]:
+) -> dict[str, str]:
     """Returns, for each variable of a model, the checkpoint's variable that it starts from."""
     count = len(_layer_numbers(wanted, encoder_scope))
     if len(layers) != count:
@@ -408,7 +408,7 @@ def _check_allowed(
 
 def _left(
     stored: Iterable[str], sources: Mapping[str, str]
-) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns what a checkpoint holds beside the sources: the model's, and the optimizer's."""
     left = sorted(set(stored) - set(sources.values()), key=_natural)
     return (
@@ -417,13 +417,13 @@ def _left(
     )
 
 
-def _by_layer(sources: Mapping[str, str]) -> List[str]:
+def _by_layer(sources: Mapping[str, str]) -> list[str]:
     """Returns names in order, those of an encoder layer as one entry with their number.
 
     Where layers come from layers of other numbers, each entry says from which.
     """
     moved = any(name != source for name, source in sources.items())
-    counts: Dict[str, int] = Counter()
+    counts: dict[str, int] = Counter()
     for name, source in sources.items():
         layer, origin = _LAYER.match(name), _LAYER.match(source)
         if layer and origin:

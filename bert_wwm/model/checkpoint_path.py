@@ -1,7 +1,8 @@
 """Finds the checkpoint that a path means."""
 
 import re
-from typing import Callable, Dict, List, Optional, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
@@ -53,7 +54,7 @@ def resolve(path: str) -> str:
     return prefix
 
 
-def named_checkpoint(folder: str) -> Optional[str]:
+def named_checkpoint(folder: str) -> str | None:
     """Returns the prefix that a folder's file ``checkpoint`` names; None if it names none."""
     try:
         state = tf.train.get_checkpoint_state(folder)
@@ -93,7 +94,7 @@ def read_newest(
     )
 
 
-def find_newest(folder: str) -> Optional[str]:
+def find_newest(folder: str) -> str | None:
     """Returns the prefix of the checkpoint that a folder means, ``best`` aside; None without one.
 
     Raises:
@@ -117,9 +118,9 @@ def find_newest(folder: str) -> Optional[str]:
     return next(iter(prefixes.values()), None)
 
 
-def _prefixes_in(folder: str) -> Dict[str, str]:
+def _prefixes_in(folder: str) -> dict[str, str]:
     """Returns the prefixes of a folder's checkpoints, by their names."""
-    names: List[str] = sorted(tf.gfile.ListDirectory(folder))
+    names: list[str] = sorted(tf.gfile.ListDirectory(folder))
     found = [name[: -len(_INDEX)] for name in names if name.endswith(_INDEX)]
     return {name: f"{folder}/{name}" for name in found}
 

@@ -1,6 +1,6 @@
 """From token ids to the encoder's input."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import (
@@ -22,7 +22,7 @@ def embedding_lookup(
     word_embedding_name: str = "word_embeddings",
     use_one_hot_embeddings: bool = False,
     tpu_dtype: Optional["tf.DType"] = None,
-) -> Tuple[tf.Tensor, tf.Variable]:
+) -> tuple[tf.Tensor, tf.Variable]:
     """Looks the embeddings of ids up in a table made for them.
 
     Args:
@@ -59,7 +59,7 @@ def embedding_lookup(
 def embedding_postprocessor(
     input_tensor: tf.Tensor,
     use_token_type: bool = False,
-    token_type_ids: Optional[tf.Tensor] = None,
+    token_type_ids: tf.Tensor | None = None,
     token_type_vocab_size: int = 16,
     token_type_embedding_name: str = "token_type_embeddings",
     use_position_embeddings: bool = True,
@@ -68,7 +68,7 @@ def embedding_postprocessor(
     max_position_embeddings: int = 512,
     dropout_prob: float = 0.1,
     compute_dtype: "tf.DType" = tf.float32,
-    position_ids: Optional[tf.Tensor] = None,
+    position_ids: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Adds segment and position embeddings to word embeddings, then layer norm and dropout.
 

@@ -6,7 +6,8 @@ blanks of the sentence stay masked meanwhile.
 """
 
 import re
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class MaskFiller:
 
     def tags(
         self, ids: Sequence[int], positions: Sequence[int]
-    ) -> List[Dict[str, List[Candidate]]]:
+    ) -> list[dict[str, list[Candidate]]]:
         """Returns LERT's labels of each position: for each of ``tasks`` all, the likeliest first.
 
         Args:
@@ -101,7 +102,7 @@ class MaskFiller:
 
     def likeliest(
         self, rows: np.ndarray, position: int, count: int
-    ) -> Tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the likeliest pieces at one position of each sequence, the likeliest first.
 
         Args:
@@ -136,12 +137,12 @@ class MaskFiller:
         ]
         return np.concatenate(found)
 
-    def _feed(self, ids: Sequence[int], positions: Sequence[int]) -> Dict[Any, Any]:
+    def _feed(self, ids: Sequence[int], positions: Sequence[int]) -> dict[Any, Any]:
         return {self._ids: [list(ids)], self._positions: [list(positions)]}
 
     def _batches(
-        self, rows: np.ndarray, position: int, pieces: Optional[np.ndarray] = None
-    ) -> Iterator[Dict[Any, Any]]:
+        self, rows: np.ndarray, position: int, pieces: np.ndarray | None = None
+    ) -> Iterator[dict[Any, Any]]:
         for start in range(0, len(rows), _BATCH_SIZE):
             part = rows[start : start + _BATCH_SIZE]
             feed = {self._ids: part, self._positions: np.full([len(part), 1], position)}
@@ -150,7 +151,7 @@ class MaskFiller:
             yield feed
 
 
-def _classifiers(initialized: Sequence[str], checkpoint: str) -> Tuple[str, ...]:
+def _classifiers(initialized: Sequence[str], checkpoint: str) -> tuple[str, ...]:
     """Returns the classifiers that a checkpoint has, by the variables that it lacks."""
     of_classifiers = {name: _CLASSIFIER.match(name) for name in initialized}
     missing = [name for name, match in of_classifiers.items() if not match]
@@ -162,7 +163,7 @@ def _classifiers(initialized: Sequence[str], checkpoint: str) -> Tuple[str, ...]
     return tuple(task for task in INVENTORIES if task not in absent)
 
 
-def _ranked(texts: Sequence[str], log_probs: np.ndarray) -> List[Candidate]:
+def _ranked(texts: Sequence[str], log_probs: np.ndarray) -> list[Candidate]:
     order = np.argsort(-log_probs, kind="stable")
     return [Candidate(texts[index], float(log_probs[index])) for index in order]
 
@@ -183,8 +184,8 @@ class Lexicon:
         vocab_size: V.
     """
 
-    def __init__(self, words: Mapping[str, Tuple[Sequence[int], float]], vocab_size: int):
-        self._by_length: Dict[int, List[str]] = {}
+    def __init__(self, words: Mapping[str, tuple[Sequence[int], float]], vocab_size: int):
+        self._by_length: dict[int, list[str]] = {}
         self._words = words
         pieces = np.zeros(vocab_size)
         for word, (ids, count) in words.items():
@@ -193,7 +194,7 @@ class Lexicon:
         # Pieces that are in no word are never looked up; 1 keeps their logarithm finite.
         self._log_pieces = np.log(np.maximum(pieces, 1.0) / max(1.0, pieces.sum()))
 
-    def best(self, log_probs: np.ndarray, num_candidates: int) -> List[Candidate]:
+    def best(self, log_probs: np.ndarray, num_candidates: int) -> list[Candidate]:
         """Returns the words that fit a blank best, the best first.
 
         Args:
@@ -225,7 +226,7 @@ def best_pieces(
     blank: Sequence[int],
     pieces: Sequence[str],
     beam_size: int,
-) -> List[Candidate]:
+) -> list[Candidate]:
     """Returns the sequences of pieces that fit a blank best, words or not, the best first.
 
     A beam search: after each position the best sequences are kept, and the model sees them for the
@@ -260,7 +261,7 @@ def best_words(
     ids: Sequence[int],
     blank: Sequence[int],
     beam_size: int,
-) -> List[Candidate]:
+) -> list[Candidate]:
     """Returns the words that fit a blank best, the best first.
 
     The lexicon chooses words by what the model says of each piece by itself, and by their
@@ -297,7 +298,7 @@ def _log_sum(log_probs: Sequence[float]) -> float:
     return float(np.logaddexp.reduce(log_probs))
 
 
-def _filling_order(filler: MaskFiller, ids: Sequence[int], blank: Sequence[int]) -> List[int]:
+def _filling_order(filler: MaskFiller, ids: Sequence[int], blank: Sequence[int]) -> list[int]:
     """Returns the positions of a blank in the order in which they are filled.
 
     What the model is surest of comes first: there a narrow beam loses least. All candidates share

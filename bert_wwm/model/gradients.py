@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from typing import Any, Callable, List
+from collections.abc import Callable
+from typing import Any
 
 from bert_wwm.compat import tf
 
@@ -31,7 +32,7 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         outputs, gradient = function(*tensors)
         flat = tf.nest.flatten(outputs)
 
-        def gradients(operation: tf.Operation, *slopes: tf.Tensor) -> List[Any]:
+        def gradients(operation: tf.Operation, *slopes: tf.Tensor) -> list[Any]:
             of_inputs = gradient(*slopes[: len(flat)])
             if not isinstance(of_inputs, (list, tuple)):
                 of_inputs = [of_inputs]

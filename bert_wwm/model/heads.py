@@ -4,7 +4,8 @@ Masked tokens, pairs of segments, linguistic labels of masked tokens (LERT), whe
 are (PERT). Variables have the names of the released checkpoints.
 """
 
-from typing import Callable, NamedTuple, Tuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
@@ -130,10 +131,10 @@ def masked_lm(
 @custom_gradient
 def _scores_of_words(
     states: tf.Tensor, table: tf.Tensor
-) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]]:
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
     """[rows, H] x [V, H] -> [rows, V]"""
 
-    def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+    def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # The table's gradient first: what it is computed from is the largest tensor of all.
         of_table = tf.matmul(slope, states, transpose_a=True)
         return known_after(of_table, tf.matmul(slope, table)), of_table

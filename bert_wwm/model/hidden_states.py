@@ -1,6 +1,6 @@
 """The hidden states of a model's layers, of each token or of the whole text."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertModel

@@ -8,13 +8,14 @@ What is delicate in half precision (layer norm, softmax) is worked out in float3
 import contextlib
 import math
 import threading
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.model.gradients import custom_gradient
 
 # A dimension of a shape: an int where it is known with the graph, else a scalar int32 Tensor.
-Dimension = Union[int, tf.Tensor]
+Dimension = int | tf.Tensor
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
 _LAYER_NORM_EPSILON = 1e-12
@@ -26,9 +27,9 @@ _SEED_STRIDE = 2654435769
 
 def get_shape_list(
     tensor: tf.Tensor,
-    expected_rank: Union[int, Sequence[int], None] = None,
-    name: Optional[str] = None,
-) -> List[Dimension]:
+    expected_rank: int | Sequence[int] | None = None,
+    name: str | None = None,
+) -> list[Dimension]:
     """Returns the shape of a tensor, each dimension as an int wherever the graph knows it.
 
     Args:
@@ -52,7 +53,7 @@ def get_shape_list(
 
 
 def assert_rank(
-    tensor: tf.Tensor, expected_rank: Union[int, Sequence[int]], name: Optional[str] = None
+    tensor: tf.Tensor, expected_rank: int | Sequence[int], name: str | None = None
 ) -> None:
     """Checks the number of a tensor's dimensions.
 
@@ -87,7 +88,7 @@ def reshape_to_matrix(input_tensor: tf.Tensor) -> tf.Tensor:
     return tf.reshape(input_tensor, [-1, get_shape_list(input_tensor)[-1]])
 
 
-def reshape_from_matrix(output_tensor: tf.Tensor, orig_shape_list: List[Dimension]) -> tf.Tensor:
+def reshape_from_matrix(output_tensor: tf.Tensor, orig_shape_list: list[Dimension]) -> tf.Tensor:
     """Undoes ``reshape_to_matrix``: [rows, W] -> the original leading dimensions, then W.
 
     Args:
@@ -113,7 +114,7 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
     cubic = 0.044715 * linear
 
     @custom_gradient
-    def function(x: tf.Tensor) -> Tuple[tf.Tensor, Activation]:
+    def function(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
         squared = tf.square(x)
         share = 0.5 * tf.tanh(x * (linear + cubic * squared)) + 0.5
 
@@ -130,7 +131,7 @@ def gelu_erf(x: tf.Tensor) -> tf.Tensor:
     """GELU exactly, x times the normal distribution function, elementwise (arXiv 1606.08415)."""
 
     @custom_gradient
-    def function(x: tf.Tensor) -> Tuple[tf.Tensor, Activation]:
+    def function(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
         scaled = x * math.sqrt(0.5)
         share = 0.5 * tf.math.erf(scaled) + 0.5
 
@@ -143,7 +144,7 @@ def gelu_erf(x: tf.Tensor) -> tf.Tensor:
     return function(x)
 
 
-_ACTIVATIONS: Dict[str, Optional[Activation]] = {
+_ACTIVATIONS: dict[str, Activation | None] = {
     "": None,
     "linear": None,
     "relu": tf.nn.relu,
@@ -155,7 +156,7 @@ _ACTIVATIONS: Dict[str, Optional[Activation]] = {
 }
 
 
-def get_activation(activation_string: Any) -> Optional[Activation]:
+def get_activation(activation_string: Any) -> Activation | None:
     """Returns the function an activation's name stands for, whatever its case.
 
     Args:
@@ -192,8 +193,8 @@ def dense(
     x: tf.Tensor,
     units: int,
     initializer_range: float = 0.02,
-    activation: Optional[Activation] = None,
-    name: Optional[str] = None,
+    activation: Activation | None = None,
+    name: str | None = None,
 ) -> tf.Tensor:
     """A fully connected layer, ``activation(x @ kernel + bias)``.
 
@@ -226,20 +227,20 @@ class _SeededDropout(threading.local):
     Of each thread its own: strategies of ``tf.distribute`` build replicas in threads.
     """
 
-    seed: Optional[tf.Tensor] = None
+    seed: tf.Tensor | None = None
     calls: int = 0
 
 
 _seeded_dropout = _SeededDropout()
 
 
-def dropout_state() -> Tuple[Optional[tf.Tensor], int]:
+def dropout_state() -> tuple[tf.Tensor | None, int]:
     """Returns the seed of ``seeded_dropout``, None outside of it, and the next call's number."""
     return _seeded_dropout.seed, _seeded_dropout.calls
 
 
 @contextlib.contextmanager
-def seeded_dropout(seed: Optional[tf.Tensor], calls: int = 0) -> Iterator[None]:
+def seeded_dropout(seed: tf.Tensor | None, calls: int = 0) -> Iterator[None]:
     """Within it what ``dropout`` drops hangs on a seed and the number of the call alone.
 
     So a training step that is run again, in a later process too, drops the same elements.
@@ -256,7 +257,7 @@ def seeded_dropout(seed: Optional[tf.Tensor], calls: int = 0) -> Iterator[None]:
         _seeded_dropout.seed, _seeded_dropout.calls = outer
 
 
-def dropout(input_tensor: tf.Tensor, dropout_prob: Optional[float]) -> tf.Tensor:
+def dropout(input_tensor: tf.Tensor, dropout_prob: float | None) -> tf.Tensor:
     """Sets elements to 0 at random and scales the others so that the expectation stays.
 
     Args:
@@ -290,7 +291,7 @@ def random_words(shape: Sequence[Dimension], num_bits: int = 32) -> tf.Tensor:
     return tf.bitwise.bitwise_and(words, limit - 1) if num_bits < 32 else words
 
 
-def _at_least(threshold: int, shape: List[Dimension]) -> tf.Tensor:
+def _at_least(threshold: int, shape: list[Dimension]) -> tf.Tensor:
     """Draws integers of 0 to 2^16 - 1 and tells which reach a threshold; bool of the shape.
 
     Two come from each 32 bits: to draw bits takes most of dropout's time on a CPU.
@@ -314,7 +315,7 @@ def known_after(first: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.where_v2(never, tf.zeros([], x.dtype), x)
 
 
-def layer_norm(input_tensor: tf.Tensor, name: Optional[str] = None) -> tf.Tensor:
+def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
     """Normalises the last dimension (Ba et al. 2016, arXiv 1607.06450).
 
     As TensorFlow 1's ``tf.contrib.layers.layer_norm``, whose epsilon is 1e-12. Makes the variables
@@ -335,7 +336,7 @@ def layer_norm(input_tensor: tf.Tensor, name: Optional[str] = None) -> tf.Tensor
         return tf.cast(_normalise(x, gamma, beta), input_tensor.dtype)
 
 
-def normaliser(moments: Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]) -> Any:
+def normaliser(moments: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Any:
     """Returns a function of x [..., H], gamma [H] and beta [H], with a gradient written out.
 
     It gives x the mean beta and the standard deviation gamma along its last dimension.
@@ -347,12 +348,12 @@ def normaliser(moments: Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]) -> A
     @custom_gradient
     def normalise(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
-    ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
         centred, variance = moments(x)
         scale = tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
         normal = centred * scale
 
-        def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, ...]:
+        def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, ...]:
             rows = list(range(x.shape.ndims - 1))
             inner = slope * gamma
             x_slope = scale * ((inner - mean(inner)) - normal * mean(inner * normal))
@@ -368,7 +369,7 @@ def mean(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(x, axis=-1, keepdims=True)
 
 
-def _moments(x: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+def _moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     centred = x - mean(x)
     return centred, mean(tf.square(centred))
 
@@ -377,7 +378,7 @@ _normalise = normaliser(_moments)
 
 
 def layer_norm_and_dropout(
-    input_tensor: tf.Tensor, dropout_prob: Optional[float], name: Optional[str] = None
+    input_tensor: tf.Tensor, dropout_prob: float | None, name: str | None = None
 ) -> tf.Tensor:
     """``layer_norm``, then ``dropout``."""
     return dropout(layer_norm(input_tensor, name), dropout_prob)

@@ -4,7 +4,6 @@ The same model as ``transformer_model``, up to rounding and the order of random 
 """
 
 import math
-from typing import List, Optional
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import Activation, dense
@@ -20,12 +19,12 @@ def packed_transformer_model(
     num_hidden_layers: int,
     num_attention_heads: int,
     intermediate_size: int,
-    intermediate_act_fn: Optional[Activation],
+    intermediate_act_fn: Activation | None,
     hidden_dropout_prob: float,
     attention_probs_dropout_prob: float,
     initializer_range: float,
     gradient_checkpointing: bool,
-) -> List[tf.Tensor]:
+) -> list[tf.Tensor]:
     """Returns the outputs of all layers, the lowest first: Tensors of shape [T, H].
 
     Args:

@@ -5,7 +5,8 @@ Attention alone needs to know the sequences: for it they are put into a few grou
 each padded to the longest of its own. Results are those of the padded batch, up to rounding.
 """
 
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.model.gradients import custom_gradient
@@ -92,7 +93,7 @@ class Packing:
         """Returns what ``unpacked`` has in the sequences' first places: [B, W]."""
         return tf.gather(x, self._rows[:, 0]) * tf.cast(self._mask[:, :1], x.dtype)
 
-    def spread(self, x: tf.Tensor) -> List[tf.Tensor]:
+    def spread(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Returns what tokens have, [T, ...], by groups: [G, L, ...] each, anything at padding.
 
         What padding gets must have no influence: no gradient comes back from there.
@@ -108,9 +109,9 @@ class Packing:
 # can't know that none is taken twice.
 
 
-def _spread(x: tf.Tensor, groups: Sequence[Group], places: tf.Tensor) -> List[tf.Tensor]:
+def _spread(x: tf.Tensor, groups: Sequence[Group], places: tf.Tensor) -> list[tf.Tensor]:
     @custom_gradient
-    def function(x: tf.Tensor) -> Tuple[List[tf.Tensor], Callable[..., tf.Tensor]]:
+    def function(x: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
         def gradient(*slopes: tf.Tensor) -> tf.Tensor:
             return tf.gather(_rows_of(slopes), places)
 
@@ -123,8 +124,8 @@ def _gathered(
     of_groups: Sequence[tf.Tensor], groups: Sequence[Group], places: tf.Tensor
 ) -> tf.Tensor:
     @custom_gradient
-    def function(*xs: tf.Tensor) -> Tuple[tf.Tensor, Callable[[tf.Tensor], List[tf.Tensor]]]:
-        def gradient(slope: tf.Tensor) -> List[tf.Tensor]:
+    def function(*xs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+        def gradient(slope: tf.Tensor) -> list[tf.Tensor]:
             ones = [1] * (slope.shape.ndims - 1)
             return [
                 tf.gather(slope, group.rows)

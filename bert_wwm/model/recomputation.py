@@ -5,7 +5,8 @@ builds what lies between anew from the input. As TensorFlow's ``tf.recompute_gra
 variables of either kind and with the same dropout.
 """
 
-from typing import Any, Callable, Dict, Tuple
+from collections.abc import Callable
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.model.gradients import custom_gradient
@@ -26,7 +27,7 @@ def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
         x: float Tensor.
     """
     scope, dropout = tf.get_variable_scope(), dropout_state()
-    variables: Dict[str, Any] = {}
+    variables: dict[str, Any] = {}
 
     def note(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
         variables[name] = getter(name, *args, **kwargs)
@@ -35,7 +36,7 @@ def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
     with tf.variable_scope(scope, custom_getter=note, auxiliary_name_scope=False):
         y = part(x)
 
-    def again(x: tf.Tensor, weights: Dict[str, tf.Tensor]) -> tf.Tensor:
+    def again(x: tf.Tensor, weights: dict[str, tf.Tensor]) -> tf.Tensor:
         def give(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> tf.Tensor:
             return weights[name]
 
@@ -47,8 +48,8 @@ def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
     @custom_gradient
     def boundary(
         y: tf.Tensor, x: tf.Tensor, *weights: tf.Tensor
-    ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[Any, ...]]]:
-        def gradient(slope: tf.Tensor) -> Tuple[Any, ...]:
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[Any, ...]]]:
+        def gradient(slope: tf.Tensor) -> tuple[Any, ...]:
             # Else Grappler and XLA see that the second computation is the first, and keep the
             # values of that one.
             copies = [known_after(slope, x), *map(tf.identity, weights)]

@@ -4,8 +4,6 @@ Variables have the names of google-research/bert's programs, so that what these 
 evaluated here.
 """
 
-from typing import Tuple
-
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.layers import create_initializer, dropout, get_shape_list
@@ -70,7 +68,7 @@ def spans_of_answers(
     sequence_output: tf.Tensor,
     context_begin: tf.Tensor,
     context_end: tf.Tensor,
-) -> Tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Where an answer begins and ends: google-research/bert's ``run_squad.py``.
 
     As in HFL's code for CMRC 2018 only [CLS], which stands for no answer, and the context count.

@@ -7,7 +7,7 @@ between products each reshape may be a copy.
 """
 
 import math
-from typing import Callable, List, Optional
+from collections.abc import Callable
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import Activation
@@ -28,16 +28,16 @@ Drop = Callable[[tf.Tensor], tf.Tensor]
 
 def tpu_transformer_model(
     input_tensor: tf.Tensor,
-    input_mask: Optional[tf.Tensor],
+    input_mask: tf.Tensor | None,
     num_hidden_layers: int,
     num_attention_heads: int,
     intermediate_size: int,
-    intermediate_act_fn: Optional[Activation],
+    intermediate_act_fn: Activation | None,
     hidden_dropout_prob: float,
     attention_probs_dropout_prob: float,
     initializer_range: float,
     gradient_checkpointing: bool,
-) -> List[tf.Tensor]:
+) -> list[tf.Tensor]:
     """Returns the outputs of all layers, the lowest first: Tensors of shape [B, S, H].
 
     Args:
@@ -61,7 +61,7 @@ def tpu_transformer_model(
         input_mask = tf.ones([batch_size, length], tf.int32)
 
     def layer(states: tf.Tensor, drop: Drop, drop_again: Drop, drop_weights: Drop) -> tf.Tensor:
-        def weights(x: tf.Tensor, units: int, name: Optional[str] = None) -> Weights:
+        def weights(x: tf.Tensor, units: int, name: str | None = None) -> Weights:
             return dense_weights(x.shape.as_list()[-1], units, initializer_range, dtype, name)
 
         with tf.variable_scope("attention"):

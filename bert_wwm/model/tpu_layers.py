@@ -5,7 +5,7 @@ same. What differs is the order of a tensor's dimensions, what the backward pass
 random bits are drawn. All shapes are known with the graph.
 """
 
-from typing import Callable, List, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
 
 from bert_wwm.compat import tf
 from bert_wwm.model.gradients import custom_gradient
@@ -20,7 +20,7 @@ from bert_wwm.model.layers import (
 # B batch, S sequence, F sequence attended from, T sequence attended to, H hidden, N heads,
 # D size per head, V vocabulary
 
-Weights = Tuple[tf.Tensor, tf.Tensor]  # kernel and bias
+Weights = tuple[tf.Tensor, tf.Tensor]  # kernel and bias
 
 _MASKED_SCORE = -10000.0
 
@@ -30,7 +30,7 @@ def dense_weights(
     units: int,
     initializer_range: float,
     dtype: "tf.DType",
-    name: Optional[str] = None,
+    name: str | None = None,
 ) -> Weights:
     """Returns kernel [width, units] and bias [units] of a dense layer, cast to a dtype."""
     with tf.variable_scope(name, default_name="dense"):
@@ -58,8 +58,8 @@ def product(x: tf.Tensor, kernel: tf.Tensor, states: str, outputs: str) -> tf.Te
     @custom_gradient
     def multiplied(
         x: tf.Tensor, kernel: tf.Tensor
-    ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, tf.Tensor]]]:
-        def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+        def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             kernel_slope = tf.einsum(f"{states},{outputs}->hk", x, slope)
             x_slope = tf.einsum(f"hk,{outputs}->{states}", kernel, slope)
             return known_after(kernel_slope, x_slope), kernel_slope
@@ -79,7 +79,7 @@ def layer_norm(x: tf.Tensor) -> tf.Tensor:
         return tf.cast(_normalise(tf.cast(x, tf.float32), gamma, beta), x.dtype)
 
 
-def _moments(x: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+def _moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     centre = mean(x)
     variance = tf.maximum(mean(tf.square(x)) - tf.square(centre), 0.0)
     return x - centre, variance
@@ -102,15 +102,15 @@ class Dropout:
     def __init__(self, shape: Sequence[int], prob: float, count: int, bits_to_a_byte: bool = True):
         self._shape = shape
         self._dropped = round(prob * 2**15)  # of 2^15
-        self._kept: List[tf.Tensor] = []
+        self._kept: list[tf.Tensor] = []
         size = 8 if bits_to_a_byte else 2
         for first in range(0, count if self._dropped else 0, size):
             kept = self._drawn(min(size, count - first))
             self._kept += _through_a_byte(kept) if bits_to_a_byte else kept
 
-    def _drawn(self, count: int) -> List[tf.Tensor]:
+    def _drawn(self, count: int) -> list[tf.Tensor]:
         """Returns which elements are kept, for each of some tensors."""
-        halves: List[tf.Tensor] = []
+        halves: list[tf.Tensor] = []
         while len(halves) < count:
             # Not all 32 bits: that range is beyond an int32, and no TPU has shown that it minds.
             words = random_words(self._shape, num_bits=30)
@@ -125,7 +125,7 @@ class Dropout:
         return lambda x: tf.where_v2(kept, x * scale, tf.zeros([], x.dtype))
 
 
-def _through_a_byte(flags: List[tf.Tensor]) -> List[tf.Tensor]:
+def _through_a_byte(flags: list[tf.Tensor]) -> list[tf.Tensor]:
     """Returns up to eight bool Tensors of a shape as they are read from the bits of one uint8."""
     byte = tf.add_n([tf.where_v2(flag, 2**bit, 0) for bit, flag in enumerate(flags)])
     byte = tf.cast(byte, tf.uint8)
@@ -177,7 +177,7 @@ def attention(
 
     def gradients_of_projection(
         slope: tf.Tensor, states: tf.Tensor, kernel: tf.Tensor
-    ) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         slope = tf.reshape(slope, [shape[0], -1, shape[-1]])
         of_kernel = tf.einsum("bsh,bks->hk", states, slope)
         of_states = known_after(of_kernel, tf.einsum("hk,bks->bsh", kernel, slope))
@@ -186,7 +186,7 @@ def attention(
     @custom_gradient
     def attend(
         query: tf.Tensor, states: tf.Tensor, *weights: tf.Tensor
-    ) -> Tuple[tf.Tensor, Callable[[tf.Tensor], Tuple[tf.Tensor, ...]]]:
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
         of_keys, of_values = weights[:2], weights[2:]
         dtype = query.dtype
         key = project(states, *of_keys)
@@ -199,7 +199,7 @@ def attention(
         value = project(states, *of_values)
         context = tf.einsum("bnft,bndt->bndf", dropped, value)
 
-        def gradient(slope: tf.Tensor) -> Tuple[tf.Tensor, ...]:
+        def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, ...]:
             again, key_again = value, key
             if is_long:
                 late = known_after(slope, states)
@@ -235,7 +235,7 @@ def gathered_rows(table: tf.Tensor, ids: tf.Tensor, dtype: "tf.DType") -> tf.Ten
     """
 
     @custom_gradient
-    def gathered(table: tf.Tensor) -> Tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    def gathered(table: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(slope: tf.Tensor) -> tf.Tensor:
             rows = tf.one_hot(ids, table.shape.as_list()[0], dtype=dtype)
             return tf.cast(tf.matmul(rows, tf.cast(slope, dtype), transpose_a=True), tf.float32)

@@ -5,7 +5,7 @@ Vaswani et al. 2017, arXiv 1706.03762, with the layer norm after each residual s
 
 import contextlib
 import math
-from typing import Callable, ContextManager, List, Optional, Union
+from collections.abc import Callable
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import (
@@ -52,18 +52,18 @@ def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Te
 def attention_layer(
     from_tensor: tf.Tensor,
     to_tensor: tf.Tensor,
-    attention_mask: Optional[tf.Tensor] = None,
+    attention_mask: tf.Tensor | None = None,
     num_attention_heads: int = 1,
     size_per_head: int = 512,
-    query_act: Optional[Activation] = None,
-    key_act: Optional[Activation] = None,
-    value_act: Optional[Activation] = None,
+    query_act: Activation | None = None,
+    key_act: Activation | None = None,
+    value_act: Activation | None = None,
     attention_probs_dropout_prob: float = 0.0,
     initializer_range: float = 0.02,
     do_return_2d_tensor: bool = False,
-    batch_size: Optional[Dimension] = None,
-    from_seq_length: Optional[Dimension] = None,
-    to_seq_length: Optional[Dimension] = None,
+    batch_size: Dimension | None = None,
+    from_seq_length: Dimension | None = None,
+    to_seq_length: Dimension | None = None,
 ) -> tf.Tensor:
     """Multi-headed scaled dot-product attention (arXiv 1706.03762, section 3.2).
 
@@ -105,7 +105,7 @@ def attention_layer(
     from_matrix, to_matrix = reshape_to_matrix(from_tensor), reshape_to_matrix(to_tensor)
 
     def project(
-        x: tf.Tensor, length: Dimension, activation: Optional[Activation], name: str
+        x: tf.Tensor, length: Dimension, activation: Activation | None, name: str
     ) -> tf.Tensor:
         """[B * length, W] -> [B, length, N, D]"""
         y = dense(x, num_attention_heads * size_per_head, initializer_range, activation, name)
@@ -142,7 +142,7 @@ def weighted_sum(
     query: tf.Tensor,
     key: tf.Tensor,
     value: tf.Tensor,
-    offsets: Optional[tf.Tensor],
+    offsets: tf.Tensor | None,
     dropout_prob: float,
 ) -> tf.Tensor:
     """What attention does once queries, keys and values are there.
@@ -173,18 +173,18 @@ def weighted_sum(
 
 def transformer_model(
     input_tensor: tf.Tensor,
-    attention_mask: Optional[tf.Tensor] = None,
+    attention_mask: tf.Tensor | None = None,
     hidden_size: int = 768,
     num_hidden_layers: int = 12,
     num_attention_heads: int = 12,
     intermediate_size: int = 3072,
-    intermediate_act_fn: Optional[Activation] = gelu,
+    intermediate_act_fn: Activation | None = gelu,
     hidden_dropout_prob: float = 0.1,
     attention_probs_dropout_prob: float = 0.1,
     initializer_range: float = 0.02,
     do_return_all_layers: bool = False,
     gradient_checkpointing: bool = False,
-) -> Union[tf.Tensor, List[tf.Tensor]]:
+) -> tf.Tensor | list[tf.Tensor]:
     """A stack of encoder layers, in the scopes ``layer_0``, ``layer_1``, ...
 
     Args:
@@ -267,11 +267,11 @@ def encoder_layers(
     attention: Callable[[tf.Tensor], tf.Tensor],
     num_hidden_layers: int,
     intermediate_size: int,
-    intermediate_act_fn: Optional[Activation],
+    intermediate_act_fn: Activation | None,
     hidden_dropout_prob: float,
     initializer_range: float,
     gradient_checkpointing: bool,
-) -> List[tf.Tensor]:
+) -> list[tf.Tensor]:
     """The layers of ``transformer_model``, whatever rows their matrix has.
 
     Args:
@@ -311,7 +311,7 @@ def encoder_layers(
     return outputs
 
 
-def _repeatable_dropout() -> ContextManager[None]:
+def _repeatable_dropout() -> contextlib.AbstractContextManager[None]:
     """The surrounding ``seeded_dropout``, or without one a seed drawn at each step."""
     if dropout_state()[0] is not None:
         return contextlib.nullcontext()

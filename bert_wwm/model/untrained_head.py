@@ -1,6 +1,6 @@
 """Masked LM heads that were never trained, which many released models have."""
 
-from typing import Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 

@@ -1,6 +1,6 @@
 """Records held against what a model expects, before they end up in its graph."""
 
-from typing import List, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.records.decoding import decode_features
@@ -55,7 +55,7 @@ def check_records(
                 break
 
 
-def fields_of(paths: Sequence[str]) -> List[str]:
+def fields_of(paths: Sequence[str]) -> list[str]:
     """Returns the names of the fields of the first record. Raises DataError if there is none."""
     for path in paths:
         for record in read_records(path):

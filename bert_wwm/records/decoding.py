@@ -1,14 +1,12 @@
 """Records to the values of their fields."""
 
-from typing import Dict, List
-
 from google.protobuf.message import DecodeError
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import DataError
 
 
-def decode_features(record: bytes, path: str) -> Dict[str, List[float]]:
+def decode_features(record: bytes, path: str) -> dict[str, list[float]]:
     """Returns the values of a record by the names of its fields.
 
     Raises:

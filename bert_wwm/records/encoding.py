@@ -6,7 +6,7 @@ tensorflow/core/example/{example,feature}.proto: ``Example.features = 1``, ``Fea
 ``value = 1``. Keys are in order, so the bytes are those of a deterministic serialisation.
 """
 
-from typing import Dict, List, Mapping, Tuple
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,7 +18,7 @@ _SMALL = 1 << 7  # below it an integer is one byte
 _MAX = 1 << 21  # below it, three: ids, positions and labels, nothing that grows without bound
 
 
-def encode_examples(features: Mapping[str, np.ndarray], schema: Schema) -> List[bytes]:
+def encode_examples(features: Mapping[str, np.ndarray], schema: Schema) -> list[bytes]:
     """Returns the serialised Examples of a number of records.
 
     Args:
@@ -30,8 +30,8 @@ def encode_examples(features: Mapping[str, np.ndarray], schema: Schema) -> List[
         DataError: a field is missing, or has another shape or values than the schema says.
     """
     # Neighbouring fields of which all records take the same space are put together as columns.
-    parts: List[List[bytes]] = []
-    columns: List[np.ndarray] = []
+    parts: list[list[bytes]] = []
+    columns: list[np.ndarray] = []
     count = next((len(features[field.name]) for field in schema if field.name in features), 0)
     for field in sorted(schema):
         values = _checked(features, field, count)
@@ -64,7 +64,7 @@ def _column(field: Field, packed: np.ndarray) -> np.ndarray:
     return np.concatenate([np.broadcast_to(header, (len(packed), len(header))), packed], axis=1)
 
 
-def _rows(columns: List[np.ndarray], count: int) -> List[bytes]:
+def _rows(columns: list[np.ndarray], count: int) -> list[bytes]:
     if not columns:
         return []
     table = np.concatenate(columns, axis=1)
@@ -72,7 +72,7 @@ def _rows(columns: List[np.ndarray], count: int) -> List[bytes]:
     return [data[start : start + width] for start in range(0, count * width, width)]
 
 
-def _varying(field: Field, values: np.ndarray) -> List[bytes]:
+def _varying(field: Field, values: np.ndarray) -> list[bytes]:
     """A field whose size differs from record to record: varints of 7 bits a byte, lowest first."""
     sizes = 1 + (values >= _SMALL) + (values >= 1 << 14)
     spread = np.empty((*values.shape, 3), np.uint8)
@@ -85,7 +85,7 @@ def _varying(field: Field, values: np.ndarray) -> List[bytes]:
     return [headers[end - start] + data[start:end] for start, end in zip([0, *ends[:-1]], ends)]
 
 
-class _Headers(Dict[int, bytes]):
+class _Headers(dict[int, bytes]):
     """What stands before a payload of a size, remembered."""
 
     def __init__(self, make) -> None:
@@ -106,7 +106,7 @@ def _header(field: Field, size: int) -> bytes:
     return _tag(1, lengths + len(key)) + key + inside
 
 
-def _nested(size: int, numbers: List[int]) -> Tuple[int, bytes]:
+def _nested(size: int, numbers: list[int]) -> tuple[int, bytes]:
     """Wraps a payload in messages, the innermost first; returns their size and their tags."""
     tags = b""
     for number in numbers:

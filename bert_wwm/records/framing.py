@@ -10,7 +10,8 @@ import functools
 import gzip
 import struct
 import zlib
-from typing import IO, Iterator, Tuple
+from collections.abc import Iterator
+from typing import IO
 
 import google_crc32c
 
@@ -90,7 +91,7 @@ def _broken(path: str, number: int, offset: int) -> DataError:
     )
 
 
-def _read_frame(stream: IO[bytes]) -> Tuple[int, bytes]:
+def _read_frame(stream: IO[bytes]) -> tuple[int, bytes]:
     """Returns a frame's size, 0 at the end of the file, and its record."""
     header = stream.read(_HEADER.size)
     if not header:

@@ -1,6 +1,7 @@
 """TFRecords to batches: the input functions of an Estimator."""
 
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.records.limits import Limits
@@ -13,7 +14,7 @@ _PREFETCHED_BATCHES = 16  # while the next section's buffer is filled, a second 
 # Python can't decode where its bytes are not UTF-8.
 READ_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
-InputFn = Callable[[Dict[str, Any]], "tf.data.Dataset"]
+InputFn = Callable[[dict[str, Any]], "tf.data.Dataset"]
 
 
 class Share(NamedTuple):
@@ -39,7 +40,7 @@ def train_input_fn(
     seed: int,
     first_record: int = 0,
     share: Share = _EVERYTHING,
-    limits: Optional[Limits] = None,
+    limits: Limits | None = None,
 ) -> InputFn:
     """Returns an endless input of shuffled records, which can begin where another one ended.
 
@@ -89,11 +90,11 @@ def _shared(
     schema: Schema,
     first_record: int,
     share: Share,
-    limits: Optional[Limits],
+    limits: Limits | None,
 ) -> InputFn:
     """Returns the input of this worker's, or this host's, share of a stream."""
 
-    def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
+    def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
         part = (paths, first_record, share)
         if "context" in params:
             part = host_part(params["context"], paths, first_record)
@@ -108,7 +109,7 @@ def _shared(
 
 def host_part(
     context: "tf.estimator.tpu.TPUContext", paths: Sequence[str], first_record: int
-) -> Tuple[Sequence[str], int, Share]:
+) -> tuple[Sequence[str], int, Share]:
     """Returns what a TPU's host reads: which files, from which record on, and which share of them.
 
     Where there are enough files each host has its own, and no record is read in vain.
@@ -123,7 +124,7 @@ def eval_input_fn(
     paths: Sequence[str],
     schema: Schema,
     drop_remainder: bool,
-    limits: Optional[Limits] = None,
+    limits: Limits | None = None,
 ) -> InputFn:
     """Returns an input of all records once, in order.
 
@@ -134,7 +135,7 @@ def eval_input_fn(
         limits: as for ``train_input_fn``.
     """
 
-    def input_fn(params: Dict[str, Any]) -> "tf.data.Dataset":
+    def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
         files = tf.data.Dataset.from_tensor_slices((list(paths), compressions(paths)))
         dataset = files.flat_map(tf.data.TFRecordDataset)
         return _parsed(dataset.batch(params["batch_size"], drop_remainder), schema, limits)
@@ -142,9 +143,7 @@ def eval_input_fn(
     return input_fn
 
 
-def _parsed(
-    batches: "tf.data.Dataset", schema: Schema, limits: Optional[Limits]
-) -> "tf.data.Dataset":
+def _parsed(batches: "tf.data.Dataset", schema: Schema, limits: Limits | None) -> "tf.data.Dataset":
     """Serialised Examples to their features, int32 and float32 [batch, length of the field]."""
     parsers = {
         field.name: tf.io.FixedLenFeature(
@@ -154,7 +153,7 @@ def _parsed(
     }
 
     @tf.autograph.experimental.do_not_convert
-    def parse(records: tf.Tensor) -> Dict[str, tf.Tensor]:
+    def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
         features = tf.io.parse_example(records, parsers)
         checks = [_check(name, features[name], highest) for name, highest in (limits or {}).items()]
         with tf.control_dependencies(checks):

@@ -1,11 +1,9 @@
 """The ranges of the values in records; outside of them a model would read something else."""
 
-from typing import Dict
-
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.records.schema import Schema
 
-Limits = Dict[str, int]
+Limits = dict[str, int]
 
 _LABELS = {inventory.feature: len(inventory.labels) for inventory in INVENTORIES.values()}
 # A sequence is of two segments, or of one, whatever the model's type_vocab_size is.

@@ -1,7 +1,7 @@
 """What records were made with, beside the records; the trainer compares and refuses."""
 
 import dataclasses
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -35,18 +35,18 @@ class Manifest:
 
     strategy: str
     pairing: str
-    labels: List[str]
+    labels: list[str]
     max_seq_length: int
     max_predictions_per_seq: int
     vocab_size: int
     vocab_sha256: str
     do_lower_case: bool
     tokenizer: str
-    segmenter: Dict[str, object]
-    flags: Dict[str, object]
-    counts: Dict[str, object]
-    files: Dict[str, Dict[str, int]]
-    run: Dict[str, Dict[str, object]]
+    segmenter: dict[str, object]
+    flags: dict[str, object]
+    counts: dict[str, object]
+    files: dict[str, dict[str, int]]
+    run: dict[str, dict[str, object]]
     format: int = FORMAT
 
     @classmethod
@@ -82,7 +82,7 @@ class Manifest:
 
 
 _SIZES = ("records", "bytes")  # of each file
-_KINDS: Dict[str, type] = {
+_KINDS: dict[str, type] = {
     **dict.fromkeys(("strategy", "pairing", "vocab_sha256", "tokenizer"), str),
     **dict.fromkeys(("max_seq_length", "max_predictions_per_seq", "vocab_size", "format"), int),
     **dict.fromkeys(("segmenter", "flags", "counts", "files", "run"), dict),
@@ -107,12 +107,12 @@ class Expectation:
     max_seq_length: int
     max_predictions_per_seq: int
     vocab_size: int
-    vocab_sha256: Optional[str] = None
-    strategy: Optional[str] = None
-    do_lower_case: Optional[bool] = None
+    vocab_sha256: str | None = None
+    strategy: str | None = None
+    do_lower_case: bool | None = None
 
 
-def check(record_paths: Sequence[str], expected: Expectation) -> List[str]:
+def check(record_paths: Sequence[str], expected: Expectation) -> list[str]:
     """Compares the manifests of records with what a run expects, and with each other.
 
     Args:
@@ -126,7 +126,7 @@ def check(record_paths: Sequence[str], expected: Expectation) -> List[str]:
         ConfigError: they were made with other settings; both values are named.
         DataError: a file is shorter or longer than it was when it was written.
     """
-    manifests: Dict[str, Manifest] = {}
+    manifests: dict[str, Manifest] = {}
     without = []
     for path in record_paths:
         where = manifest_path(path)
@@ -174,9 +174,9 @@ def _check_size(path: str, where: str, manifest: Manifest) -> None:
         )
 
 
-def _check_agreement(manifests: Dict[str, Manifest]) -> None:
+def _check_agreement(manifests: dict[str, Manifest]) -> None:
     """The files of one run share a vocabulary, a strategy and their fields."""
-    first: Optional[str] = None
+    first: str | None = None
     for path, manifest in manifests.items():
         first = first or path
         for name in ("strategy", "pairing", "labels", "vocab_sha256", "do_lower_case", "tokenizer"):

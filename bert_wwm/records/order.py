@@ -9,7 +9,7 @@ All of it is in the graph, since the input of a Cloud TPU runs on other hosts. L
 G sections.
 """
 
-from typing import Dict, List, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
@@ -26,9 +26,9 @@ _BLOCK_RECORDS = 16  # taken from a file at a time
 _GRAPH_SEED = 1  # any but 0, which stands for a random one
 
 
-def compressions(paths: Sequence[str]) -> List[str]:
+def compressions(paths: Sequence[str]) -> list[str]:
     """Returns how each file is compressed, "" or "GZIP"; the shards of a run are alike in it."""
-    of_runs: Dict[str, str] = {}
+    of_runs: dict[str, str] = {}
     for path in paths:
         run = manifest_path(path)
         if run not in of_runs and files.size(path):  # an empty one doesn't tell
@@ -36,13 +36,13 @@ def compressions(paths: Sequence[str]) -> List[str]:
     return [of_runs.get(manifest_path(path), "") for path in paths]
 
 
-def record_counts(paths: Sequence[str]) -> List[int]:
+def record_counts(paths: Sequence[str]) -> list[int]:
     """Returns the records of each file, by its manifest, or counted where that doesn't list it.
 
     Raises:
         DataError: a manifest or a file is broken.
     """
-    manifests: Dict[str, Optional[Manifest]] = {}
+    manifests: dict[str, Manifest | None] = {}
     counts = []
     for path in paths:
         place = manifest_path(path)

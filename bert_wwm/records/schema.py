@@ -3,7 +3,8 @@
 Names and types are those that google-research/bert's ``run_pretraining.py`` and HFL's of LERT read.
 """
 
-from typing import NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 INT, FLOAT = "int64", "float32"
 
@@ -22,7 +23,7 @@ class Field(NamedTuple):
     length: int
 
 
-Schema = Tuple[Field, ...]
+Schema = tuple[Field, ...]
 
 # Further labels of each prediction: LERT's, and PERT's.
 LABELS = ("pos_labels", "ner_labels", "dep_labels", "target_positions")

@@ -1,6 +1,8 @@
 """Statistics as charts: what the terminal and the page show, each in its way."""
 
-from typing import Counter, List, NamedTuple, Optional, Sequence, Tuple
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bert_wwm.data.counts import Counts
 from bert_wwm.masking.corruption import PERMUTED, Kind
@@ -43,9 +45,9 @@ class Bar(NamedTuple):
 
     label: str
     share: float
-    number: Optional[int] = None
-    expected: Optional[float] = None
-    kind: Optional[Kind] = None
+    number: int | None = None
+    expected: float | None = None
+    kind: Kind | None = None
     note: str = ""
 
 
@@ -63,9 +65,9 @@ class Chart(NamedTuple):
 
     title: str
     scope: str
-    bars: List[Bar]
+    bars: list[Bar]
     note: str = ""
-    chips: Sequence[Tuple[str, int]] = ()
+    chips: Sequence[tuple[str, int]] = ()
     is_histogram: bool = False
 
 
@@ -76,7 +78,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.{2 if 0 < share < 0.01 else 1}f} %"
 
 
-def charts(provenance: Provenance, statistics: Statistics) -> List[Chart]:
+def charts(provenance: Provenance, statistics: Statistics) -> list[Chart]:
     """Returns all that there is to show; exact numbers of the whole run where they are known."""
     counts = provenance.counts()
     sample = f"a sample of {statistics.records:,} records"
@@ -101,7 +103,7 @@ def charts(provenance: Provenance, statistics: Statistics) -> List[Chart]:
     return [chart for chart in found if chart.bars]
 
 
-def _selected(counts: Optional[Counts], statistics: Statistics, scope: str) -> Chart:
+def _selected(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
     if not counts:
         selected = sum(statistics.kinds.values())
         bars = [Bar("of all tokens", selected / max(1, statistics.tokens), selected)]
@@ -118,7 +120,7 @@ def _selected(counts: Optional[Counts], statistics: Statistics, scope: str) -> C
 
 
 def _kinds(
-    counts: Optional[Counts], statistics: Statistics, strategy: Optional[str], scope: str
+    counts: Counts | None, statistics: Statistics, strategy: str | None, scope: str
 ) -> Chart:
     found = {Kind[name.upper()]: n for name, n in counts.kinds.items()} if counts else None
     kinds = found or statistics.kinds
@@ -132,7 +134,7 @@ def _kinds(
     return Chart("What stands there now", scope, bars)
 
 
-def _units(counts: Optional[Counts], statistics: Statistics, scope: str) -> Chart:
+def _units(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
     if not counts:
         note = "Runs of selected words: without a manifest, neighbouring units can't be told apart."
         return Chart("Runs, in words", scope, _by_length(statistics.runs), note)
@@ -149,7 +151,7 @@ def _units(counts: Optional[Counts], statistics: Statistics, scope: str) -> Char
     return Chart("Units, in words", scope, bars, note)
 
 
-def _words(counts: Optional[Counts], statistics: Statistics, scope: str) -> Chart:
+def _words(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
     lengths = _by_number(counts.words_by_length) if counts else statistics.words
     pieces: Counter[int] = Counter()
     selected: Counter[int] = Counter()
@@ -176,7 +178,7 @@ def _fill(statistics: Statistics, scope: str) -> Chart:
     return Chart("Fill of the sequences", scope, bars, note, is_histogram=True)
 
 
-def _overlap(statistics: Statistics, strategy: Optional[str], scope: str) -> Chart:
+def _overlap(statistics: Statistics, strategy: str | None, scope: str) -> Chart:
     overlap = statistics.overlap
     if not overlap.pairs:
         return Chart("", scope, [])
@@ -193,9 +195,9 @@ def _overlap(statistics: Statistics, strategy: Optional[str], scope: str) -> Cha
     return Chart("Two passes over a text", scope, bars, note)
 
 
-def _unknown(counts: Optional[Counts], statistics: Statistics, scope: str) -> Chart:
+def _unknown(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
     number, of = statistics.unknown, statistics.pieces
-    chips: List[Tuple[str, int]] = []
+    chips: list[tuple[str, int]] = []
     note = "Records do not say what was [UNK]; the manifest does."
     if counts:
         number, of = counts.unknown_pieces, counts.pieces
@@ -204,9 +206,7 @@ def _unknown(counts: Optional[Counts], statistics: Statistics, scope: str) -> Ch
     return Chart("[UNK]", scope, [Bar("of all pieces", number / max(1, of), number)], note, chips)
 
 
-def _pairs(
-    counts: Optional[Counts], statistics: Statistics, pairing: Optional[str], scope: str
-) -> Chart:
+def _pairs(counts: Counts | None, statistics: Statistics, pairing: str | None, scope: str) -> Chart:
     labels = statistics.pair_labels
     if not labels:
         return Chart("", scope, [])
@@ -221,13 +221,13 @@ def _pairs(
     return Chart("Pairs of segments", scope, bars)
 
 
-def pair_label_name(label: int, pairing: Optional[str]) -> str:
+def pair_label_name(label: int, pairing: str | None) -> str:
     """Says what the label of a pair means; that of google-research/bert if nothing is known."""
     names = _PAIR_LABELS[pairing if pairing in _PAIR_LABELS else "nsp"]
     return names[label] if label < len(names) else f"label {label}"
 
 
-def _labels(statistics: Statistics, scope: str) -> List[Chart]:
+def _labels(statistics: Statistics, scope: str) -> list[Chart]:
     found = []
     for task, (feature, names) in INVENTORIES.items():
         labels = statistics.labels.get(feature)
@@ -252,7 +252,7 @@ def _by_number(histogram: Counter[str]) -> Counter[int]:
     return Counter({int(length): count for length, count in histogram.items()})
 
 
-def _by_length(lengths: Counter[int]) -> List[Bar]:
+def _by_length(lengths: Counter[int]) -> list[Bar]:
     """Shares of the lengths from 1 on; from ``_LONGEST`` on they go together."""
     together: Counter[int] = Counter()
     for length, count in lengths.items():

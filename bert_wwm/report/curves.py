@@ -3,21 +3,22 @@
 import contextlib
 import io
 import os
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.records.framing import read_records
 
-Curve = List[Tuple[int, float]]  # (step, value)
+Curve = list[tuple[int, float]]  # (step, value)
 Curves = Mapping[str, Curve]  # by name
 
 _EVENTS = "events.out.tfevents."
 _LOSS, _ACCURACY = "_loss", "_accuracy"
 
 
-def read_scalars(folder: str) -> Dict[str, Curve]:
+def read_scalars(folder: str) -> dict[str, Curve]:
     """Returns the scalars of a run by name, by increasing step.
 
     Where a run went over the same steps again, the later values count. A file whose end is missing,
@@ -30,7 +31,7 @@ def read_scalars(folder: str) -> Dict[str, Curve]:
     Returns:
         Nothing where there is no such folder, or no event file in it.
     """
-    curves: Dict[str, Dict[int, float]] = {}
+    curves: dict[str, dict[int, float]] = {}
     names = tf.gfile.ListDirectory(folder) if tf.gfile.IsDirectory(folder) else []
     for name in sorted(name for name in names if name.startswith(_EVENTS)):
         for event in _events(os.path.join(folder, name)):
@@ -47,7 +48,7 @@ def _events(path: str) -> Iterator["tf.Event"]:
             yield tf.Event.FromString(record)
 
 
-def _number(value: "tf.Summary.Value") -> Optional[float]:
+def _number(value: "tf.Summary.Value") -> float | None:
     """Returns what a scalar is, in the form of TensorFlow 1 or, as TPUs write it, of 2."""
     if value.HasField("simple_value"):
         return value.simple_value
@@ -60,8 +61,8 @@ def plot_learning_curve(
     curves: Curves,
     path: str,
     title: str,
-    held_out: Optional[Curves] = None,
-    best_metric: Optional[str] = None,
+    held_out: Curves | None = None,
+    best_metric: str | None = None,
 ) -> None:
     """Draws a training into a PNG: each head's loss and accuracy, below them the learning rate.
 
@@ -153,7 +154,7 @@ def _draw_score(axes: Any, metric: str, scores: Curve) -> None:
     axes.grid(alpha=0.3)
 
 
-def _coordinates(curve: Curve, unit: float = 1) -> Tuple[List[int], List[float]]:
+def _coordinates(curve: Curve, unit: float = 1) -> tuple[list[int], list[float]]:
     return [step for step, _ in curve], [unit * value for _, value in curve]
 
 

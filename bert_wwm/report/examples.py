@@ -6,7 +6,7 @@ few words differ from those that the records were made with.
 """
 
 import dataclasses
-from typing import Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.masking.corruption import Kind
@@ -16,9 +16,9 @@ from bert_wwm.text.segmenters import Segmenter
 from bert_wwm.text.tokenizer import Piece
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK, Vocabulary
 
-Features = Dict[str, List[float]]
+Features = dict[str, list[float]]
 # Positions [start, end) of an example.
-Span = Tuple[int, int]
+Span = tuple[int, int]
 
 PAIR_LABEL = "next_sentence_labels"
 # Further labels that a prediction may have.
@@ -48,14 +48,14 @@ class Example:
     """
 
     where: str
-    originals: List[str]
-    shown: List[str]
-    kinds: Dict[int, Kind]
-    segments: List[Span]
-    words: List[Span]
+    originals: list[str]
+    shown: list[str]
+    kinds: dict[int, Kind]
+    segments: list[Span]
+    words: list[Span]
     max_seq_length: int
-    pair_label: Optional[int]
-    labels: Dict[str, List[int]]
+    pair_label: int | None
+    labels: dict[str, list[int]]
 
     @property
     def num_pieces(self) -> int:
@@ -68,8 +68,8 @@ def parse_examples(
     where: Sequence[str],
     vocabulary: Vocabulary,
     segmenter: Segmenter,
-    strategy: Optional[str],
-) -> List[Example]:
+    strategy: str | None,
+) -> list[Example]:
     """Returns the examples of records.
 
     Args:
@@ -93,9 +93,7 @@ def parse_examples(
     return examples
 
 
-def _parse(
-    features: Features, where: str, vocabulary: Vocabulary, strategy: Optional[str]
-) -> Example:
+def _parse(features: Features, where: str, vocabulary: Vocabulary, strategy: str | None) -> Example:
     used = int(sum(features["input_mask"]))
     shown = [vocabulary.pieces[int(i)] for i in features["input_ids"][:used]]
     originals = list(shown)
@@ -135,7 +133,7 @@ def _parse(
     )
 
 
-def _segments(originals: Sequence[str], kinds: Dict[int, Kind]) -> List[Span]:
+def _segments(originals: Sequence[str], kinds: dict[int, Kind]) -> list[Span]:
     segments = []
     start = int(originals[:1] == [CLS])
     for position, piece in enumerate(originals):
@@ -145,7 +143,7 @@ def _segments(originals: Sequence[str], kinds: Dict[int, Kind]) -> List[Span]:
     return segments
 
 
-def _write_out(pieces: Sequence[str]) -> Tuple[str, List[Piece]]:
+def _write_out(pieces: Sequence[str]) -> tuple[str, list[Piece]]:
     """Joins pieces to a text that the segmenter can read; says where in it each stands."""
     text = ""
     placed = []

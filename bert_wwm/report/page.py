@@ -1,7 +1,7 @@
 """The report as a page: one file that needs nothing but a browser, no network and no scripts."""
 
+from collections.abc import Sequence
 from html import escape
-from typing import Dict, List, Sequence
 
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.masking.labels import INVENTORIES
@@ -23,7 +23,7 @@ _MEANINGS = {
 
 def make_page(
     verdict: Verdict,
-    facts: Dict[str, str],
+    facts: dict[str, str],
     charts: Sequence[Chart],
     examples: Sequence[Example],
     pairing: str,
@@ -79,7 +79,7 @@ def _verdict(verdict: Verdict) -> str:
     )
 
 
-def _facts(facts: Dict[str, str]) -> str:
+def _facts(facts: dict[str, str]) -> str:
     rows = (
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
         for name, value in facts.items()
@@ -190,7 +190,7 @@ def _row(bar: Bar, longest: float, kind: str) -> str:
 
 def _histogram(bars: Sequence[Bar]) -> str:
     highest = max(bar.share for bar in bars) or 1.0
-    columns: List[str] = []
+    columns: list[str] = []
     for bar in bars:
         label, height = escape(bar.label), 75 * bar.share / highest
         columns.append(

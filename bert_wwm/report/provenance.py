@@ -1,7 +1,7 @@
 """Where records come from: what their manifests say, as far as they have any."""
 
 import dataclasses
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -21,12 +21,12 @@ class Provenance:
         segmenters: names of what found the words of the examples.
     """
 
-    paths: List[str]
-    manifests: Dict[str, Manifest]
-    segmenters: List[str] = dataclasses.field(default_factory=list)
+    paths: list[str]
+    manifests: dict[str, Manifest]
+    segmenters: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
-    def of(cls, paths: List[str]) -> "Provenance":
+    def of(cls, paths: list[str]) -> "Provenance":
         """Reads the manifests of files, where they are.
 
         Raises:
@@ -35,15 +35,15 @@ class Provenance:
         found = dict.fromkeys(map(manifest_path, paths))
         return cls(paths, {where: Manifest.load(where) for where in found if files.exists(where)})
 
-    def manifest_of(self, path: str) -> Optional[Manifest]:
+    def manifest_of(self, path: str) -> Manifest | None:
         """Returns the manifest of a file."""
         return self.manifests.get(manifest_path(path))
 
-    def values(self, name: str) -> List[str]:
+    def values(self, name: str) -> list[str]:
         """Returns the different values that an attribute has in the manifests, as text."""
         return list(dict.fromkeys(str(getattr(m, name)) for m in self.manifests.values()))
 
-    def counts(self) -> Optional[Counts]:
+    def counts(self) -> Counts | None:
         """Returns what all runs counted; None where a file has no manifest.
 
         Raises:
@@ -64,7 +64,7 @@ class Provenance:
         named = {base_name(path) for path in self.paths}
         return all(named.issuperset(manifest.files) for manifest in self.manifests.values())
 
-    def facts(self) -> Dict[str, str]:
+    def facts(self) -> dict[str, str]:
         """Returns what the records were made with, each fact by its name."""
         counts = self.counts()
         paths = self.paths
@@ -83,13 +83,13 @@ class Provenance:
         return {name: value for name, value in known.items() if value}
 
 
-def segmenter_of(manifest: Optional[Manifest]) -> Tuple[str, str]:
+def segmenter_of(manifest: Manifest | None) -> tuple[str, str]:
     """Returns the name of the segmenter that can find a run's words anew, and LTP's model.
 
     Single characters where nothing is known of the words, or where blanks parted them: the
     records have no blanks.
     """
-    described: Dict[str, Any] = dict(manifest.segmenter) if manifest else {}
+    described: dict[str, Any] = dict(manifest.segmenter) if manifest else {}
     while described.get("name") == "presegmented":
         described = described.get("by") or {}  # of a segmented corpus, what segmented it
     model = described.get("model", ltp.DEFAULT_MODEL)

@@ -4,7 +4,8 @@ import glob
 import itertools
 import math
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -13,15 +14,15 @@ from bert_wwm.tasks.table import TASKS
 
 RESULTS_FILE = "results.json"
 SPLITS = ("dev", "test", "challenge")
-Place = Tuple[str, str]  # (split, metric)
+Place = tuple[str, str]  # (split, metric)
 
 
 class Score(NamedTuple):
     """A metric over the runs of a model, in percent; None where it is not known."""
 
-    max: Optional[float] = None
-    mean: Optional[float] = None
-    std: Optional[float] = None
+    max: float | None = None
+    mean: float | None = None
+    std: float | None = None
 
 
 class Source(NamedTuple):
@@ -44,7 +45,7 @@ class TaskInfo(NamedTuple):
 
     title: str
     group: str
-    metrics: Tuple[str, ...]
+    metrics: tuple[str, ...]
     note: str = ""
 
 
@@ -68,16 +69,16 @@ class Results(NamedTuple):
     sources: Mapping[Place, str] = {}
     path: str = ""
     num_runs: int = 0
-    runs: Mapping[Place, List[float]] = {}
+    runs: Mapping[Place, list[float]] = {}
     settings: Mapping[str, Any] = {}
 
 
 class Published(NamedTuple):
     """The published results, a model and a task each, in the order of the file."""
 
-    tasks: Dict[str, TaskInfo]
-    sources: Dict[str, Source]
-    results: List[Results]
+    tasks: dict[str, TaskInfo]
+    sources: dict[str, Source]
+    results: list[Results]
 
 
 def load_published(path: str) -> Published:
@@ -106,7 +107,7 @@ def load_published(path: str) -> Published:
                 raise TypeError(f"{text!r} is not a text")
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a file of published results ({error!r})") from None
-    found: Dict[Tuple[str, str], Results] = {}
+    found: dict[tuple[str, str], Results] = {}
     for number, (task, model, place, score, source) in enumerate(rows):
         where = f"{path}: results[{number}]"
         if task not in tasks or source not in sources:
@@ -125,13 +126,13 @@ def load_published(path: str) -> Published:
 
 def _published_row(
     path: str, number: int, row: Mapping[str, Any]
-) -> Tuple[str, str, Place, Score, str]:
+) -> tuple[str, str, Place, Score, str]:
     where = f"{path}: results[{number}]"
     score = _score(where, {name: row[name] for name in ("max", "mean") if name in row})
     return row["task"], row["model"], (row["split"], row["metric"]), score, row["source"]
 
 
-def find_results(patterns: Sequence[str]) -> List[str]:
+def find_results(patterns: Sequence[str]) -> list[str]:
     """Returns the files of results that patterns name, each once.
 
     Args:
@@ -141,7 +142,7 @@ def find_results(patterns: Sequence[str]) -> List[str]:
     Raises:
         DataError: a pattern names nothing, or a folder without results.
     """
-    found: List[str] = []
+    found: list[str] = []
     for pattern in patterns:
         if files.is_remote(pattern):
             found += files.find([pattern])
@@ -154,7 +155,7 @@ def find_results(patterns: Sequence[str]) -> List[str]:
     return list(dict.fromkeys(os.path.normpath(p) if not files.is_remote(p) else p for p in found))
 
 
-def _below(folder: str) -> List[str]:
+def _below(folder: str) -> list[str]:
     pattern = os.path.join(glob.escape(folder), "**", RESULTS_FILE)
     found = sorted(glob.glob(pattern, recursive=True))
     if not found:
@@ -176,7 +177,7 @@ def load_results(path: str) -> Results:
         raise DataError(f"{error}. The fine-tuning's command writes it again") from None
 
 
-def _own_results(path: str, values: Dict[str, Any]) -> Results:
+def _own_results(path: str, values: dict[str, Any]) -> Results:
     task, runs = values.get("task"), values.get("runs", [])
     settings = values.get("settings") or {}
     model = values.get("model") or os.path.basename(os.path.dirname(files.absolute(path)))
@@ -212,7 +213,7 @@ def _own_results(path: str, values: Dict[str, Any]) -> Results:
     )
 
 
-def _values_of(path: str, runs: Sequence[Any], place: Place) -> List[float]:
+def _values_of(path: str, runs: Sequence[Any], place: Place) -> list[float]:
     """What the runs got of a metric, those that have it."""
     split, metric = place
     found = []
@@ -237,7 +238,7 @@ def _number(where: str, value: Any) -> float:
     return float(value)
 
 
-def _read_object(path: str) -> Dict[str, Any]:
+def _read_object(path: str) -> dict[str, Any]:
     values = read_json(path)
     if not isinstance(values, dict):
         raise DataError(f"{path}: not a JSON object; expected results")
@@ -245,7 +246,7 @@ def _read_object(path: str) -> Dict[str, Any]:
 
 
 def select(
-    published: Published, tasks: Optional[Sequence[str]], models: Optional[Sequence[str]]
+    published: Published, tasks: Sequence[str] | None, models: Sequence[str] | None
 ) -> Published:
     """Returns the published results of some tasks and models; None: of all.
 
@@ -268,7 +269,7 @@ def select(
     return published._replace(results=chosen)
 
 
-def describe_tasks(published: Published, own: Sequence[Results]) -> Dict[str, TaskInfo]:
+def describe_tasks(published: Published, own: Sequence[Results]) -> dict[str, TaskInfo]:
     """Returns the tasks that there are results of, those with published ones first.
 
     Raises:
@@ -291,7 +292,7 @@ def describe_tasks(published: Published, own: Sequence[Results]) -> Dict[str, Ta
     return tasks
 
 
-def _unpublished(name: str, metrics: Tuple[str, ...]) -> TaskInfo:
+def _unpublished(name: str, metrics: tuple[str, ...]) -> TaskInfo:
     """Returns what is shown of a task that nobody has published results of."""
     if name not in TASKS.names():
         return TaskInfo(name, name, metrics)
@@ -299,12 +300,12 @@ def _unpublished(name: str, metrics: Tuple[str, ...]) -> TaskInfo:
     return TaskInfo(title, title, TASKS[name].metrics)
 
 
-def records(results: Sequence[Results]) -> List[Dict[str, Any]]:
+def records(results: Sequence[Results]) -> list[dict[str, Any]]:
     """Returns a flat object for each model, task, split and metric, to be written as JSON."""
     found = []
     for of_model in results:
         for (split, metric), score in of_model.scores.items():
-            record: Dict[str, Any] = {
+            record: dict[str, Any] = {
                 "model": of_model.model,
                 "task": of_model.task,
                 "split": split,

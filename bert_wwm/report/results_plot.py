@@ -1,7 +1,8 @@
 """Results of fine-tuning as a picture: own runs beside the published maxima and means."""
 
 import io
-from typing import Any, List, Mapping, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.report.results import (
@@ -78,7 +79,7 @@ class _Group:
         self, published: Published, own: Sequence[Results], tasks: Mapping[str, TaskInfo]
     ) -> None:
         rows = model_rows(published, own, list(tasks))
-        self.panels: List[Tuple[str, Place]] = []
+        self.panels: list[tuple[str, Place]] = []
         for name, task in tasks.items():
             known = {
                 place for of_model in _results_to_show(rows, name) for place in of_model.scores
@@ -96,7 +97,7 @@ class _Group:
         self.labels = [row.label for row in self.rows]
 
 
-def _results_to_show(rows: Sequence[ModelRow], task: str) -> List[Results]:
+def _results_to_show(rows: Sequence[ModelRow], task: str) -> list[Results]:
     """Returns own results of a task, or all if there are none."""
     own = [row.by_task[task] for row in rows if row.is_own and task in row.by_task]
     return own or [row.by_task[task] for row in rows if task in row.by_task]
@@ -111,7 +112,7 @@ def _set_labels(panel: Any, group: _Group) -> None:
 
 def _draw_panel(panel: Any, group: _Group, task: str, place: Place) -> None:
     """Draws the scores of the models, from the top."""
-    values: List[float] = []
+    values: list[float] = []
     for height, row in enumerate(group.rows):
         results = row.by_task.get(task, Results(task, row.label, {}))
         score, runs = results.scores.get(place, Score()), results.runs.get(place, [])

@@ -4,7 +4,8 @@ import html
 import os
 import re
 import unicodedata
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core.output import escape
 from bert_wwm.report.results import (
@@ -41,9 +42,9 @@ class Table(NamedTuple):
 
     title: str
     metrics: str
-    header: List[str]
-    rows: List[List[str]]
-    notes: List[str]
+    header: list[str]
+    rows: list[list[str]]
+    notes: list[str]
 
 
 class ModelRow(NamedTuple):
@@ -51,7 +52,7 @@ class ModelRow(NamedTuple):
 
     label: str
     is_own: bool
-    by_task: Dict[str, Results]
+    by_task: dict[str, Results]
 
 
 def format_score(score: Score) -> str:
@@ -75,22 +76,22 @@ def metric_title(metric: str) -> str:
 
 def model_rows(
     published: Published, own: Sequence[Results], tasks: Sequence[str]
-) -> List[ModelRow]:
+) -> list[ModelRow]:
     """Returns the results on some tasks by model, in the order of the published ones.
 
     Own results stand below the published ones of the same model, or at the end. Where a model has
     several own results on a task, they are called by their folders too.
     """
-    theirs: Dict[str, ModelRow] = {}
+    theirs: dict[str, ModelRow] = {}
     for results in published.results:
         if results.task in tasks:
             row = theirs.setdefault(results.model, ModelRow(results.model, False, {}))
             row.by_task[results.task] = results
-    ours: Dict[str, ModelRow] = {}
+    ours: dict[str, ModelRow] = {}
     for results, label in zip(own, _own_labels(own)):
         if results.task in tasks:
             ours.setdefault(label, ModelRow(label, True, {})).by_task[results.task] = results
-    found: List[ModelRow] = []
+    found: list[ModelRow] = []
     for row in theirs.values():
         found.append(row)
         models = {label: next(iter(mine.by_task.values())).model for label, mine in ours.items()}
@@ -99,7 +100,7 @@ def model_rows(
     return [*found, *ours.values()]
 
 
-def _own_labels(own: Sequence[Results]) -> List[str]:
+def _own_labels(own: Sequence[Results]) -> list[str]:
     places = [(results.model, results.task) for results in own]
     repeated = {model for model, task in places if places.count((model, task)) > 1}
     folders = [os.path.dirname(results.path) or "." for results in own]
@@ -111,7 +112,7 @@ def _own_labels(own: Sequence[Results]) -> List[str]:
     return labels
 
 
-def make_tables(published: Published, own: Sequence[Results]) -> List[Table]:
+def make_tables(published: Published, own: Sequence[Results]) -> list[Table]:
     """Returns a table for each group of tasks that there are results of.
 
     Raises:
@@ -124,9 +125,9 @@ def make_tables(published: Published, own: Sequence[Results]) -> List[Table]:
     ]
 
 
-def by_group(tasks: Mapping[str, TaskInfo]) -> Dict[str, Dict[str, TaskInfo]]:
+def by_group(tasks: Mapping[str, TaskInfo]) -> dict[str, dict[str, TaskInfo]]:
     """Returns the tasks of each table, by its title."""
-    groups: Dict[str, Dict[str, TaskInfo]] = {}
+    groups: dict[str, dict[str, TaskInfo]] = {}
     for name, task in tasks.items():
         groups.setdefault(task.group, {})[name] = task
     return groups
@@ -151,13 +152,13 @@ def _make_table(
     return Table(title, ", ".join(metrics), header, cells, notes)
 
 
-def _cell(results: Optional[Results], split: str, metrics: Sequence[str]) -> str:
+def _cell(results: Results | None, split: str, metrics: Sequence[str]) -> str:
     if results is None:
         return _UNKNOWN
     return format_scores([results.scores.get((split, metric), Score()) for metric in metrics])
 
 
-def _own_notes(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> List[str]:
+def _own_notes(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> list[str]:
     notes = []
     for row in rows:
         for name, results in row.by_task.items() if row.is_own else ():
@@ -235,14 +236,14 @@ def _by_place(texts: Mapping[Place, str], metrics: Sequence[str]) -> str:
 
 def _published_notes(
     tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow], published: Published
-) -> List[str]:
+) -> list[str]:
     theirs = [row for row in rows if not row.is_own]
     notes = [
         f"{task.title}: {task.note}"
         for name, task in tasks.items()
         if task.note and any(name in row.by_task for row in theirs)
     ]
-    models: Dict[str, Dict[str, None]] = {}
+    models: dict[str, dict[str, None]] = {}
     for row in theirs:
         for results in row.by_task.values():
             for key in results.sources.values():

@@ -5,7 +5,8 @@ import dataclasses
 import functools
 import itertools
 import math
-from typing import Counter, Dict, Iterator, List, Sequence, Tuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.report.examples import Example, Span
@@ -99,7 +100,7 @@ class Statistics:
     pieces: int = 0
     unknown: int = 0
     kinds: Counter[Kind] = dataclasses.field(default_factory=collections.Counter)
-    fill: List[int] = dataclasses.field(default_factory=lambda: [0] * FILL_BINS)
+    fill: list[int] = dataclasses.field(default_factory=lambda: [0] * FILL_BINS)
     mean_fill: float = 0.0
     words: Counter[int] = dataclasses.field(default_factory=collections.Counter)
     selected: Counter[int] = dataclasses.field(default_factory=collections.Counter)
@@ -107,7 +108,7 @@ class Statistics:
     wholeness: Wholeness = dataclasses.field(default_factory=Wholeness)
     overlap: Overlap = dataclasses.field(default_factory=Overlap)
     pair_labels: Counter[int] = dataclasses.field(default_factory=collections.Counter)
-    labels: Dict[str, Counter[int]] = dataclasses.field(default_factory=dict)
+    labels: dict[str, Counter[int]] = dataclasses.field(default_factory=dict)
 
 
 def gather(examples: Sequence[Example]) -> Statistics:
@@ -152,7 +153,7 @@ def _num_selected(example: Example, span: Span) -> int:
 
 
 @functools.cache
-def _by_chance(pieces: int, selected: int, length: int) -> Tuple[float, float]:
+def _by_chance(pieces: int, selected: int, length: int) -> tuple[float, float]:
     """How likely some, and all, of ``length`` pieces are among those drawn without replacement."""
     draws = math.comb(pieces, selected)
     none = math.comb(pieces - length, selected) / draws
@@ -180,7 +181,7 @@ def overlap(examples: Sequence[Example]) -> Overlap:
     By segments, not by whole examples: where the second segment is a random one, few examples
     have the same text.
     """
-    places: Dict[Tuple[str, ...], List[List[int]]] = {}
+    places: dict[tuple[str, ...], list[list[int]]] = {}
     for example in examples:
         for start, end in example.segments:
             if end - start >= _SHORTEST_TEXT:

@@ -1,7 +1,7 @@
 """Examples and statistics in the terminal: words parted by blanks, what was masked in colour."""
 
 import textwrap
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from bert_wwm.core.output import escape
 from bert_wwm.masking.corruption import Kind
@@ -44,14 +44,14 @@ def render_verdict(verdict: Verdict, colour: bool) -> str:
     return "\n".join([headline, *textwrap.wrap(verdict.reason, _WIDTH)])
 
 
-def render_facts(facts: Dict[str, str]) -> str:
+def render_facts(facts: dict[str, str]) -> str:
     """Returns what records were made with, a line for each fact."""
     return "\n".join(f"{name.lower():<{_LABEL_WIDTH}}{value}" for name, value in facts.items())
 
 
 def render_charts(charts: Sequence[Chart]) -> str:
     """Returns charts, a few lines each, under what they were counted on."""
-    lines: List[str] = []
+    lines: list[str] = []
     for scope in dict.fromkeys(chart.scope for chart in charts):
         lines += ["", f"Of {scope}"]
         for chart in charts:
@@ -60,7 +60,7 @@ def render_charts(charts: Sequence[Chart]) -> str:
     return "\n".join(lines[1:])
 
 
-def _render_chart(chart: Chart) -> List[str]:
+def _render_chart(chart: Chart) -> list[str]:
     text = _histogram(chart) if chart.is_histogram else _shares(chart)
     lines = textwrap.wrap(text, _WIDTH - _LABEL_WIDTH)
     body = [line.replace("\xa0", " ") for line in lines]

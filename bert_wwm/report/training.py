@@ -2,7 +2,8 @@
 
 import json
 import os
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError

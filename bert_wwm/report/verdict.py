@@ -1,6 +1,7 @@
 """Is whole-word masking really on? An answer in a sentence."""
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bert_wwm.report.charts import percent
 from bert_wwm.report.statistics import Wholeness

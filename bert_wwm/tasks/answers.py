@@ -7,7 +7,8 @@ it doesn't fit in that one; all pairs of start and end are looked at, not those 
 starts and ends; and a text is cut from the context as it stands there.
 """
 
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple, Union
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +31,7 @@ _GROWTH = 4  # by which more pairs are looked at where texts are the same
 _NO_SPAN = -2e4
 
 Outputs = Mapping[str, np.ndarray]
-Entry = Dict[str, Union[str, float]]
+Entry = dict[str, str | float]
 
 
 class Answers(NamedTuple):
@@ -44,9 +45,9 @@ class Answers(NamedTuple):
             where every question has an answer.
     """
 
-    texts: Dict[str, str]
-    n_best: Dict[str, List[Entry]]
-    null_odds: Dict[str, float]
+    texts: dict[str, str]
+    n_best: dict[str, list[Entry]]
+    null_odds: dict[str, float]
 
 
 class _Span(NamedTuple):
@@ -115,7 +116,7 @@ def best_answers(
     """
     if len(outputs) != len(table):
         raise ValueError(f"{len(outputs)} outputs for {len(table)} sequences")
-    rows_of: List[List[int]] = [[] for _ in questions]
+    rows_of: list[list[int]] = [[] for _ in questions]
     for row, number in enumerate(table.rows["example"].tolist()):
         rows_of[number].append(row)
     answers = Answers({}, {}, {})
@@ -180,11 +181,11 @@ def _best_spans(
     n_best_size: int,
     max_answer_length: int,
     hfl_compat: bool,
-) -> List[_Span]:
+) -> list[_Span]:
     """Returns the ``n_best_size`` best spans of different texts in all chunks, the best first."""
     count = n_best_size
     while True:
-        found: List[Tuple[float, int, int, int]] = []
+        found: list[tuple[float, int, int, int]] = []
         floor = -np.inf  # no pair that was left out scores higher
         for number, chunk in enumerate(chunks):
             scores, begins, ends = _top_pairs(
@@ -193,7 +194,7 @@ def _best_spans(
             found += zip((-scores).tolist(), [number] * len(scores), begins.tolist(), ends.tolist())
             if len(scores) == count:
                 floor = max(floor, float(scores.min()))
-        spans: Dict[str, _Span] = {}
+        spans: dict[str, _Span] = {}
         for negative, number, begin, end in sorted(found):
             if -negative < floor:
                 break
@@ -219,7 +220,7 @@ def _cut(context: str, start: int, end: int) -> str:
 
 def _top_pairs(
     starts: np.ndarray, ends: np.ndarray, first_ends: np.ndarray, width: int, count: int
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the ``count`` highest ``starts[i] + ends[j]`` with ``first_ends[i] <= j < i + width``.
 
     Returns:
@@ -252,13 +253,13 @@ def _top(values: np.ndarray, count: int) -> np.ndarray:
     return np.argpartition(values, len(values) - count)[len(values) - count :]
 
 
-def _entries(spans: Sequence[_Span]) -> List[Entry]:
+def _entries(spans: Sequence[_Span]) -> list[Entry]:
     scores = np.asarray([span.score for span in spans])
     probabilities = np.exp(scores - scores.max())
     return _with_probabilities(spans, probabilities / probabilities.sum())
 
 
-def _with_probabilities(spans: Sequence[_Span], probabilities: np.ndarray) -> List[Entry]:
+def _with_probabilities(spans: Sequence[_Span], probabilities: np.ndarray) -> list[Entry]:
     return [
         {
             "text": span.text,
@@ -270,7 +271,7 @@ def _with_probabilities(spans: Sequence[_Span], probabilities: np.ndarray) -> Li
     ]
 
 
-def _with_null(spans: Sequence[_Span], null: _Span, is_null: bool, n_best_size: int) -> List[_Span]:
+def _with_null(spans: Sequence[_Span], null: _Span, is_null: bool, n_best_size: int) -> list[_Span]:
     """Puts no answer, which is always listed, into the order; first if it is what is predicted."""
     others = [*spans[: max(n_best_size - 1, 1)], null]
     others.sort(key=lambda span: -span.score)
@@ -281,7 +282,7 @@ def _with_null(spans: Sequence[_Span], null: _Span, is_null: bool, n_best_size: 
 
 def _by_type(
     spans: Sequence[_Span], chunks: Sequence[_Chunk], threshold: float
-) -> Tuple[List[Entry], float]:
+) -> tuple[list[Entry], float]:
     """Returns the entries and the null odds of a question whose type of answer is predicted.
 
     The probability of a type is that of its entry, of span shared out among the spans. The

@@ -5,7 +5,9 @@ are cut into pools of some dozens of batches, and a pool's sequences are put int
 which then come in random order. What is in a step hangs on the seed and the step alone.
 """
 
-from typing import List, NamedTuple, Sequence, Tuple
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,7 +40,7 @@ class Padding(NamedTuple):
     skipped: bool = False
 
 
-def shapes_up_to(max_length: int, step: int) -> Tuple[int, ...]:
+def shapes_up_to(max_length: int, step: int) -> tuple[int, ...]:
     """Returns the multiples of a step below a length, and the length."""
     return (*range(step, max_length, step), max_length)
 
@@ -89,7 +91,7 @@ class TrainingOrder:
         last = min(-(-(epoch + 1) * size // self._batch_size), self._num_steps)
         pools = -(-(last - first) // _POOL_BATCHES)
         bounds = [first + (last - first) * pool // pools for pool in range(pools + 1)]
-        return next(range(*pool) for pool in zip(bounds, bounds[1:]) if step < pool[1])
+        return next(range(*pool) for pool in itertools.pairwise(bounds) if step < pool[1])
 
     def _batches_of(self, pool: range) -> np.ndarray:
         """int64 [batches, batch_size]: the rows of a pool's batches."""
@@ -110,7 +112,7 @@ class TrainingOrder:
         return np.concatenate(orders)[begin - offset : end - offset]
 
 
-def prediction_batches(lengths: np.ndarray, batch_size: int, shapes: Sequence[int]) -> List[Batch]:
+def prediction_batches(lengths: np.ndarray, batch_size: int, shapes: Sequence[int]) -> list[Batch]:
     """Returns batches that hold every sequence once, the longest first; the last may be smaller.
 
     Args:

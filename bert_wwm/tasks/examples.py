@@ -1,6 +1,6 @@
 """What the files of a task hold, one example each."""
 
-from typing import NamedTuple, Optional, Tuple, Union
+from typing import NamedTuple
 
 
 class Sentence(NamedTuple):
@@ -18,9 +18,9 @@ class Sentence(NamedTuple):
 
     id: str
     text_a: str
-    text_b: Optional[str] = None
-    label: Optional[str] = None
-    place: Optional[str] = None
+    text_b: str | None = None
+    label: str | None = None
+    place: str | None = None
     undecided: bool = False
 
     @property
@@ -39,8 +39,8 @@ class Tagged(NamedTuple):
     """
 
     id: str
-    tokens: Tuple[str, ...]
-    tags: Optional[Tuple[str, ...]] = None
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...] | None = None
 
 
 class Answer(NamedTuple):
@@ -74,8 +74,8 @@ class Question(NamedTuple):
     id: str
     question: str
     context: str
-    answers: Tuple[Answer, ...] = ()
+    answers: tuple[Answer, ...] = ()
     answer_type: str = SPAN
 
 
-Example = Union[Sentence, Tagged, Question]
+Example = Sentence | Tagged | Question

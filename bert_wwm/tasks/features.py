@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from typing import Dict, Iterable, List, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,8 +21,8 @@ class FeatureTable:
     """
 
     offsets: np.ndarray
-    tokens: Dict[str, np.ndarray]
-    rows: Dict[str, np.ndarray]
+    tokens: dict[str, np.ndarray]
+    rows: dict[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -38,7 +38,7 @@ class FeatureTable:
 
     def batch(
         self, rows: np.ndarray, length: int, names: Sequence[str], padding: Mapping[str, int]
-    ) -> Dict[str, np.ndarray]:
+    ) -> dict[str, np.ndarray]:
         """Returns some sequences, padded.
 
         Args:
@@ -79,7 +79,7 @@ class FeatureTable:
             ValueError, KeyError, EOFError, zipfile.BadZipFile: it is none.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            kinds: Dict[str, Dict[str, np.ndarray]] = {"tokens": {}, "rows": {}}
+            kinds: dict[str, dict[str, np.ndarray]] = {"tokens": {}, "rows": {}}
             for key in arrays.files:
                 kind, _, name = key.partition("/")
                 if name:
@@ -88,7 +88,7 @@ class FeatureTable:
 
 
 def table_of(
-    tokens: Dict[str, List[Sequence[int]]], rows: Dict[str, Sequence[int]]
+    tokens: dict[str, list[Sequence[int]]], rows: dict[str, Sequence[int]]
 ) -> FeatureTable:
     """Puts the features of sequences, one after the other, into a table.
 

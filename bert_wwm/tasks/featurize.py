@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import zipfile
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from bert_wwm.core import files, input_files
 from bert_wwm.core.progress import Progress
@@ -19,7 +20,7 @@ _FEW_CHARACTERS = 3_000_000  # below that a process starts slower than it works
 class Featurizer:
     """What makes features of a kind of examples; it is sent to worker processes."""
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """Returns, as JSON knows it, all that the features depend on besides the examples."""
         raise NotImplementedError
 
@@ -39,7 +40,7 @@ class _Work:
     def __init__(self, featurizer: Featurizer):
         self._featurizer = featurizer
 
-    def __call__(self, chunk: Tuple[int, List[Any]]) -> FeatureTable:
+    def __call__(self, chunk: tuple[int, list[Any]]) -> FeatureTable:
         first, examples = chunk
         return self._featurizer(examples, first)
 
@@ -48,9 +49,9 @@ def featurize(
     featurizer: Featurizer,
     examples: Sequence[Any],
     num_workers: int,
-    cache_dir: Optional[str] = None,
+    cache_dir: str | None = None,
     log: Callable[[str], None] = lambda line: None,
-) -> Tuple[FeatureTable, str]:
+) -> tuple[FeatureTable, str]:
     """Returns the features of examples, in their order, and ``features_key`` of them.
 
     They are kept in a file whose name is a hash of all that they depend on: the examples, the
@@ -95,7 +96,7 @@ def _make(featurizer: Featurizer, examples: Sequence[Any], num_workers: int) -> 
     return concatenated(tables)
 
 
-def _chunks(examples: Sequence[Any]) -> Iterator[Tuple[int, List[Any]]]:
+def _chunks(examples: Sequence[Any]) -> Iterator[tuple[int, list[Any]]]:
     for first in range(0, len(examples), _CHUNK):
         yield first, list(examples[first : first + _CHUNK])
 

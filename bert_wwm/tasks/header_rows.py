@@ -1,6 +1,6 @@
 """Finds a header that was read as the first example of a file."""
 
-from typing import Iterator, Optional, Sequence
+from collections.abc import Iterator, Sequence
 
 # What headers call the columns, in lower case.
 _LABEL_NAMES = frozenset(
@@ -17,7 +17,7 @@ def header_note(
     path: str,
     line: str,
     texts: Sequence[str],
-    label: Optional[str],
+    label: str | None,
     count: int,
     label_column: str = "",
 ) -> Iterator[str]:

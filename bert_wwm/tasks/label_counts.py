@@ -1,14 +1,14 @@
 """Counts the labels of a file in words."""
 
 import collections
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 from bert_wwm.tasks.examples import Example, Question, Sentence
 
 _SHOWN = 20
 
 
-def label_counts(examples: Sequence[Example]) -> Optional[str]:
+def label_counts(examples: Sequence[Example]) -> str | None:
     """Returns the labels of examples with their counts, the most frequent first, in one line.
 
     Of many labels it has the first and how many more, and the rarest of these. The labels of a

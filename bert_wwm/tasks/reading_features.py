@@ -5,7 +5,7 @@ What stands in each sequence is gathered by NumPy from the pieces of all questio
 """
 
 import dataclasses
-from typing import Dict, List, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class ReadingFeaturizer(Featurizer):
         self._hfl_compat = hfl_compat
         self._answer_types = answer_types
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """Returns, as JSON knows it, all that the features depend on besides the questions."""
         return {
             "kind": "reading",
@@ -141,7 +141,7 @@ class ReadingFeaturizer(Featurizer):
 
     def _tokens(
         self, questions: "_Texts", contexts: "_Texts", context_of: np.ndarray, chunks: "_Chunks"
-    ) -> Tuple[Dict[str, np.ndarray], np.ndarray]:
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Gathers the tokens of all sequences, and their offsets, from [CLS], [SEP] and pieces."""
         ids = self._tokenizer.vocabulary.ids
         # Where [CLS], [SEP], the questions and the contexts begin in what is gathered from.
@@ -178,7 +178,7 @@ class ReadingFeaturizer(Featurizer):
         contexts: "_Texts",
         context_of: np.ndarray,
         chunks: "_Chunks",
-    ) -> Dict[str, np.ndarray]:
+    ) -> dict[str, np.ndarray]:
         """Positions, and types if asked for, of each sequence."""
         spans = np.full((len(examples), 2), UNKNOWN, np.int64)
         types = np.full(len(examples), UNKNOWN, np.int64)
@@ -206,7 +206,7 @@ class ReadingFeaturizer(Featurizer):
             targets[ANSWER_TYPE_IDS] = np.where(is_span & ~is_here, unanswerable, types)
         return targets
 
-    def _piece_span(self, question: Question, contexts: "_Texts", number: int) -> Tuple[int, int]:
+    def _piece_span(self, question: Question, contexts: "_Texts", number: int) -> tuple[int, int]:
         """The pieces, both inclusive, that touch the first answer; UNKNOWN where there are none."""
         span = answer_span(question.context, question.answers[0], self._hfl_compat)
         if span is None:
@@ -232,7 +232,7 @@ class _Texts:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, bulk: BulkTokenizer, texts: List[str]) -> "_Texts":
+    def of(cls, bulk: BulkTokenizer, texts: list[str]) -> "_Texts":
         pieces = bulk.tokenize([text.replace("\n", " ") for text in texts])
         offsets = pieces.offsets[: len(texts) + 1].astype(np.int64)
         begins = np.repeat(pieces.characters, np.diff(offsets))

@@ -5,7 +5,8 @@ CMRC 2018 was first given out. Which of the two a file has is seen by looking.
 """
 
 import json
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import read_json
@@ -28,11 +29,11 @@ class AnswerPlaces(NamedTuple):
     """
 
     answers: int
-    moved: Tuple[str, ...]
-    missing: Tuple[str, ...]
+    moved: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
-def read_spans(path: str, note: Note) -> List[Question]:
+def read_spans(path: str, note: Note) -> list[Question]:
     """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1.
 
     Args:
@@ -46,12 +47,12 @@ def read_spans(path: str, note: Note) -> List[Question]:
     return _read(path, note, can_be_impossible=False)
 
 
-def read_squad2(path: str, note: Note) -> List[Question]:
+def read_squad2(path: str, note: Note) -> list[Question]:
     """Reads questions which the context may not answer: SQuAD 2.0. As ``read_spans`` does."""
     return _read(path, note)
 
 
-def read_cjrc(path: str, note: Note) -> List[Question]:
+def read_cjrc(path: str, note: Note) -> list[Question]:
     """Reads CJRC (CAIL 2019), where YES and NO are answers too. As ``read_spans`` does.
 
     The first answer says of what type it is. ``is_impossible``, there the text "true" or "false",
@@ -60,9 +61,7 @@ def read_cjrc(path: str, note: Note) -> List[Question]:
     return _read(path, note, has_yes_no=True)
 
 
-def answer_span(
-    context: str, answer: Answer, hfl_compat: bool = False
-) -> Optional[Tuple[int, int]]:
+def answer_span(context: str, answer: Answer, hfl_compat: bool = False) -> tuple[int, int] | None:
     """Finds an answer in its context.
 
     Args:
@@ -114,7 +113,7 @@ def _read(
     note: Note,
     can_be_impossible: bool = True,
     has_yes_no: bool = False,
-) -> List[Question]:
+) -> list[Question]:
     content = read_json(path)
     if isinstance(content, list):
         found = _cmrc_questions(path, content)
@@ -122,8 +121,8 @@ def _read(
         found = _squad_questions(path, content)
     else:
         raise DataError(f"{path}: is {content!r}; expected an object with 'data', or a list")
-    questions: List[Question] = []
-    places: Dict[str, str] = {}
+    questions: list[Question] = []
+    places: dict[str, str] = {}
     contradictions = 0
     for place, question, is_impossible in found:
         if is_impossible and not can_be_impossible:
@@ -192,7 +191,7 @@ def _tell(path: str, questions: Sequence[Question], contradictions: int, note: N
         )
 
 
-def _squad_questions(path: str, content: Dict[str, Any]) -> Iterator[Tuple[str, Question, bool]]:
+def _squad_questions(path: str, content: dict[str, Any]) -> Iterator[tuple[str, Question, bool]]:
     """Yields of each question its place, itself, and whether it is marked as impossible."""
     for a, article in enumerate(_field(path, "", content, "data", list)):
         paragraphs = _field(path, f"data[{a}]", article, "paragraphs", list)
@@ -210,7 +209,7 @@ def _squad_questions(path: str, content: Dict[str, Any]) -> Iterator[Tuple[str, 
                 yield where, question, _is_impossible(path, where, entry)
 
 
-def _squad_answers(path: str, place: str, entry: Dict[str, Any]) -> Tuple[Answer, ...]:
+def _squad_answers(path: str, place: str, entry: dict[str, Any]) -> tuple[Answer, ...]:
     if "answers" not in entry:
         return ()
     answers = []
@@ -223,14 +222,14 @@ def _squad_answers(path: str, place: str, entry: Dict[str, Any]) -> Tuple[Answer
     return tuple(answers)
 
 
-def _is_impossible(path: str, place: str, entry: Dict[str, Any]) -> bool:
+def _is_impossible(path: str, place: str, entry: dict[str, Any]) -> bool:
     value = entry.get("is_impossible", False)
     if not isinstance(value, (bool, str)) or value not in _IMPOSSIBLE:
         raise DataError(f"{path}: {place}.is_impossible: is {value!r}; expected true or false")
     return _IMPOSSIBLE[value]
 
 
-def _cmrc_questions(path: str, content: List[Any]) -> Iterator[Tuple[str, Question, bool]]:
+def _cmrc_questions(path: str, content: list[Any]) -> Iterator[tuple[str, Question, bool]]:
     """The same of CMRC's own form, which says of no answer where it stands."""
     for c, entry in enumerate(content):
         context = _field(path, f"[{c}]", entry, "context_text", str)

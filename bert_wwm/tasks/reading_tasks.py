@@ -1,7 +1,8 @@
 """The tasks of reading comprehension."""
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bert_wwm.metrics import cjrc, cmrc, squad
 from bert_wwm.tasks import answers, reading_files
@@ -15,7 +16,7 @@ from bert_wwm.text.tokenizer import Tokenizer
 # twenty has no answer so short.
 _LONGEST_CHINESE, _LONGEST_ENGLISH = 64, 30
 
-_Measure = Callable[[Mapping[str, Sequence[str]], Mapping[str, str]], Dict[str, float]]
+_Measure = Callable[[Mapping[str, Sequence[str]], Mapping[str, str]], dict[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ReadingTask(Task):
         table: FeatureTable,
         outputs: Sequence[answers.Outputs],
         n_best_size: int = 20,
-        max_answer_length: Optional[int] = None,
+        max_answer_length: int | None = None,
         null_score_diff_threshold: float = 0.0,
         hfl_compat: bool = False,
     ) -> answers.Answers:
@@ -79,34 +80,34 @@ class _Score:
 
     def __call__(
         self, questions: Sequence[Question], predictions: Sequence[str]
-    ) -> Dict[str, float]:
+    ) -> dict[str, float]:
         told = [pair for pair in zip(questions, predictions) if pair[0].answers]
         references = {question.id: _references(question) for question, _ in told}
         return self.measure(references, {question.id: text for question, text in told})
 
 
-def _references(question: Question) -> Tuple[str, ...]:
+def _references(question: Question) -> tuple[str, ...]:
     if question.answer_type == UNANSWERABLE and not any(a.text for a in question.answers):
         return ()
     return tuple(answer.text for answer in question.answers)
 
 
-def _cmrc(references: Any, predictions: Any) -> Dict[str, float]:
+def _cmrc(references: Any, predictions: Any) -> dict[str, float]:
     figures = cmrc.evaluate(references, predictions)
     return {"em": figures["EM"], "f1": figures["F1"], "average": figures["AVERAGE"]}
 
 
-def _squad(references: Any, predictions: Any) -> Dict[str, float]:
+def _squad(references: Any, predictions: Any) -> dict[str, float]:
     figures = squad.evaluate_v1(references, predictions)
     return {"em": figures["exact_match"], "f1": figures["f1"]}
 
 
-def _squad2(references: Any, predictions: Any) -> Dict[str, float]:
+def _squad2(references: Any, predictions: Any) -> dict[str, float]:
     figures = squad.evaluate_v2(references, predictions)
     return {"em": figures["exact"], "f1": figures["f1"]}
 
 
-def _cjrc(references: Any, predictions: Any) -> Dict[str, float]:
+def _cjrc(references: Any, predictions: Any) -> dict[str, float]:
     scores = cjrc.question_scores(references, predictions).values()
     return {
         name: 100.0 * sum(getattr(score, name) for score in scores) / len(scores)
@@ -121,15 +122,15 @@ _GOOGLE = "google-research/bert README.md"
 def _add(
     name: str,
     title: str,
-    files: Mapping[str, Tuple[str, ...]],
-    read: Callable[[str, Note], List[Question]],
+    files: Mapping[str, tuple[str, ...]],
+    read: Callable[[str, Note], list[Question]],
     measure: _Measure,
     settings: Settings,
     source: str,
     **others: Any,
 ) -> None:
     """Adds a row; unless told else, F1 decides which checkpoint is best."""
-    row: Dict[str, Any] = {"metrics": ("em", "f1"), "best_metric": "f1", **others}
+    row: dict[str, Any] = {"metrics": ("em", "f1"), "best_metric": "f1", **others}
     add(
         ReadingTask(
             name=name,

@@ -1,6 +1,6 @@
 """Texts to classify as sequences for the model, and its outputs as labels."""
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,12 +41,12 @@ class SentenceFeaturizer(Featurizer):
         self._tokenizer = tokenizer
         self._max_seq_length = max_seq_length
         self._labels = tuple(labels)
-        self._bulk: Optional[BulkTokenizer] = None
+        self._bulk: BulkTokenizer | None = None
 
-    def __getstate__(self) -> Dict[str, object]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_bulk": None}  # megabytes that are soon made again
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {
             "kind": "sentence",
             "version": _VERSION,
@@ -94,7 +94,7 @@ class SentenceFeaturizer(Featurizer):
         return FeatureTable(offsets, {INPUT_IDS: input_ids, SEGMENT_IDS: segment_ids}, rows)
 
     def _label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
-        ids: Dict[Optional[str], int] = {label: index for index, label in enumerate(self._labels)}
+        ids: dict[str | None, int] = {label: index for index, label in enumerate(self._labels)}
         ids[None] = -1
         for example in examples:
             if example.label not in ids:
@@ -107,7 +107,7 @@ class SentenceFeaturizer(Featurizer):
 
 def kept(
     sizes_a: np.ndarray, sizes_b: np.ndarray, max_seq_length: int
-) -> Tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns how many pieces two texts keep.
 
     It is where google-research/bert's ``_truncate_seq_pair`` ends, which takes one piece after the
@@ -126,7 +126,7 @@ def kept(
     return a, np.minimum(sizes_b, room - a)
 
 
-def predicted_labels(logits: Sequence[np.ndarray], labels: Sequence[str]) -> List[str]:
+def predicted_labels(logits: Sequence[np.ndarray], labels: Sequence[str]) -> list[str]:
     """Returns the most probable label of each sequence; of equal ones the first.
 
     Args:

@@ -5,7 +5,9 @@ lines) and sentence_news.py (THUCNews).
 """
 
 import collections
-from typing import Collection, Counter, List, Mapping, NamedTuple, Optional, Tuple
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
@@ -24,7 +26,7 @@ class Labels(NamedTuple):
         undecided: those of examples whose annotators disagree, with the reason in words.
     """
 
-    known: Optional[Tuple[str, ...]] = None
+    known: tuple[str, ...] | None = None
     renamed: Mapping[str, str] = {}
     undecided: Mapping[str, str] = {}
 
@@ -43,17 +45,17 @@ class Collector:
         self._labels = labels
         self._label_column = label_column
         self._known = None if labels.known is None else frozenset(labels.known)
-        self._examples: List[Sentence] = []
-        self._empty: List[str] = []  # the places of those without text
-        self._labels_found: Counter[Optional[str]] = collections.Counter()
+        self._examples: list[Sentence] = []
+        self._empty: list[str] = []  # the places of those without text
+        self._labels_found: Counter[str | None] = collections.Counter()
 
     def add(
         self,
         place: str,
         text_a: str,
-        text_b: Optional[str],
-        label: Optional[str],
-        example_id: Optional[str] = None,
+        text_b: str | None,
+        label: str | None,
+        example_id: str | None = None,
     ) -> None:
         """Takes an example.
 
@@ -80,7 +82,7 @@ class Collector:
         name, line = (place, None) if example_id is None else (example_id, place)
         self._examples.append(Sentence(name, text_a, text_b, label, line, undecided))
 
-    def finish(self, note: Note) -> List[Sentence]:
+    def finish(self, note: Note) -> list[Sentence]:
         """Returns the examples, and tells what was counted.
 
         Raises:
@@ -113,7 +115,7 @@ class Collector:
             note(f"{self._path}: {bare:,} of {total:,} examples have no label")
         return self._with_unique_ids(note)
 
-    def _with_unique_ids(self, note: Note) -> List[Sentence]:
+    def _with_unique_ids(self, note: Note) -> list[Sentence]:
         repeated = len(self._examples) - len({example.id for example in self._examples})
         if not repeated:
             return self._examples

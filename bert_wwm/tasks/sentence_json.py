@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import re
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -26,10 +27,10 @@ class JsonReader:
     """
 
     text_a: str
-    text_b: Optional[str]
+    text_b: str | None
     labels: Labels
 
-    def __call__(self, path: str, note: Note) -> List[Sentence]:
+    def __call__(self, path: str, note: Note) -> list[Sentence]:
         """Reads a file.
 
         Raises:
@@ -55,7 +56,7 @@ class JsonReader:
             note(f"{path}: {empty:,} empty line{'s are' if empty > 1 else ' is'} left out")
         return collector.finish(note)
 
-    def _parsed(self, place: str, line: str) -> Dict[str, Any]:
+    def _parsed(self, place: str, line: str) -> dict[str, Any]:
         keys = [key for key in (self.text_a, self.text_b) if key is not None]
         expected = f"an object with {' and '.join(map(repr, keys))} on each line"
         fields = parse_line(line, place, expected)
@@ -81,7 +82,7 @@ def clue_lines(examples: Sequence[Sentence], labels: Sequence[str]) -> Iterator[
         yield json.dumps({"id": id_, "label": label}, ensure_ascii=False)
 
 
-def _text(place: str, fields: Dict[str, Any], key: str) -> str:
+def _text(place: str, fields: dict[str, Any], key: str) -> str:
     value = fields[key]
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return " ".join(value)
@@ -90,7 +91,7 @@ def _text(place: str, fields: Dict[str, Any], key: str) -> str:
     return value
 
 
-def _name(place: str, fields: Dict[str, Any], key: str) -> Optional[str]:
+def _name(place: str, fields: dict[str, Any], key: str) -> str | None:
     value = fields.get(key)
     if value is None or isinstance(value, str):
         return value

@@ -8,7 +8,7 @@
 """
 
 import os
-from typing import Collection, List, Optional, Sequence
+from collections.abc import Collection, Sequence
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -30,7 +30,7 @@ _LONGEST_LABEL = 20  # characters
 _TEXTS_PER_LABEL = 2
 
 
-def read_news(path: str, note: Note) -> List[Sentence]:
+def read_news(path: str, note: Note) -> list[Sentence]:
     """Reads a file or a folder of THUCNews; files of one column are texts without labels.
 
     Raises:
@@ -61,7 +61,7 @@ def read_news(path: str, note: Note) -> List[Sentence]:
     return collector.finish(note)
 
 
-def _columns_of_header(cells: Sequence[str]) -> Optional[Columns]:
+def _columns_of_header(cells: Sequence[str]) -> Columns | None:
     names = [cell.strip().lower() for cell in cells]
     text = next((name for name in TEXT_NAMES if name in names), None)
     if text is None or (len(names) == 2 and _LABEL not in names):
@@ -70,7 +70,7 @@ def _columns_of_header(cells: Sequence[str]) -> Optional[Columns]:
 
 
 def _columns_of_values(
-    path: str, rows: Sequence[Sequence[str]], names: Optional[Sequence[str]]
+    path: str, rows: Sequence[Sequence[str]], names: Sequence[str] | None
 ) -> Columns:
     """Returns which column holds the labels, as all of its values tell."""
     if len(rows[0]) == 1:
@@ -100,7 +100,7 @@ def _may_be_labels(values: Collection[str]) -> bool:
     return all(0 < len(value) <= _LONGEST_LABEL for value in values)
 
 
-def _class_names(path: str) -> Optional[List[str]]:
+def _class_names(path: str) -> list[str] | None:
     """The labels in ``class.txt``, by their numbers; None where there is none."""
     beside = os.path.join(os.path.dirname(path), _CLASSES)
     if not files.exists(beside):
@@ -119,7 +119,7 @@ def _class_name(path: str, number: int, label: str, names: Sequence[str]) -> str
     )
 
 
-def _read_folder(path: str, note: Note) -> List[Sentence]:
+def _read_folder(path: str, note: Note) -> list[Sentence]:
     collector = Collector(path, Labels())
     for label in sorted(os.listdir(path)):
         folder = os.path.join(path, label)

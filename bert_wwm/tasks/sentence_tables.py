@@ -2,7 +2,8 @@
 
 import csv
 import dataclasses
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -10,7 +11,7 @@ from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import Collector, Labels
 from bert_wwm.tasks.task import Note
 
-Line = Tuple[int, List[str]]  # its number and its columns
+Line = tuple[int, list[str]]  # its number and its columns
 
 # What headers call the columns, in lower case: XNLI, XNLI-MT, GLUE, and what is usual elsewhere.
 TEXT_NAMES = ("text_a", "sentence", "text")
@@ -35,9 +36,9 @@ class Columns(NamedTuple):
     """
 
     text_a: int
-    text_b: Optional[int] = None
-    label: Optional[int] = None
-    language: Optional[int] = None
+    text_b: int | None = None
+    label: int | None = None
+    language: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +58,9 @@ class TableReader:
     is_pair: bool
     labels: Labels
     columns: Mapping[int, Columns] = dataclasses.field(default_factory=dict)
-    language: Optional[str] = None
+    language: str | None = None
 
-    def __call__(self, path: str, note: Note) -> List[Sentence]:
+    def __call__(self, path: str, note: Note) -> list[Sentence]:
         """Reads a file.
 
         Raises:
@@ -86,9 +87,9 @@ class TableReader:
             )
         return collector.finish(note)
 
-    def _columns_of_header(self, cells: Sequence[str]) -> Optional[Columns]:
+    def _columns_of_header(self, cells: Sequence[str]) -> Columns | None:
         names = [cell.strip().lower() for cell in cells]
-        known: Sequence[Tuple[str, ...]] = PAIR_NAMES
+        known: Sequence[tuple[str, ...]] = PAIR_NAMES
         if not self.is_pair:
             known = [(name,) for name in TEXT_NAMES]
         texts = next((texts for texts in known if set(texts) <= set(names)), None)
@@ -125,7 +126,7 @@ class UserTableReader:
         label_column: that of the label, in the same way. A file without it has no labels.
     """
 
-    text_columns: Tuple[str, ...]
+    text_columns: tuple[str, ...]
     label_column: str
 
     def __post_init__(self):
@@ -142,7 +143,7 @@ class UserTableReader:
                 "numbers from 0"
             )
 
-    def __call__(self, path: str, note: Note) -> List[Sentence]:
+    def __call__(self, path: str, note: Note) -> list[Sentence]:
         """Reads a file.
 
         Raises:
@@ -161,7 +162,7 @@ class UserTableReader:
             _add(collector, number, cells, columns)
         return collector.finish(note)
 
-    def _columns(self, path: str, number: int, places: Dict[str, int]) -> Columns:
+    def _columns(self, path: str, number: int, places: dict[str, int]) -> Columns:
         for name in self.text_columns:
             if name not in places:
                 raise DataError(
@@ -249,8 +250,8 @@ def _add(collector: Collector, number: int, cells: Sequence[str], columns: Colum
     )
 
 
-def _places(path: str, number: int, names: Sequence[str]) -> Dict[str, int]:
-    places: Dict[str, int] = {}
+def _places(path: str, number: int, names: Sequence[str]) -> dict[str, int]:
+    places: dict[str, int] = {}
     for place, name in enumerate(names):
         if places.setdefault(name, place) != place:
             raise DataError(f"{path}:{number}: column {name!r} stands there twice; expected once")

@@ -6,7 +6,8 @@ table IV), where it has the task; it gives no batch size, which its author does 
 
 import functools
 import re
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import classification
@@ -17,8 +18,8 @@ from bert_wwm.tasks.sentence_news import read_news
 from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
 from bert_wwm.tasks.task import SENTENCE, Note, Settings, Task, add
 
-Reader = Callable[[str, Note], List[Sentence]]
-Measure = Callable[[Sequence[str], Sequence[str]], Dict[str, float]]
+Reader = Callable[[str, Note], list[Sentence]]
+Measure = Callable[[Sequence[str], Sequence[str]], dict[str, float]]
 
 _PAPER = "arXiv 1906.08101 v3, table IV; batch: ymcui/Chinese-BERT-wwm issues 7, 14 and 36"
 _PAPER_CLUE = "arXiv 1906.08101 v3, table IV; batch: as in its other tasks (inferred)"
@@ -47,7 +48,7 @@ _TEXT_COLUMNS = {2: Columns(1, None, 0), 1: Columns(0)}
 
 def score(
     measures: Sequence[Measure], examples: Sequence[Sentence], predictions: Sequence[str]
-) -> Dict[str, float]:
+) -> dict[str, float]:
     """Returns what the measures say of predictions, fractions of 100.
 
     Raises:
@@ -58,7 +59,7 @@ def score(
         if example.label is None:
             raise DataError(f"example {example.id} has no label; expected one, to score by")
         targets.append(example.label)
-    scores: Dict[str, float] = {}
+    scores: dict[str, float] = {}
     for measure in measures:
         scores.update(measure(targets, predictions))
     return {name: 100 * value for name, value in scores.items()}
@@ -71,13 +72,13 @@ def _add(
     name: str,
     title: str,
     read: Reader,
-    labels: Optional[Tuple[str, ...]],
+    labels: tuple[str, ...] | None,
     settings: Settings,
     source: str,
     **others: Any,
 ) -> None:
     """Adds a row that is scored by accuracy and has files of the usual names, unless told else."""
-    row: Dict[str, Any] = {"files": _TSV, "score": _accuracy, "metrics": ("accuracy",), **others}
+    row: dict[str, Any] = {"files": _TSV, "score": _accuracy, "metrics": ("accuracy",), **others}
     add(
         Task(
             name, title, SENTENCE, read=read, labels=labels, settings=settings, source=source, **row
@@ -239,7 +240,7 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
     )
 
 
-def labels_of(path: str, examples: Sequence[Sentence]) -> List[str]:
+def labels_of(path: str, examples: Sequence[Sentence]) -> list[str]:
     """Returns the labels of training examples, sorted; numbers by their size.
 
     Args:

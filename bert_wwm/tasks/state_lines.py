@@ -5,7 +5,7 @@ than the model took to compute them, so NumPy prints them, all at once, by way o
 """
 
 import json
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class StateLines:
     def __init__(self, pieces: Sequence[str], layers: Sequence[int]):
         self._pieces = pieces
         self._heads = [f'{{"index": {layer}, "values": ['.encode("ascii") for layer in layers]
-        self._tokens: Dict[int, bytes] = {}
+        self._tokens: dict[int, bytes] = {}
 
     def line(self, number: int, ids: np.ndarray, states: np.ndarray) -> bytes:
         """Returns the line of a text, with its line end.
@@ -53,7 +53,7 @@ class StateLines:
         return self._tokens[token]
 
 
-def json_rows(values: np.ndarray) -> List[bytes]:
+def json_rows(values: np.ndarray) -> list[bytes]:
     """Returns numbers as JSON has them, those of a row joined by commas.
 
     They are those of ``json.dumps([round(float(value), 6) for value in row])``.
@@ -62,7 +62,7 @@ def json_rows(values: np.ndarray) -> List[bytes]:
         values: float32 [rows, n].
     """
     step = max(1, _VALUES // values.shape[1])
-    rows: List[bytes] = []
+    rows: list[bytes] = []
     for at in range(0, len(values), step):
         part = values[at : at + step]
         plain = (np.abs(part) < _LARGE).all(axis=1)  # also False of what is no number
@@ -77,7 +77,7 @@ def _python_row(row: np.ndarray) -> bytes:
     return json.dumps([round(value, _DECIMALS) for value in row.tolist()])[1:-1].encode("ascii")
 
 
-def _plain_rows(values: np.ndarray) -> List[bytes]:
+def _plain_rows(values: np.ndarray) -> list[bytes]:
     """The rows of numbers below _LARGE."""
     # A float32 has 24 binary digits and 10**6 is 2**6 times a number of 14, so that the product is
     # exact in float64, and rint rounds as round() does: correctly, and ties to the even digit.

@@ -1,7 +1,7 @@
 """Tagged sentences to features, and what the model says of them back to tags."""
 
 import collections
-from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ _SPECIAL = 2  # [CLS] and [SEP]
 _CACHED_TOKENS = 200_000  # about 40 MB; then the cache starts anew
 
 
-def labels_of(path: str, examples: Sequence[Tagged]) -> List[str]:
+def labels_of(path: str, examples: Sequence[Tagged]) -> list[str]:
     """Returns the tags of training examples, O first, the others sorted.
 
     Args:
@@ -38,7 +38,7 @@ def labels_of(path: str, examples: Sequence[Tagged]) -> List[str]:
     return sorted(tags, key=lambda tag: (tag != OUTSIDE, tag))
 
 
-def unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> Dict[str, int]:
+def unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> dict[str, int]:
     """Returns how often each tag occurs that is none of the labels.
 
     Such a token has no loss, and its prediction is bound to be wrong.
@@ -81,9 +81,9 @@ class TaggingFeaturizer(Featurizer):
         self._tokenizer = tokenizer
         self._labels = list(labels)
         self._capacity = max_seq_length - _SPECIAL
-        self._pieces: Dict[str, List[int]] = {}
+        self._pieces: dict[str, list[int]] = {}
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {
             "kind": "tagging",
             "version": _VERSION,
@@ -130,9 +130,9 @@ class TaggingFeaturizer(Featurizer):
             {EXAMPLE: example.astype(np.int32)},
         )
 
-    def _pieces_of(self, examples: Sequence[Tagged]) -> Tuple[np.ndarray, np.ndarray]:
+    def _pieces_of(self, examples: Sequence[Tagged]) -> tuple[np.ndarray, np.ndarray]:
         """Ids of all pieces, int32 [P], and where those of each token begin, int64 [T + 1]."""
-        numbers: Dict[str, int] = {}  # of the distinct tokens
+        numbers: dict[str, int] = {}  # of the distinct tokens
         which = np.array(
             [
                 numbers.setdefault(token, len(numbers))
@@ -149,7 +149,7 @@ class TaggingFeaturizer(Featurizer):
         pieces = flat[ranges(_offsets(counts)[which], counts[which])]
         return pieces, _offsets(counts[which])
 
-    def _ids_of(self, token: str) -> List[int]:
+    def _ids_of(self, token: str) -> list[int]:
         found = self._pieces.get(token)
         if found is None:
             ids = [piece.id for piece in self._tokenizer.tokenize(token)]
@@ -160,7 +160,7 @@ class TaggingFeaturizer(Featurizer):
     def _tags_of(self, examples: Sequence[Tagged]) -> np.ndarray:
         """The number of each token's tag: int32 [T]."""
         numbers = {label: number for number, label in enumerate(self._labels)}
-        tags: List[int] = []
+        tags: list[int] = []
         for example in examples:
             if example.tags is None:
                 tags += [0] * len(example.tokens)
@@ -171,7 +171,7 @@ class TaggingFeaturizer(Featurizer):
 
 def _windows(
     tokens_of: np.ndarray, pieces_of: np.ndarray, capacity: int
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cuts examples into windows of whole tokens.
 
     Args:
@@ -184,8 +184,8 @@ def _windows(
         The first token of each window and the one behind its last, int64 [W], and the window in
         which each token counts, int64 [T].
     """
-    begins: List[int] = []
-    ends: List[int] = []
+    begins: list[int] = []
+    ends: list[int] = []
     owners = np.zeros(tokens_of[-1], np.int64)
     for first, last in zip(tokens_of[:-1].tolist(), tokens_of[1:].tolist()):
         if first == last:
@@ -200,7 +200,7 @@ def _windows(
     return np.array(begins, np.int64), np.array(ends, np.int64), owners
 
 
-def _cuts(starts: np.ndarray, capacity: int) -> Iterator[Tuple[int, int]]:
+def _cuts(starts: np.ndarray, capacity: int) -> Iterator[tuple[int, int]]:
     """Yields the windows of an example, half-open spans of its n tokens.
 
     Args:
@@ -218,7 +218,7 @@ def _cuts(starts: np.ndarray, capacity: int) -> Iterator[Tuple[int, int]]:
         begin = max(begin + 1, min(half, last, end))
 
 
-def _most_context(starts: np.ndarray, cuts: Sequence[Tuple[int, int]]) -> np.ndarray:
+def _most_context(starts: np.ndarray, cuts: Sequence[tuple[int, int]]) -> np.ndarray:
     """Returns in which of the windows each token has most context on its narrower side: [n].
 
     Of equal windows it is the first. Arguments as in ``_cuts``.
@@ -245,7 +245,7 @@ def predicted_tags(
     table: FeatureTable,
     outputs: Sequence[Mapping[str, np.ndarray]],
     labels: Sequence[str],
-) -> List[List[str]]:
+) -> list[list[str]]:
     """Returns the likeliest tag of each token, by example.
 
     Args:

@@ -3,7 +3,9 @@
 import collections
 import itertools
 import json
-from typing import Any, Counter, Dict, Iterator, List, Optional, Sequence, Tuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -22,7 +24,7 @@ _MSRA_TYPES = {"o": "", "nr": "PER", "ns": "LOC", "nt": "ORG"}
 _EXPECTED_ENTITIES = 'expected {"type": {"entity": [[first, last], ...]}}'
 
 
-def read_columns(path: str, note: Note) -> List[Tagged]:
+def read_columns(path: str, note: Note) -> list[Tagged]:
     """Reads lines of a token and its tag, with a blank line behind each sentence.
 
     Columns are parted by tabs where the first line has one, else by blanks. Of several columns the
@@ -42,9 +44,9 @@ def read_columns(path: str, note: Note) -> List[Tagged]:
             the lines don't have the same number of columns.
     """
     parser = _ColumnParser(path)
-    parsed: Dict[str, Tuple[str, str]] = {}  # lines repeat, and strings of one line are kept once
-    examples: List[Tagged] = []
-    sentence: List[Tuple[str, str]] = []
+    parsed: dict[str, tuple[str, str]] = {}  # lines repeat, and strings of one line are kept once
+    examples: list[Tagged] = []
+    sentence: list[tuple[str, str]] = []
     marks = 0
     for number, line in enumerate(itertools.chain(files.read_lines(path), [""]), 1):
         pair = parsed.get(line)
@@ -80,10 +82,10 @@ class _ColumnParser:
     def __init__(self, path: str):
         self.num_columns = 0
         self._path = path
-        self._separator: Optional[str] = None
+        self._separator: str | None = None
         self._first_line = 0
 
-    def parse(self, number: int, line: str) -> Tuple[str, str]:
+    def parse(self, number: int, line: str) -> tuple[str, str]:
         """Returns the token of a line and its last column, or ``_END`` or ``_MARK``."""
         text = line.rstrip(_SEPARATORS)
         if not text:
@@ -142,7 +144,7 @@ def _illegal_notes(path: str, sentences: Sequence[Sequence[str]]) -> Iterator[st
         )
 
 
-def read_msra(path: str, note: Note) -> List[Tagged]:
+def read_msra(path: str, note: Note) -> list[Tagged]:
     """Reads MSRA's corpus, as columns or in the format of the SIGHAN bakeoff 2006.
 
     The latter has a sentence a line, its parts with ``/nr`` (PER), ``/ns`` (LOC), ``/nt`` (ORG) or
@@ -163,8 +165,8 @@ def read_msra(path: str, note: Note) -> List[Tagged]:
     examples = []
     empty = 0
     for number, line in enumerate(files.read_lines(path), 1):
-        tokens: List[str] = []
-        tags: List[str] = []
+        tokens: list[str] = []
+        tags: list[str] = []
         for part in line.split(" "):
             if part:
                 word, slash, name = part.rpartition("/")
@@ -184,13 +186,13 @@ def read_msra(path: str, note: Note) -> List[Tagged]:
     return examples
 
 
-def _bio_tags(type_: str, length: int) -> List[str]:
+def _bio_tags(type_: str, length: int) -> list[str]:
     if not type_:
         return [OUTSIDE] * length
     return [f"{'I' if place else 'B'}-{type_}" for place in range(length)]
 
 
-def read_cluener(path: str, note: Note) -> List[Tagged]:
+def read_cluener(path: str, note: Note) -> list[Tagged]:
     """Reads CLUENER's JSON lines: ``text``, ``label`` but in the test file, perhaps an ``id``.
 
     The label holds ``{"name": {"叶老桂": [[9, 11]]}}``, first and last character of each entity.
@@ -205,7 +207,7 @@ def read_cluener(path: str, note: Note) -> List[Tagged]:
         DataError: the file is missing, not UTF-8 or empty, a line is something else, or an entity
             doesn't stand where it is said to.
     """
-    examples: List[Tagged] = []
+    examples: list[Tagged] = []
     dropped = 0
     for number, line in enumerate(files.read_lines(path), 1):
         if not line.strip():
@@ -236,11 +238,11 @@ def read_cluener(path: str, note: Note) -> List[Tagged]:
     return examples
 
 
-def _begins_first(entity: Entity) -> Tuple[int, int]:
+def _begins_first(entity: Entity) -> tuple[int, int]:
     return entity.start, -entity.end
 
 
-def _record(where: str, line: str) -> Dict[str, Any]:
+def _record(where: str, line: str) -> dict[str, Any]:
     record = parse_line(line, where, '{"text": ..., "label": ...}')
     if not isinstance(record, dict) or not isinstance(record.get("text"), str):
         raise DataError(f'{where}: has no text; expected {{"text": ..., "label": ...}}')
@@ -301,7 +303,7 @@ def cluener_lines(
     The label is that of ``read_cluener``; tokens are characters.
     """
     for example, predicted in zip(examples, predictions):
-        label: Dict[str, Dict[str, List[List[int]]]] = {}
+        label: dict[str, dict[str, list[list[int]]]] = {}
         for type_, start, end in seqeval_entities(predicted):
             spans = label.setdefault(type_, {}).setdefault("".join(example.tokens[start:end]), [])
             spans.append([start, end - 1])

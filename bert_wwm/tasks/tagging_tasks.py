@@ -1,6 +1,7 @@
 """The rows of sequence tagging: named entities, and whatever else each token has a tag for."""
 
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from bert_wwm.metrics.tagging import evaluate
 from bert_wwm.tasks.examples import Tagged
@@ -10,7 +11,7 @@ from bert_wwm.tasks.task import TAGGING, Settings, Task, add
 METRICS = ("precision", "recall", "f1")
 
 
-def score(examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Dict[str, float]:
+def score(examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> dict[str, float]:
     """Scores predicted tags: precision, recall and F1 of entities as seqeval counts them (micro).
 
     Args:

@@ -1,17 +1,10 @@
 """The table of tasks: one row each, in the module of its kind."""
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import (
     Any,
-    Callable,
-    Dict,
-    Iterator,
-    List,
-    Mapping,
     NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
 )
 
 from bert_wwm.core.registry import Registry
@@ -66,16 +59,16 @@ class Task:
     name: str
     title: str
     kind: str
-    files: Mapping[str, Tuple[str, ...]]
-    read: Callable[[str, Note], List[Any]]
-    score: Callable[[Sequence[Any], Sequence[Any]], Dict[str, float]]
-    metrics: Tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]]
+    read: Callable[[str, Note], list[Any]]
+    score: Callable[[Sequence[Any], Sequence[Any]], dict[str, float]]
+    metrics: tuple[str, ...]
     settings: Settings
     source: str
-    labels: Optional[Tuple[str, ...]] = None
-    best_metric: Optional[str] = None
+    labels: tuple[str, ...] | None = None
+    best_metric: str | None = None
     small_learning_rate: float = 1e-4
-    submission: Optional[Callable[[Sequence[Any], Sequence[Any]], Iterator[str]]] = None
+    submission: Callable[[Sequence[Any], Sequence[Any]], Iterator[str]] | None = None
 
     def settings_for(self, small: bool) -> Settings:
         """Returns the settings for a released model of 12 layers and more, or for a small one.
@@ -100,6 +93,6 @@ def add(task: Task) -> Task:
     return TASKS.add(task.name, task)
 
 
-def tasks_of(kind: str) -> List[str]:
+def tasks_of(kind: str) -> list[str]:
     """Returns the names of the tasks of a kind."""
     return [name for name in TASKS.names() if TASKS[name].kind == kind]

@@ -1,6 +1,6 @@
 """Texts to extract features from: a file of one text a line, or a pair ``a ||| b``."""
 
-from typing import Iterable, Iterator, List
+from collections.abc import Iterable, Iterator
 
 from bert_wwm.core import files
 from bert_wwm.tasks.examples import Sentence
@@ -26,14 +26,14 @@ def read_texts(path: str) -> Iterator[Sentence]:
             yield Sentence(str(number), second)
 
 
-def blocks_of(texts: Iterable[Sentence], most_texts: int) -> Iterator[List[Sentence]]:
+def blocks_of(texts: Iterable[Sentence], most_texts: int) -> Iterator[list[Sentence]]:
     """Yields texts in blocks, in their order.
 
     Args:
         texts: the texts.
         most_texts: of a block; one of very long texts has fewer.
     """
-    block: List[Sentence] = []
+    block: list[Sentence] = []
     characters = 0
     for text in texts:
         block.append(text)

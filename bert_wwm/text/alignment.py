@@ -5,13 +5,13 @@ stand, and that is all they need to be aligned (ymcui/Chinese-BERT-wwm#13). Word
 travel as ``##`` marks.
 """
 
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
 
 from bert_wwm.text.segmenters import Span
 from bert_wwm.text.tokenizer import Piece
 
 
-def word_lengths(pieces: Sequence[Piece], words: Optional[Sequence[Span]]) -> Optional[List[int]]:
+def word_lengths(pieces: Sequence[Piece], words: Sequence[Span] | None) -> list[int] | None:
     """Returns the number of pieces of each word, words without pieces left out.
 
     Args:
@@ -27,7 +27,7 @@ def word_lengths(pieces: Sequence[Piece], words: Optional[Sequence[Span]]) -> Op
     """
     if words is None:
         return None
-    lengths: List[int] = []
+    lengths: list[int] = []
     ends = iter(words)
     end = 0
     for piece in pieces:

@@ -10,7 +10,8 @@ classic Mac; in all others a carriage return within a line is text.
 """
 
 import re
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -27,7 +28,7 @@ _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
 _ENDS_BLANK = re.compile(rb"\n[ \t\r]*\n\Z")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-Place = Tuple[int, int]  # of a block: its run, and its number there
+Place = tuple[int, int]  # of a block: its run, and its number there
 
 
 class Stretch(NamedTuple):
@@ -55,7 +56,7 @@ class Block(NamedTuple):
     """
 
     place: Place
-    stretches: List[Stretch]
+    stretches: list[Stretch]
 
     @property
     def size(self) -> int:
@@ -63,13 +64,13 @@ class Block(NamedTuple):
         return sum(len(stretch.text) for stretch in self.stretches)
 
 
-def runs(paths: Sequence[str]) -> List[List[str]]:
+def runs(paths: Sequence[str]) -> list[list[str]]:
     """Puts files together, in their order, until a run has the size of a block.
 
     A rest that is smaller joins the run before it. Sizes are as stored, compressed or not.
     """
-    result: List[List[str]] = []
-    run: List[str] = []
+    result: list[list[str]] = []
+    run: list[str] = []
     size = 0
     for path in paths:
         run.append(path)
@@ -86,8 +87,8 @@ def runs(paths: Sequence[str]) -> List[List[str]]:
 
 def blocks_of_run(number: int, paths: Sequence[str]) -> Iterator[Block]:
     """Yields the blocks of one run; a rest of less than half a block joins the one before it."""
-    closed: List[Stretch] = []
-    block: List[Stretch] = []
+    closed: list[Stretch] = []
+    block: list[Stretch] = []
     size = count = 0
     for path in paths:
         for stretch in read_stretches(path):

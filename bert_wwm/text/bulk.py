@@ -5,7 +5,8 @@ are mapped by NumPy, all at once; what is left (letters, digits, kana, ...) goes
 through the tokenizer itself, and is remembered. The pieces are those of ``Tokenizer.tokenize``.
 """
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _CACHED_RUNS = 200_000  # about 50 MB; then the cache starts anew
 # Kinds of characters: not yet looked up, part of a run, a piece by itself, between pieces.
 _NEW, _RUN, _SINGLE, _GAP = range(4)
 
-Run = Tuple[List[int], List[int], List[int]]  # ids, starts and ends of its pieces
+Run = tuple[list[int], list[int], list[int]]  # ids, starts and ends of its pieces
 
 
 class Pieces(NamedTuple):
@@ -55,7 +56,7 @@ class BulkTokenizer:
         self._wordpieces = WordPieces(tokenizer.vocabulary.ids)
         self._kinds = np.zeros(_CODE_POINTS, np.uint8)
         self._ids = np.zeros(_CODE_POINTS, np.int32)
-        self._runs: Dict[str, Run] = {}
+        self._runs: dict[str, Run] = {}
 
     def tokenize(self, sentences: Sequence[str]) -> Pieces:
         """Returns the pieces of sentences, none of which holds a line end."""
@@ -90,7 +91,7 @@ class BulkTokenizer:
             kinds = self._kinds[codes]
         return kinds
 
-    def _classify(self, char: str) -> Tuple[int, int]:
+    def _classify(self, char: str) -> tuple[int, int]:
         """Returns the kind of a character, and the id of one that is a piece by itself."""
         kind, text = self._table[char]
         if kind == SPACE:
@@ -109,12 +110,12 @@ class BulkTokenizer:
 
     def _pieces_of_runs(
         self, text: str, is_run: np.ndarray
-    ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         edges = np.flatnonzero(np.diff(np.concatenate([[0], is_run.view(np.int8), [0]])))
-        ids: List[int] = []
-        starts: List[int] = []
-        ends: List[int] = []
-        counts: List[int] = []
+        ids: list[int] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        counts: list[int] = []
         runs = self._runs
         begins = edges[::2]
         for begin, end in zip(begins.tolist(), edges[1::2].tolist()):

@@ -1,7 +1,7 @@
 """Finds out whether a model wants its text lower-cased."""
 
 import os
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -25,7 +25,7 @@ class Casing(NamedTuple):
     path: str
 
 
-def find_casing(config_file: Optional[str], vocab_file: Optional[str]) -> Optional[Casing]:
+def find_casing(config_file: str | None, vocab_file: str | None) -> Casing | None:
     """Looks for ``do_lower_case`` in a model's files.
 
     The configuration comes first, by default the one beside the vocabulary; then
@@ -53,10 +53,10 @@ def find_casing(config_file: Optional[str], vocab_file: Optional[str]) -> Option
 
 
 def choose_casing(
-    given: Optional[bool],
-    config_file: Optional[str],
-    vocab_file: Optional[str],
-    init_checkpoint: Optional[str] = None,
+    given: bool | None,
+    config_file: str | None,
+    vocab_file: str | None,
+    init_checkpoint: str | None = None,
 ) -> bool:
     """Returns whether text is lower-cased: as the flag or the model's files say, or else True.
 

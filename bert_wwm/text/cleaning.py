@@ -22,7 +22,7 @@ Full-width letters, digits and punctuation stay as they are: HFL's models have s
 
 import html
 import re
-from typing import List, NamedTuple, Tuple
+from typing import NamedTuple
 
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 # ECMA-48: control sequences; strings, such as titles and links, that end on the same line; and what
@@ -105,7 +105,7 @@ class Cleaned(NamedTuple):
             included.
     """
 
-    lines: List[str]
+    lines: list[str]
     tags: int
     invisible: int
 
@@ -148,7 +148,7 @@ def share_of_text(text: str) -> float:
     return len(_NO_LETTERS.sub("", text)) / visible if visible else 0.0
 
 
-def _visible(text: str) -> Tuple[str, int]:
+def _visible(text: str) -> tuple[str, int]:
     """Returns a text with line ends of one kind and no invisible characters, and their number."""
     text = _LINE_END.sub("\n", text)
     before = len(text)
@@ -162,7 +162,7 @@ def _visible(text: str) -> Tuple[str, int]:
 
 def _without_parts(
     text: str, opening: "re.Pattern[str]", closing: "re.Pattern[str]"
-) -> Tuple[str, int]:
+) -> tuple[str, int]:
     """Removes all from an opening to the next closing mark; one that is never closed is text."""
     kept = []
     place = count = 0
@@ -186,8 +186,8 @@ def _without_empty_brackets(text: str) -> str:
     """Removes brackets that hold nothing, or but others that hold nothing, in one pass."""
     if not _EMPTY_BRACKETS.search(text):
         return text
-    opened: List[Tuple[str, int]] = []  # those that hold nothing so far, and where they begin
-    empty: List[Tuple[int, int]] = []
+    opened: list[tuple[str, int]] = []  # those that hold nothing so far, and where they begin
+    empty: list[tuple[int, int]] = []
     place = 0
     for bracket in _BRACKET.finditer(text):
         if text[place : bracket.start()].strip(_BETWEEN_BRACKETS):

@@ -4,7 +4,8 @@ Unlike google-research/bert a document never goes on in the next file, and a ver
 a file without any blank line, is taken apart: so memory stays bounded whatever the corpus.
 """
 
-from typing import Iterator, List, NamedTuple, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.text.blocks import DOCUMENT_BYTES, Stretch, read_stretches
@@ -20,7 +21,7 @@ class Document(NamedTuple):
         is_rest: it goes on with a document that was too long.
     """
 
-    sentences: List[str]
+    sentences: list[str]
     path: str
     line: int
     is_rest: bool
@@ -37,7 +38,7 @@ def parse_documents(stretch: Stretch) -> Iterator[Document]:
     Raises:
         DataError: a byte is not UTF-8; ``path:line``.
     """
-    sentences: List[str] = []
+    sentences: list[str] = []
     first = size = 0
     is_rest = stretch.is_rest
     for number, line in enumerate(decode(stretch).split("\n"), stretch.line):

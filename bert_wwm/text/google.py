@@ -7,7 +7,7 @@ work step by step, so that other programs can call, replace and configure each s
 import collections
 import os
 import re
-from typing import Container, Dict, Iterable, List, Mapping, Optional, Union
+from collections.abc import Container, Iterable, Mapping
 
 from bert_wwm.text import characters, unicode11
 from bert_wwm.text.tokenizer import MAX_CHARS_PER_WORD
@@ -18,7 +18,7 @@ _CASED = re.compile(r"(multi_)?cased_L-\d+_H-\d+_A-\d+")
 _UNCASED = re.compile(r"(uncased|multilingual|chinese)_L-\d+_H-\d+_A-\d+")
 
 
-def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: Optional[str]) -> None:
+def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str | None) -> None:
     """Raises ValueError where a checkpoint's folder is named for the other casing."""
     if not init_checkpoint or os.path.basename(init_checkpoint) != "bert_model.ckpt":
         return
@@ -31,7 +31,7 @@ def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: Optio
         )
 
 
-def convert_to_unicode(text: Union[str, bytes]) -> str:
+def convert_to_unicode(text: str | bytes) -> str:
     """Returns a string; bytes are read as UTF-8, what is not UTF-8 is left out."""
     if isinstance(text, str):
         return text
@@ -40,30 +40,30 @@ def convert_to_unicode(text: Union[str, bytes]) -> str:
     raise ValueError(f"expected str or bytes, not {type(text).__name__}")
 
 
-def printable_text(text: Union[str, bytes]) -> str:
+def printable_text(text: str | bytes) -> str:
     """The same: on Python 3 what can be printed is a string."""
     return convert_to_unicode(text)
 
 
-def load_vocab(vocab_file: str) -> Dict[str, int]:
+def load_vocab(vocab_file: str) -> dict[str, int]:
     """Reads ``vocab.txt`` into an ordered dictionary from piece to id."""
     return collections.OrderedDict(Vocabulary.from_file(vocab_file, required=()).ids)
 
 
-def convert_by_vocab(vocab: Mapping, items: Iterable) -> List:
+def convert_by_vocab(vocab: Mapping, items: Iterable) -> list:
     """Looks each item up. Raises KeyError for one that is not there."""
     return [vocab[item] for item in items]
 
 
-def convert_tokens_to_ids(vocab: Mapping[str, int], tokens: Iterable[str]) -> List[int]:
+def convert_tokens_to_ids(vocab: Mapping[str, int], tokens: Iterable[str]) -> list[int]:
     return convert_by_vocab(vocab, tokens)
 
 
-def convert_ids_to_tokens(inv_vocab: Mapping[int, str], ids: Iterable[int]) -> List[str]:
+def convert_ids_to_tokens(inv_vocab: Mapping[int, str], ids: Iterable[int]) -> list[str]:
     return convert_by_vocab(inv_vocab, ids)
 
 
-def whitespace_tokenize(text: str) -> List[str]:
+def whitespace_tokenize(text: str) -> list[str]:
     """Splits at white space of every kind."""
     return text.split()
 
@@ -82,14 +82,14 @@ class FullTokenizer:
         self.basic_tokenizer = BasicTokenizer(do_lower_case=do_lower_case)
         self.wordpiece_tokenizer = WordpieceTokenizer(vocab=self.vocab)
 
-    def tokenize(self, text: Union[str, bytes]) -> List[str]:
+    def tokenize(self, text: str | bytes) -> list[str]:
         words = self.basic_tokenizer.tokenize(text)
         return [piece for word in words for piece in self.wordpiece_tokenizer.tokenize(word)]
 
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> List[int]:
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         return convert_tokens_to_ids(self.vocab, tokens)
 
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> List[str]:
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
         return convert_ids_to_tokens(self.inv_vocab, ids)
 
 
@@ -103,9 +103,9 @@ class BasicTokenizer:
     def __init__(self, do_lower_case: bool = True):
         self.do_lower_case = do_lower_case
 
-    def tokenize(self, text: Union[str, bytes]) -> List[str]:
+    def tokenize(self, text: str | bytes) -> list[str]:
         text = self._clean_text(convert_to_unicode(text))
-        words: List[str] = []
+        words: list[str] = []
         for word in whitespace_tokenize(self._tokenize_chinese_chars(text)):
             if self.do_lower_case:
                 word = self._run_strip_accents(unicode11.lower(word))
@@ -129,9 +129,9 @@ class BasicTokenizer:
         """Decomposes a word and drops its combining marks."""
         return "".join(c for c in unicode11.decompose(text) if unicode11.category(c) != "Mn")
 
-    def _run_split_on_punc(self, text: str) -> List[str]:
+    def _run_split_on_punc(self, text: str) -> list[str]:
         """Splits a word into punctuation marks and what is between them."""
-        parts: List[str] = []
+        parts: list[str] = []
         joins = False  # whether the next character continues the last part
         for char in text:
             is_mark = characters.is_punctuation(char)
@@ -164,14 +164,14 @@ class WordpieceTokenizer:
         self.unk_token = unk_token
         self.max_input_chars_per_word = max_input_chars_per_word
 
-    def tokenize(self, text: Union[str, bytes]) -> List[str]:
+    def tokenize(self, text: str | bytes) -> list[str]:
         words = whitespace_tokenize(convert_to_unicode(text))
         return [piece for word in words for piece in self._pieces(word)]
 
-    def _pieces(self, word: str) -> List[str]:
+    def _pieces(self, word: str) -> list[str]:
         if len(word) > self.max_input_chars_per_word:
             return [self.unk_token]
-        pieces: List[str] = []
+        pieces: list[str] = []
         start = 0
         while start < len(word):
             prefix = "##" if start else ""

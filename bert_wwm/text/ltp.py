@@ -15,18 +15,12 @@ A perceptron model runs on the package ltp-extension alone. A neural one needs l
 import functools
 import os
 import re
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import (
     Any,
-    Callable,
-    Dict,
-    FrozenSet,
-    List,
     NamedTuple,
-    Optional,
     Protocol,
-    Sequence,
-    Tuple,
 )
 
 from bert_wwm.core import files, stand_ins
@@ -77,25 +71,25 @@ class Tagged(NamedTuple):
             O, S-Ns, B-Ni, ..., the word's place in a name and what it names; dep: SBV, HED, ...
     """
 
-    words: List[str]
-    tags: Dict[str, List[str]]
+    words: list[str]
+    tags: dict[str, list[str]]
 
 
 class Model(Protocol):
     """A loaded model."""
 
     @property
-    def tasks(self) -> Tuple[str, ...]:
+    def tasks(self) -> tuple[str, ...]:
         """Those of ``TASKS`` that the model does; cws is always among them."""
 
     @property
-    def checked(self) -> FrozenSet[str]:
+    def checked(self) -> frozenset[str]:
         """The tasks whose files were checked as wholes, for ``load`` in another process."""
 
-    def words(self, sentences: Sequence[str]) -> List[List[str]]:
+    def words(self, sentences: Sequence[str]) -> list[list[str]]:
         """Returns the words of each sentence, which may lack white space and control characters."""
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Tagged]:
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Tagged]:
         """Returns the words of each sentence, as ``words`` does, with their tags of some tasks.
 
         Raises:
@@ -103,10 +97,10 @@ class Model(Protocol):
             CheckpointError: the file of a task is missing or broken.
         """
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """Returns what tells this model's segmentation from others, ready for JSON."""
 
-    def tag_files(self, tasks: Sequence[str]) -> Dict[str, str]:
+    def tag_files(self, tasks: Sequence[str]) -> dict[str, str]:
         """Returns name and SHA-256 of the files that tags hang on beside that of ``describe``.
 
         Raises:
@@ -117,9 +111,9 @@ class Model(Protocol):
 def load(
     model: str,
     parallelism: bool = True,
-    device: Optional[str] = None,
+    device: str | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
-    checked: FrozenSet[str] = frozenset(),
+    checked: frozenset[str] = frozenset(),
 ) -> Model:
     """Finds and loads a model; what isn't in the hub's local cache yet is downloaded.
 
@@ -246,10 +240,10 @@ class PerceptronModel:
     def __init__(
         self,
         name: str,
-        file_names: Dict[str, str],
+        file_names: dict[str, str],
         find_file: Callable[[str], str],
         parallel: bool,
-        checked: FrozenSet[str],
+        checked: frozenset[str],
     ):
         """Checks the file of the segmentation model; all are loaded when they are first needed.
 
@@ -264,18 +258,18 @@ class PerceptronModel:
         self._file_names = file_names
         self._find_file = find_file
         self._parallel = parallel
-        self._loaded: Dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}
         self.checked = checked
         self._check("cws")
 
     @property
-    def tasks(self) -> Tuple[str, ...]:
+    def tasks(self) -> tuple[str, ...]:
         return tuple(
             task for task in self._file_names if set(self._needed([task])) <= set(self._file_names)
         )
 
     @staticmethod
-    def _needed(tasks: Sequence[str]) -> List[str]:
+    def _needed(tasks: Sequence[str]) -> list[str]:
         """Returns the tasks that some tasks take, in order: for names also parts of speech."""
         return ["pos", "ner"] if "ner" in tasks else list(tasks)
 
@@ -293,13 +287,13 @@ class PerceptronModel:
             self.checked |= {task}
         return path
 
-    def words(self, sentences: Sequence[str]) -> List[List[str]]:
+    def words(self, sentences: Sequence[str]) -> list[list[str]]:
         return self._model("cws").batch_predict(list(sentences), parallelism=self._parallel)
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Tagged]:
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Tagged]:
         _check_tags(self._name, self.tasks, tasks)
         words = self.words(sentences)
-        found: Dict[str, List[List[str]]] = {}
+        found: dict[str, list[list[str]]] = {}
         for task in self._needed(tasks):
             # Names are found by words and parts of speech.
             inputs = [words, found["pos"]] if task == "ner" else [words]
@@ -309,14 +303,14 @@ class PerceptronModel:
             for number, of_sentence in enumerate(words)
         ]
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {
             "kind": "perceptron",
             "sha256": files.sha256(self._find_file(self._file_names["cws"])),
             "ltp_extension": metadata.version("ltp-extension"),
         }
 
-    def tag_files(self, tasks: Sequence[str]) -> Dict[str, str]:
+    def tag_files(self, tasks: Sequence[str]) -> dict[str, str]:
         _check_tags(self._name, self.tasks, tasks)
         needed = self._needed(tasks)
         for task in needed:
@@ -350,7 +344,7 @@ class NeuralModel:
         folder: str,
         config: dict,
         parallelism: bool,
-        device: Optional[str],
+        device: str | None,
         batch_size: int,
     ):
         """Loads the model; ``name`` is what it is called in errors, for the rest see ``load``."""
@@ -364,7 +358,7 @@ class NeuralModel:
                 "pip install -e '.[ltp-neural]' in the checkout, or use a perceptron model "
                 "(LTP/legacy)"
             ) from None
-        self.checked: FrozenSet[str] = frozenset()
+        self.checked: frozenset[str] = frozenset()
         self._config_path = os.path.join(folder, _CONFIG)
         _check_targets(config, self._config_path)
         if device is None:
@@ -434,10 +428,10 @@ class NeuralModel:
                 f"{path}: {len(missing)} weights are missing, among them {missing[0]}"
             )
 
-    def words(self, sentences: Sequence[str]) -> List[List[str]]:
+    def words(self, sentences: Sequence[str]) -> list[list[str]]:
         return [tagged.words for tagged in self.annotate(sentences, ())]
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Tagged]:
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Tagged]:
         """Returns words and tags; see ``Model``.
 
         A sentence too long for LTP is tagged part by part: no name goes from one part to the next,
@@ -449,7 +443,7 @@ class NeuralModel:
             for number, sentence in enumerate(sentences)
             for part in self._parts(sentence)
         ]
-        found: Dict[int, Tagged] = {}
+        found: dict[int, Tagged] = {}
         order = sorted(range(len(parts)), key=lambda index: len(parts[index][1]))
         for start in range(0, len(order), self._batch_size):
             batch = order[start : start + self._batch_size]
@@ -461,7 +455,7 @@ class NeuralModel:
                 result[number].tags[task].extend(tags)
         return result
 
-    def _run(self, batch: List[str], tasks: Sequence[str]) -> List[Tagged]:
+    def _run(self, batch: list[str], tasks: Sequence[str]) -> list[Tagged]:
         """Returns words and tags of texts that are short enough and hold a word each."""
         output = self._ltp.pipeline(batch, tasks=["cws", *tasks], raw_format=True)
         tags = {task: output[task] for task in tasks}
@@ -472,7 +466,7 @@ class NeuralModel:
             for number, words in enumerate(output["cws"])
         ]
 
-    def _parts(self, sentence: str) -> List[str]:
+    def _parts(self, sentence: str) -> list[str]:
         """Cuts a sentence into parts that LTP reads whole, and leaves out those it sees nothing in.
 
         A part is tokenized again once it is cut, as a cut within a Latin word changes its pieces.
@@ -495,7 +489,7 @@ class NeuralModel:
                 first += 1
         return [piece for part in parts for piece in self._parts(part)]
 
-    def _offsets(self, text: str) -> List[tuple]:
+    def _offsets(self, text: str) -> list[tuple]:
         encoded = self._ltp.tokenizer(
             text,
             add_special_tokens=False,
@@ -505,14 +499,14 @@ class NeuralModel:
         )
         return encoded["offset_mapping"]
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {
             "kind": "neural",
             "sha256": files.sha256(self._weights),
             "ltp": metadata.version("ltp"),
         }
 
-    def tag_files(self, tasks: Sequence[str]) -> Dict[str, str]:
+    def tag_files(self, tasks: Sequence[str]) -> dict[str, str]:
         _check_tags(self._name, self.tasks, tasks)
         # The heads' weights are in the file of ``describe``, the names of their labels are here.
         return {_CONFIG: files.sha256(self._config_path)}

@@ -12,7 +12,9 @@ import os
 import re
 import tempfile
 import time
-from typing import Callable, Counter, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core import files, input_files, seeding
 from bert_wwm.core.errors import ConfigError, DataError, list_few
@@ -51,9 +53,9 @@ _NO_MORE = 1e-300
 class Sentence(NamedTuple):
     """Words with LTP's tags; three lists of the same length."""
 
-    words: List[str]
-    pos: List[str]
-    ner: List[str]
+    words: list[str]
+    pos: list[str]
+    ner: list[str]
 
 
 class TaskResult(NamedTuple):
@@ -61,7 +63,7 @@ class TaskResult(NamedTuple):
 
     seconds: float
     size: int  # Bytes of the model's file.
-    scores: Dict[str, float]
+    scores: dict[str, float]
 
 
 def ltp_tag(tag: str) -> str:
@@ -75,7 +77,7 @@ def ltp_tag(tag: str) -> str:
     return UNKNOWN_TAG
 
 
-def parse_line(line: str, where: str, unknown: Optional[Counter[str]] = None) -> Sentence:
+def parse_line(line: str, where: str, unknown: Counter[str] | None = None) -> Sentence:
     """Reads a line of ``word/tag`` tokens.
 
     An id at the start (``19980101-01-001-001/m``) and pinyin (``的{de5}/u``) are left out. Brackets
@@ -92,7 +94,7 @@ def parse_line(line: str, where: str, unknown: Optional[Counter[str]] = None) ->
         DataError: a token without a word or a tag, or brackets that don't match.
     """
     sentence = Sentence([], [], [])
-    bracket: Optional[int] = None
+    bracket: int | None = None
     for number, token in enumerate(line.split()):
         if number == 0 and _LINE_ID.fullmatch(token):
             continue
@@ -138,7 +140,7 @@ def _label_names(sentence: Sentence) -> None:
         start = end
 
 
-def _label(labels: List[str], start: int, end: int, kind: str) -> None:
+def _label(labels: list[str], start: int, end: int, kind: str) -> None:
     """Writes the labels of one name of the words [start, end)."""
     if end - start == 1:
         labels[start] = f"S-{kind}"
@@ -147,7 +149,7 @@ def _label(labels: List[str], start: int, end: int, kind: str) -> None:
     labels[start:end] = [f"B-{kind}", *inside, f"E-{kind}"]
 
 
-def read_corpus(paths: Sequence[str]) -> Tuple[List[Sentence], Counter[str]]:
+def read_corpus(paths: Sequence[str]) -> tuple[list[Sentence], Counter[str]]:
     """Reads tagged sentences, one a line, and counts the tags that ``PKU_TO_LTP`` lacks.
 
     Raises:
@@ -174,7 +176,7 @@ def train(
     random_seed: int = 12345,
     num_processes: int = 0,
     report: Callable[[str], None] = print,
-) -> Dict[str, TaskResult]:
+) -> dict[str, TaskResult]:
     """Trains the models of some tasks and writes their folder.
 
     The passive-aggressive perceptron is trained: on the People's Daily it is as good after two
@@ -288,7 +290,7 @@ def _train_tasks(
     num_processes: int,
     work: str,
     report: Callable[[str], None],
-) -> Dict[str, float]:
+) -> dict[str, float]:
     """Trains models into ``work``; returns the seconds of each."""
     # LTP's trainer keeps the epoch that does best on what it is given to evaluate. Without that it
     # keeps the first epoch, and where its F1 is undefined (no name right) none, and aborts. So it
@@ -351,7 +353,7 @@ def _train_task(task: str, num_epochs: int, work: str) -> float:
 
 def score(
     folder: str, tasks: Sequence[str], sentences: Sequence[Sentence]
-) -> Dict[str, Dict[str, float]]:
+) -> dict[str, dict[str, float]]:
     """Scores the models of a folder; see ``train`` for what is scored how."""
     from ltp_extension.algorithms import get_entities
     from ltp_extension.perceptron import CWSModel, NERModel, POSModel
@@ -386,7 +388,7 @@ def _spans(words: Sequence[str]) -> set:
     return spans
 
 
-def _f1(gold: Sequence[set], found: Sequence[set]) -> Dict[str, float]:
+def _f1(gold: Sequence[set], found: Sequence[set]) -> dict[str, float]:
     """Returns micro-averaged precision, recall and F1, 0 where there is nothing to divide by."""
     right = sum(len(a & b) for a, b in zip(gold, found))
     precision = right / max(1, sum(map(len, found)))
@@ -395,7 +397,7 @@ def _f1(gold: Sequence[set], found: Sequence[set]) -> Dict[str, float]:
     return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def table(results: Dict[str, TaskResult]) -> str:
+def table(results: dict[str, TaskResult]) -> str:
     """Returns the results as lines of text, scores in per cent."""
     lines = [f"{'task':<6}{'seconds':>9}{'MB':>8}  held-out"]
     for task, result in results.items():

@@ -14,7 +14,8 @@ A file is an object container file of Avro with one record:
 import hashlib
 import json
 import zlib
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,8 +43,8 @@ class Perceptron(NamedTuple):
         parameters: the scores, float64 of [numbers, labels].
     """
 
-    labels: List[str]
-    features: Dict[str, int]
+    labels: list[str]
+    features: dict[str, int]
     parameters: np.ndarray
 
 
@@ -132,7 +133,7 @@ def _parse(content: bytes, task: str) -> Perceptron:
     return Perceptron(labels, features, parameters)
 
 
-def _schema(task: str) -> Dict[str, Any]:
+def _schema(task: str) -> dict[str, Any]:
     """Returns Avro's description of a task's record."""
     texts = {"type": "array", "items": "string"}
     numbers = {"type": "map", "values": "long"}
@@ -143,7 +144,7 @@ def _schema(task: str) -> Dict[str, Any]:
     return {"type": "record", "name": task, "fields": fields}
 
 
-def _fields(**types: Any) -> List[Dict[str, Any]]:
+def _fields(**types: Any) -> list[dict[str, Any]]:
     return [{"name": name, "type": kind} for name, kind in types.items()]
 
 
@@ -231,9 +232,9 @@ class _Reader:
                 self.long()
             yield from range(count)
 
-    def numbers(self) -> Dict[str, int]:
+    def numbers(self) -> dict[str, int]:
         """Returns a map of integers."""
-        numbers: Dict[str, int] = {}
+        numbers: dict[str, int] = {}
         for _ in self.items():
             name = self.text()
             if name in numbers:

@@ -7,7 +7,8 @@ alone has to be parsed to find its line ends, so it is parsed here.
 """
 
 import re
-from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -41,7 +42,7 @@ class RawBlock(NamedTuple):
     """
 
     place: Place
-    stretches: List[Stretch]
+    stretches: list[Stretch]
     size: int
 
 
@@ -57,7 +58,7 @@ class Layout(NamedTuple):
             otherwise a comma.
     """
 
-    formats: Dict[str, str]
+    formats: dict[str, str]
     text_field: str = "text"
     documents: str = BLANK_LINE
     delimiter: str = ""
@@ -86,7 +87,7 @@ def read_blocks(run: int, paths: Sequence[str], layout: Layout) -> Iterator[RawB
         DataError: a file is missing or a broken ``.gz``, a table lacks the column, a record is too
             long.
     """
-    stretches: List[Stretch] = []
+    stretches: list[Stretch] = []
     size = count = 0
     for path in paths:
         for stretch, stretch_size in _stretches(path, layout):
@@ -100,7 +101,7 @@ def read_blocks(run: int, paths: Sequence[str], layout: Layout) -> Iterator[RawB
         yield RawBlock((run, count), stretches, size)
 
 
-def _stretches(path: str, layout: Layout) -> Iterator[Tuple[Stretch, int]]:
+def _stretches(path: str, layout: Layout) -> Iterator[tuple[Stretch, int]]:
     """Yields parts of a file, and the bytes of the file that they are of."""
     if layout.formats[path] == CSV:
         yield from _table(path, layout)
@@ -109,7 +110,7 @@ def _stretches(path: str, layout: Layout) -> Iterator[Tuple[Stretch, int]]:
 
 
 # Where a part of a text ends, 0 if that can't be told yet, and whether the document ends there.
-_End = Callable[[bytes], Tuple[int, bool]]
+_End = Callable[[bytes], tuple[int, bool]]
 
 
 def _end_of(kind: str, documents: str) -> _End:
@@ -120,11 +121,11 @@ def _end_of(kind: str, documents: str) -> _End:
     return _end_of_paragraphs if documents == BLANK_LINE else _end_within
 
 
-def _end_of_line(text: bytes) -> Tuple[int, bool]:
+def _end_of_line(text: bytes) -> tuple[int, bool]:
     return text.find(_LINE_END, DOCUMENT_BYTES) + 1, True
 
 
-def _end_of_article(text: bytes) -> Tuple[int, bool]:
+def _end_of_article(text: bytes) -> tuple[int, bool]:
     """Of JSON lines too, which WikiExtractor writes with --json."""
     if _OBJECT_BEGIN.match(text):
         return _end_of_line(text)
@@ -132,17 +133,17 @@ def _end_of_article(text: bytes) -> Tuple[int, bool]:
     return (text.find(_LINE_END, place + 1) + 1 if place >= 0 else 0), True
 
 
-def _end_of_paragraphs(text: bytes) -> Tuple[int, bool]:
+def _end_of_paragraphs(text: bytes) -> tuple[int, bool]:
     blank = _BLANK_LINE.search(text, DOCUMENT_BYTES, LONGEST_DOCUMENT_BYTES)
     return (blank.end(), True) if blank else _end_within(text)
 
 
-def _end_within(text: bytes) -> Tuple[int, bool]:
+def _end_within(text: bytes) -> tuple[int, bool]:
     too_long = len(text) > LONGEST_DOCUMENT_BYTES
     return (text.find(_LINE_END, LONGEST_DOCUMENT_BYTES) + 1 if too_long else 0), False
 
 
-def _read(path: str, find_end: _End) -> Iterator[Tuple[Stretch, int]]:
+def _read(path: str, find_end: _End) -> Iterator[tuple[Stretch, int]]:
     """Yields parts of a file, and the bytes of the file that they are of."""
     text = b""
     line = 1
@@ -168,7 +169,7 @@ def _read(path: str, find_end: _End) -> Iterator[Tuple[Stretch, int]]:
         yield Stretch(path, line, text, is_rest), len(text) + left_out
 
 
-def _chunks(path: str) -> Iterator[Tuple[bytes, int]]:
+def _chunks(path: str) -> Iterator[tuple[bytes, int]]:
     """Yields a file with line feeds alone and no byte order mark, and the bytes that were read."""
     held = b""  # whether it ends a line by itself, the next byte says
     for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
@@ -185,9 +186,9 @@ def _chunks(path: str) -> Iterator[Tuple[bytes, int]]:
         yield _LINE_END, 0
 
 
-def _table(path: str, layout: Layout) -> Iterator[Tuple[Stretch, int]]:
+def _table(path: str, layout: Layout) -> Iterator[tuple[Stretch, int]]:
     """Yields the cells of the column with the text, so many at a time as come of DOCUMENT_BYTES."""
-    cells: List[str] = []
+    cells: list[str] = []
     begin = 1
     done = 0
     for line, read, cell in read_cells(path, layout.text_field, layout.delimiter):

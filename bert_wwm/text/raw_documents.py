@@ -2,7 +2,8 @@
 
 import html
 import re
-from typing import Callable, Dict, Iterator, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_line
@@ -100,7 +101,7 @@ def _field(line: str, field: str, place: str) -> str:
     return value or ""
 
 
-def _value(record: Dict, field: str, place: str) -> object:
+def _value(record: dict, field: str, place: str) -> object:
     """Returns the value of ``a.b``: of the field of that very name, or of ``b`` within ``a``."""
     if field in record:
         return record[field]
@@ -148,7 +149,7 @@ def _without_title(header: str, text: str) -> str:
 
 
 _Reader = Callable[[Stretch, str, Layout], Iterator[RawDocument]]
-_READERS: Dict[str, _Reader] = {
+_READERS: dict[str, _Reader] = {
     TEXT: _plain,
     CSV: _cells,
     JSON_LINES: _json_lines,

@@ -1,7 +1,7 @@
 """Tables with a column of text: CSV, and values parted by tabs."""
 
 import csv
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -9,7 +9,7 @@ from bert_wwm.core.errors import DataError
 _LONGEST_CELL = 1 << 26  # characters; Python's own limit is 128 K
 
 
-def read_cells(path: str, column: str, delimiter: str = "") -> Iterator[Tuple[int, int, str]]:
+def read_cells(path: str, column: str, delimiter: str = "") -> Iterator[tuple[int, int, str]]:
     """Yields the cells of a column.
 
     In CSV a cell may be quoted, and then go over several lines; where tabs part the cells a
@@ -35,7 +35,7 @@ def read_cells(path: str, column: str, delimiter: str = "") -> Iterator[Tuple[in
         rows = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
     else:
         rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    columns: List[str] = []
+    columns: list[str] = []
     begin = 1
     while True:
         try:

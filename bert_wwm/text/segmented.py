@@ -17,7 +17,8 @@ import bisect
 import dataclasses
 import itertools
 import json
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -45,11 +46,11 @@ class SegmentedBlock:
         split_documents: how many documents go on with one that was too long.
     """
 
-    sentences: List[str]
-    words: List[Optional[List[Span]]]
-    tags: Dict[str, List[Optional[List[Optional[str]]]]]
-    documents: List[int]
-    places: List[Tuple[str, int]]
+    sentences: list[str]
+    words: list[list[Span] | None]
+    tags: dict[str, list[list[str | None] | None]]
+    documents: list[int]
+    places: list[tuple[str, int]]
     split_documents: int = 0
 
     def place_of(self, sentence: int) -> str:
@@ -63,7 +64,7 @@ def is_segmented(path: str) -> bool:
     return next(files.read_chunks(path, len(_HEADER)), b"") == _HEADER
 
 
-def read_header(path: str) -> Dict[str, Any]:
+def read_header(path: str) -> dict[str, Any]:
     """Returns the first line of a segmented corpus. Raises DataError where it can't be read."""
     line = next(files.read_lines(path), "")
     try:
@@ -80,13 +81,13 @@ def read_header(path: str) -> Dict[str, Any]:
     return header
 
 
-def format_header(segmenter: Dict[str, object], tasks: Sequence[str]) -> bytes:
+def format_header(segmenter: dict[str, object], tasks: Sequence[str]) -> bytes:
     """Returns the first line of a file."""
     header = {"format": FORMAT, "segmenter": segmenter, "tags": list(tasks)}
     return json.dumps(header, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def format_block(place: Tuple[int, int], block: SegmentedBlock) -> bytes:
+def format_block(place: tuple[int, int], block: SegmentedBlock) -> bytes:
     """Returns the lines of a block."""
     lines = [json.dumps({"block": place})]
     begins = set(block.documents)
@@ -94,7 +95,7 @@ def format_block(place: Tuple[int, int], block: SegmentedBlock) -> bytes:
         if number and number in begins:
             lines.append("")
         if spans is None:
-            row: Dict[str, object] = {"text": sentence}
+            row: dict[str, object] = {"text": sentence}
         else:
             row = {"words": [sentence[start:end] for start, end in spans]}
             row.update((task, tags[number]) for task, tags in block.tags.items())
@@ -172,7 +173,7 @@ def parse_block(block: Block, tasks: Sequence[str]) -> SegmentedBlock:
     return result
 
 
-def _add_sentence(row: Dict, tasks: Sequence[str], result: SegmentedBlock) -> None:
+def _add_sentence(row: dict, tasks: Sequence[str], result: SegmentedBlock) -> None:
     if "text" in row:
         words, spans, sentence = None, None, row["text"]
     else:

@@ -8,8 +8,9 @@ import abc
 import dataclasses
 import itertools
 import unicodedata
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
@@ -17,7 +18,7 @@ from bert_wwm.text import characters, ltp
 from bert_wwm.text.characters import CharacterTable
 
 # Characters [start, end) of a sentence, a half-open span.
-Span = Tuple[int, int]
+Span = tuple[int, int]
 
 # Owners of characters that belong to no word of a segmenter's output.
 _SPACE = -1
@@ -33,15 +34,15 @@ class Annotated(NamedTuple):
             white space, or characters that the segmenter left out of its words.
     """
 
-    spans: List[Span]
-    tags: Dict[str, List[Optional[str]]]
+    spans: list[Span]
+    tags: dict[str, list[str | None]]
 
 
 class Segmenter(abc.ABC):
     """Finds the words of sentences."""
 
     @abc.abstractmethod
-    def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
+    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
         """Returns the words of each sentence.
 
         The spans of a sentence tile [0, len(sentence)): in order, none empty, no gap, no overlap.
@@ -54,14 +55,14 @@ class Segmenter(abc.ABC):
         """
 
     @abc.abstractmethod
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """Returns what tells this segmenter from others, ready for JSON.
 
         Raises:
             ConfigError, CheckpointError: as ``segment`` does.
         """
 
-    def tasks(self) -> Tuple[str, ...]:
+    def tasks(self) -> tuple[str, ...]:
         """Returns the tasks that words can be tagged for, by LTP's names; see ``ltp.Tagged``.
 
         Raises:
@@ -69,7 +70,7 @@ class Segmenter(abc.ABC):
         """
         return ()
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Optional[Annotated]]:
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Annotated | None]:
         """Returns the words of each sentence, as ``segment`` does, with their tags of some tasks.
 
         Raises:
@@ -78,7 +79,7 @@ class Segmenter(abc.ABC):
         """
         raise self._no_tags(tasks)
 
-    def describe_tags(self, tasks: Sequence[str]) -> Dict[str, object]:
+    def describe_tags(self, tasks: Sequence[str]) -> dict[str, object]:
         """Returns what tells the tags of some tasks from others, ready for JSON.
 
         It goes with ``describe``, which tells words from others.
@@ -101,7 +102,7 @@ class LtpOptions:
 
     model: str = ltp.DEFAULT_MODEL
     parallelism: bool = True
-    device: Optional[str] = None
+    device: str | None = None
     batch_size: int = ltp.DEFAULT_BATCH_SIZE
 
 
@@ -113,7 +114,7 @@ def make_segmenter(
     name: str,
     ltp_model: str = ltp.DEFAULT_MODEL,
     parallelism: bool = True,
-    ltp_device: Optional[str] = None,
+    ltp_device: str | None = None,
     ltp_batch_size: int = ltp.DEFAULT_BATCH_SIZE,
 ) -> Segmenter:
     """Returns the segmenter of that name.
@@ -131,7 +132,7 @@ def make_segmenter(
     return SEGMENTERS[name](LtpOptions(ltp_model, parallelism, ltp_device, ltp_batch_size))
 
 
-def spans_of_words(words: Sequence[str], sentence: str) -> Optional[List[Span]]:
+def spans_of_words(words: Sequence[str], sentence: str) -> list[Span] | None:
     """Lays words over the sentence that they were found in.
 
     White space in words is ignored: where a sentence has it, a word ends. Characters that the
@@ -149,7 +150,7 @@ def spans_of_words(words: Sequence[str], sentence: str) -> Optional[List[Span]]:
     return None if owned is None else owned[0]
 
 
-def _owned_spans(words: Sequence[str], sentence: str) -> Optional[Tuple[List[Span], List[int]]]:
+def _owned_spans(words: Sequence[str], sentence: str) -> tuple[list[Span], list[int]] | None:
     """Returns the spans of ``spans_of_words``, and for each the number of its word.
 
     A span without a word has the number _SPACE or _DROPPED. White space inside a word makes several
@@ -180,7 +181,7 @@ def _owned_spans(words: Sequence[str], sentence: str) -> Optional[Tuple[List[Spa
     return spans, numbers
 
 
-def _owners(words: Sequence[str], sentence: str) -> Optional[List[int]]:
+def _owners(words: Sequence[str], sentence: str) -> list[int] | None:
     """Returns for each character the number of its word, or _SPACE or _DROPPED."""
     letters = [
         (letter, number)
@@ -217,10 +218,10 @@ class LtpSegmenter(Segmenter):
         process LTP itself goes back to one core.
         """
         self._options = options
-        self._loaded: Optional[ltp.Model] = None
-        self._checked: FrozenSet[str] = frozenset()
+        self._loaded: ltp.Model | None = None
+        self._checked: frozenset[str] = frozenset()
 
-    def __getstate__(self) -> Dict[str, object]:
+    def __getstate__(self) -> dict[str, object]:
         checked = self._loaded.checked if self._loaded else self._checked
         return {**self.__dict__, "_loaded": None, "_checked": checked}
 
@@ -237,25 +238,25 @@ class LtpSegmenter(Segmenter):
             )
         return self._loaded
 
-    def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
+    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
         words = self._model.words(sentences)
         return [spans_of_words(*pair) for pair in zip(words, sentences)]
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {"name": "ltp", "model": self._options.model, **self._model.describe()}
 
-    def tasks(self) -> Tuple[str, ...]:
+    def tasks(self) -> tuple[str, ...]:
         return tuple(task for task in self._model.tasks if task != "cws")
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[Optional[Annotated]]:
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Annotated | None]:
         tagged = self._model.annotate(sentences, tasks)
         return [_annotated(*pair) for pair in zip(tagged, sentences)]
 
-    def describe_tags(self, tasks: Sequence[str]) -> Dict[str, object]:
+    def describe_tags(self, tasks: Sequence[str]) -> dict[str, object]:
         return {"tasks": list(tasks), "sha256": self._model.tag_files(tasks)}
 
 
-def _annotated(tagged: ltp.Tagged, sentence: str) -> Optional[Annotated]:
+def _annotated(tagged: ltp.Tagged, sentence: str) -> Annotated | None:
     """Lays words and their tags over a sentence, or returns None where they don't match it."""
     owned = _owned_spans(tagged.words, sentence)
     if owned is None:
@@ -276,15 +277,15 @@ class RjiebaSegmenter(Segmenter):
     def __init__(self) -> None:
         _rjieba_cut()  # Raises where it is missing. It isn't kept, as it can't be pickled.
 
-    def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
+    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
         cut = _rjieba_cut()
         return [spans_of_words(cut(sentence), sentence) for sentence in sentences]
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {"name": "rjieba", "version": metadata.version("rjieba")}
 
 
-def _rjieba_cut() -> Callable[[str], List[str]]:
+def _rjieba_cut() -> Callable[[str], list[str]]:
     try:
         import rjieba
     except ImportError:
@@ -297,20 +298,20 @@ def _rjieba_cut() -> Callable[[str], List[str]]:
 class PresegmentedSegmenter(Segmenter):
     """Words parted by white space in the text itself."""
 
-    def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
+    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
         return [spans_of_words(sentence.split(), sentence) for sentence in sentences]
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {"name": "presegmented"}
 
 
 class CharacterSegmenter(Segmenter):
     """Every character a word, so that masking whole words is masking characters."""
 
-    def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
+    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
         return [spans_of_words(list(sentence), sentence) for sentence in sentences]
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {"name": "characters"}
 
 
@@ -324,11 +325,11 @@ class BasicSegmenter(Segmenter):
     ``##`` pieces behind it.
     """
 
-    def segment(self, sentences: Sequence[str]) -> List[Optional[List[Span]]]:
+    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
         return [self._spans(sentence) for sentence in sentences]
 
     @classmethod
-    def _spans(cls, sentence: str) -> List[Span]:
+    def _spans(cls, sentence: str) -> list[Span]:
         spans = []
         start = 0
         for _, run in itertools.groupby(enumerate(sentence), cls._word):
@@ -338,7 +339,7 @@ class BasicSegmenter(Segmenter):
         return spans
 
     @staticmethod
-    def _word(character: Tuple[int, str]) -> int:
+    def _word(character: tuple[int, str]) -> int:
         """Returns what neighbours of one word share: white space, and a run, have a number."""
         position, char = character
         if char.isspace():
@@ -347,7 +348,7 @@ class BasicSegmenter(Segmenter):
         is_mark = len(text) == 1 and characters.is_punctuation(text)
         return position if kind == characters.ALONE or is_mark else -2
 
-    def describe(self) -> Dict[str, object]:
+    def describe(self) -> dict[str, object]:
         return {"name": "none"}
 
 

@@ -1,8 +1,8 @@
 """Running text to sentences."""
 
 import collections
+import itertools
 import re
-from typing import Deque, Dict, List
 
 # Marks that come in pairs, of three kinds. Behind a quotation that ends a sentence the sentence
 # around it ends too: 他说：“走吧！”
@@ -46,7 +46,7 @@ _GOES_ON = re.compile(r"[，、：,:]|的(?![确士])")
 _BLANKS = re.compile(r"\s*")
 
 
-def split_sentences(text: str) -> List[str]:
+def split_sentences(text: str) -> list[str]:
     """Cuts a paragraph at the ends of its sentences; nothing but white space is lost.
 
     Quotations, brackets and titles stay whole, nested ones too, where both marks are there and at
@@ -57,15 +57,15 @@ def split_sentences(text: str) -> List[str]:
         split_sentences("他说：“好。走吧！”大家走了。") -> ["他说：“好。走吧！”", "大家走了。"]
     """
     cuts = [0, *_cuts(text), len(text)]
-    parts = (text[start:end].strip() for start, end in zip(cuts, cuts[1:]))
+    parts = (text[start:end].strip() for start, end in itertools.pairwise(cuts))
     return [part for part in parts if part]
 
 
-def _cuts(text: str) -> List[int]:
+def _cuts(text: str) -> list[int]:
     """Returns where sentences end, but for the last."""
     marks = list(_MARKS.finditer(text))
     partners = _partners(text, [mark.start() for mark in marks])
-    cuts: List[int] = []
+    cuts: list[int] = []
     begin = _after_blanks(text, 0)  # of the sentence
     depth = 0  # of pairs that are open
     end = -1  # behind the marks that end a sentence, here or within what is about to close
@@ -96,13 +96,13 @@ def _cuts(text: str) -> List[int]:
     return cuts
 
 
-def _partners(text: str, places: List[int]) -> Dict[int, int]:
+def _partners(text: str, places: list[int]) -> dict[int, int]:
     """Returns for each mark of a pair the place of the other; marks that lack one are left out.
 
     Each mark is put on the stack and taken off once, so that time is linear in any text.
     """
-    partners: Dict[int, int] = {}
-    stack: Deque[int] = collections.deque()  # of opening marks
+    partners: dict[int, int] = {}
+    stack: collections.deque[int] = collections.deque()  # of opening marks
     waiting = dict.fromkeys(_CLOSING, 0)
     for place in places:
         while stack and place - stack[0] > LONGEST_QUOTATION:

@@ -6,7 +6,8 @@ first, parted by single blanks; scripts/make_similar_words.py makes one from wor
 
 import array
 import hashlib
-from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class SimilarWords:
         sha256: of the file's lines, whatever its line ends and compression.
     """
 
-    def __init__(self, rows: Dict[bytes, int], groups: Dict[int, _Group], sha256: str):
+    def __init__(self, rows: dict[bytes, int], groups: dict[int, _Group], sha256: str):
         self._rows = rows
         self._groups = groups
         # For each word of a length a byte: whether it has similar words.
@@ -70,9 +71,9 @@ class SimilarWords:
                 a word that has a line already.
         """
         keys = _Keys(tokenizer)
-        lines: Dict[str, int] = {}
-        rows: Dict[bytes, int] = {}
-        drafts: Dict[int, _Draft] = {}
+        lines: dict[str, int] = {}
+        rows: dict[bytes, int] = {}
+        drafts: dict[int, _Draft] = {}
         digest = hashlib.sha256()
         for number, line in enumerate(files.read_lines(path), 1):
             digest.update(f"{line}\n".encode())
@@ -103,7 +104,7 @@ class SimilarWords:
         row = self._rows.get(key)
         return row is not None and bool(self._has[len(key) // _ID.itemsize][row])
 
-    def candidates(self, pieces: Union[bytes, Sequence[int], np.ndarray]) -> Optional[np.ndarray]:
+    def candidates(self, pieces: bytes | Sequence[int] | np.ndarray) -> np.ndarray | None:
         """Returns the similar words of a word.
 
         Args:
@@ -120,7 +121,7 @@ class SimilarWords:
         start, stop = group.spans[row]
         return group.words[group.similar[start:stop]] if start < stop else None
 
-    def random_words(self, num_pieces: int) -> Optional[np.ndarray]:
+    def random_words(self, num_pieces: int) -> np.ndarray | None:
         """Returns all words of a length, each once, in the order in which the file names them.
 
         Returns:
@@ -129,7 +130,7 @@ class SimilarWords:
         group = self._groups.get(num_pieces)
         return None if group is None else group.words
 
-    def counts(self) -> Dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Returns what there is.
 
         - words: those that are only similar to others included;
@@ -167,13 +168,13 @@ class _Draft:
         rows: the row of each key in its group; new ones are added.
     """
 
-    def __init__(self, rows: Dict[bytes, int]):
+    def __init__(self, rows: dict[bytes, int]):
         self._rows = rows
         self._words = bytearray()
         self._spans = array.array("i")
         self._similar = array.array("i")
 
-    def add(self, key: bytes, similar: List[bytes]) -> None:
+    def add(self, key: bytes, similar: list[bytes]) -> None:
         row = self._row(key)
         if self._spans[2 * row] < self._spans[2 * row + 1]:
             return

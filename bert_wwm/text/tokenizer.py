@@ -5,7 +5,8 @@ carries for each character the position it came from. So every piece knows its h
 the original string, whatever lower-casing, accent stripping and cleaning did on the way.
 """
 
-from typing import Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from bert_wwm.text import characters, unicode11
 from bert_wwm.text.characters import ALONE, DROP, WORD, CharacterTable
@@ -54,14 +55,14 @@ class Tokenizer:
         self._table = CharacterTable(do_lower_case, drop_category_c)
         self._wordpieces = WordPieces(vocabulary.ids)
 
-    def tokenize(self, text: str) -> List[Piece]:
+    def tokenize(self, text: str) -> list[Piece]:
         """Returns the pieces of a text.
 
         Example:
             Tokenizer(vocabulary).tokenize("使用BERT")
             -> [("使", 0, 1), ("用", 1, 2), ("be", 2, 4), ("##rt", 4, 6)]  (ids left out)
         """
-        pieces: List[Piece] = []
+        pieces: list[Piece] = []
         for word, origins in basic_words(text, self._table, self.do_lower_case):
             for piece, piece_id, start, end in self._wordpieces[word]:
                 pieces.append(Piece(piece, piece_id, origins[start], origins[end - 1] + 1))
@@ -84,13 +85,13 @@ class WordPieces(dict):
         self._ids = ids
         self._longest = max(map(len, ids), default=0)
 
-    def __missing__(self, word: str) -> List[Tuple[str, int, int, int]]:
+    def __missing__(self, word: str) -> list[tuple[str, int, int, int]]:
         if len(self) >= _CACHED_WORDS:
             self.clear()
         pieces = self[word] = self._cut(word)
         return pieces
 
-    def _cut(self, word: str) -> List[Tuple[str, int, int, int]]:
+    def _cut(self, word: str) -> list[tuple[str, int, int, int]]:
         if len(word) > MAX_CHARS_PER_WORD:
             return self._unknown_word(word)
         pieces = []
@@ -107,7 +108,7 @@ class WordPieces(dict):
             start = end
         return pieces
 
-    def _unknown_word(self, word: str) -> List[Tuple[str, int, int, int]]:
+    def _unknown_word(self, word: str) -> list[tuple[str, int, int, int]]:
         return [(UNK, self._ids[UNK], 0, len(word))]
 
 
@@ -152,10 +153,10 @@ def _split_run(
 
 def _normalise(
     text: str, start: int, end: int, table: CharacterTable, do_lower_case: bool
-) -> Tuple[List[str], List[int]]:
+) -> tuple[list[str], list[int]]:
     """Returns the characters that a run becomes, and where each came from."""
-    chars: List[str] = []
-    origins: List[int] = []
+    chars: list[str] = []
+    origins: list[int] = []
     for position in range(start, end):
         for char in table[text[position]].text:
             chars.append(char)
@@ -173,8 +174,8 @@ def _place_final_sigmas(
     start: int,
     end: int,
     table: CharacterTable,
-    chars: List[str],
-    origins: List[int],
+    chars: list[str],
+    origins: list[int],
 ) -> None:
     """Turns the sigmas at the ends of words into ς: the one case in which lower() looks around."""
     if "Σ" not in text[start:end]:
@@ -187,7 +188,7 @@ def _place_final_sigmas(
             chars[origins.index(position)] = lower[0]
 
 
-def _order_marks(chars: List[str]) -> None:
+def _order_marks(chars: list[str]) -> None:
     """Puts runs of combining marks into Unicode's canonical order, as NFD of the whole does.
 
     Their origins stay in order, so that a piece's span does too.

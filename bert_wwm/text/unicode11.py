@@ -1,7 +1,7 @@
 """Unicode 11, whatever Python's own version: the database that the released models were made with.
 
-google-research/bert ran on Python 3.6 and 3.7 (Unicode 9 and 11); Python 3.9 to 3.11 know Unicode
-13 and 14. A character that was unassigned then would be dropped or kept, stripped or split
+google-research/bert ran on Python 3.6 and 3.7 (Unicode 9 and 11); Python 3.10 to 3.13 know
+Unicode 13 to 15.1. A character that was unassigned then would be dropped or kept, stripped or split
 otherwise now, and the same text would give other pieces on another Python. What has changed since
 is little, so it stands here.
 """
@@ -10,21 +10,22 @@ import bisect
 import functools
 import itertools
 import unicodedata
-from typing import Callable
+from collections.abc import Callable
 
-# Code points (hexadecimal, ranges inclusive) assigned by Unicode 12 to 14: compared, code point by
-# code point, between the unicodedata modules of Python 3.7 and 3.11.
+# Code points (hexadecimal, ranges inclusive) assigned by Unicode 12 to 15.1: compared, code point
+# by code point, between the unicodedata modules of Python 3.7, 3.11, 3.12 and 3.13.
 _ASSIGNED_SINCE = """
-    61d 870-89f 8b5 8be-8d2 b55 c3c c5d c77 cdd d04 d81 e86 e89 e8c e8e-e93 e98 ea0 ea8-ea9 eac
-    eba 170d 1715-171f 180f 1abf-1ace 1b4c 1b7d-1b7e 1cfa 1dfa 20c0 2b97 2bc9 2bff 2c2f 2c5f
-    2e4f-2e5d 31bb-31bf 32ff 4db6-4dbf 9ff0-9fff a7ba-a7f6 a82c ab66-ab6b fbc2 fd40-fd4f fdcf
-    fdfe-fdff 1019c 10570-105bc 10780-107ba 10e80-10eb1 10f70-10ff6 11070-11075 110c2 11147
-    111ce-111cf 1145a 1145f-11461 116b8-116b9 11740-11746 11900-119e4 11a84-11a85 11ab0-11abf
-    11fb0-11fff 12f90-12ff2 13430-13438 16a70-16ac9 16f45-16f4f 16f7f-16f87 16fe2-16ff1
-    187f2-187f7 18af3-1affe 1b11f-1b167 1cf00-1cfc3 1d1e9-1d1ea 1df00-1df1e 1e100-1e7fe 1e94b
-    1ed01-1ed3d 1f10d-1f10f 1f16c-1f16f 1f1ad 1f6d5-1f6df 1f6fa-1f6fc 1f7e0-1f7f0 1f8b0-1f8b1
-    1f90c-1f90f 1f93f 1f971-1f972 1f977-1f979 1f97b 1f9a3-1f9af 1f9ba-1f9bf 1f9c3-1f9cf
-    1fa00-1fa53 1fa70-1fbf9 2a6d7-2a6df 2b735-2b738 30000-3134a
+    61d 870-89f 8b5 8be-8d2 b55 c3c c5d c77 cdd cf3 d04 d81 e86 e89 e8c e8e-e93 e98 ea0 ea8-ea9
+    eac eba ece 170d 1715-171f 180f 1abf-1ace 1b4c 1b7d-1b7e 1cfa 1dfa 20c0 2b97 2bc9 2bff 2c2f
+    2c5f 2e4f-2e5d 2ffc-2fff 31bb-31bf 31ef 32ff 4db6-4dbf 9ff0-9fff a7ba-a7f6 a82c ab66-ab6b
+    fbc2 fd40-fd4f fdcf fdfe-fdff 1019c 10570-105bc 10780-107ba 10e80-10eff 10f70-10ff6
+    11070-11075 110c2 11147 111ce-111cf 1123f-11241 1145a 1145f-11461 116b8-116b9 11740-11746
+    11900-119e4 11a84-11a85 11ab0-11abf 11b00-11b09 11f00-11fff 12f90-12ff2 1342f-13455
+    16a70-16ac9 16f45-16f4f 16f7f-16f87 16fe2-16ff1 187f2-187f7 18af3-1affe 1b11f-1b167
+    1cf00-1cfc3 1d1e9-1d1ea 1d2c0-1d2d3 1df00-1df2a 1e030-1e7fe 1e94b 1ed01-1ed3d 1f10d-1f10f
+    1f16c-1f16f 1f1ad 1f6d5-1f6df 1f6fa-1f6fc 1f774-1f77f 1f7d9-1f7f0 1f8b0-1f8b1 1f90c-1f90f
+    1f93f 1f971-1f972 1f977-1f979 1f97b 1f9a3-1f9af 1f9ba-1f9bf 1f9c3-1f9cf 1fa00-1fa53
+    1fa70-1fbf9 2a6d7-2a6df 2b735-2b739 2ebf0-2ee5d 30000-323af
 """
 # General categories that have changed since.
 _CHANGED = {

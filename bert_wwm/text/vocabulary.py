@@ -1,7 +1,7 @@
 """vocab.txt: pieces and their ids."""
 
 import hashlib
-from typing import Dict, Iterable, List, Sequence
+from collections.abc import Iterable, Sequence
 
 from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import DataError, list_few
@@ -20,9 +20,9 @@ class Vocabulary:
     """
 
     def __init__(self, pieces: Sequence[str], path: str = "<vocabulary>"):
-        self.pieces: List[str] = list(pieces)
+        self.pieces: list[str] = list(pieces)
         self.path = path
-        self.ids: Dict[str, int] = {}
+        self.ids: dict[str, int] = {}
         for index, piece in enumerate(self.pieces):
             if self.ids.setdefault(piece, index) != index:
                 raise DataError(

@@ -8,14 +8,16 @@ piece, again and again, until the vocabulary is full.
 
 import collections
 import heapq
-from typing import Counter, Dict, Iterable, List, Set, Tuple
+import itertools
+from collections import Counter
+from collections.abc import Iterable
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.text.characters import CharacterTable
 from bert_wwm.text.tokenizer import basic_words
 from bert_wwm.text.vocabulary import PAD, SPECIAL_TOKENS
 
-Pair = Tuple[str, str]
+Pair = tuple[str, str]
 
 
 def count_words(texts: Iterable[str], do_lower_case: bool) -> Counter[str]:
@@ -29,7 +31,7 @@ def count_words(texts: Iterable[str], do_lower_case: bool) -> Counter[str]:
 
 def build_vocabulary(
     counts: Counter[str], vocab_size: int, min_count: int, num_unused: int
-) -> List[str]:
+) -> list[str]:
     """Returns the pieces of a vocabulary in the order of Google's: special ones first.
 
     Args:
@@ -58,12 +60,12 @@ def build_vocabulary(
     return reserved + characters + merged
 
 
-def _symbols(word: str) -> List[str]:
+def _symbols(word: str) -> list[str]:
     """The single characters of a word as pieces."""
     return [word[0], *("##" + char for char in word[1:])]
 
 
-def _by_frequency(counts: Counter[str], min_count: int) -> List[Tuple[str, int]]:
+def _by_frequency(counts: Counter[str], min_count: int) -> list[tuple[str, int]]:
     frequent = [(item, count) for item, count in counts.items() if count >= min_count]
     return sorted(frequent, key=lambda entry: (-entry[1], entry[0]))
 
@@ -73,21 +75,21 @@ def _join(pair: Pair) -> str:
 
 
 def _merge_pairs(
-    counts: Dict[str, int], num_merges: int, min_count: int, known: Set[str]
-) -> List[str]:
+    counts: dict[str, int], num_merges: int, min_count: int, known: set[str]
+) -> list[str]:
     """Returns up to ``num_merges`` new pieces, each the most frequent pair at its time."""
     words = [_symbols(word) for word in counts]
     weights = list(counts.values())
     pair_counts: Counter[Pair] = collections.Counter()
-    places: Dict[Pair, Set[int]] = collections.defaultdict(set)
+    places: dict[Pair, set[int]] = collections.defaultdict(set)
     for number, word in enumerate(words):
-        for pair in zip(word, word[1:]):
+        for pair in itertools.pairwise(word):
             pair_counts[pair] += weights[number]
             places[pair].add(number)
     # Counts in the heap go stale as pairs are merged; the true one is looked up at the pop.
     heap = [(-count, pair) for pair, count in pair_counts.items()]
     heapq.heapify(heap)
-    merged: List[str] = []
+    merged: list[str] = []
     while heap and len(merged) < num_merges:
         count, pair = heapq.heappop(heap)
         if -count != pair_counts[pair]:
@@ -98,7 +100,7 @@ def _merge_pairs(
         if piece not in known:
             known.add(piece)
             merged.append(piece)
-        changed: Set[Pair] = set()
+        changed: set[Pair] = set()
         for number in places.pop(pair):
             changed |= _merge_in_word(words, number, pair, weights[number], pair_counts, places)
         for other in sorted(changed - {pair}):
@@ -108,16 +110,16 @@ def _merge_pairs(
 
 
 def _merge_in_word(
-    words: List[List[str]],
+    words: list[list[str]],
     number: int,
     pair: Pair,
     weight: int,
     pair_counts: Counter[Pair],
-    places: Dict[Pair, Set[int]],
-) -> Set[Pair]:
+    places: dict[Pair, set[int]],
+) -> set[Pair]:
     """Merges a pair in one word; returns the pairs whose counts have changed."""
     before = words[number]
-    after: List[str] = []
+    after: list[str] = []
     index = 0
     while index < len(before):
         if tuple(before[index : index + 2]) == pair:
@@ -127,7 +129,7 @@ def _merge_in_word(
             after.append(before[index])
             index += 1
     words[number] = after
-    lost, gained = list(zip(before, before[1:])), list(zip(after, after[1:]))
+    lost, gained = list(itertools.pairwise(before)), list(itertools.pairwise(after))
     for other in lost:
         pair_counts[other] -= weight
         places[other].discard(number)

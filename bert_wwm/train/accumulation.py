@@ -1,18 +1,18 @@
 """A batch that is too large for the memory: worked on in parts, one after the other."""
 
-from typing import Callable, Dict, List, Tuple
+from collections.abc import Callable
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import get_shape_list
 from bert_wwm.train.step import gradients_of
 
-Features = Dict[str, tf.Tensor]
-Scalars = Dict[str, tf.Tensor]
+Features = dict[str, tf.Tensor]
+Scalars = dict[str, tf.Tensor]
 
 
 def accumulate(
     forward: Callable[[Features, tf.Tensor], Scalars], features: Features, num_parts: int
-) -> Tuple[Scalars, List[tf.Tensor], List[tf.Variable]]:
+) -> tuple[Scalars, list[tf.Tensor], list[tf.Variable]]:
     """Adds up scalars and gradients over the parts of a batch, within one step.
 
     Only one part's activations are in memory at a time, and no variable is needed for the sums, so
@@ -36,7 +36,7 @@ def accumulate(
         for name, value in features.items()
     }
 
-    def part(number: tf.Tensor) -> Tuple[Scalars, List[tf.Tensor], List[tf.Variable]]:
+    def part(number: tf.Tensor) -> tuple[Scalars, list[tf.Tensor], list[tf.Variable]]:
         scalars = forward({name: value[number] for name, value in parts.items()}, number)
         return (scalars, *gradients_of(scalars["loss"]))
 
@@ -44,7 +44,7 @@ def accumulate(
     scalars, gradients, variables = part(tf.constant(0))
     names = list(scalars)
 
-    def add(number: tf.Tensor, *before: tf.Tensor) -> List[tf.Tensor]:
+    def add(number: tf.Tensor, *before: tf.Tensor) -> list[tf.Tensor]:
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
             scalars, gradients, _ = part(number)
         added = [*(scalars[name] for name in names), *gradients]

@@ -5,19 +5,20 @@ the features to it, and each batch takes the shortest that it fits: cores may di
 they meet only where gradients are added up, behind.
 """
 
-from typing import Callable, Dict, List, Sequence, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from bert_wwm.compat import tf
 
 # B batch, S sequence
 
-Features = Dict[str, tf.Tensor]
+Features = dict[str, tf.Tensor]
 Result = TypeVar("Result")
 
 
 def by_length(
-    build: Callable[[Features], List[tf.Tensor]], features: Features, lengths: Sequence[int]
-) -> List[tf.Tensor]:
+    build: Callable[[Features], list[tf.Tensor]], features: Features, lengths: Sequence[int]
+) -> list[tf.Tensor]:
     """Returns what ``build`` makes of features cut to the shortest length that they fit.
 
     Args:
@@ -29,7 +30,7 @@ def by_length(
     longest = tf.reduce_max(tf.reduce_sum(features["input_mask"], axis=1))
     index = tf.reduce_sum(tf.cast(longest > tf.constant(lengths[:-1], tf.int32), tf.int32))
 
-    def branch(length: int) -> Callable[[], List[tf.Tensor]]:
+    def branch(length: int) -> Callable[[], list[tf.Tensor]]:
         return lambda: build(cut(features, length))
 
     return tf.switch_case(index, [branch(length) for length in lengths])

@@ -5,7 +5,8 @@ import json
 import math
 import numbers
 import re
-from typing import Any, Callable, Dict, List, Optional
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +29,7 @@ _BROKEN = "broken"
 _CHUNK_BYTES = 1 << 24
 
 
-def newest_readable(
-    output_dir: str, log: Callable[[str], None], repair: bool = True
-) -> Optional[str]:
+def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = True) -> str | None:
     """Returns the prefix of the newest checkpoint of a training that is whole.
 
     That is the one which the folder's ``checkpoint`` file names, or where that can't be read or
@@ -63,7 +62,7 @@ def newest_readable(
     newest = _base(named) if named and _base(named) in names else names[-1]
     if not _is_named(output_dir, newest):
         log(f"{state} names {named or 'no checkpoint'}; {_join(output_dir, newest)} is taken")
-    broken: Dict[str, str] = {}
+    broken: dict[str, str] = {}
     for name in [newest, *(name for name in reversed(names) if name != newest)]:
         prefix = _join(output_dir, name)
         try:
@@ -131,11 +130,11 @@ class BestCheckpoint:
             self._finish()
 
     @property
-    def best(self) -> Optional[Dict[str, Any]]:
+    def best(self) -> dict[str, Any] | None:
         """What ``best.json`` says; None as long as there is no best."""
         return self._best
 
-    def update(self, results: Dict[str, float], checkpoint: str) -> bool:
+    def update(self, results: dict[str, float], checkpoint: str) -> bool:
         """Keeps a checkpoint if it is better than all before; a value that isn't finite never is.
 
         Args:
@@ -181,7 +180,7 @@ class BestCheckpoint:
         best = self._best["results"][self._metric]
         return value < best if self._metric.endswith("loss") else value > best
 
-    def _load(self) -> Optional[Dict[str, Any]]:
+    def _load(self) -> dict[str, Any] | None:
         """Returns what ``best.json`` says, None where there is none or its checkpoint is gone."""
         path = _join(self.folder, "best.json")
         if not files.exists(path):
@@ -214,14 +213,14 @@ class BestCheckpoint:
                 files.remove(_join(self.folder, file))
 
 
-def _pick(results: Dict[str, Any], metric: str) -> Any:
+def _pick(results: dict[str, Any], metric: str) -> Any:
     if metric not in results:
         known = sorted(set(results) - {"global_step"})
         raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(known)}")
     return results[metric]
 
 
-def _number(value: float) -> Optional[float]:
+def _number(value: float) -> float | None:
     """Returns a result as JSON knows it: there is no NaN."""
     if isinstance(value, numbers.Integral):
         return int(value)
@@ -236,7 +235,7 @@ def _base(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _checkpoints(folder: str) -> List[str]:
+def _checkpoints(folder: str) -> list[str]:
     """Returns the names of a folder's checkpoints, the lowest step first."""
     if not tf.gfile.IsDirectory(folder):
         return []
@@ -249,7 +248,7 @@ def _is_named(folder: str, name: str) -> bool:
     return named is not None and files.same(named, _join(folder, name))
 
 
-def _write_state(folder: str, name: str, others: List[str]) -> None:
+def _write_state(folder: str, name: str, others: list[str]) -> None:
     """Writes the ``checkpoint`` file, with names that stay right when the folder moves."""
     names = [*others, name]
     lines = [f'model_checkpoint_path: "{name}"\n']
@@ -257,7 +256,7 @@ def _write_state(folder: str, name: str, others: List[str]) -> None:
     files.write_text(_join(folder, "checkpoint"), "".join(lines))
 
 
-def _files_of(folder: str, name: str) -> List[str]:
+def _files_of(folder: str, name: str) -> list[str]:
     """Returns the names of a checkpoint's files, the index, without which it is none, last."""
     found = [
         file

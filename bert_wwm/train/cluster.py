@@ -1,7 +1,8 @@
 """The cluster that the environment variable TF_CONFIG describes, as TensorFlow reads it."""
 
 import os
-from typing import Callable, Dict, List, NamedTuple, Optional
+from collections.abc import Callable
+from typing import NamedTuple
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import parse_line
@@ -21,7 +22,7 @@ class Cluster(NamedTuple):
         job, index: of this process.
     """
 
-    addresses: Dict[str, List[str]]
+    addresses: dict[str, list[str]]
     job: str
     index: int
 
@@ -35,7 +36,7 @@ class Cluster(NamedTuple):
         """The name of this process, such as ``worker 1``."""
         return f"{self.job} {self.index}"
 
-    def find_trainers(self) -> Dict[str, str]:
+    def find_trainers(self) -> dict[str, str]:
         """Returns the addresses of the processes that train, by their names, the chief's first."""
         return {
             f"{job} {index}": address
@@ -44,7 +45,7 @@ class Cluster(NamedTuple):
         }
 
 
-def read_cluster() -> Optional[Cluster]:
+def read_cluster() -> Cluster | None:
     """Reads TF_CONFIG. Returns None if it is not set or describes no cluster.
 
     Raises:
@@ -72,7 +73,7 @@ def read_cluster() -> Optional[Cluster]:
     return found
 
 
-def check_cluster(distribution_strategy: Optional[str], log: Callable[[str], None]) -> None:
+def check_cluster(distribution_strategy: str | None, log: Callable[[str], None]) -> None:
     """Compares TF_CONFIG with --distribution_strategy, before anything is read.
 
     Args:

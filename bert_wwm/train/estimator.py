@@ -2,9 +2,10 @@
 
 import dataclasses
 import os
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
 
-from bert_wwm.compat import tf
+from bert_wwm.compat import RUNS_ON_TPUS, tf
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.train.cluster import read_cluster
 
@@ -43,14 +44,14 @@ class Machine:
     random_seed: int
     num_accumulation_steps: int = 1
     log_every_steps: int = 100
-    distribution_strategy: Optional[str] = None
+    distribution_strategy: str | None = None
     use_xla: bool = False
     use_tpu: bool = False
     iterations_per_loop: int = 1000
-    tpu_name: Optional[str] = None
-    tpu_zone: Optional[str] = None
-    gcp_project: Optional[str] = None
-    master: Optional[str] = None
+    tpu_name: str | None = None
+    tpu_zone: str | None = None
+    gcp_project: str | None = None
+    master: str | None = None
     num_tpu_cores: int = 8
 
     def is_chief(self) -> bool:
@@ -73,9 +74,18 @@ class Estimators:
     Attributes:
         machine: the same.
         num_replicas: devices that share the examples of a step.
+
+    Raises:
+        ConfigError: this version of TensorFlow can't train on TPUs.
     """
 
     def __init__(self, model_fn: Callable[..., Any], machine: Machine):
+        if machine.use_tpu and not RUNS_ON_TPUS:
+            raise ConfigError(
+                f"--use_tpu: TensorFlow {tf.__version__} has no Estimator for TPUs; expected "
+                "TensorFlow 2.15, as on a TPU VM with an image tpu-vm-tf-2.15.*-se (see "
+                "requirements-tpu.txt)"
+            )
         self.machine = machine
         self._strategy = _strategy(machine.distribution_strategy)
         self.num_replicas = 1
@@ -109,7 +119,7 @@ class Estimators:
         self,
         input_fn: Callable[..., Any],
         to_step: int,
-        hooks: List[tf.train.SessionRunHook],
+        hooks: list[tf.train.SessionRunHook],
     ) -> None:
         """Trains until the global step is ``to_step``, from the last checkpoint on."""
         if self.machine.distribution_strategy == "multi_worker":
@@ -123,8 +133,8 @@ class Estimators:
             (self._spread or self._single).train(input_fn, max_steps=to_step, hooks=hooks)
 
     def evaluate(
-        self, input_fn: Callable[..., Any], steps: int, checkpoint: Optional[str] = None
-    ) -> Dict[str, Any]:
+        self, input_fn: Callable[..., Any], steps: int, checkpoint: str | None = None
+    ) -> dict[str, Any]:
         """Returns the metrics over at most ``steps`` batches.
 
         Args:
@@ -135,8 +145,8 @@ class Estimators:
         return self._single.evaluate(input_fn, steps=steps, checkpoint_path=checkpoint)
 
     def predict(
-        self, input_fn: Callable[..., Any], checkpoint: Optional[str]
-    ) -> Iterator[Dict[str, Any]]:
+        self, input_fn: Callable[..., Any], checkpoint: str | None
+    ) -> Iterator[dict[str, Any]]:
         """Yields the model's outputs, arrays of a batch by name.
 
         Args:
@@ -179,7 +189,7 @@ class Estimators:
     def _distributed_estimator(self, model_fn: Callable[..., Any]) -> "tf.estimator.Estimator":
         machine = self.machine
 
-        def plain_model_fn(features: Any, labels: Any, mode: str, params: Dict[str, Any]) -> Any:
+        def plain_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> Any:
             return model_fn(features, labels, mode, params).as_estimator_spec()
 
         return tf.estimator.Estimator(
@@ -196,7 +206,7 @@ class Estimators:
             },
         )
 
-    def _run_config(self) -> Dict[str, Any]:
+    def _run_config(self) -> dict[str, Any]:
         machine = self.machine
         return {
             "model_dir": machine.output_dir,
@@ -208,7 +218,7 @@ class Estimators:
         }
 
 
-def _strategy(name: Optional[str]) -> Optional["tf.distribute.Strategy"]:
+def _strategy(name: str | None) -> Optional["tf.distribute.Strategy"]:
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     if name == "multi_worker":

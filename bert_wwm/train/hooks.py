@@ -2,7 +2,8 @@
 
 import signal
 import time
-from typing import Any, Callable, Dict, List, Optional
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -33,13 +34,13 @@ class ProgressHook(tf.train.SessionRunHook):
 
     def __init__(
         self,
-        scalars: Dict[str, tf.Tensor],
+        scalars: dict[str, tf.Tensor],
         batch_size: int,
         num_train_steps: int,
         every_steps: int,
         output_dir: str,
         stop_on_nan: bool,
-        log: Optional[Callable[[str], None]],
+        log: Callable[[str], None] | None,
     ):
         self._scalars = scalars
         self._batch_size = batch_size
@@ -48,7 +49,7 @@ class ProgressHook(tf.train.SessionRunHook):
         self._output_dir = output_dir
         self._stop_on_nan = stop_on_nan
         self._log = log
-        self._seen: List[Dict[str, float]] = []
+        self._seen: list[dict[str, float]] = []
         self._since = 0.0
 
     def begin(self) -> None:
@@ -97,7 +98,7 @@ class ProgressHook(tf.train.SessionRunHook):
         summary = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._writer.add_summary(tf.Summary(value=summary), self._step)
 
-    def _line(self, values: Dict[str, float], speed: float) -> str:
+    def _line(self, values: dict[str, float], speed: float) -> str:
         parts = [
             f"loss {values['loss']:.4f}",
             *head_results(values),
@@ -124,7 +125,7 @@ def not_finite(step: int, output_dir: str) -> ToolkitError:
     )
 
 
-def head_results(values: Dict[str, float]) -> List[str]:
+def head_results(values: dict[str, float]) -> list[str]:
     """Returns each head's loss (nats) and accuracy, as in ``masked_lm 6.3403 (5.73 %)``."""
     heads = [name[: -len("_loss")] for name in values if name.endswith("_loss")]
     return [

@@ -1,7 +1,7 @@
 """Learning rates that fall from layer to layer, from the top of the encoder down."""
 
 import re
-from typing import Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from bert_wwm.core.errors import ConfigError
 

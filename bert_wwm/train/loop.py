@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from typing import Any, Callable, Dict, List, Optional
+from collections.abc import Callable
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ToolkitError
@@ -35,13 +36,13 @@ class Summary:
     num_train_steps: int
     seconds: float = 0.0
     examples: int = 0
-    checkpoint: Optional[str] = None
+    checkpoint: str | None = None
     stopped: bool = False
-    evaluations: List[Dict[str, float]] = dataclasses.field(default_factory=list)
-    best: Optional[Dict[str, Any]] = None
+    evaluations: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best: dict[str, Any] | None = None
 
 
-def held_out(results: Dict[str, float]) -> str:
+def held_out(results: dict[str, float]) -> str:
     """Returns a line of the losses and accuracies of an evaluation."""
     return "  ".join([f"held out  loss {results['loss']:.4f}", *head_results(results)])
 
@@ -59,7 +60,7 @@ class Loop:
         self,
         estimators: Estimators,
         log: Callable[[str], None],
-        describe: Callable[[Dict[str, float]], str] = held_out,
+        describe: Callable[[dict[str, float]], str] = held_out,
     ):
         self._describe = describe
         self._estimators = estimators
@@ -71,9 +72,9 @@ class Loop:
         num_train_steps: int,
         input_fn_at: Callable[[int], Callable[..., Any]],
         eval_every_steps: int = 0,
-        evaluate: Optional[Callable[[], Dict[str, float]]] = None,
+        evaluate: Callable[[], dict[str, float]] | None = None,
         best_metric: str = "loss",
-        agree: Optional[Callable[[Optional[str]], None]] = None,
+        agree: Callable[[str | None], None] | None = None,
     ) -> Summary:
         """Trains from the newest checkpoint that is whole, or from the start.
 
@@ -109,7 +110,7 @@ class Loop:
         stop = StopOnSignal()
         # The other processes of a cluster would wait for ever for one that stops by itself.
         is_one_of_many = self._machine.distribution_strategy == "multi_worker"
-        hooks: List[tf.train.SessionRunHook] = [EndOnSignal() if is_one_of_many else stop]
+        hooks: list[tf.train.SessionRunHook] = [EndOnSignal() if is_one_of_many else stop]
         while summary.last_step < num_train_steps and not stop.received:
             step = summary.last_step
             target = num_train_steps
@@ -137,7 +138,7 @@ class Loop:
         return summary
 
     def _evaluate(
-        self, summary: Summary, best: BestCheckpoint, evaluate: Callable[[], Dict[str, float]]
+        self, summary: Summary, best: BestCheckpoint, evaluate: Callable[[], dict[str, float]]
     ) -> None:
         """Evaluates the newest checkpoint, and keeps it if it is the best."""
         results = evaluate()

@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
@@ -55,8 +56,8 @@ class TrainingSettings:
     num_accumulation_steps: int = 1
     use_tpu: bool = False
     use_bfloat16: bool = False
-    init_checkpoint: Optional[str] = None
-    init_layers: Optional[Sequence[int]] = None
+    init_checkpoint: str | None = None
+    init_layers: Sequence[int] | None = None
     allow_random_init: Sequence[str] = ()
     random_seed: int = 12345
     log_every_steps: int = 100
@@ -83,7 +84,7 @@ def make_model_fn(
             where another machine says it.
     """
 
-    def model_fn(features: Features, labels: None, mode: str, params: Dict[str, Any]) -> Spec:
+    def model_fn(features: Features, labels: None, mode: str, params: dict[str, Any]) -> Spec:
         # tf.distribute would rewrite the Python code of all it calls.
         modes = tf.estimator.ModeKeys
         build = {modes.TRAIN: train, modes.EVAL: evaluate, modes.PREDICT: predict}[mode]
@@ -109,7 +110,7 @@ def make_model_fn(
         if latest:
             check_own(latest, tf.global_variables())
         scalars.update(_of_step(step))
-        hooks: List[tf.train.SessionRunHook] = []
+        hooks: list[tf.train.SessionRunHook] = []
         outside = None
         if settings.use_tpu:  # hooks can't see into a TPU's loop
             with tf.control_dependencies([step.train_op]):
@@ -185,7 +186,7 @@ def _encoded(
 
 def _scalars_and_gradients(
     config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
-) -> Tuple[Dict[str, tf.Tensor], List[tf.Tensor], List[tf.Variable]]:
+) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], list[tf.Variable]]:
     """Returns the batch's scalars, the gradients of its loss, and the variables they are of."""
     parts = settings.num_accumulation_steps
     forward = _forward(config, objective, settings, features)
@@ -195,10 +196,10 @@ def _scalars_and_gradients(
     objective.outputs(
         _encoded(config, settings, cut(features, settings.tpu_buckets[0]), training=False)
     )
-    names: List[str] = []
-    variables: List[tf.Variable] = []
+    names: list[str] = []
+    variables: list[tf.Variable] = []
 
-    def build(of_length: Features) -> List[tf.Tensor]:
+    def build(of_length: Features) -> list[tf.Tensor]:
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
             scalars, gradients, found = accumulate(forward, of_length, parts)
         names[:], variables[:] = scalars, found
@@ -210,7 +211,7 @@ def _scalars_and_gradients(
 
 def _outputs(
     config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
-) -> Dict[str, tf.Tensor]:
+) -> dict[str, tf.Tensor]:
     """Returns the model's outputs; those of tokens have the features' length."""
     if len(settings.tpu_buckets) < 2:
         return objective.outputs(_encoded(config, settings, features, training=False))
@@ -218,7 +219,7 @@ def _outputs(
     shortest = cut(features, settings.tpu_buckets[0])
     names = list(objective.outputs(_encoded(config, settings, shortest, training=False)))
 
-    def build(of_length: Features) -> List[tf.Tensor]:
+    def build(of_length: Features) -> list[tf.Tensor]:
         missing = length - of_length["input_ids"].shape.as_list()[1]
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
             outputs = objective.outputs(_encoded(config, settings, of_length, training=False))
@@ -234,7 +235,7 @@ def _outputs(
 
 def _forward(
     config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
-) -> Callable[[Features, tf.Tensor], Dict[str, tf.Tensor]]:
+) -> Callable[[Features, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns what builds the model over a part of this device's features."""
     global_step = tf.train.get_or_create_global_step()
     names = list(objective.heads)
@@ -245,7 +246,7 @@ def _forward(
     shares = parts * tf.distribute.get_strategy().num_replicas_in_sync
     first_part = tf.cast(global_step, tf.int32) * parts
 
-    def forward(part: Features, number: tf.Tensor) -> Dict[str, tf.Tensor]:
+    def forward(part: Features, number: tf.Tensor) -> dict[str, tf.Tensor]:
         # The examples tell a device from the others of the same step.
         stream = settings.random_seed % 2**30 + tf.reduce_sum(part["input_ids"])
         seed = tf.stack([stream, first_part + number])
@@ -262,7 +263,7 @@ def _forward(
     return forward
 
 
-def _of_step(step: TrainStep) -> Dict[str, tf.Tensor]:
+def _of_step(step: TrainStep) -> dict[str, tf.Tensor]:
     """The scalars of an update, by name."""
     scalars = {
         "learning_rate": step.learning_rate,
@@ -277,7 +278,7 @@ def _of_step(step: TrainStep) -> Dict[str, tf.Tensor]:
     return scalars
 
 
-def _metric_inputs(predictions: Dict[str, Prediction]) -> Dict[str, tf.Tensor]:
+def _metric_inputs(predictions: dict[str, Prediction]) -> dict[str, tf.Tensor]:
     """What the metrics need; on TPU it travels to the host, so no rows of [V] values go."""
     inputs = {}
     for name, prediction in predictions.items():
@@ -287,7 +288,7 @@ def _metric_inputs(predictions: Dict[str, Prediction]) -> Dict[str, tf.Tensor]:
     return inputs
 
 
-def eval_metrics(**inputs: tf.Tensor) -> Dict[str, Any]:
+def eval_metrics(**inputs: tf.Tensor) -> dict[str, Any]:
     """Each head's loss (nats) and accuracy, as means over the predictions of the whole set.
 
     google-research/bert's names where it has the head.

@@ -6,7 +6,8 @@ or on several devices, and the parts' sums over the whole batch's totals add up 
 
 import dataclasses
 import functools
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
@@ -18,7 +19,7 @@ from bert_wwm.model.heads import Prediction
 
 # B batch, S sequence, H hidden, P predictions a sequence
 
-Features = Dict[str, tf.Tensor]
+Features = dict[str, tf.Tensor]
 
 # LERT's share of num_train_steps after which a task's loss counts in full (ymcui/LERT,
 # src/run_pretraining.py: 333,000, 666,000 and 1,000,000 of 2,000,000).
@@ -142,8 +143,8 @@ HEADS.add("sentence_order", Head("next_sentence_labels", _sentence_pair, of_pair
 
 
 def heads_for(
-    fields: Sequence[str], pairing: Optional[str] = None, sentence_pair_loss: bool = True
-) -> Tuple[str, ...]:
+    fields: Sequence[str], pairing: str | None = None, sentence_pair_loss: bool = True
+) -> tuple[str, ...]:
     """Returns the heads that records are made for, by their fields.
 
     Permuted text (PERT) has nothing masked, so there positions stand in the masked LM's place.
@@ -170,14 +171,14 @@ class Objective:
         ramps: heads whose weight rises linearly from 0 to 1, and the step where it gets there.
     """
 
-    heads: Tuple[str, ...]
-    ramps: Dict[str, int] = dataclasses.field(default_factory=dict)
+    heads: tuple[str, ...]
+    ramps: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def predictions(self, batch: Encoded) -> Dict[str, Prediction]:
+    def predictions(self, batch: Encoded) -> dict[str, Prediction]:
         """Builds the heads over a batch."""
         return {name: HEADS[name].predict(batch) for name in self.heads}
 
-    def weights(self, global_step: Any) -> Dict[str, Any]:
+    def weights(self, global_step: Any) -> dict[str, Any]:
         """Returns what the heads' losses are multiplied by at a step, counted from 0."""
         step = tf.cast(global_step, tf.float32)
         return {
@@ -185,7 +186,7 @@ class Objective:
             for name in self.heads
         }
 
-    def totals(self, features: Features) -> Dict[str, tf.Tensor]:
+    def totals(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns what each head's sums over a batch are divided by: float32 scalars above 0."""
         masked = tf.reduce_sum(features["masked_lm_weights"]) + heads.EPSILON
         sequences = tf.cast(tf.shape(features["input_ids"])[0], tf.float32)
@@ -193,8 +194,8 @@ class Objective:
 
 
 def sums(
-    predictions: Dict[str, Prediction], totals: Dict[str, tf.Tensor], weights: Dict[str, Any]
-) -> Dict[str, tf.Tensor]:
+    predictions: dict[str, Prediction], totals: dict[str, tf.Tensor], weights: dict[str, Any]
+) -> dict[str, tf.Tensor]:
     """Returns what a part of a batch adds to the whole batch's means: float32 scalars.
 
     Args:
@@ -216,8 +217,8 @@ def sums(
 
 
 def lert_ramps(
-    names: Sequence[str], num_train_steps: int, end_steps: Optional[Sequence[int]] = None
-) -> Dict[str, int]:
+    names: Sequence[str], num_train_steps: int, end_steps: Sequence[int] | None = None
+) -> dict[str, int]:
     """Returns the steps where LERT's linguistic losses come to count in full.
 
     Args:
@@ -229,7 +230,7 @@ def lert_ramps(
     Raises:
         ConfigError: there are more or fewer steps than tasks, or one is below 1.
     """
-    tasks: List[str] = [task for task in _LERT_SHARES if task in names]
+    tasks: list[str] = [task for task in _LERT_SHARES if task in names]
     if end_steps is None:
         return {task: max(1, round(_LERT_SHARES[task] * num_train_steps)) for task in tasks}
     if not tasks or len(end_steps) != len(tasks) or min(end_steps) < 1:

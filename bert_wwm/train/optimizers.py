@@ -2,24 +2,14 @@
 
 import contextlib
 import re
-from typing import (
-    Any,
-    Callable,
-    ContextManager,
-    Iterable,
-    List,
-    Optional,
-    Sequence,
-    Tuple,
-    Type,
-    Union,
-)
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core.registry import Registry
 
-GradientsAndVariables = Iterable[Tuple[Any, tf.Variable]]
-Scalar = Union[float, tf.Tensor]
+GradientsAndVariables = Iterable[tuple[Any, tf.Variable]]
+Scalar = float | tf.Tensor
 
 
 class TwoMomentOptimizer(tf.train.Optimizer):
@@ -58,9 +48,9 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         beta_1: Scalar = 0.9,
         beta_2: Scalar = 0.999,
         epsilon: float = 1e-6,
-        exclude_from_weight_decay: Optional[Sequence[str]] = None,
-        name: Optional[str] = None,
-        rate_scale: Optional[Callable[[str], float]] = None,
+        exclude_from_weight_decay: Sequence[str] | None = None,
+        name: str | None = None,
+        rate_scale: Callable[[str], float] | None = None,
     ):
         super().__init__(use_locking=False, name=name or type(self).__name__)
         self.learning_rate = learning_rate
@@ -70,17 +60,17 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         self.epsilon = epsilon
         self.exclude_from_weight_decay = exclude_from_weight_decay
         self.rate_scale = rate_scale
-        self._trust_ratios: List[tf.Tensor] = []
+        self._trust_ratios: list[tf.Tensor] = []
 
-    def trust_ratios(self) -> Optional[tf.Tensor]:
+    def trust_ratios(self) -> tf.Tensor | None:
         """The factors of the last step's updates, float32 of shape [variables]; None for 1."""
         return tf.stack(self._trust_ratios) if self._trust_ratios else None
 
     def apply_gradients(
         self,
         grads_and_vars: GradientsAndVariables,
-        global_step: Optional[tf.Variable] = None,
-        name: Optional[str] = None,
+        global_step: tf.Variable | None = None,
+        name: str | None = None,
     ) -> tf.Operation:
         """Returns the operation that updates the weights.
 
@@ -120,7 +110,7 @@ class TwoMomentOptimizer(tf.train.Optimizer):
             )
         )
 
-    def _create_slots(self, var_list: List[tf.Variable]) -> None:
+    def _create_slots(self, var_list: list[tf.Variable]) -> None:
         for variable in var_list:
             name = self._get_variable_name(variable.name)
             is_own_name = name == variable.name.partition(":")[0]
@@ -170,7 +160,7 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         return self.learning_rate if scale == 1.0 else self.learning_rate * scale
 
 
-def _naming(name: str) -> ContextManager[Any]:
+def _naming(name: str) -> contextlib.AbstractContextManager[Any]:
     """A scope that gives the variable made in it another name."""
     scope = tf.get_variable_scope()
     full_name = f"{scope.name}/{name}" if scope.name else name
@@ -186,7 +176,7 @@ def _densify(values: tf.Tensor, indices: tf.Tensor, variable: tf.Variable) -> tf
     return tf.math.unsorted_segment_sum(values, indices, variable.shape.as_list()[0])
 
 
-OPTIMIZERS: Registry[Type[TwoMomentOptimizer]] = Registry("optimizer")
+OPTIMIZERS: Registry[type[TwoMomentOptimizer]] = Registry("optimizer")
 
 
 @OPTIMIZERS.register("adamw")
@@ -214,9 +204,9 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
         beta_1: Scalar = 0.9,
         beta_2: Scalar = 0.999,
         epsilon: float = 1e-6,
-        exclude_from_weight_decay: Optional[Sequence[str]] = None,
+        exclude_from_weight_decay: Sequence[str] | None = None,
         name: str = "AdamWeightDecayOptimizer",
-        rate_scale: Optional[Callable[[str], float]] = None,
+        rate_scale: Callable[[str], float] | None = None,
     ):
         super().__init__(
             learning_rate,

@@ -1,7 +1,6 @@
 """Checks of the folder that a training writes to, and of the weights that it starts from."""
 
 import re
-from typing import Optional
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
@@ -15,7 +14,7 @@ _TASK_HEAD = re.compile(r"output_(weights|bias)$|cls/(squad|answer_type)/")
 _NEW_FOLDER = "expected a new folder as --output_dir, and"
 
 
-def check_start(output_dir: str, init_checkpoint: Optional[str], for_task: bool) -> None:
+def check_start(output_dir: str, init_checkpoint: str | None, for_task: bool) -> None:
     """Checks where weights go and where they come from, before any data is read.
 
     Args:

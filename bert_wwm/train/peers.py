@@ -19,7 +19,8 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Type
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError, DataError, ToolkitError, list_few
@@ -43,7 +44,7 @@ _RESTART = (
     "start all processes of the cluster again, together: they resume from the last checkpoint"
 )
 
-Message = Dict[str, Any]
+Message = dict[str, Any]
 
 
 class PeerError(ToolkitError):
@@ -83,8 +84,8 @@ class Peers:
         self._log = log
         self._end = end
         self._patience = patience
-        self._lines: Dict[str, _Line] = {}
-        self._watches: Dict[str, threading.Thread] = {}
+        self._lines: dict[str, _Line] = {}
+        self._watches: dict[str, threading.Thread] = {}
         self._has_left = threading.Event()
         self._is_ending = threading.Lock()
 
@@ -99,7 +100,7 @@ class Peers:
             raise
         return self
 
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Any, trace: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: object) -> None:
         if isinstance(error, tf.errors.OpError):  # if another process has gone, a watch says so
             for watch in self._watches.values():
                 watch.join(2 * _GRACE / len(self._watches))
@@ -215,7 +216,7 @@ class Peers:
         for line in self._lines.values():
             line.send(message)
 
-    def _leave(self, error: Optional[BaseException]) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         """Says goodbye: that all is done, or what this process ends with."""
         self._has_left.set()
         if error is None:
@@ -238,7 +239,7 @@ class _Wait:
     def __init__(self, patience: float, log: Callable[[str], None]):
         self._begun = time.monotonic()
         self._patience = patience
-        self._log: Optional[Callable[[str], None]] = log
+        self._log: Callable[[str], None] | None = log
 
     def check(self, others: str, what: str, problem: str = "") -> None:
         """Raises PeerError if it took too long.
@@ -279,7 +280,7 @@ class _Line:
         self._socket.settimeout(None)
         return message if isinstance(message, dict) else {}
 
-    def receive(self) -> Optional[Message]:
+    def receive(self) -> Message | None:
         """Waits for a message. Returns None if the other process has gone."""
         try:
             # Of a process that dies while it sends, half a line may come.

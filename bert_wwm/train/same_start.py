@@ -2,7 +2,8 @@
 
 import hashlib
 import pathlib
-from typing import Any, Dict, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core import files
@@ -17,7 +18,7 @@ _PATHS = (*_RECORDS, "bert_config_file", "init_checkpoint", "output_dir", "vocab
 _HASH_DIGITS = 16
 
 
-def describe_flags(flags: Mapping[str, Any]) -> Dict[str, Any]:
+def describe_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Describes the flags of a pretraining, and the files that they name.
 
     Records are described by their names, sizes and manifests: to read them all takes too long, and
@@ -44,7 +45,7 @@ def describe_flags(flags: Mapping[str, Any]) -> Dict[str, Any]:
     return described
 
 
-def describe_code(program: str) -> Dict[str, str]:
+def describe_code(program: str) -> dict[str, str]:
     """Describes the code that runs: the sources of the program and the package, and TensorFlow.
 
     Args:
@@ -61,7 +62,7 @@ def describe_code(program: str) -> Dict[str, str]:
     }
 
 
-def describe_checkpoint(path: Optional[str]) -> Optional[str]:
+def describe_checkpoint(path: str | None) -> str | None:
     """Describes a checkpoint by its name and the hash of its index. Returns None without one."""
     if not path:
         return None
@@ -73,9 +74,9 @@ def describe_checkpoint(path: Optional[str]) -> Optional[str]:
     return f"{base_name(prefix)} {_hash(index) if files.exists(index) else ''}".strip()
 
 
-def _describe_records(flag: str, patterns: Sequence[str]) -> Dict[str, Any]:
+def _describe_records(flag: str, patterns: Sequence[str]) -> dict[str, Any]:
     paths = find_shards(patterns) if patterns else []
-    described: Dict[str, Any] = {f"the number of files of {flag}": len(paths)}
+    described: dict[str, Any] = {f"the number of files of {flag}": len(paths)}
     for number, path in enumerate(paths, 1):
         described[f"file {number} of {flag}"] = f"{base_name(path)} of {files.size(path):,} bytes"
     for number, place in enumerate(dict.fromkeys(map(manifest_path, paths)), 1):

@@ -1,16 +1,14 @@
 """The learning rate as a function of the step."""
 
-from typing import Optional, Union
-
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
 
 
 def warmup_and_linear_decay(
-    global_step: Union[tf.Variable, tf.Tensor, int],
+    global_step: tf.Variable | tf.Tensor | int,
     init_lr: float,
     num_train_steps: int,
-    num_warmup_steps: Optional[int] = None,
+    num_warmup_steps: int | None = None,
 ) -> tf.Tensor:
     """google-research/bert's schedule (``optimization.py``): a line up, then a line down.
 

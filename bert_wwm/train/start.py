@@ -1,14 +1,15 @@
 """What the weights of a model function start from."""
 
-from typing import Any, Callable, List, Optional, Tuple
+from collections.abc import Callable
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model import untrained_head
 from bert_wwm.model.checkpoint import plan_restore
 
-ScaffoldFn = Optional[Callable[[], "tf.train.Scaffold"]]
-Log = Optional[Callable[[str], None]]
+ScaffoldFn = Callable[[], "tf.train.Scaffold"] | None
+Log = Callable[[str], None] | None
 
 
 def start(
@@ -16,7 +17,7 @@ def start(
     settings: Any,
     training: bool,
     log: Log,
-) -> Tuple[Optional[str], ScaffoldFn]:
+) -> tuple[str | None, ScaffoldFn]:
     """Lets the variables start from ``init_checkpoint``, unless the folder has a checkpoint.
 
     The Estimator restores what this training has left in its folder; without such a checkpoint
@@ -69,7 +70,7 @@ def _is_first_replica() -> bool:
     return number == 0
 
 
-def check_own(checkpoint: str, variables: List[tf.Variable]) -> None:
+def check_own(checkpoint: str, variables: list[tf.Variable]) -> None:
     """Says by name which variables a checkpoint of --output_dir lacks or has in another shape."""
     once = [variable for variable in variables if "/replica_" not in variable.name]
     missing = plan_restore(once, checkpoint, encoder_scope="").initialized

@@ -1,6 +1,7 @@
 """One training step: gradients, the learning rate, clipping, the update, the count of steps."""
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.train.layer_decay import layer_scales
@@ -32,24 +33,24 @@ class TrainStep(NamedTuple):
     learning_rate: tf.Tensor
     gradient_norm: tf.Tensor
     finite: tf.Tensor
-    trust_ratios: Optional[tf.Tensor]
+    trust_ratios: tf.Tensor | None
 
 
-def all_reduced(tensors: List[tf.Tensor]) -> List[tf.Tensor]:
+def all_reduced(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """Returns the sums over the replicas of a ``tf.distribute`` strategy; elsewhere the same."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return tensors
 
     # ReplicaContext.all_reduce does the same, but trips over some graphs where it looks for
     # variables to differentiate by.
-    def add(strategy: "tf.distribute.Strategy", values: List[tf.Tensor]) -> List[tf.Tensor]:
+    def add(strategy: "tf.distribute.Strategy", values: list[tf.Tensor]) -> list[tf.Tensor]:
         pairs = [(value, value) for value in values]
         return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, pairs)
 
     return list(tf.distribute.get_replica_context().merge_call(add, args=(tensors,)))
 
 
-def gradients_of(loss: tf.Tensor) -> Tuple[List[tf.Tensor], List[tf.Variable]]:
+def gradients_of(loss: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Variable]]:
     """Returns dense gradients, and the trainable variables that the loss depends on.
 
     Raises:
@@ -73,7 +74,7 @@ def update_weights(
     variables: Sequence[tf.Variable],
     init_lr: float,
     num_train_steps: int,
-    num_warmup_steps: Optional[int] = None,
+    num_warmup_steps: int | None = None,
     use_tpu: bool = False,
     optimizer: str = "adamw",
     layer_decay: float = 1.0,
@@ -130,7 +131,7 @@ def update_weights(
     return TrainStep(tf.group(train_op), learning_rate, norm, finite, updater.trust_ratios())
 
 
-def _clipped(gradients: List[tf.Tensor], norm: tf.Tensor, finite: tf.Tensor) -> List[tf.Tensor]:
+def _clipped(gradients: list[tf.Tensor], norm: tf.Tensor, finite: tf.Tensor) -> list[tf.Tensor]:
     """Scales gradients down to a global norm of 1; where they aren't finite they become 0."""
     scale = tf.where(finite, _CLIP_NORM / tf.maximum(norm, _CLIP_NORM), 0.0)
     # A scale of 0 makes 0 also of what isn't finite.
@@ -141,7 +142,7 @@ def build_train_step(
     loss: tf.Tensor,
     init_lr: float,
     num_train_steps: int,
-    num_warmup_steps: Optional[int] = None,
+    num_warmup_steps: int | None = None,
     use_tpu: bool = False,
     optimizer: str = "adamw",
 ) -> TrainStep:
@@ -172,7 +173,7 @@ def create_optimizer(
     loss: tf.Tensor,
     init_lr: float,
     num_train_steps: int,
-    num_warmup_steps: Optional[int],
+    num_warmup_steps: int | None,
     use_tpu: bool,
     optimizer: str = "adamw",
 ) -> tf.Operation:

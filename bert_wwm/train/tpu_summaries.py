@@ -1,24 +1,24 @@
 """What goes out of a TPU's loop while it runs: scalars for TensorBoard, and a watch on the loss."""
 
 import re
-from typing import Callable, Dict, List, Optional, Tuple
+from collections.abc import Callable
 
 from bert_wwm.compat import tf
 
-HostCall = Tuple[Callable[..., List[tf.Operation]], Dict[str, tf.Tensor]]
+HostCall = tuple[Callable[..., list[tf.Operation]], dict[str, tf.Tensor]]
 
 
 _NOT_FINITE = "no finite numbers at step"
 
 
-def step_not_finite(error: "tf.errors.InvalidArgumentError") -> Optional[int]:
+def step_not_finite(error: "tf.errors.InvalidArgumentError") -> int | None:
     """Returns the step that the host stopped the training at; None for any other error."""
     found = re.search(rf"{_NOT_FINITE}\]?\W*(\d+)", error.message)
     return int(found.group(1)) if found else None
 
 
 def host_call(
-    scalars: Dict[str, tf.Tensor],
+    scalars: dict[str, tf.Tensor],
     step: tf.Tensor,
     output_dir: str,
     every_steps: int,
@@ -37,7 +37,7 @@ def host_call(
     tensors = {name: tf.reshape(value, [1]) for name, value in scalars.items()}
     tensors["step"] = tf.reshape(tf.cast(step, tf.int32), [1])
 
-    def on_host(step: tf.Tensor, **of_cores: tf.Tensor) -> List[tf.Operation]:
+    def on_host(step: tf.Tensor, **of_cores: tf.Tensor) -> list[tf.Operation]:
         step = tf.cast(step[0], tf.int64)
         means = {name: tf.reduce_mean(values) for name, values in of_cores.items()}
         checks = []

@@ -1,7 +1,8 @@
 """Random models, and what they compute here and in transformers."""
 
 import pathlib
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,13 +35,13 @@ ENCODER = [names.ENCODER, names.POOLER]
 PRETRAINING = [*ENCODER, names.MASKED_LM, names.PAIR]
 
 
-def config(shape: str = "tiny", hidden_act: str = "gelu", **changes: Any) -> Dict[str, Any]:
+def config(shape: str = "tiny", hidden_act: str = "gelu", **changes: Any) -> dict[str, Any]:
     """The values of a ``bert_config.json``."""
     return {**_BASE, **dict(zip(_NAMES, _SIZES[shape])), "hidden_act": hidden_act, **changes}
 
 
 def random_model(
-    values: Dict[str, Any],
+    values: dict[str, Any],
     parts: Sequence[str] = PRETRAINING,
     num_classes: int = 0,
     deviation: float = 0.1,
@@ -54,7 +55,7 @@ def random_model(
     return Pretrained(tensors, values, list(PIECES))
 
 
-def batch(values: Dict[str, Any]) -> Dict[str, np.ndarray]:
+def batch(values: dict[str, Any]) -> dict[str, np.ndarray]:
     """Two sequences, one of them with padding and a second segment."""
     rng = np.random.default_rng(3)
     length = min(values["max_position_embeddings"], 64)
@@ -65,7 +66,7 @@ def batch(values: Dict[str, Any]) -> Dict[str, np.ndarray]:
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}
 
 
-def google_outputs(folder: pathlib.Path, with_heads: bool) -> Dict[str, np.ndarray]:
+def google_outputs(folder: pathlib.Path, with_heads: bool) -> dict[str, np.ndarray]:
     """What this toolkit's graph computes with the model in a folder."""
     from bert_wwm.compat import tf
     from bert_wwm.model import heads
@@ -96,7 +97,7 @@ def google_outputs(folder: pathlib.Path, with_heads: bool) -> Dict[str, np.ndarr
         return session.run(outputs)
 
 
-def torch_outputs(model: Any, with_heads: bool) -> Dict[str, np.ndarray]:
+def torch_outputs(model: Any, with_heads: bool) -> dict[str, np.ndarray]:
     """What transformers' PyTorch model computes, by the same names."""
     import torch
 
@@ -112,13 +113,13 @@ def torch_outputs(model: Any, with_heads: bool) -> Dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-def largest_difference(one: Dict[str, np.ndarray], other: Dict[str, np.ndarray]) -> float:
+def largest_difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
     """The largest difference between outputs of the same names."""
     assert one.keys() == other.keys()
     return max(float(np.abs(one[name] - other[name]).max()) for name in one)
 
 
-def assert_same_weights(one: Dict[str, np.ndarray], other: Dict[str, np.ndarray]) -> None:
+def assert_same_weights(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
     """Bit for bit."""
     assert one.keys() == other.keys()
     for name, tensor in one.items():

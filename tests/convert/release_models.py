@@ -1,6 +1,7 @@
 """Random models of small size, and what the TensorFlow graph makes of them."""
 
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ VOCABULARY = (
 PARTS = (names.ENCODER, names.POOLER, names.MASKED_LM, names.PAIR)
 
 
-def config(**values: Any) -> Dict[str, Any]:
+def config(**values: Any) -> dict[str, Any]:
     return {
         "vocab_size": len(VOCABULARY),
         "hidden_size": 12,
@@ -32,7 +33,7 @@ def config(**values: Any) -> Dict[str, Any]:
 
 
 def random_model(
-    values: Dict[str, Any], parts: Sequence[str] = PARTS, vocabulary: Sequence[str] = VOCABULARY
+    values: dict[str, Any], parts: Sequence[str] = PARTS, vocabulary: Sequence[str] = VOCABULARY
 ) -> Pretrained:
     """Returns a model whose weights are large enough for differences to show."""
     rng = np.random.default_rng(1)
@@ -43,7 +44,7 @@ def random_model(
     return Pretrained(tensors, dict(values), list(vocabulary))
 
 
-def outputs(model: Pretrained, ids: np.ndarray) -> Dict[str, np.ndarray]:
+def outputs(model: Pretrained, ids: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the hidden states [layers, B, S, H], pooled output and logits of the heads."""
     from bert_wwm.compat import tf
     from bert_wwm.model import heads

@@ -8,15 +8,13 @@ import time
 import numpy as np
 import pytest
 import random_models as models
-from skips import import_neural
+import torch
+import transformers
 
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
 from bert_wwm.convert.pretrained import Pretrained, complete
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.text.vocabulary import Vocabulary
-
-transformers = import_neural("transformers")
-torch = import_neural("torch")
 
 LERT = {f"cls/predictions/output_{task}_layer/kernel": [8, 5] for task in ("pos", "ner", "dep")}
 PERT = {"cls/permutation/transform/dense/kernel": [8, 8], "cls/permutation/output_bias": [24]}

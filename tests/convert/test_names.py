@@ -2,7 +2,6 @@
 
 import pytest
 import random_models as models
-from skips import import_neural
 
 from bert_wwm.convert import names
 from bert_wwm.convert.architectures import ARCHITECTURES
@@ -40,7 +39,8 @@ def test_the_table_is_what_the_graph_holds(shape, segments, positions):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_table_is_what_transformers_holds(name):
     """Of each class; but for buffers, and what is tied to something else."""
-    transformers = import_neural("transformers")
+    import transformers
+
     values = models.config("rbt3", hidden_act="gelu")
     model = getattr(transformers, name)(transformers.BertConfig(**values, num_labels=2))
     found = {

@@ -1,12 +1,10 @@
 """Vocabulary surgery: where words go, what they start from, and that no format disagrees."""
 
 import json
-from typing import List
 
 import numpy as np
 import pytest
 from release_models import VOCABULARY, config, outputs, random_model
-from skips import import_neural
 
 from bert_wwm.convert import new_tokens
 from bert_wwm.convert.new_tokens import EMBEDDINGS, add_tokens, read_words
@@ -29,7 +27,7 @@ def _lines(*words: str):
     return list(enumerate(words, 1))
 
 
-def _ids(*pieces: str) -> List[int]:
+def _ids(*pieces: str) -> list[int]:
     return [VOCABULARY.index(piece) for piece in pieces]
 
 
@@ -268,8 +266,9 @@ def test_on_the_released_vocabulary(samples, tmp_path):
 @pytest.mark.parametrize("reuse_unused", [True, False], ids=["slots", "grown"])
 def test_the_formats_agree_after_surgery(tmp_path, reuse_unused):
     """TensorFlow's graph, PyTorch's model, and both tokenizers, of the same two folders."""
-    torch = import_neural("torch")
-    transformers = import_neural("transformers")
+    import torch
+    import transformers
+
     from bert_wwm.convert import google_folder, hugging_face
 
     model = random_model(config(hidden_act="gelu_erf"))

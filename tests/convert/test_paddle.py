@@ -7,7 +7,6 @@ import io
 import json
 import pickle
 import pickletools
-from typing import Dict
 
 import numpy as np
 import pytest
@@ -63,7 +62,7 @@ class _Arrays(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _weights(folder) -> Dict[str, np.ndarray]:
+def _weights(folder) -> dict[str, np.ndarray]:
     return _Arrays(io.BytesIO((folder / "model_state.pdparams").read_bytes())).load()
 
 

@@ -8,12 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 import random_models as models
-from skips import import_neural
+import torch
 
 from bert_wwm.convert import hugging_face, safetensors_file
 from bert_wwm.core.errors import ToolkitError
-
-torch = import_neural("torch")
 
 WEIGHTS = "pytorch_model.bin"
 

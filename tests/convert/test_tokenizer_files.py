@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from skips import import_neural
 
 from bert_wwm.convert import tokenizer_files
 from bert_wwm.core.errors import DataError
@@ -38,7 +37,8 @@ def vocabulary(samples):
 
 @pytest.mark.parametrize("do_lower_case", [True, False])
 def test_all_tokenizers_give_the_same_ids(tmp_path, texts, vocabulary, do_lower_case):
-    transformers = import_neural("transformers")
+    import transformers
+
     tokenizer_files.write(str(tmp_path), vocabulary.pieces, do_lower_case, 512)
     slow = transformers.BertTokenizer.from_pretrained(tmp_path)
     fast = transformers.BertTokenizerFast.from_pretrained(tmp_path)
@@ -62,7 +62,8 @@ def test_all_tokenizers_give_the_same_ids(tmp_path, texts, vocabulary, do_lower_
 
 def test_files_are_what_transformers_writes(tmp_path, vocabulary):
     """``tokenizer.json`` to the byte, but for blanks."""
-    transformers = import_neural("transformers")
+    import transformers
+
     tokenizer_files.write(str(tmp_path), vocabulary.pieces, True, 512)
     fast = transformers.BertTokenizerFast(str(tmp_path / "vocab.txt"))
     fast.save_pretrained(tmp_path / "theirs")
@@ -100,7 +101,8 @@ def test_added_tokens(tmp_path):
 @pytest.mark.parametrize("kind", ["BertTokenizer", "BertTokenizerFast"])
 def test_added_tokens_are_found_as_in_the_source(tmp_path, vocabulary, kind, do_lower_case):
     """Special and other ones, behind the vocabulary and in it, saved by either tokenizer."""
-    transformers = import_neural("transformers")
+    import transformers
+
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir(), out.mkdir()
     (source / "vocab.txt").write_text(

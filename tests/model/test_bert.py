@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from skips import import_neural
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
@@ -218,8 +217,9 @@ def hugging_face_name(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "activation"), [("erf", "gelu"), ("tanh", "gelu_new")])
 def test_hugging_faces_model_computes_the_same(config, form, activation):
-    torch = import_neural("torch")
-    transformers = import_neural("transformers")
+    import torch
+    import transformers
+
     reference = transformers.BertModel(
         transformers.BertConfig(**{**config.to_dict(), "hidden_act": activation})
     ).eval()

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from typing import Callable
+from collections.abc import Callable
 
 import launcher
 import pytest

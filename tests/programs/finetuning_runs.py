@@ -3,17 +3,16 @@
 import json
 import pathlib
 import random
-from typing import Dict, List, Tuple
 
 CHARACTERS = "使用语言模型来预测下一个词的概率我们在学习年今天气很不"
 GOOD, BAD = "好", "错"
 
 
-def sentence(rng: random.Random, length: int = 12) -> List[str]:
+def sentence(rng: random.Random, length: int = 12) -> list[str]:
     return [rng.choice(CHARACTERS) for _ in range(rng.randint(3, length))]
 
 
-def reviews(count: int, seed: int) -> List[Tuple[str, str]]:
+def reviews(count: int, seed: int) -> list[tuple[str, str]]:
     """Texts and labels: what holds GOOD is 1, what holds BAD is 0."""
     rng = random.Random(seed)
     found = []
@@ -25,14 +24,14 @@ def reviews(count: int, seed: int) -> List[Tuple[str, str]]:
     return found
 
 
-def chnsenticorp(rows: List[Tuple[str, str]]) -> str:
+def chnsenticorp(rows: list[tuple[str, str]]) -> str:
     return "label\ttext_a\n" + "".join(f"{label}\t{text}\n" for text, label in rows)
 
 
 def entities(count: int, seed: int) -> str:
     """Lines of a character and its tag; 中国 is a LOC, 人民 a PER."""
     rng = random.Random(seed)
-    lines: List[str] = []
+    lines: list[str] = []
     for _ in range(count):
         names = [["中 B-LOC", "国 I-LOC"], ["人 B-PER", "民 I-PER"]]
         rng.shuffle(names)
@@ -52,7 +51,7 @@ def questions(count: int, seed: int, impossible: bool = False, answers: bool = T
         none = impossible and number % 3 == 0
         if not none:
             text[place:place] = list("中国人民")
-        qa: Dict[str, object] = {"id": f"问-{seed}-{number}", "question": "我们在学习什么"}
+        qa: dict[str, object] = {"id": f"问-{seed}-{number}", "question": "我们在学习什么"}
         if answers:
             qa["answers"] = [] if none else [{"text": "中国人民", "answer_start": place}]
         if impossible:
@@ -61,7 +60,7 @@ def questions(count: int, seed: int, impossible: bool = False, answers: bool = T
     return json.dumps({"data": [{"title": "a", "paragraphs": paragraphs}]}, ensure_ascii=False)
 
 
-def weights(checkpoint: pathlib.Path) -> Dict[str, bytes]:
+def weights(checkpoint: pathlib.Path) -> dict[str, bytes]:
     """The bytes of all variables of a checkpoint, the optimizer's too."""
     from bert_wwm.compat import tf
 
@@ -69,7 +68,7 @@ def weights(checkpoint: pathlib.Path) -> Dict[str, bytes]:
     return {name: reader.get_tensor(name).tobytes() for name in reader.get_variable_to_shape_map()}
 
 
-def scalars(folder: pathlib.Path, name: str) -> List[float]:
+def scalars(folder: pathlib.Path, name: str) -> list[float]:
     """What TensorBoard shows of a training."""
     from bert_wwm.report.curves import read_scalars
 

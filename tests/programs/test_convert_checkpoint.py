@@ -8,7 +8,6 @@ import zipfile
 import launcher
 import numpy as np
 import pytest
-from skips import import_neural
 
 from bert_wwm.compat import tf
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
@@ -166,7 +165,8 @@ def test_from_an_archive(release, exported, tmp_path):
 
 def test_an_archive_for_pytorch(exported, tmp_path):
     """Given to the flag for TensorFlow's, it is told which one takes it."""
-    torch = import_neural("torch")
+    import torch
+
     tensors = safetensors_file.read(str(exported[0] / "model.safetensors")).tensors
     state = {f"module.{name}": torch.tensor(np.array(tensor)) for name, tensor in tensors.items()}
     torch.save(state, tmp_path / "pytorch_model.bin")
@@ -187,7 +187,8 @@ def test_an_archive_for_pytorch(exported, tmp_path):
 
 def test_a_training_of_this_toolkit(trained, bert_config, vocab_file, tmp_path):
     """Its folder, from which files beside the checkpoint are lacking; and masks are filled."""
-    transformers = import_neural("transformers")
+    import transformers
+
     folder = f"--tf_checkpoint={trained[0]}"
     flags = f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
     out = tmp_path / "hf"
@@ -246,7 +247,8 @@ def test_to_paddle(exported, tmp_path):
 @pytest.mark.parametrize("kind", ["sentence", "tagging"])
 def test_a_fine_tuned_model(tmp_path, kind):
     """What its run's record says; the best weights lie in a folder of their own."""
-    transformers = import_neural("transformers")
+    import transformers
+
     model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
     google_folder.write_folder(str(tmp_path / "run" / "best"), model)
     (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"kind": kind}}))

@@ -8,11 +8,13 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import time
 
 import launcher
 import numpy as np
 import pytest
+from skips import OTHER_TENSORFLOW
 
 from bert_wwm.records.framing import frame, read_records
 
@@ -38,10 +40,8 @@ class Training:
         self._input_file = input_file
         self._bert_config = bert_config
 
-    def start(self, output_dir, *flags, cluster=None, **changes):
-        """Starts it, maybe as a process of a cluster, maybe with a changed model."""
-        return launcher.start(
-            "run_pretraining.py",
+    def flags(self, output_dir, *flags, **changes):
+        return (
             f"--input_file={self._input_file}",
             f"--output_dir={output_dir}",
             f"--bert_config_file={self._bert_config(num_hidden_layers=1, **changes)}",
@@ -55,6 +55,13 @@ class Training:
             "--log_every_steps=1",
             "--do_train",
             *flags,
+        )
+
+    def start(self, output_dir, *flags, cluster=None, **changes):
+        """Starts it, maybe as a process of a cluster, maybe with a changed model."""
+        return launcher.start(
+            "run_pretraining.py",
+            *self.flags(output_dir, *flags, **changes),
             environment={"TF_CONFIG": json.dumps(cluster)} if cluster else {},
         )
 
@@ -187,6 +194,31 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(training, whole, tmp_p
         shutil.rmtree(folder)
     training.run(folder, *flags)
     assert_same_training(folder, expected)
+
+
+@pytest.mark.parametrize("begins", ["here", "there"])
+def test_it_goes_on_on_another_tensorflow(training, whole, tmp_path, begins):
+    """After a kill, to the losses of a training that stayed here."""
+    python = os.environ.get("BERT_WWM_OTHER_PYTHON") or pytest.skip(OTHER_TENSORFLOW)
+    _, flags, expected = whole
+    program = str(launcher.ROOT / "run_pretraining.py")
+    there = [python, program, *training.flags(tmp_path, *flags)]
+    if begins == "here":
+        process = training.start(tmp_path, *flags)
+        process.wait_for("^step 20/")
+        process.kill()
+        text = process.result().stdout
+        text += subprocess.run(there, stdout=subprocess.PIPE, text=True, check=True).stdout
+    else:
+        with subprocess.Popen(there, stdout=subprocess.PIPE, text=True) as process:
+            text = ""
+            while "\nstep 20/" not in text:
+                text += process.stdout.readline()
+            process.kill()
+        text += training.run(tmp_path, *flags)
+    assert f"Going on from {tmp_path}/model.ckpt-" in text
+    found = {int(step): float(loss) for step, loss in STEP.findall(text)}
+    assert found == pytest.approx(dict(enumerate(losses(expected, NUM_STEPS), 1)), abs=1e-4)
 
 
 def test_sigterm_saves_first(training, whole, tmp_path):

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import pathlib
@@ -82,7 +83,7 @@ def test_an_epoch_holds_every_record_once_and_is_like_no_other(paths):
 def test_an_epoch_is_made_of_sections_of_a_few_files_in_random_order(paths):
     epoch = read(paths, 7, 0, TOTAL)
     places = borders(epoch)
-    sections = [{OWNERS[n] for n in epoch[start:end]} for start, end in zip(places, places[1:])]
+    sections = [{OWNERS[n] for n in epoch[start:end]} for start, end in itertools.pairwise(places)]
     assert len(sections) >= 3
     assert all(len(section) <= 7 for section in sections)
     highest = [max(section) for section in sections]

@@ -1,7 +1,7 @@
 """Examples and a manifest made by hand."""
 
 import collections
-from typing import Callable, Dict, List, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -22,11 +22,11 @@ def make() -> Make:
 
     def make_example(
         segments: Sequence[Sequence[Sequence[str]]],
-        kinds: Dict[int, Kind],
-        shown: Dict[int, str] = {},  # noqa: B006  not changed
+        kinds: dict[int, Kind],
+        shown: dict[int, str] = {},  # noqa: B006  not changed
         **attributes,
     ) -> Example:
-        originals: List[str] = ["[CLS]"]
+        originals: list[str] = ["[CLS]"]
         spans, words = [], []
         for segment in segments:
             begin = len(originals)

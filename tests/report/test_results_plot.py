@@ -1,5 +1,6 @@
 """The picture of results."""
 
+import itertools
 import sys
 
 import pytest
@@ -108,7 +109,7 @@ def test_labels_lie_within_the_picture_and_apart(figures):
     boxes = [label.get_window_extent(renderer) for label in labels]
     assert labels[-1].get_text() == f"{name} (own)"
     assert all(box.x0 >= 0 for box in boxes)
-    assert all(box.y0 >= below.y1 for box, below in zip(boxes, boxes[1:]))
+    assert all(box.y0 >= below.y1 for box, below in itertools.pairwise(boxes))
     titles = [panel.title.get_window_extent(renderer) for panel in figure.axes]
     for title in titles[:2]:
         assert title.y0 > boxes[0].y1

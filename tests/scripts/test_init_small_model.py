@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-from typing import Dict
 
 import launcher
 import numpy as np
@@ -18,7 +17,7 @@ PROGRAM = "init_small_model.py"
 LAYERS = 4
 
 
-def _config(num_hidden_layers: int) -> Dict[str, object]:
+def _config(num_hidden_layers: int) -> dict[str, object]:
     return {
         "vocab_size": 50,  # keys in no order, one of them unknown: all stay as they are
         "directionality": "bidi",
@@ -40,7 +39,7 @@ def _variables(num_hidden_layers: int):
     return tf.trainable_variables()
 
 
-def _tensors(prefix: pathlib.Path) -> Dict[str, np.ndarray]:
+def _tensors(prefix: pathlib.Path) -> dict[str, np.ndarray]:
     reader = tf.train.NewCheckpointReader(str(prefix))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 

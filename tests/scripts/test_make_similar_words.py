@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from typing import Dict, List
 
 import launcher
 import numpy as np
@@ -28,12 +27,12 @@ def _make(*flags: str) -> str:
     return ran.stdout
 
 
-def _lines(path: pathlib.Path) -> Dict[str, List[str]]:
+def _lines(path: pathlib.Path) -> dict[str, list[str]]:
     text = path.read_text(encoding="utf-8")
     return {word: rest.split() for word, rest in (line.split("\t") for line in text.splitlines())}
 
 
-def _words() -> List[str]:
+def _words() -> list[str]:
     """Some 1,400 words of one to four pieces, among them some that the vocabulary can't write."""
     rng = np.random.default_rng(1)
     chars = list("使用语言模型来预测下一个词的概率我们在学习中国人民龘")

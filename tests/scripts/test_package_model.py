@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import zipfile
-from typing import Dict
 
 import launcher
 import numpy as np
@@ -35,7 +34,7 @@ LERT_HEAD = {
 }
 
 
-def _make(folder: pathlib.Path, heads: Dict[str, list]) -> pathlib.Path:
+def _make(folder: pathlib.Path, heads: dict[str, list]) -> pathlib.Path:
     """Makes a folder as a training leaves it, with the optimizer's slots."""
     folder.mkdir(parents=True)
     (folder / "bert_config.json").write_text(json.dumps(CONFIG), encoding="utf-8")

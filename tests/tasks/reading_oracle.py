@@ -1,7 +1,5 @@
 """What a model that knows the answers would give."""
 
-from typing import Dict, List
-
 import numpy as np
 
 from bert_wwm.tasks.features import FeatureTable
@@ -9,7 +7,7 @@ from bert_wwm.tasks.features import FeatureTable
 MASKED = -1e4  # the log-probability of what isn't so
 
 
-def oracle_outputs(table: FeatureTable) -> List[Dict[str, np.ndarray]]:
+def oracle_outputs(table: FeatureTable) -> list[dict[str, np.ndarray]]:
     """Returns outputs that put all probability where the table's targets are."""
     outputs = []
     for row, length in enumerate(table.lengths.tolist()):

@@ -1,5 +1,6 @@
 """Sequences of sentences against a plain reading of google-research/bert's run_classifier.py."""
 
+import itertools
 import pickle
 import time
 
@@ -70,7 +71,7 @@ def tokenizer(samples):
 def examples(tokenized):
     """News, reviews, articles, English and random characters: each alone, and with the next."""
     texts = [row["text"] for row in tokenized]
-    pairs = [*((text, None) for text in texts), *zip(texts, texts[1:])]
+    pairs = [*((text, None) for text in texts), *itertools.pairwise(texts)]
     labels = ["x", "y", None]
     return [
         Sentence(str(number), text_a, text_b, labels[number % 3])

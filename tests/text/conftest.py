@@ -1,10 +1,8 @@
 """Models of LTP made on the spot: a perceptron trained on a few sentences, a random neural one."""
 
 import json
-from typing import Dict
 
 import pytest
-from skips import import_neural
 
 from bert_wwm.text import ltp_training
 
@@ -56,7 +54,7 @@ _LABELS = {
     "dep": "ADV ATT CMP COO DBL FOB HED IOB LAD POB RAD SBV VOB WP".split(),
 }
 _PROCESSORS = {"cws": "TokenOnly", "pos": "WordsOnly", "ner": "WordsOnly", "dep": "WordsWithHead"}
-_HEADS: Dict[str, Dict[str, object]] = {
+_HEADS: dict[str, dict[str, object]] = {
     "cws": {"_ltp_target_": "token.MLPTokenClassifier"},
     "pos": {"_ltp_target_": "token.MLPTokenClassifier"},
     "ner": {
@@ -73,7 +71,7 @@ _HEADS: Dict[str, Dict[str, object]] = {
 }
 
 
-def _neural_config() -> Dict[str, object]:
+def _neural_config() -> dict[str, object]:
     """The config.json of a tiny neural model, written as those of LTP's released ones."""
     models = "ltp_core.models"
     backbone = {
@@ -112,8 +110,9 @@ def _neural_config() -> Dict[str, object]:
 @pytest.fixture(scope="session")
 def neural_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A neural model with random weights: words and tags are random, the same every time."""
-    torch = import_neural("torch")
-    nerual = import_neural("ltp.nerual")
+    import torch
+    from ltp import nerual
+
     folder = tmp_path_factory.mktemp("neural")
     config = _neural_config()
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

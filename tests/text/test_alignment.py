@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,7 @@ def test_no_pieces_no_words():
 def segmented(draw):
     text = draw(st.text(st.sampled_from("使用语言BERTa1 ,☃\u200b"), max_size=30))
     cuts = sorted(draw(st.sets(st.integers(1, max(1, len(text) - 1)))) | {0, len(text)})
-    return text, [(a, b) for a, b in zip(cuts, cuts[1:]) if b <= len(text)]
+    return text, [(a, b) for a, b in itertools.pairwise(cuts) if b <= len(text)]
 
 
 @given(segmented())
@@ -67,8 +69,8 @@ def test_words_tile_the_pieces_and_none_is_crossed(case):
     assert all(length > 0 for length in result)
     expected = [owner[0] for owner in owners]
     found = [n for n, length in enumerate(result) for _ in range(length)]
-    same_word = [a == b for a, b in zip(expected, expected[1:])]
-    assert same_word == [a == b for a, b in zip(found, found[1:])]
+    same_word = [a == b for a, b in itertools.pairwise(expected)]
+    assert same_word == [a == b for a, b in itertools.pairwise(found)]
 
 
 def test_pieces_that_are_not_those_of_the_text_are_a_bug():

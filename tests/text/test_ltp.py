@@ -10,10 +10,10 @@ import pickle
 import shutil
 import subprocess
 import sys
-from typing import Any, Callable, List
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from skips import import_neural
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
@@ -50,7 +50,8 @@ def test_perceptron_on_one_core_finds_the_same(perceptron_folder: str) -> None:
 
 
 def test_perceptron_agrees_with_ltp(perceptron_folder: str) -> None:
-    library = import_neural("ltp")
+    import ltp as library
+
     sentences = ["新华社记者来到北京大学。", "他们研究 语言模型。"]
     expected = library.LTP(perceptron_folder).pipeline(sentences, tasks=["cws"]).cws
     assert ltp.load(perceptron_folder).words(sentences) == expected
@@ -70,8 +71,9 @@ def test_perceptron_tags_the_words_it_learned(perceptron_folder: str) -> None:
 
 
 @pytest.mark.parametrize("tasks", [(), ("pos",), ("ner",), ("pos", "ner")])
-def test_perceptron_tags_agree_with_ltp(perceptron_folder: str, tasks: List[str]) -> None:
-    library = import_neural("ltp")
+def test_perceptron_tags_agree_with_ltp(perceptron_folder: str, tasks: list[str]) -> None:
+    import ltp as library
+
     sentences = ["新华社记者来到北京大学。", "他们研究 语言模型。", "１９９８年的 春天", "a b\x00"]
     expected = library.LTP(perceptron_folder).pipeline(
         sentences, tasks=["cws", "pos", "ner"], raw_format=True
@@ -138,7 +140,8 @@ def test_tags_that_a_perceptron_lacks_are_told(
 
 
 def test_neural_agrees_with_ltp(neural_folder: str) -> None:
-    library = import_neural("ltp")
+    import ltp as library
+
     sentences = ["我爱北京天安门。", "他们 abc 的\x00一", "我"]
     expected = library.LTP(neural_folder).pipeline(sentences, tasks=["cws"]).cws
     model = ltp.load(neural_folder)
@@ -147,8 +150,9 @@ def test_neural_agrees_with_ltp(neural_folder: str) -> None:
 
 
 def test_neural_reads_safetensors(neural_folder: str, neural_copy: pathlib.Path) -> None:
-    torch = import_neural("torch")
-    safetensors = import_neural("safetensors.torch")
+    import safetensors.torch as safetensors
+    import torch
+
     pickled = neural_copy / "pytorch_model.bin"
     weights = torch.load(pickled, weights_only=True)
     safetensors.save_file(weights, neural_copy / "model.safetensors")
@@ -192,8 +196,9 @@ def test_neural_batch_does_not_matter(neural_folder: str) -> None:
 
 
 @pytest.mark.parametrize("tasks", [(), ("pos",), ("ner",), ("dep",), ("dep", "ner", "pos")])
-def test_neural_tags_agree_with_ltp(neural_folder: str, tasks: List[str]) -> None:
-    library = import_neural("ltp")
+def test_neural_tags_agree_with_ltp(neural_folder: str, tasks: list[str]) -> None:
+    import ltp as library
+
     sentences = ["我爱北京天安门。", "他们 abc 的\x00一", "我", "天安门，我爱北京" * 20]
     expected = library.LTP(neural_folder).pipeline(
         sentences, tasks=["cws", "pos", "ner", "dep"], raw_format=True
@@ -274,8 +279,9 @@ def test_devices_that_are_not_there_are_told(neural_folder: str, device: str) ->
 def test_neural_can_be_held_to_one_core(
     neural_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch = import_neural("torch")
-    calls: List[int] = []
+    import torch
+
+    calls: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", calls.append)
     ltp.load(neural_folder)
     assert calls == []
@@ -307,7 +313,8 @@ class _Touch:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_pickles_are_not_run(neural_copy: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    torch = import_neural("torch")
+    import torch
+
     trap = tmp_path / "trap"
     torch.save({"weight": _Touch(str(trap))}, neural_copy / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="not the weights"):
@@ -337,7 +344,8 @@ def test_foreign_functions_are_not_called(
 
 
 def test_missing_weights_are_told(neural_copy: pathlib.Path) -> None:
-    torch = import_neural("torch")
+    import torch
+
     path = neural_copy / "pytorch_model.bin"
     weights = torch.load(path, weights_only=True)
     lost = next(name for name in weights if name.startswith("task_heads"))
@@ -477,7 +485,7 @@ def test_files_of_tags_come_from_the_hub_when_needed(
     snapshot.mkdir(parents=True)
     for name in ("config.json", "cws_model.bin"):
         shutil.copy(os.path.join(perceptron_folder, name), snapshot)
-    downloads: List[str] = []
+    downloads: list[str] = []
 
     def download(model: str, name: str, revision: str = "", **_: Any) -> str:
         if not (snapshot / name).exists():

@@ -4,10 +4,9 @@ import collections
 import json
 import os
 import pathlib
-from typing import Counter, List
+from collections import Counter
 
 import pytest
-from skips import import_neural
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -111,7 +110,8 @@ def test_folder_holds_what_was_trained(perceptron_folder: str, tagged_file: str)
 
 
 def test_ltp_loads_the_folder(perceptron_folder: str) -> None:
-    library = import_neural("ltp")
+    import ltp as library
+
     output = library.LTP(perceptron_folder).pipeline(["江泽民来到北京大学。"])
     assert output.cws == [["江", "泽民", "来到", "北京", "大学", "。"]]
     assert output.pos == [["nh", "nh", "v", "ns", "n", "wp"]]
@@ -145,7 +145,7 @@ def test_same_seed_same_bytes(tagged_file: str, tmp_path: pathlib.Path) -> None:
 
 
 def test_nothing_held_out(tagged_file: str, tmp_path: pathlib.Path) -> None:
-    lines: List[str] = []
+    lines: list[str] = []
     results = ltp_training.train(
         [tagged_file], str(tmp_path), ["cws"], 1, heldout_fraction=0, report=lines.append
     )

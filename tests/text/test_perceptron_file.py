@@ -3,7 +3,7 @@
 import json
 import pathlib
 import zlib
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import pytest

@@ -1,10 +1,11 @@
 """Every segmenter tiles any text; words and their tags are laid over sentences as they are."""
 
+import itertools
 import json
 import pickle
 import subprocess
 import sys
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ _ANY_TEXT = st.text(
 
 
 @pytest.fixture(scope="session")
-def made(perceptron_folder: str) -> Dict[str, Segmenter]:
+def made(perceptron_folder: str) -> dict[str, Segmenter]:
     """All registered segmenters."""
     return {name: make_segmenter(name, perceptron_folder) for name in SEGMENTERS.names()}
 
@@ -43,7 +44,7 @@ def neural(neural_folder: str) -> Segmenter:
     return make_segmenter("ltp", neural_folder)
 
 
-def check_tiling(sentence: str, spans: Optional[List[Span]]) -> None:
+def check_tiling(sentence: str, spans: list[Span] | None) -> None:
     assert spans is not None
     end = 0
     for start, next_end in spans:
@@ -53,10 +54,10 @@ def check_tiling(sentence: str, spans: Optional[List[Span]]) -> None:
         assert span.isspace() or not any(character.isspace() for character in span)
     assert end == len(sentence)
     kinds = [sentence[start].isspace() for start, _ in spans]
-    assert (True, True) not in list(zip(kinds, kinds[1:])), "a run of white space was split"
+    assert (True, True) not in list(itertools.pairwise(kinds)), "a run of white space was split"
 
 
-def words(sentence: str, spans: Optional[List[Span]]) -> List[str]:
+def words(sentence: str, spans: list[Span] | None) -> list[str]:
     assert spans is not None
     return [sentence[start:end] for start, end in spans]
 
@@ -64,7 +65,7 @@ def words(sentence: str, spans: Optional[List[Span]]) -> List[str]:
 @pytest.mark.parametrize("name", SEGMENTERS.names())
 @settings(deadline=None)
 @given(sentences=st.lists(_ANY_TEXT, max_size=4))
-def test_tiles_any_text(made: Dict[str, Segmenter], name: str, sentences: List[str]) -> None:
+def test_tiles_any_text(made: dict[str, Segmenter], name: str, sentences: list[str]) -> None:
     found = made[name].segment(sentences)
     assert len(found) == len(sentences)
     for sentence, spans in zip(sentences, found):
@@ -73,25 +74,25 @@ def test_tiles_any_text(made: Dict[str, Segmenter], name: str, sentences: List[s
 
 @settings(deadline=None, max_examples=50)
 @given(sentences=st.lists(_ANY_TEXT, max_size=4))
-def test_neural_tiles_any_text(neural: Segmenter, sentences: List[str]) -> None:
+def test_neural_tiles_any_text(neural: Segmenter, sentences: list[str]) -> None:
     for sentence, spans in zip(sentences, neural.segment(sentences)):
         check_tiling(sentence, spans)
 
 
 @pytest.mark.parametrize("name", SEGMENTERS.names())
-def test_tiles_very_long_text(made: Dict[str, Segmenter], name: str) -> None:
+def test_tiles_very_long_text(made: dict[str, Segmenter], name: str) -> None:
     sentence = "我们在北京 研究语言模型，" * 10_000
     check_tiling(sentence, made[name].segment([sentence])[0])
 
 
 @pytest.mark.parametrize("name", SEGMENTERS.names())
-def test_description_is_json(made: Dict[str, Segmenter], name: str) -> None:
+def test_description_is_json(made: dict[str, Segmenter], name: str) -> None:
     described = made[name].describe()
     assert json.loads(json.dumps(described)) == described
     assert described["name"] == name
 
 
-def test_presegmented_and_characters(made: Dict[str, Segmenter]) -> None:
+def test_presegmented_and_characters(made: dict[str, Segmenter]) -> None:
     sentence = "使用 语言模型\u3000。"
     (spans,) = made["presegmented"].segment([sentence])
     assert words(sentence, spans) == ["使用", " ", "语言模型", "\u3000", "。"]
@@ -99,7 +100,7 @@ def test_presegmented_and_characters(made: Dict[str, Segmenter]) -> None:
     assert words(sentence, spans) == ["使", "用", " ", "语", "言", "模", "型", "\u3000", "。"]
 
 
-def test_rjieba_finds_words(made: Dict[str, Segmenter]) -> None:
+def test_rjieba_finds_words(made: dict[str, Segmenter]) -> None:
     sentence = "我爱北京天安门 hello"
     (spans,) = made["rjieba"].segment([sentence])
     assert words(sentence, spans) == ["我", "爱", "北京", "天安门", " ", "hello"]
@@ -131,7 +132,7 @@ def test_unknown_segmenter_is_told() -> None:
         pytest.param(["e"], "e\u0301", ["e\u0301"], id="accent stripped"),
     ],
 )
-def test_spans_of_words(found: List[str], sentence: str, expected: List[str]) -> None:
+def test_spans_of_words(found: list[str], sentence: str, expected: list[str]) -> None:
     assert words(sentence, spans_of_words(found, sentence)) == expected
 
 
@@ -139,12 +140,12 @@ def test_spans_of_words(found: List[str], sentence: str, expected: List[str]) ->
     ("found", "sentence"),
     [(["我"], "我爱"), (["我爱"], "我"), (["爱", "我"], "我爱"), (["A"], "a"), (["[UNK]"], "字")],
 )
-def test_other_text_does_not_match(found: List[str], sentence: str) -> None:
+def test_other_text_does_not_match(found: list[str], sentence: str) -> None:
     assert spans_of_words(found, sentence) is None
 
 
 @given(found=st.lists(_ANY_TEXT), data=st.data())
-def test_spans_of_words_on_any_words(found: List[str], data: st.DataObject) -> None:
+def test_spans_of_words_on_any_words(found: list[str], data: st.DataObject) -> None:
     sentence = "".join(found)
     spans = spans_of_words(found, sentence)
     check_tiling(sentence, spans)
@@ -177,14 +178,14 @@ def check_tags(segmenter: Segmenter, sentences: Sequence[str]) -> None:
 
 @settings(deadline=None)
 @given(sentences=st.lists(_ANY_TEXT, max_size=4))
-def test_tags_any_text(made: Dict[str, Segmenter], sentences: List[str]) -> None:
+def test_tags_any_text(made: dict[str, Segmenter], sentences: list[str]) -> None:
     assert made["ltp"].tasks() == ("pos", "ner")
     check_tags(made["ltp"], sentences)
 
 
 @settings(deadline=None, max_examples=50)
 @given(sentences=st.lists(_ANY_TEXT, max_size=4))
-def test_neural_tags_any_text(neural: Segmenter, sentences: List[str]) -> None:
+def test_neural_tags_any_text(neural: Segmenter, sentences: list[str]) -> None:
     assert neural.tasks() == ("pos", "ner", "dep")
     check_tags(neural, sentences)
 
@@ -192,10 +193,10 @@ def test_neural_tags_any_text(neural: Segmenter, sentences: List[str]) -> None:
 class _FixedModel:
     """Finds the given words, whatever it is asked, and tags each with its number."""
 
-    def __init__(self, words: List[str]):
+    def __init__(self, words: list[str]):
         self._words = words
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> List[ltp.Tagged]:
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[ltp.Tagged]:
         numbers = [str(number) for number in range(len(self._words))]
         return [ltp.Tagged(self._words, dict.fromkeys(tasks, numbers)) for _ in sentences]
 
@@ -217,9 +218,9 @@ class _FixedModel:
 )
 def test_tags_stay_with_their_words(
     monkeypatch: pytest.MonkeyPatch,
-    found: List[str],
+    found: list[str],
     sentence: str,
-    expected: Optional[List[Optional[str]]],
+    expected: list[str | None] | None,
 ) -> None:
     monkeypatch.setattr(ltp, "load", lambda *_: _FixedModel(found))
     (annotated,) = make_segmenter("ltp").annotate([sentence], ("pos", "dep"))
@@ -231,7 +232,7 @@ def test_tags_stay_with_their_words(
         assert annotated.tags == {"pos": expected, "dep": expected}
 
 
-def test_tags_are_described(made: Dict[str, Segmenter]) -> None:
+def test_tags_are_described(made: dict[str, Segmenter]) -> None:
     described = made["ltp"].describe_tags(("ner",))
     assert json.loads(json.dumps(described)) == described
     assert described["tasks"] == ["ner"]
@@ -241,7 +242,7 @@ def test_tags_are_described(made: Dict[str, Segmenter]) -> None:
 
 
 @pytest.mark.parametrize("name", ["rjieba", "characters"])
-def test_missing_tags_are_told(made: Dict[str, Segmenter], name: str) -> None:
+def test_missing_tags_are_told(made: dict[str, Segmenter], name: str) -> None:
     assert made[name].tasks() == ()
     message = rf"the segmenter '{name}' doesn't tag words \(pos, dep\)"
     with pytest.raises(ConfigError, match=message):
@@ -282,7 +283,7 @@ def test_neural_goes_to_other_processes(neural_folder: str) -> None:
 
 
 def test_options_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: List[tuple] = []
+    calls: list[tuple] = []
 
     def load(*options: object) -> _FixedModel:
         calls.append(options)
@@ -314,12 +315,12 @@ ENGLISH = Vocabulary(
 @given(
     st.lists(st.sampled_from("the probability of don't unaff 2020 中国 , . x the\u00e9 s".split()))
 )
-def test_none_groups_what_wordpiece_cut(words: List[str]) -> None:
+def test_none_groups_what_wordpiece_cut(words: list[str]) -> None:
     """As Google's English models do it: a piece, and the pieces with ## behind it."""
     sentence = " ".join(words)
     pieces = Tokenizer(ENGLISH).tokenize(sentence)
     [spans] = make_segmenter("none").segment([sentence])
-    glued: List[int] = []
+    glued: list[int] = []
     for piece in pieces:
         if piece.text.startswith("##"):
             glued[-1] += 1

@@ -1,3 +1,4 @@
+import hashlib
 import unicodedata
 
 import pytest
@@ -85,6 +86,17 @@ def test_words_are_those_of_whole_string_processing(text, do_lower_case):
     text = "".join(c for c in text if not unicode11.is_newer(c))
     words = basic_words(text, CharacterTable(do_lower_case), do_lower_case)
     assert [word.text for word in words] == reference_words(text, do_lower_case)
+
+
+@pytest.mark.slow
+def test_every_python_has_the_same_characters():
+    """The hash is that of Python 3.10 to 3.13, whose Unicode is 13 to 15.1."""
+    chars = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    properties = "".join(f"{unicode11.category(c)}{unicode11.combining(c)}" for c in chars)
+    found = hashlib.sha256(
+        (properties + unicode11.fold("\n".join(chars))).encode("utf-8")
+    ).hexdigest()
+    assert found[:16] == "64f060864e563d0f"
 
 
 def test_characters_newer_than_unicode_11_are_unassigned():

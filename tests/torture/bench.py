@@ -9,7 +9,8 @@ import shlex
 import shutil
 import signal
 import time
-from typing import Dict, Iterator, NamedTuple, Set
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import launcher
 
@@ -73,8 +74,8 @@ class Bench:
         self._folder = folder
         (folder / "inputs").mkdir()
         self.inputs = Inputs(folder / "inputs")
-        self._references: Dict[str, Reference] = {}
-        self._kept: Set[pathlib.Path] = set()
+        self._references: dict[str, Reference] = {}
+        self._kept: set[pathlib.Path] = set()
 
     def command(self, case: Case, folder: pathlib.Path) -> str:
         """Returns the command line of a program that writes to a folder."""
@@ -114,7 +115,7 @@ class Bench:
         case.flags(self.inputs, folder)  # makes the inputs, which takes time
         process, begun = self.start(case, folder), time.monotonic()
         changes = disk = largest = 0
-        names: Set[str] = set()
+        names: set[str] = set()
         while process.poll() is None:
             sizes = file_sizes(folder)
             changes += set(sizes) != names
@@ -163,7 +164,7 @@ class Bench:
         return wrong
 
 
-def file_sizes(folder: pathlib.Path) -> Dict[str, int]:
+def file_sizes(folder: pathlib.Path) -> dict[str, int]:
     """Returns the size of every file in a folder that a program is writing."""
     sizes = {}
     for place, _, names in os.walk(folder):

@@ -1,7 +1,8 @@
 """The programs that write, each with flags that make it end in a few seconds."""
 
 import pathlib
-from typing import Callable, List, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from torture import results
 from torture.inputs import RECORD_SIZES, Inputs
@@ -21,7 +22,7 @@ class Case(NamedTuple):
 
     name: str
     program: str
-    flags: Callable[[Inputs, pathlib.Path], List[str]]
+    flags: Callable[[Inputs, pathlib.Path], list[str]]
     result: Callable[[pathlib.Path], results.Result] = results.all_files
     keeps_bytes: bool = True
     is_rare: bool = False
@@ -34,8 +35,8 @@ _FINETUNING = [
 ]
 
 
-def _finetune(*flags: str, ending: str) -> Callable[[Inputs, pathlib.Path], List[str]]:
-    def make_flags(inputs: Inputs, folder: pathlib.Path) -> List[str]:
+def _finetune(*flags: str, ending: str) -> Callable[[Inputs, pathlib.Path], list[str]]:
+    def make_flags(inputs: Inputs, folder: pathlib.Path) -> list[str]:
         splits = (("train", "train"), ("eval", "dev"), ("predict", "test"))
         data = [f"--{flag}_file={inputs.tasks}/{name}.{ending}" for flag, name in splits]
         return [*flags, *data, *inputs.model, *_FINETUNING, f"--output_dir={folder}/model"]
@@ -43,7 +44,7 @@ def _finetune(*flags: str, ending: str) -> Callable[[Inputs, pathlib.Path], List
     return make_flags
 
 
-def _pretrain(inputs: Inputs, folder: pathlib.Path) -> List[str]:
+def _pretrain(inputs: Inputs, folder: pathlib.Path) -> list[str]:
     return [
         f"--input_file={inputs.records}",
         f"--eval_input_file={inputs.records}",

@@ -5,7 +5,8 @@ import json
 import math
 import random
 import struct
-from typing import Any, Callable, List, Tuple
+from collections.abc import Callable
+from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.records.framing import frame
@@ -51,13 +52,13 @@ def _append(data: bytes, rng: random.Random) -> bytes:
     return data + rng.choice([data, rng.randbytes(rng.randrange(1, _MOST_BYTES))])
 
 
-def _draw_range(data: bytes, rng: random.Random) -> Tuple[int, int]:
+def _draw_range(data: bytes, rng: random.Random) -> tuple[int, int]:
     # As often at the beginning, where headers are, as anywhere.
     begin = rng.randrange(rng.choice([len(data), min(_MOST_BYTES, len(data))]) + 1)
     return begin, min(len(data), begin + rng.randint(1, _MOST_BYTES))
 
 
-_OF_BYTES: List[Callable[[bytes, random.Random], bytes]] = [
+_OF_BYTES: list[Callable[[bytes, random.Random], bytes]] = [
     *[_flip] * 3,
     *[_truncate] * 2,
     _overwrite,
@@ -96,7 +97,7 @@ def damage_record(data: bytes, rng: random.Random) -> bytes:
     return b"".join(map(frame, unpacked))
 
 
-def _unpack(data: bytes) -> List[bytes]:
+def _unpack(data: bytes) -> list[bytes]:
     records = []
     while data:
         (size,) = struct.unpack_from("<Q", data)

@@ -8,7 +8,7 @@ import random
 import resource
 import subprocess
 import tempfile
-from typing import Iterator
+from collections.abc import Iterator
 
 from torture.bench import (
     ELSE,

@@ -4,7 +4,6 @@ import functools
 import json
 import pathlib
 import random
-from typing import List
 
 import launcher
 import numpy as np
@@ -32,7 +31,7 @@ TAGGED = "我/r 爱/v 北京/ns 。/w\n他/r 来到/v 天安门/ns 。/w\n今天
 def write_documents(path: pathlib.Path, size: int, seed: int) -> None:
     """Writes a sentence a line and a blank line between documents, ``size`` bytes or more."""
     rng = random.Random(seed)
-    documents: List[str] = []
+    documents: list[str] = []
     while size > 0:
         lines = [
             "".join(rng.choices(CHARACTERS, k=rng.randint(4, 20))) + "。"
@@ -97,7 +96,7 @@ class Inputs:
         return self._write("bert_config.json", json.dumps(CONFIG))
 
     @functools.cached_property
-    def model(self) -> List[str]:
+    def model(self) -> list[str]:
         """The flags of a model without weights."""
         return [f"--bert_config_file={self.config}", f"--vocab_file={self.vocabulary}"]
 

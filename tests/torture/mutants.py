@@ -12,7 +12,7 @@ import resource
 import shutil
 import sys
 import traceback
-from typing import Any, List
+from typing import Any
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "programs")]
@@ -26,7 +26,7 @@ _MORE_MEMORY = 4 << 30  # bytes: a wrong size must not take the machine's
 
 def main() -> None:
     kind, seed, first, end, folder = sys.argv[1:]
-    targets: List[Target] = pickle.loads(pathlib.Path(folder, TARGETS).read_bytes())
+    targets: list[Target] = pickle.loads(pathlib.Path(folder, TARGETS).read_bytes())
     scratch = pathlib.Path(folder, "scratch")
     expected = [read(target, scratch) for target in targets]
     limit_memory()

@@ -3,7 +3,7 @@
 import json
 import pickle
 import time
-from typing import Iterator, Sequence, Tuple
+from collections.abc import Iterator, Sequence
 
 import launcher
 
@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.1
 
 def attack(
     bench: Bench, kind: str, seed: int, numbers: Sequence[int]
-) -> Iterator[Tuple[int, Outcome]]:
+) -> Iterator[tuple[int, Outcome]]:
     """Yields the number and the outcome of each file; what ends the reading process is ELSE.
 
     Args:
@@ -41,7 +41,7 @@ def attack(
                 yield left.pop(0), Outcome(ELSE, _describe_end(process))
 
 
-def _follow(process: launcher.Program) -> Iterator[Tuple[int, Outcome]]:
+def _follow(process: launcher.Program) -> Iterator[tuple[int, Outcome]]:
     """Yields what a process prints, until it ends or takes too long for one file."""
     done, since = 0, time.monotonic()
     while True:

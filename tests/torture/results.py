@@ -6,11 +6,11 @@ import os
 import pathlib
 import re
 import zlib
-from typing import Callable, Dict, List
+from collections.abc import Callable
 
 import numpy as np
 
-Result = Dict[str, bytes]
+Result = dict[str, bytes]
 _FOLDER = b"FOLDER"
 # Of a training: files without times. Curves and TensorBoard's events have these too.
 _OF_TRAINING = re.compile(
@@ -19,7 +19,7 @@ _OF_TRAINING = re.compile(
 _PNG_END = b"IEND\xaeB`\x82"
 
 
-def visible_files(folder: pathlib.Path) -> List[str]:
+def visible_files(folder: pathlib.Path) -> list[str]:
     """Returns the names of files, relative to the folder, without hidden ones."""
     found = []
     for place, folders, names in os.walk(folder):
@@ -130,7 +130,7 @@ def _check_safetensors(path: pathlib.Path) -> None:
         raise ValueError(str(error)) from None
 
 
-_CHECKS: Dict[str, Callable[[pathlib.Path], object]] = {
+_CHECKS: dict[str, Callable[[pathlib.Path], object]] = {
     ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     ".npy": np.load,
     ".gz": lambda path: gzip.decompress(path.read_bytes()),

@@ -7,7 +7,8 @@ import os
 import pathlib
 import random
 import shutil
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,12 +45,12 @@ class Target(NamedTuple):
     is_checked: bool = False
 
 
-def values_of(arrays: Dict[str, np.ndarray]) -> Any:
+def values_of(arrays: dict[str, np.ndarray]) -> Any:
     """Returns arrays in a form to compare."""
     return {n: (a.dtype.str, a.shape, a.tobytes()) for n, a in sorted(arrays.items())}
 
 
-def make_records(inputs: Inputs, folder: pathlib.Path) -> List[Target]:
+def make_records(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
     """TFRecords: with a manifest, without one, and compressed."""
     from bert_wwm.core.files import compress
     from bert_wwm.core.shards import manifest_path
@@ -128,7 +129,7 @@ def _graph(path: str, compression: str) -> Any:
         return tf.Session(graph=graph), iterator.initializer, iterator.get_next()
 
 
-def make_state_files(inputs: Inputs, folder: pathlib.Path) -> List[Target]:
+def make_state_files(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
     """Everything that a run leaves for a later one, or for another program."""
     run = folder / "run"
     shutil.copytree(inputs.finetuned, run, ignore=shutil.ignore_patterns("features", "*.png"))
@@ -250,7 +251,7 @@ def _read_newest(folder: pathlib.Path) -> Any:
     return values_of({n: reader.get_tensor(n) for n in reader.get_variable_to_shape_map()})
 
 
-def make_hugging_face(inputs: Inputs, folder: pathlib.Path) -> List[Target]:
+def make_hugging_face(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
     """Folders of Hugging Face's libraries, with each form of weights."""
     import h5py
     import torch
@@ -288,7 +289,7 @@ def _read_hugging_face(folder: pathlib.Path) -> Any:
     return values_of(model.tensors), model.config, model.vocabulary, model.do_lower_case
 
 
-def make_ltp_models(inputs: Inputs, folder: pathlib.Path) -> List[Target]:
+def make_ltp_models(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
     """LTP's perceptrons."""
     place = folder / "ltp"
     shutil.copytree(inputs.ltp_model, place)
@@ -307,7 +308,7 @@ def _find_words(folder: pathlib.Path) -> Any:
     return model.annotate(sentences, ("pos", "ner"))
 
 
-MAKERS: Dict[str, Callable[[Inputs, pathlib.Path], Sequence[Target]]] = {
+MAKERS: dict[str, Callable[[Inputs, pathlib.Path], Sequence[Target]]] = {
     "records": make_records,
     "state_files": make_state_files,
     "hugging_face": make_hugging_face,

@@ -1,7 +1,7 @@
 """A model of two layers, and random batches and records for it."""
 
 import pathlib
-from typing import Dict, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def schema_of(labels: Sequence[str] = (), has_pair_label: bool = True) -> Schema
 
 def random_features(
     count: int, seed: int = 1, labels: Sequence[str] = LABELS
-) -> Dict[str, np.ndarray]:
+) -> dict[str, np.ndarray]:
     """Sequences of 8 to 16 tokens with 0 to 4 predictions each, which the pairs' labels follow."""
     rng = np.random.default_rng(seed)
     tokens = rng.integers(SEQUENCE // 2, SEQUENCE + 1, [count, 1])

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.train import estimator
 from bert_wwm.train.estimator import Estimators, Machine
 
 
@@ -20,6 +22,12 @@ def machine(tmp_path, **changes):
             **changes,
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def any_tensorflow(monkeypatch):
+    """Lets an Estimator for TPUs be made, if not run, on TensorFlow 2.16 and later too."""
+    monkeypatch.setattr(estimator, "RUNS_ON_TPUS", True)
 
 
 def no_model(features, labels, mode, params):
@@ -73,3 +81,20 @@ def test_batches_that_fit(tmp_path, changes, num_replicas):
     estimators.check_batch_size()
     assert estimators.num_replicas == num_replicas
     assert not (tmp_path / "model").exists()
+
+
+def test_the_tpu_of_this_machine(tmp_path):
+    changes = {"use_tpu": True, "tpu_name": "local", "num_tpu_cores": 4, "iterations_per_loop": 50}
+    estimators = Estimators(no_model, machine(tmp_path, **changes))
+    config = estimators._single.config
+    assert isinstance(config.cluster, tf.distribute.cluster_resolver.TPUClusterResolver)
+    # No address: the session is this process's own, which has the TPU.
+    assert (config.master, config.cluster.cluster_spec().as_dict()) == ("", {})
+    assert (config.tpu_config.num_shards, config.tpu_config.iterations_per_loop) == (4, 50)
+    assert estimators.num_replicas == 4
+
+
+def test_a_tensorflow_without_tpus_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(estimator, "RUNS_ON_TPUS", False)
+    with pytest.raises(ConfigError, match="has no Estimator for TPUs; expected TensorFlow"):
+        Estimators(no_model, machine(tmp_path, use_tpu=True, tpu_name="local"))
