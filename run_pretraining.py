@@ -43,11 +43,14 @@ def main(_) -> None:
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
     from bert_wwm.train.cluster import check_cluster, read_cluster
+    from bert_wwm.train.half_precision import check_half_precision
     from bert_wwm.train.peers import Peers
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
     check_cluster(FLAGS.distribution_strategy, log)
+    if FLAGS.use_bfloat16:
+        check_half_precision(FLAGS.use_tpu, log)
     if FLAGS.distribution_strategy == "multi_worker" and FLAGS.do_train:
         with Peers(read_cluster(), log, app.end_at_once) as peers:
             train_and_evaluate(lambda checkpoint: peers.compare(describe_start(checkpoint)))

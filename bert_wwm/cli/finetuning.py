@@ -49,11 +49,14 @@ def finetune(task: Task, make_job: MakeJob, find_labels: Callable | None = None)
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.compat import tf
     from bert_wwm.train.cluster import check_cluster
+    from bert_wwm.train.half_precision import check_half_precision
     from bert_wwm.train.output_dir import check_start
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
     check_cluster(None, log)
+    if FLAGS.use_bfloat16:
+        check_half_precision(FLAGS.use_tpu, log)
     check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=True)
     with locked(FLAGS.output_dir) if FLAGS.do_train else contextlib.nullcontext():
         _finetune(task, make_job, find_labels)

@@ -39,7 +39,8 @@ flags.DEFINE_integer(
 flags.DEFINE_bool(
     "use_bfloat16",
     False,
-    "Activations in bfloat16, weights in float32: on TPUs, and on GPUs from Ampere on.",
+    "Activations in bfloat16, weights in float32: on TPUs, on GPUs from Ampere on, and on CPUs "
+    "with amx_bf16 or avx512_bf16 in /proc/cpuinfo; others are slower with it.",
 )
 flags.DEFINE_bool(
     "use_xla",

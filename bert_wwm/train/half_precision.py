@@ -1,0 +1,31 @@
+"""Whether the CPU computes in bfloat16 fast."""
+
+import re
+from collections.abc import Callable
+
+from bert_wwm.compat import tf
+
+_CPU_INFO = "/proc/cpuinfo"
+# Intel's and AMD's names, and ARM's.
+_INSTRUCTIONS = re.compile(r"^(?:flags|Features)\s*:.*\b(?:amx_bf16|avx512_bf16|bf16)\b", re.M)
+
+
+def check_half_precision(use_tpu: bool, log: Callable[[str], None]) -> None:
+    """Logs a line where bfloat16 makes a step slower: on a CPU without instructions for it.
+
+    Args:
+        use_tpu: whether the model runs on a TPU.
+        log: takes the line.
+    """
+    if use_tpu or tf.config.list_physical_devices("GPU"):
+        return
+    try:
+        with open(_CPU_INFO, encoding="ascii", errors="replace") as file:
+            is_fast = _INSTRUCTIONS.search(file.read())
+    except OSError:
+        return  # not Linux
+    if not is_fast:
+        log(
+            "--use_bfloat16: this CPU has no instructions for bfloat16 (amx_bf16 or avx512_bf16), "
+            "so steps take longer than in float32"
+        )
