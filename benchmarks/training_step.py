@@ -11,6 +11,11 @@ alike. CPU time, that of all threads, hardly hangs on what else the machine does
   python benchmarks/training_step.py --models=ours,ours_xla  ... with --use_xla beside it
   python benchmarks/training_step.py --models=ours,before --before=FOLDER
                                      ... and another checkout of this toolkit
+  python benchmarks/training_step.py --models=ours,other_python --other_python=.venv-2.15/bin/python
+                                     ... and our step on another version of TensorFlow
+  python benchmarks/training_step.py --models=ours,ours_bfloat16,hugging_face_bfloat16
+                                     ... in bfloat16: ours with --use_bfloat16, Hugging Face's under
+                                     torch.autocast, with the fused AdamW
 
 The bare product is what the feed-forward layer multiplies, [B * S, H] x [H, I] in float32, by
 TensorFlow in the process of our step. A step's own floating-point work, with its backward pass
@@ -37,11 +42,14 @@ from bert_wwm.core.errors import ConfigError, ToolkitError
 
 FLAGS = flags.FLAGS
 
-MODELS = ("ours", "ours_xla", "before", "hugging_face")
+KINDS = ("ours", "ours_xla", "before", "other_python", "hugging_face")
+HALF = "_bfloat16"
+MODELS = [kind + precision for kind in KINDS for precision in ("", HALF)]
 
 flags.DEFINE_list("models", "ours,hugging_face", f"What to measure, of {', '.join(MODELS)}.")
 flags.register_validator("models", lambda names: set(names) <= set(MODELS), "unknown")
 flags.DEFINE_string("before", None, "A checkout of this toolkit, which `before` measures.")
+flags.DEFINE_string("other_python", None, "A Python with another TensorFlow or PyTorch.")
 flags.DEFINE_integer("turns", 3, "Processes of each kind; the median counts.", lower_bound=1)
 flags.DEFINE_integer("steps", 10, "Measured steps of each process.", lower_bound=1)
 flags.DEFINE_integer("warmup_steps", 3, "Steps before these.", lower_bound=1)
@@ -60,21 +68,22 @@ Measured = dict[str, float]
 
 def main(_) -> None:
     if FLAGS.process:
-        hugging_face = FLAGS.process == "hugging_face"
+        hugging_face = FLAGS.process.startswith("hugging_face")
         print(json.dumps(measure_hugging_face() if hugging_face else measure_ours()))
         return
-    if ("before" in FLAGS.models) != bool(FLAGS.before):
-        raise ConfigError("--models=before and --before go together; expected both or neither")
+    for kind in ("before", "other_python"):
+        if any(model.startswith(kind) for model in FLAGS.models) != bool(FLAGS[kind].value):
+            raise ConfigError(f"--models={kind} and --{kind} go together; expected both or neither")
     print(
         f"{FLAGS.num_hidden_layers} layers, length {FLAGS.max_seq_length}, batch of "
         f"{FLAGS.batch_size}, {FLAGS.max_predictions_per_seq} predictions, {os.cpu_count()} cores; "
         f"median of {FLAGS.turns} times {FLAGS.steps} steps\n"
     )
     turns = [{model: run_process(model) for model in FLAGS.models} for _ in range(FLAGS.turns)]
-    print(f"{'':<16}{'s a step':>10}{'examples/s':>12}{'CPU s a step':>14}{'MB':>8}")
+    print(f"{'':<22}{'s a step':>10}{'examples/s':>12}{'CPU s a step':>14}{'MB':>8}")
     for model in FLAGS.models:
         wall, cpu, memory = (median_of(turns, model, key) for key in ("wall", "cpu", "memory"))
-        print(f"{model:<16}{wall:>10.3f}{FLAGS.batch_size / wall:>12.2f}{cpu:>14.2f}{memory:>8.0f}")
+        print(f"{model:<22}{wall:>10.3f}{FLAGS.batch_size / wall:>12.2f}{cpu:>14.2f}{memory:>8.0f}")
     if "ours" in FLAGS.models:
         print()
         for model in FLAGS.models:
@@ -115,9 +124,10 @@ def median_of(turns: Sequence[dict[str, Measured]], model: str, key: str) -> flo
 def run_process(model: str) -> Measured:
     """Measures in a process of its own, with this one's flags."""
     shape = ("steps", "warmup_steps", "batch_size", "max_seq_length", "num_hidden_layers")
+    kind = model.removesuffix(HALF)
     process = subprocess.run(
         [
-            sys.executable,
+            FLAGS.other_python if kind == "other_python" else sys.executable,
             os.path.realpath(__file__),
             f"--process={model}",
             *(f"--{flag}={FLAGS[flag].value}" for flag in (*shape, "max_predictions_per_seq")),
@@ -126,8 +136,8 @@ def run_process(model: str) -> Measured:
         text=True,
         env={
             **os.environ,
-            "PYTHONPATH": os.path.realpath(FLAGS.before) if model == "before" else ROOT,
-            "TF_XLA_FLAGS": "--tf_xla_cpu_global_jit" if model == "ours_xla" else "",
+            "PYTHONPATH": os.path.realpath(FLAGS.before) if kind == "before" else ROOT,
+            "TF_XLA_FLAGS": "--tf_xla_cpu_global_jit" if kind == "ours_xla" else "",
         },
     )
     if process.returncode:
@@ -189,6 +199,7 @@ def measure_ours() -> Measured:
         num_train_steps=100_000,
         num_warmup_steps=0,
         train_batch_size=FLAGS.batch_size,
+        use_bfloat16=FLAGS.process.endswith(HALF),
     )
     dataset = tf.data.Dataset.from_tensor_slices(make_batches()).repeat()
     features = tf.data.make_one_shot_iterator(dataset).get_next()
@@ -205,7 +216,7 @@ def measure_ours() -> Measured:
     )
     product = tf.matmul(left, right).op
     session_config = None
-    if FLAGS.process == "ours_xla":
+    if FLAGS.process.startswith("ours_xla"):
         from bert_wwm.train.estimator import xla_config
 
         session_config = xla_config()
@@ -229,20 +240,22 @@ def measure_hugging_face() -> Measured:
     labels.scatter_(-1, batches["masked_lm_positions"], batches["masked_lm_ids"])
     model = transformers.BertForPreTraining(transformers.BertConfig(**model_shape()))
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
+    half = FLAGS.process.endswith(HALF)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01, fused=half)
     state = {"step": 0}
 
     def step() -> None:
         index = state["step"] % BATCHES
         state["step"] += 1
         optimizer.zero_grad()
-        loss = model(
-            input_ids=batches["input_ids"][index],
-            attention_mask=batches["input_mask"][index],
-            token_type_ids=batches["segment_ids"][index],
-            labels=labels[index],
-            next_sentence_label=batches["next_sentence_labels"][index],
-        ).loss
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = model(
+                input_ids=batches["input_ids"][index],
+                attention_mask=batches["input_mask"][index],
+                token_type_ids=batches["segment_ids"][index],
+                labels=labels[index],
+                next_sentence_label=batches["next_sentence_labels"][index],
+            ).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

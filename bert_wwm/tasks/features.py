@@ -3,6 +3,7 @@
 import dataclasses
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,8 @@ class FeatureTable:
 
     def to_bytes(self) -> bytes:
         """Returns the content of an ``.npz`` file."""
-        arrays = {f"tokens/{name}": values for name, values in self.tokens.items()}
+        # Of any type, as numpy 2's types take these for the switch allow_pickle too.
+        arrays: dict[str, Any] = {f"tokens/{name}": table for name, table in self.tokens.items()}
         arrays.update({f"rows/{name}": values for name, values in self.rows.items()})
         stream = io.BytesIO()
         np.savez(stream, offsets=self.offsets, **arrays)
