@@ -11,9 +11,11 @@ import sys
 import types
 from typing import Any
 
+import tensorflow
 from tensorflow.python.util import tf_export
 
 from bert_wwm.compat import cluster_training
+from bert_wwm.core.errors import ConfigError
 
 _PACKAGE = "tensorflow_estimator"
 _MODULES = f"{_PACKAGE}.python.estimator"
@@ -26,13 +28,13 @@ def _load() -> types.ModuleType:
     """Returns the module tf.estimator with the names that the toolkit uses.
 
     Raises:
-        ImportError: tensorflow-estimator isn't installed.
+        ConfigError: tensorflow-estimator isn't installed.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None:
-        raise ImportError(
-            "TensorFlow 2.16 and later need the package tensorflow-estimator 2.15.0; install it "
-            "by `pip install -r requirements.txt`"
+        raise ConfigError(
+            f"TensorFlow {tensorflow.__version__} has no Estimator; expected "
+            "tensorflow-estimator 2.15.0 beside it, as by `pip install -r requirements.txt`"
         )
     # The package's own __init__ would import the canned models.
     package = sys.modules[_PACKAGE] = types.ModuleType(_PACKAGE)

@@ -18,6 +18,9 @@ _NOISE = re.compile(
 @contextlib.contextmanager
 def without_import_noise() -> Iterator[None]:
     """Collects what is written to standard error, then writes all of it but known noise."""
+    if sys.stderr is None:  # it is closed
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as collected:
         terminal = os.dup(2)
