@@ -1,7 +1,7 @@
 # make demo        from raw text to a pretrained model, in about five minutes
 # make check       style, types and the fast tests
 # make test        the same, and the tests that train or run whole programs
-# make test-2.15   tests of the model, records and training on TensorFlow 2.15, as TPUs need it
+# make test-2.15   training on TensorFlow 2.15, as TPUs need it, and conversion with transformers 5
 # make test-long   the tests that take minutes
 # make torture     attacks the programs at random for hours; see scripts/torture.py --help
 # make clean       removes what the others made
@@ -27,8 +27,10 @@ test: $(VENV)/.dev lint
 
 test-2.15: $(VENV_2_15)/.test $(VENV)/.dev
 	BERT_WWM_OTHER_PYTHON=$(abspath $(BIN)/python) $(VENV_2_15)/bin/python -m pytest $(PARALLEL) \
-	    -m "not long" tests/model tests/records tests/train \
-	    tests/programs/test_training_loop.py $(wildcard tests/programs/test_run_*.py)
+	    -m "not long" tests/model tests/records tests/train tests/convert \
+	    tests/finetuning/test_extraction.py tests/programs/test_convert_checkpoint.py \
+	    tests/programs/test_extract_features.py tests/programs/test_training_loop.py \
+	    $(wildcard tests/programs/test_run_*.py)
 
 test-long: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL) -m long
@@ -58,6 +60,7 @@ $(VENV)/.dev: $(VENV)/.made requirements.txt setup.py pyproject.toml
 $(VENV_2_15)/.test: scripts/make_venv.sh requirements-tpu.txt setup.py pyproject.toml
 	sh scripts/make_venv.sh $(VENV_2_15) python3.11 python3.10
 	$(VENV_2_15)/bin/python $(PIP) -r requirements-tpu.txt -e ".[test]"
+	$(VENV_2_15)/bin/python $(PIP) torch==2.13.0 "transformers>=5,<6"  # wants a newer hub
 	touch $@
 
 clean:

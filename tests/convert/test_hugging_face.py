@@ -10,12 +10,14 @@ import pytest
 import random_models as models
 import torch
 import transformers
+from skips import TRANSFORMERS_4
 
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
 from bert_wwm.convert.pretrained import Pretrained, complete
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.text.vocabulary import Vocabulary
 
+IS_TRANSFORMERS_4 = transformers.__version__.startswith("4.")
 LERT = {f"cls/predictions/output_{task}_layer/kernel": [8, 5] for task in ("pos", "ner", "dep")}
 PERT = {"cls/permutation/transform/dense/kernel": [8, 8], "cls/permutation/output_bias": [24]}
 
@@ -134,6 +136,8 @@ def test_what_transformers_made_computes_the_same_here(tmp_path, hidden_act, wit
 
 
 def test_transformers_reads_our_checkpoints(tmp_path):
+    if not IS_TRANSFORMERS_4:
+        pytest.skip(TRANSFORMERS_4)
     from transformers.models.bert.modeling_bert import load_tf_weights_in_bert
 
     model = models.random_model(models.config("rbt3"))
@@ -235,7 +239,9 @@ def test_quick_load(tmp_path, warnings):
         getattr(transformers, name).from_pretrained(folder)
     loaded = transformers.AutoModelForMaskedLM.from_pretrained(folder)
     assert type(loaded).__name__ == "BertForMaskedLM"
-    assert warnings() == []
+    # transformers 5 reports the heads that a class has no use for.
+    reports = [line for line in warnings() if IS_TRANSFORMERS_4 or "LOAD REPORT" not in line]
+    assert reports == [] and not any("MISSING" in line for line in warnings())
     decoder = loaded.cls.predictions.decoder
     assert decoder.weight is loaded.bert.embeddings.word_embeddings.weight
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from skips import TRANSFORMERS_4
 
 from bert_wwm.convert import tokenizer_files
 from bert_wwm.core.errors import DataError
@@ -43,7 +44,7 @@ def test_all_tokenizers_give_the_same_ids(tmp_path, texts, vocabulary, do_lower_
     slow = transformers.BertTokenizer.from_pretrained(tmp_path)
     fast = transformers.BertTokenizerFast.from_pretrained(tmp_path)
     auto = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    assert type(auto).__name__ == "BertTokenizerFast"
+    assert type(auto) is transformers.BertTokenizerFast  # in transformers 5 that is BertTokenizer
     assert slow.do_lower_case == fast.do_lower_case == do_lower_case
     assert slow.model_max_length == fast.model_max_length == 512
     ours = Tokenizer(vocabulary, do_lower_case)
@@ -64,6 +65,8 @@ def test_files_are_what_transformers_writes(tmp_path, vocabulary):
     """``tokenizer.json`` to the byte, but for blanks."""
     import transformers
 
+    if not transformers.__version__.startswith("4."):
+        pytest.skip(TRANSFORMERS_4)  # 5 makes no tokenizer of vocab.txt alone
     tokenizer_files.write(str(tmp_path), vocabulary.pieces, True, 512)
     fast = transformers.BertTokenizerFast(str(tmp_path / "vocab.txt"))
     fast.save_pretrained(tmp_path / "theirs")
@@ -128,7 +131,7 @@ def test_added_tokens_are_found_as_in_the_source(tmp_path, vocabulary, kind, do_
         after = getattr(transformers, name).from_pretrained(out)
         assert len(after) == len(before) == len(found.vocabulary)
         assert after.get_added_vocab() == before.get_added_vocab()
-        assert after.additional_special_tokens == before.additional_special_tokens
+        assert set(after.all_special_tokens) == set(before.all_special_tokens)
         for text in [*texts, *MIXED]:
             assert after(text)["input_ids"] == before(text)["input_ids"], text
 

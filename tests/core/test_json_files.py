@@ -69,12 +69,16 @@ def test_objects_and_nothing_else(tmp_path):
 
 def test_names_that_are_there_twice_are_found_in_linear_time():
     def seconds(count):
+        """The least of three times: garbage of other tests may be collected in one."""
         names = ", ".join(f'"{number}": 0' for number in range(count))
         text = f'{{{names}, "{count - 1}": 1}}'
-        begun = time.process_time()
-        with pytest.raises(DataError, match=f"has '{count - 1}' twice"):
-            parse_json(text, "a.json")
-        return time.process_time() - begun
+        times = []
+        for _ in range(3):
+            begun = time.process_time()
+            with pytest.raises(DataError, match=f"has '{count - 1}' twice"):
+                parse_json(text, "a.json")
+            times.append(time.process_time() - begun)
+        return min(times)
 
     # Quadratic time would be some 30 times the bound.
     assert seconds(200_000) < 30 * max(seconds(20_000), 0.01)
