@@ -18,7 +18,19 @@ from bert_wwm.compat import cluster_training
 from bert_wwm.core.errors import ConfigError
 
 _PACKAGE = "tensorflow_estimator"
-_MODULES = f"{_PACKAGE}.python.estimator"
+# The names that the toolkit uses, by the package's modules.
+_NAMES = {
+    "estimator": "Estimator",
+    "mode_keys": "ModeKeys",
+    "model_fn": "EstimatorSpec",
+    "run_config": "RunConfig",
+    "training": "EvalSpec TrainSpec train_and_evaluate",
+}
+_TPU = {
+    "tpu.tpu_config": "InputPipelineConfig RunConfig TPUConfig",
+    "tpu.tpu_context": "TPUContext",
+    "tpu.tpu_estimator": "TPUEstimator TPUEstimatorSpec",
+}
 _EMBEDDING_OPTIMIZERS = (
     "Adagrad Adam Ftrl Momentum ProximalAdagrad RMSProp StochasticGradientDescent"
 )
@@ -40,37 +52,20 @@ def _load() -> types.ModuleType:
     package = sys.modules[_PACKAGE] = types.ModuleType(_PACKAGE)
     package.__path__ = list(spec.submodule_search_locations)
     _stand_in()
-    modules = {
-        name: importlib.import_module(f"{_MODULES}.{name}")
-        for name in ("estimator", "run_config", "mode_keys", "model_fn", "training")
+    return _module("tf.estimator", **_find(_NAMES), tpu=_module("tf.estimator.tpu", **_find(_TPU)))
+
+
+def _find(names: dict[str, str]) -> dict[str, Any]:
+    """Returns what some names stand for in the modules of the package."""
+    return {
+        name: getattr(importlib.import_module(f"{_PACKAGE}.python.estimator.{module}"), name)
+        for module, row in names.items()
+        for name in row.split()
     }
-    tpu = {
-        name: importlib.import_module(f"{_MODULES}.tpu.{name}")
-        for name in ("tpu_config", "tpu_context", "tpu_estimator")
-    }
-    return _module(
-        "tf.estimator",
-        Estimator=modules["estimator"].Estimator,
-        EstimatorSpec=modules["model_fn"].EstimatorSpec,
-        EvalSpec=modules["training"].EvalSpec,
-        ModeKeys=modules["mode_keys"].ModeKeys,
-        RunConfig=modules["run_config"].RunConfig,
-        TrainSpec=modules["training"].TrainSpec,
-        train_and_evaluate=modules["training"].train_and_evaluate,
-        tpu=_module(
-            "tf.estimator.tpu",
-            InputPipelineConfig=tpu["tpu_config"].InputPipelineConfig,
-            RunConfig=tpu["tpu_config"].RunConfig,
-            TPUConfig=tpu["tpu_config"].TPUConfig,
-            TPUContext=tpu["tpu_context"].TPUContext,
-            TPUEstimator=tpu["tpu_estimator"].TPUEstimator,
-            TPUEstimatorSpec=tpu["tpu_estimator"].TPUEstimatorSpec,
-        ),
-    )
 
 
 def _stand_in() -> None:
-    """Adds what tensorflow-estimator imports of TensorFlow and is no longer there."""
+    """Adds what tensorflow-estimator imports of TensorFlow, and TensorFlow has no more."""
     # The API's name that tensorflow-estimator registers its public classes under.
     api, attributes = "estimator", tf_export.API_ATTRS[tf_export.TENSORFLOW_API_NAME]
     tf_export.ESTIMATOR_API_NAME = api

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 
 # From 2.16 on some libraries log before TF_CPP_MIN_LOG_LEVEL holds: that there is no GPU, or that
@@ -22,7 +21,7 @@ def without_import_noise() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as collected:
+    with open(os.memfd_create("stderr"), "r+b") as collected:
         terminal = os.dup(2)
         os.dup2(collected.fileno(), 2)
         try:
