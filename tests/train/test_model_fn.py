@@ -82,6 +82,7 @@ def test_dropout_hangs_on_the_seed_and_the_step_alone(tmp_path):
 @pytest.mark.slow
 def test_parts_of_a_batch_drop_different_elements(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
         half = {name: value[:4] for name, value in random_features(8).items()}
         features = {name: tf.constant(np.tile(value, [2, 1])) for name, value in half.items()}
         chosen = settings(num_accumulation_steps=2, learning_rate=0.0)
