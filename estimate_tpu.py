@@ -248,7 +248,7 @@ def phase_estimator(name, tpu, price_per_hour):
 def pretraining():
     """Returns the objective, what makes its features, and the Estimator's mode."""
     from bert_wwm.estimate import step
-    from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+    from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
 
     strategy = STRATEGIES[FLAGS.masking_strategy or "wwm"]
     pairing = FLAGS.pairing or strategy.pairing
@@ -270,26 +270,18 @@ def pretraining():
     ramps = lert_ramps(
         heads, FLAGS.num_train_steps, pretraining_flags.integers_of("lert_end_steps")
     )
-    return Objective(heads, ramps), features_of, step.TRAIN if FLAGS.mode == TRAIN else step.EVAL
+    mode = step.TRAIN if FLAGS.mode == TRAIN else step.EVAL
+    return PretrainingObjective(heads, ramps), features_of, mode
 
 
 def finetuning():
     """The same of --task_name."""
     from bert_wwm.estimate import step
-    from bert_wwm.finetuning.objective import (
-        ReadingObjective,
-        SentenceObjective,
-        TaggingObjective,
-    )
-    from bert_wwm.tasks.examples import ANSWER_TYPES
-    from bert_wwm.tasks.task import READING, TAGGING
+    from bert_wwm.tasks.kinds import KINDS
 
     task = TASKS[FLAGS.task_name]
-    if task.kind == READING:
-        objective = ReadingObjective(len(ANSWER_TYPES) if task.answer_types else 0)
-    else:
-        kind = TaggingObjective if task.kind == TAGGING else SentenceObjective
-        objective = kind(len(task.labels or range(NUM_LABELS)))
+    num_labels = len(task.labels or range(NUM_LABELS))
+    objective = KINDS[task.kind].load_job().make_objective(task, num_labels)
 
     trains = FLAGS.mode == TRAIN
 

@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -10,7 +12,11 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.tasks.batches import Padding, shapes_up_to
-from bert_wwm.tasks.task import Settings, Task
+from bert_wwm.tasks.task import Task
+
+if TYPE_CHECKING:
+    from bert_wwm.finetuning.experiment import Options
+    from bert_wwm.model.bert import BertConfig
 
 FLAGS = flags.FLAGS
 
@@ -22,6 +28,11 @@ for _module in (model_flags, tokenizer_flags):
 _LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
+# What the outcome of a run depends on, besides the features.
+_IDENTITY = (
+    "bert_config_file init_checkpoint allow_random_init warmup_proportion num_accumulation_steps "
+    "optimizer layer_decay gelu use_bfloat16"
+).split()
 
 flags.DEFINE_string("output_dir", None, "Where checkpoints, predictions and results go.")
 flags.DEFINE_string("data_dir", None, "Folder of the task's files, by their usual names.")
@@ -168,20 +179,62 @@ def path_of(task: Task, split: str) -> str:
     )
 
 
+def read_options(task: Task, config: "BertConfig", job_options: Mapping[str, Any]) -> "Options":
+    """Returns what the flags say of a fine-tuning.
+
+    Args:
+        task: for what.
+        config: the encoder.
+        job_options: options that the kind of the task has.
+
+    Raises:
+        ConfigError: a file isn't there, or a flag doesn't fit the encoder.
+    """
+    from bert_wwm.finetuning.experiment import Options
+    from bert_wwm.train.estimator import Machine
+    from bert_wwm.train.settings import TrainingSettings
+
+    small = is_small(config.num_hidden_layers, config.hidden_size)
+    settings = task.settings_for(small)
+    given = {name: FLAGS[name].value for name in settings._fields if name != "learning_rate"}
+    settings = settings._replace(**{k: v for k, v in given.items() if v is not None})
+    if settings.max_seq_length > config.max_position_embeddings:
+        raise ConfigError(
+            f"--max_seq_length={settings.max_seq_length} is more than max_position_embeddings of "
+            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
+        )
+    padding = padding_of(settings.max_seq_length)
+    batch = {"train_batch_size": settings.train_batch_size}
+    wanted = {"train": FLAGS.do_train, "dev": FLAGS.do_eval, "test": FLAGS.do_predict}
+    steps = {"learning_rate": 0.0, "num_train_steps": 0, "num_warmup_steps": 0}
+    return Options(
+        paths={split: path_of(task, split) for split in wanted if wanted[split]},
+        settings=settings,
+        learning_rates=learning_rates(settings.learning_rate),
+        seeds=range(FLAGS.random_seed, FLAGS.random_seed + FLAGS.num_runs),
+        warmup_proportion=FLAGS.warmup_proportion,
+        padding=padding,
+        predict_batch_size=FLAGS.predict_batch_size,
+        machine=Machine(**{**model_flags.values_of(Machine), **batch}),
+        # The number of steps hangs on the training data.
+        training=TrainingSettings(**{**model_flags.values_of(TrainingSettings), **batch, **steps}),
+        identity={
+            **{name: FLAGS[name].value for name in _IDENTITY},
+            **batch,
+            "num_train_epochs": settings.num_train_epochs,
+            "several tpu_buckets": padding.by_length,
+            "skip_padding": padding.skipped,
+        },
+        job_options=job_options,
+        feature_dir=FLAGS.feature_dir or os.path.join(FLAGS.output_dir, "features"),
+        num_workers=FLAGS.num_workers,
+        model_name=FLAGS.model_name,
+    )
+
+
 def is_small(num_hidden_layers: int, hidden_size: int) -> bool:
     """Tells RBT3, RBT4, RBTL3, MiniRBT and the like from the models that they are made of."""
     return num_hidden_layers < _SMALL_LAYERS or hidden_size < _SMALL_WIDTH
-
-
-def settings_of(task: Task, small: bool) -> Settings:
-    """Returns the task's settings, but where a flag says something else."""
-    settings = task.settings_for(small)
-    given = {
-        name: FLAGS[name].value
-        for name in ("max_seq_length", "train_batch_size", "num_train_epochs")
-        if FLAGS[name].value is not None
-    }
-    return settings._replace(**given)
 
 
 def learning_rates(default: float) -> list[float]:
@@ -227,8 +280,3 @@ def _tpu_buckets(max_seq_length: int) -> tuple[int, ...]:
             )
         buckets.add(int(text))
     return tuple(sorted({*buckets, max_seq_length}))
-
-
-def feature_dir() -> str | None:
-    """Returns the folder that features are kept in."""
-    return FLAGS.feature_dir or os.path.join(FLAGS.output_dir, "features")

@@ -1,5 +1,6 @@
 """What the files of a task hold, one example each."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -24,6 +25,11 @@ class Sentence(NamedTuple):
     undecided: bool = False
 
     @property
+    def labels(self) -> Sequence[str]:
+        """What there is to count: here, one or none."""
+        return () if self.label is None else (self.label,)
+
+    @property
     def line(self) -> str:
         """The number of its line, or what else says where it stands in its file."""
         return self.place or self.id
@@ -41,6 +47,11 @@ class Tagged(NamedTuple):
     id: str
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The tags; none where the file doesn't tell."""
+        return self.tags or ()
 
 
 class Answer(NamedTuple):
@@ -76,6 +87,11 @@ class Question(NamedTuple):
     context: str
     answers: tuple[Answer, ...] = ()
     answer_type: str = SPAN
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Its type of answer; none where the file doesn't tell."""
+        return (self.answer_type,) if self.answers else ()
 
 
 Example = Sentence | Tagged | Question

@@ -9,7 +9,7 @@ from bert_wwm.tasks import answers, reading_files
 from bert_wwm.tasks.examples import UNANSWERABLE, Question
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
-from bert_wwm.tasks.task import READING, Note, Settings, Task, add
+from bert_wwm.tasks.task import Note, Settings, Task, add
 from bert_wwm.text.tokenizer import Tokenizer
 
 # HFL's baseline and Google's run_squad.py have 30. Of CMRC 2018's development questions one in
@@ -34,6 +34,10 @@ class ReadingTask(Task):
     with_null: bool = False
     answer_types: bool = False
     strip_blanks: bool = False
+
+    @property
+    def shows_labels(self) -> bool:
+        return self.with_null
 
     def featurizer(
         self,
@@ -135,7 +139,7 @@ def _add(
         ReadingTask(
             name=name,
             title=title,
-            kind=READING,
+            kind="reading",
             files=files,
             read=read,
             score=_Score(measure),

@@ -16,7 +16,7 @@ from bert_wwm.tasks.sentence_files import Labels, listed, unknown_label
 from bert_wwm.tasks.sentence_json import JsonReader, clue_lines
 from bert_wwm.tasks.sentence_news import read_news
 from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
-from bert_wwm.tasks.task import SENTENCE, Note, Settings, Task, add
+from bert_wwm.tasks.task import Note, Settings, Task, add
 
 Reader = Callable[[str, Note], list[Sentence]]
 Measure = Callable[[Sequence[str], Sequence[str]], dict[str, float]]
@@ -81,7 +81,14 @@ def _add(
     row: dict[str, Any] = {"files": _TSV, "score": _accuracy, "metrics": ("accuracy",), **others}
     add(
         Task(
-            name, title, SENTENCE, read=read, labels=labels, settings=settings, source=source, **row
+            name,
+            title,
+            "sentence",
+            read=read,
+            labels=labels,
+            settings=settings,
+            source=source,
+            **row,
         )
     )
 
@@ -230,7 +237,7 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
     return Task(
         name="tsv",
         title="a table of your own",
-        kind=SENTENCE,
+        kind="sentence",
         files={split: (f"{split}.tsv", f"{split}.csv") for split in _SPLITS},
         read=UserTableReader(tuple(text_columns), label_column),
         score=_accuracy,
