@@ -1,6 +1,6 @@
 """Training of LTP perceptron models from text whose words are tagged in PKU's way.
 
-What comes out is a folder that ``ltp.LTP(folder)`` and ``text/ltp.py`` load: config.json and one
+What comes out is a folder that ``ltp.LTP(folder)`` and ``ltp.py`` load: config.json and one
 file a task: cws_model.bin (words), pos_model.bin (parts of speech), ner_model.bin (names).
 """
 
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from bert_wwm.core import files, input_files, seeding
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.text import perceptron_file
+from bert_wwm.segmentation import perceptron_file
 
 TASKS = ("cws", "pos", "ner")
 
