@@ -248,7 +248,7 @@ def phase_estimator(name, tpu, price_per_hour):
 def pretraining():
     """Returns the objective, what makes its features, and the Estimator's mode."""
     from bert_wwm.estimate import step
-    from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+    from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
 
     strategy = STRATEGIES[FLAGS.masking_strategy or "wwm"]
     pairing = FLAGS.pairing or strategy.pairing
@@ -270,7 +270,8 @@ def pretraining():
     ramps = lert_ramps(
         heads, FLAGS.num_train_steps, pretraining_flags.integers_of("lert_end_steps")
     )
-    return Objective(heads, ramps), features_of, step.TRAIN if FLAGS.mode == TRAIN else step.EVAL
+    mode = step.TRAIN if FLAGS.mode == TRAIN else step.EVAL
+    return PretrainingObjective(heads, ramps), features_of, mode
 
 
 def finetuning():

@@ -208,7 +208,7 @@ def casing_of_model():
 
 def objective_for(records):
     """Returns what the records are made for."""
-    from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+    from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
 
     wanted = FLAGS["sentence_pair_loss"].present and FLAGS.sentence_pair_loss
     if wanted and "next_sentence_labels" not in records.fields:
@@ -217,7 +217,7 @@ def objective_for(records):
             "records made with --pairing=nsp or sop"
         )
     heads = heads_for(records.fields, records.pairing, FLAGS.sentence_pair_loss)
-    return Objective(
+    return PretrainingObjective(
         heads,
         lert_ramps(heads, FLAGS.num_train_steps, pretraining_flags.integers_of("lert_end_steps")),
     )

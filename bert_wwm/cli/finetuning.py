@@ -206,7 +206,7 @@ class _Runner:
         """Returns the record of a run with a seed and a learning rate."""
         from bert_wwm.finetuning.run import Plan, Run
         from bert_wwm.train.estimator import Machine
-        from bert_wwm.train.model_fn import TrainingSettings
+        from bert_wwm.train.settings import TrainingSettings
 
         folder = FLAGS.output_dir
         if self._several:

@@ -105,7 +105,7 @@ def integers_of(name: str) -> list[int] | None:
 
 def settings_from_flags():
     """Returns the ``TrainingSettings`` that the flags say."""
-    from bert_wwm.train.model_fn import TrainingSettings
+    from bert_wwm.train.settings import TrainingSettings
 
     values = model_flags.values_of(TrainingSettings)
     return TrainingSettings(**{**values, "init_layers": integers_of("init_layers")})
