@@ -74,11 +74,7 @@ def train_and_evaluate(agree=None) -> None:
 
     check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=False)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
-    if FLAGS.max_seq_length > config.max_position_embeddings:
-        raise ConfigError(
-            f"--max_seq_length={FLAGS.max_seq_length} is more than max_position_embeddings of "
-            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
-        )
+    config.check_length(FLAGS.max_seq_length, FLAGS.bert_config_file)
     train_records = Records(FLAGS.input_file, config)
     eval_records = train_records
     if FLAGS.eval_input_file:
