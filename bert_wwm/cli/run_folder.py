@@ -1,6 +1,6 @@
 """The folder of a run of several steps that may be interrupted, and goes on with the same flags."""
 
-import fcntl
+import contextlib
 import json
 import os
 import shutil
@@ -10,8 +10,9 @@ from typing import Any
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_object
+from bert_wwm.core.lock import locked
 
-_SETTINGS, _LOCK = "settings.json", ".lock"
+_SETTINGS = "settings.json"
 
 
 class RunFolder:
@@ -32,25 +33,17 @@ class RunFolder:
         self.path = path
         self._settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._overwrite = overwrite
-        self._lock = -1
+        self._descriptor = -1
 
     def __enter__(self) -> "RunFolder":
-        files.make_folder(self.path)
-        self._lock = os.open(self(_LOCK), os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise ConfigError(f"{self.path}: another process is writing there") from None
-        try:
+        with contextlib.ExitStack() as stack:
+            self._descriptor = stack.enter_context(locked(self.path))
             self._begin()
-        except BaseException:
-            os.close(self._lock)
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        os.close(self._lock)
+        self._stack.close()
 
     def __call__(self, *names: str) -> str:
         """Returns the path of a file in the folder."""
@@ -58,11 +51,11 @@ class RunFolder:
 
     def fileno(self) -> int:
         """The lock's descriptor: programs that inherit it hold the lock as long as they run."""
-        return self._lock
+        return self._descriptor
 
     def _begin(self) -> None:
         is_ours = os.path.exists(self(_SETTINGS))
-        if not is_ours and set(os.listdir(self.path)) - {_LOCK}:
+        if not is_ours and any(not name.startswith(".") for name in os.listdir(self.path)):
             raise ConfigError(
                 f"{self.path}: holds files of something else; expected a new or empty folder"
             )
@@ -84,7 +77,7 @@ class RunFolder:
                 )
 
     def _empty(self) -> None:
-        for name in set(os.listdir(self.path)) - {_LOCK, _SETTINGS}:
+        for name in set(os.listdir(self.path)) - {_SETTINGS}:
             path = self(name)
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)

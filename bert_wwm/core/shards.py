@@ -8,7 +8,6 @@ when the run goes on.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from typing import IO, Any
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_object
+from bert_wwm.core.lock import locked
 
 _MANIFEST = re.compile(r"manifest\..*\.json$")
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
@@ -72,9 +72,8 @@ class Shards:
         self.finished = not self._overwrite and self._is_there()
         if self.finished:
             return self
-        os.makedirs(self._work, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            self._lock(stack)
+            stack.enter_context(locked(self._work))
             journal = None if self._overwrite else self._read_journal()
             if journal is not None:
                 self._compare(journal["run"], f"the unfinished run in {self._work}")
@@ -87,7 +86,7 @@ class Shards:
                 self.finished = True
             else:
                 for number in range(len(self._paths)):
-                    self._shards.append(stack.enter_context(self._open(number)))
+                    self._shards.append(self._open(number))
                 self._commit()
             self._stack = stack.pop_all()
         return self
@@ -100,10 +99,12 @@ class Shards:
         with contextlib.suppress(OSError):  # such as a full disk, which has been told already
             if self.state is not None and not self.finished:
                 self._commit()
-        with contextlib.suppress(OSError):
-            self._stack.close()
-        if self.state is None and not self.finished:
-            shutil.rmtree(self._work, ignore_errors=True)  # nothing to go on from
+        with self._stack:
+            for shard in self._shards:
+                with contextlib.suppress(OSError):
+                    shard.close()
+            if self.state is None and not self.finished:
+                shutil.rmtree(self._work, ignore_errors=True)  # nothing to go on from
 
     def append(self, payloads: Sequence[bytes], state: Json) -> None:
         """Appends to each shard; after a step that is lost all goes on with the state before it.
@@ -225,14 +226,6 @@ class Shards:
                         f"{where}: was made with {group} {key} = {theirs.get(key)}, this run has "
                         f"{mine.get(key)}; expected the same, another output, or --overwrite"
                     )
-
-    def _lock(self, stack: contextlib.ExitStack) -> None:
-        handle = os.open(os.path.join(self._work, "lock"), os.O_RDWR | os.O_CREAT)
-        stack.callback(os.close, handle)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"{self._work}: another process is writing there") from None
 
     def _place(self, number: int) -> str:
         return os.path.join(self._work, f"{number:05d}")

@@ -36,7 +36,7 @@ def test_another_run_is_refused_or_begins_anew(tmp_path, settings, what):
         RunFolder(str(tmp_path), settings, overwrite=False).__enter__()
     assert (tmp_path / "text").is_dir()
     with RunFolder(str(tmp_path), settings, overwrite=True) as folder:
-        assert sorted(os.listdir(folder.path)) == [".lock", "settings.json"]
+        assert sorted(os.listdir(folder.path)) == ["settings.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "1", "\udcff"])
