@@ -11,6 +11,7 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.lock import locked
+from bert_wwm.core.same_run import check_same_run
 
 _SETTINGS = "settings.json"
 
@@ -31,7 +32,7 @@ class RunFolder:
 
     def __init__(self, path: str, settings: Mapping[str, Any], overwrite: bool):
         self.path = path
-        self._settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._settings = settings
         self._overwrite = overwrite
         self._descriptor = -1
 
@@ -68,13 +69,8 @@ class RunFolder:
             earlier = read_object(self(_SETTINGS))
         except DataError as error:
             raise DataError(f"{error}; --overwrite begins again") from None
-        for name in {**self._settings, **earlier}:
-            if earlier.get(name) != self._settings.get(name):
-                raise ConfigError(
-                    f"{self.path}: was begun with {name} = {earlier.get(name)}, not "
-                    f"{self._settings.get(name)}; expected the same, another folder, or "
-                    "--overwrite, which begins again"
-                )
+        otherwise = "another folder, or --overwrite, which begins again"
+        check_same_run(earlier, self._settings, self.path, otherwise)
 
     def _empty(self) -> None:
         for name in set(os.listdir(self.path)) - {_SETTINGS}:

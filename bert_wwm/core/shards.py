@@ -21,6 +21,7 @@ from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.lock import locked
+from bert_wwm.core.same_run import check_same_run
 
 _MANIFEST = re.compile(r"manifest\..*\.json$")
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
@@ -218,14 +219,7 @@ class Shards:
                 )
 
     def _compare(self, other: Json, where: str) -> None:
-        for group in {**self._run, **other}:
-            mine, theirs = self._run.get(group, {}), other.get(group, {})
-            for key in {**mine, **theirs}:
-                if mine.get(key) != theirs.get(key):
-                    raise ConfigError(
-                        f"{where}: was made with {group} {key} = {theirs.get(key)}, this run has "
-                        f"{mine.get(key)}; expected the same, another output, or --overwrite"
-                    )
+        check_same_run(_flat(other), _flat(self._run), where, "another output, or --overwrite")
 
     def _place(self, number: int) -> str:
         return os.path.join(self._work, f"{number:05d}")
@@ -353,6 +347,10 @@ def find_shards(patterns: Sequence[str]) -> list[str]:
 def base_name(path: str) -> str:
     """The last part of a path, local or in a bucket."""
     return path.rsplit("/", 1)[-1]
+
+
+def _flat(run: Json) -> Json:
+    return {f"{group} {key}": value for group, of in run.items() for key, value in of.items()}
 
 
 def _sum(journal: Json) -> str:

@@ -169,7 +169,7 @@ def test_adapts_a_model_without_a_pooler_though_its_process_is_killed(
     assert manifest["counts"]["documents_duplicate"] == 1
     assert f"{out}/hugging_face: finished already" in run(*flags, *more)
     error = refusal("adapt_domain.py", *flags, *more, "--dupe_factor=3", prints=True)
-    assert "was begun with dupe_factor = 2, not 3" in error
+    assert "was made with dupe_factor = 2, this run has 3" in error
     check_loads(out / "hugging_face", least_score=0)
 
 
