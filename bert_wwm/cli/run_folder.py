@@ -1,15 +1,13 @@
 """The folder of a run of several steps that may be interrupted, and goes on with the same flags."""
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import read_object, write_json
 from bert_wwm.core.lock import locked
 from bert_wwm.core.same_run import check_same_run
 
@@ -63,8 +61,7 @@ class RunFolder:
         if is_ours and self._overwrite:
             self._empty()
         if not os.path.exists(self(_SETTINGS)):
-            text = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
-            files.write_text(self(_SETTINGS), text)
+            write_json(self(_SETTINGS), self._settings)
         try:
             earlier = read_object(self(_SETTINGS))
         except DataError as error:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import read_object, write_json
 from bert_wwm.core.lock import locked
 from bert_wwm.core.same_run import check_same_run
 
@@ -152,24 +152,24 @@ class Shards:
 
     def _publish(self, complete: Json) -> None:
         """Also where that was interrupted: what has its name already has left the folder."""
-        texts = {place: self._manifest_text(complete, place) for place in self._manifests.values()}
-        for place in texts:
+        places = dict.fromkeys(self._manifests.values())
+        for place in places:
             if files.exists(place):
                 self._remove_surplus(place)
         for number, path in enumerate(self._paths):
             if os.path.exists(self._place(number)):
                 files.move(self._place(number), path)
-        for place, text in texts.items():
-            files.write_text(place, text)
+        for place in places:
+            write_json(place, self._manifest(complete, place))
         shutil.rmtree(self._work)
 
-    def _manifest_text(self, complete: Json, place: str) -> str:
-        """Returns what the manifest of that path says: of all files, those that it describes."""
+    def _manifest(self, complete: Json, place: str) -> Json:
+        """Returns the manifest of that path. It describes those of the files that it belongs to."""
         entries = complete["files"]
         described = {
             base_name(path): entries[path] for path in self._paths if self._manifests[path] == place
         }
-        return json.dumps({**complete, "files": described}, ensure_ascii=False, indent=2) + "\n"
+        return {**complete, "files": described}
 
     def _remove_surplus(self, manifest: str) -> None:
         """Removes what an earlier run wrote and this one doesn't, and the manifest of both."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from bert_wwm.core import errors, files, input_files
 from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import read_object, write_json
 from bert_wwm.core.shards import Json, base_name, described_files, manifest_path
 from bert_wwm.core.staging import temporary_folder
 from bert_wwm.data.counts import Counts
@@ -104,7 +104,7 @@ class Output:
             described[base_name(path)] = {**entry, "bytes": files.size(path)}
         for place, described in entries.items():
             complete = {**manifest, "files": described, "run": self._run}
-            files.write_text(place, json.dumps(complete, ensure_ascii=False, indent=2) + "\n")
+            write_json(place, complete)
 
 
 def _listed(manifest: str) -> list[str]:
