@@ -18,8 +18,6 @@ Example:
       --init_checkpoint=chinese_wwm_ext_L-12_H-768_A-12/bert_model.ckpt
 """
 
-import tempfile
-
 from absl import flags
 
 from bert_wwm.cli import app, model_flags, tokenizer_flags
@@ -28,6 +26,7 @@ from bert_wwm.core import files
 from bert_wwm.core.choices import POOLINGS
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
 from bert_wwm.tasks.text_lines import blocks_of, read_texts
 
@@ -97,7 +96,7 @@ def main(_) -> None:
 
     def extract(prefix):
         extraction = Extraction(prefix, layers, FLAGS.pooling, FLAGS.use_one_hot_embeddings)
-        with tempfile.TemporaryDirectory() as folder, Progress("texts", total=count) as progress:
+        with temporary_folder() as folder, Progress("texts", total=count) as progress:
             machine = Machine(
                 **{
                     **model_flags.values_of(Machine),

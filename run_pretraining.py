@@ -24,7 +24,7 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags
+from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags, same_run
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.lock import locked
@@ -241,9 +241,7 @@ def describe_start(checkpoint):
 
     return {
         **same_start.describe_code(sys.argv[0]),
-        **same_start.describe_flags(
-            {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
-        ),
+        **same_start.describe_flags(same_run.key_flags()),
         "the checkpoint in --output_dir": same_start.describe_checkpoint(checkpoint),
     }
 

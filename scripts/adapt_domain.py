@@ -28,7 +28,7 @@ import re
 
 from absl import flags
 
-from bert_wwm.cli import app, checkpoint_flags, segmenter_flags
+from bert_wwm.cli import app, checkpoint_flags, same_run, segmenter_flags
 from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.convert import archive, forms
@@ -86,11 +86,8 @@ flags.DEFINE_integer(
 )
 flags.mark_flags_as_required(["input_file", "model", "output_dir"])
 
-# What the outcome hangs on; a run that goes on must have the same.
-_OF_RUN = (
-    "input_file model bert_config_file vocab_file input_format text_field documents segmenter "
-    "ltp_model dupe_factor recipe max_seq_length train_batch_size learning_rate num_train_steps"
-).split()
+# Flags without influence on the outcome; a run is resumed with all others as they were.
+_HARMLESS = "output_dir overwrite num_workers ltp_device ltp_batch_size".split()
 _POOLER, _MASKED_LM = "bert/pooler/", "cls/predictions/output_bias"
 _EVALUATIONS = 10  # while it trains
 _SHOWN = ("masked_lm_loss", "masked_lm_accuracy")
@@ -105,7 +102,7 @@ def main(_) -> None:
     recipe = read_recipe(FLAGS.recipe)
     source, model_files = find_model(FLAGS.model)
     texts = find_texts(FLAGS.input_file)
-    settings = {name: FLAGS[name].value for name in _OF_RUN}
+    settings = same_run.flags_of_run(_HARMLESS)
     settings["hash of the recipe"] = files.sha256(in_checkout(FLAGS.recipe))
     settings["files of the model"] = {path: described(path) for path in sorted(model_files)}
     with RunFolder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:
