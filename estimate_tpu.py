@@ -216,11 +216,7 @@ def phase_estimator(name, tpu, price_per_hour):
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     work = work_from_flags(tpu)
-    if work.length > config.max_position_embeddings:
-        raise ConfigError(
-            f"--max_seq_length={work.length} is more than max_position_embeddings of "
-            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
-        )
+    config.check_length(work.length, FLAGS.bert_config_file)
     objective, features_of, mode = finetuning() if FLAGS.task_name else pretraining()
     settings = pretraining_flags.settings_from_flags()
     one_core = FLAGS.one_core

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from bert_wwm.cli import checkpoint_flags, model_flags, tokenizer_flags
+from bert_wwm.cli.same_run import flags_of_run
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.workers import default_num_workers
@@ -28,10 +29,17 @@ for _module in (model_flags, tokenizer_flags):
 _LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
-# What the outcome of a run depends on, besides the features.
-_IDENTITY = (
-    "bert_config_file init_checkpoint allow_random_init warmup_proportion num_accumulation_steps "
-    "optimizer layer_decay gelu use_bfloat16"
+# Flags without influence on the outcome of a run, or whose meaning is compared in another form:
+# the data and its features by their hashes, decoding, and what a task or a machine has defaults for.
+_HARMLESS = (
+    "task_name data_dir train_file eval_file predict_file text_columns label_column vocab_file "
+    "do_lower_case tokenizer max_seq_length doc_stride max_query_length version_2_with_negative "
+    "hfl_compat n_best_size max_answer_length null_score_diff_threshold verbose_logging "
+    "do_train do_eval do_predict output_dir feature_dir num_workers model_name num_runs rand_seed "
+    "random_seed learning_rate train_batch_size num_train_epochs skip_padding tpu_buckets "
+    "eval_batch_size predict_batch_size save_checkpoints_steps keep_checkpoint_max log_every_steps "
+    "use_tpu tpu_name tpu_zone gcp_project master num_tpu_cores iterations_per_loop use_xla "
+    "gradient_checkpointing"
 ).split()
 
 flags.DEFINE_string("output_dir", None, "Where checkpoints, predictions and results go.")
@@ -198,11 +206,7 @@ def read_options(task: Task, config: "BertConfig", job_options: Mapping[str, Any
     settings = task.settings_for(small)
     given = {name: FLAGS[name].value for name in settings._fields if name != "learning_rate"}
     settings = settings._replace(**{k: v for k, v in given.items() if v is not None})
-    if settings.max_seq_length > config.max_position_embeddings:
-        raise ConfigError(
-            f"--max_seq_length={settings.max_seq_length} is more than max_position_embeddings of "
-            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
-        )
+    config.check_length(settings.max_seq_length, FLAGS.bert_config_file)
     padding = padding_of(settings.max_seq_length)
     batch = {"train_batch_size": settings.train_batch_size}
     wanted = {"train": FLAGS.do_train, "dev": FLAGS.do_eval, "test": FLAGS.do_predict}
@@ -219,7 +223,7 @@ def read_options(task: Task, config: "BertConfig", job_options: Mapping[str, Any
         # The number of steps hangs on the training data.
         training=TrainingSettings(**{**model_flags.values_of(TrainingSettings), **batch, **steps}),
         identity={
-            **{name: FLAGS[name].value for name in _IDENTITY},
+            **flags_of_run(_HARMLESS),
             **batch,
             "num_train_epochs": settings.num_train_epochs,
             "several tpu_buckets": padding.by_length,

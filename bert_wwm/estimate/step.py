@@ -7,12 +7,12 @@ weights are made: the variables have shapes, and memory that nobody writes to.
 import contextlib
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.records.schema import FLOAT, Schema
@@ -100,7 +100,7 @@ def build_step(
     names = list(features)
     reduced: list[tf.Tensor] = []
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         params = {"model_dir": os.path.join(folder, "none"), "batch_size": 0}
 
         def step(*values: tf.Tensor) -> list[tf.Tensor]:

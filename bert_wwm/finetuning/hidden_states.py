@@ -35,7 +35,7 @@ class HiddenStates(TaskObjective):
 
     Args:
         layers: the numbers of layers, 0 for the lowest or -1 for the highest, in the order wanted.
-        pooling: one of ``POOLINGS``: one state a text; None: one a token.
+        pooling: one of ``core.choices.POOLINGS``: one state a text; None: one a token.
     """
 
     unused_scopes = ("bert/pooler/",)

@@ -12,6 +12,7 @@ from typing import Any
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.same_run import check_same_run
 from bert_wwm.finetuning.evaluation import (
     TPU_INPUT,
     evaluate,
@@ -166,16 +167,12 @@ class Run:
                 "or one of the same task"
             )
         former = record["settings"]
-        for name, value in settings.items():
-            before = former.get(name)
-            if name == _DECODING and record["trained"]:
-                continue  # the best weights are chosen; other predictions may be made by them
-            if before != value and not (name == _DEV_DATA and None in (before, value)):
-                raise ConfigError(
-                    f"{self.folder}: holds a run with {name} {before}, not {value}; expected the "
-                    "same settings, or another --output_dir"
-                )
-        former[_DEV_DATA] = settings[_DEV_DATA] or former[_DEV_DATA]
+        former.setdefault("stop_on_nan", True)  # earlier versions didn't record it
+        settings[_DEV_DATA] = settings[_DEV_DATA] or former.get(_DEV_DATA)
+        former[_DEV_DATA] = former.get(_DEV_DATA) or settings[_DEV_DATA]
+        if record["trained"]:  # the best weights are chosen; other predictions may be made by them
+            settings[_DECODING] = former.get(_DECODING)
+        check_same_run(former, settings, self.folder, "or another --output_dir")
         return record
 
     def _train_and_record(self, splits: Mapping[str, Split], record: dict[str, Any]) -> None:

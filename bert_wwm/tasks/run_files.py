@@ -7,7 +7,7 @@ from typing import Any
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
-from bert_wwm.core.json_files import is_number, read_json
+from bert_wwm.core.json_files import is_number, read_json, write_json
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.task import KIND_OF_USERS_TASK
 
@@ -103,7 +103,7 @@ class RunFiles:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Writes ``run.json``."""
-        files.write_text(self.record, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        write_json(self.record, record)
 
     def write_labels(self, labels: Sequence[str]) -> str:
         """Writes ``labels.json``, and returns its name."""
@@ -112,8 +112,7 @@ class RunFiles:
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Writes ``results.json``."""
-        path = os.path.join(self.folder, _RESULTS)
-        files.write_text(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        write_json(os.path.join(self.folder, _RESULTS), results)
 
 
 def new_record(settings: Mapping[str, Any]) -> dict[str, Any]:
