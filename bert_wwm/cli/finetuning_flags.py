@@ -30,7 +30,7 @@ _LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
 # Flags without influence on the outcome of a run, or whose meaning is compared in another form:
-# the data and its features by their hashes, decoding, and what a task or a machine has defaults for.
+# the data and its features by their hashes, decoding, and what a task has defaults for.
 _HARMLESS = (
     "task_name data_dir train_file eval_file predict_file text_columns label_column vocab_file "
     "do_lower_case tokenizer max_seq_length doc_stride max_query_length version_2_with_negative "

@@ -48,9 +48,14 @@ class SentenceObjective(TaskObjective):
 
 
 class SentenceJob(Job):
-    """The class of a text or of a pair."""
+    """The class of a text or of a pair.
+
+    Attributes:
+        classes: what is predicted; ``labels`` too, where the model is made for them.
+    """
 
     has_labels = True
+    classes: Sequence[str] = ()
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class SentenceJob(Job):
         self.task = task
         self.featurizer = SentenceFeaturizer(tokenizer, max_seq_length, labels)
         self.objective = self.make_objective(task, len(labels))
-        self.labels = list(labels)
+        self.labels = self.classes = list(labels)
         self._max_seq_length = max_seq_length
 
     @classmethod
@@ -103,7 +108,7 @@ class SentenceJob(Job):
     ) -> None:
         if name != TEST and all(example.label is None for example in examples):
             raise nothing_told(name, path, "a label")
-        sentence_tasks.check_labels(path, examples, self.labels, required=name != TEST)
+        sentence_tasks.check_labels(path, examples, self.classes, required=name != TEST)
 
     def notes(self, split: Split) -> Iterator[str]:
         truncated = int(split.table.rows["truncated"].sum())
@@ -116,7 +121,7 @@ class SentenceJob(Job):
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         logits = np.stack([output["logits"] for output in outputs])
-        return probabilities(logits), predicted_labels(logits, self.labels)
+        return probabilities(logits), predicted_labels(logits, self.classes)
 
     def score(self, split: Split, predictions: Predictions) -> dict[str, float]:
         decided = [row for row, one in enumerate(split.examples) if not one.undecided]

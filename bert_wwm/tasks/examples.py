@@ -35,6 +35,36 @@ class Sentence(NamedTuple):
         return self.place or self.id
 
 
+class Choices(NamedTuple):
+    """A question on a text, with choices of which one is right.
+
+    Attributes:
+        id: its name in predictions.
+        context: the text.
+        question: the question.
+        choices: the answers to choose from.
+        label: the number of the right one, as text; None where the file doesn't tell.
+        line: where it is in its file, in words.
+    """
+
+    id: str
+    context: str
+    question: str
+    choices: tuple[str, ...]
+    label: str | None = None
+    line: str = ""
+
+    @property
+    def undecided(self) -> bool:
+        """Never; see ``Sentence``."""
+        return False
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The label, or none."""
+        return () if self.label is None else (self.label,)
+
+
 class Tagged(NamedTuple):
     """A sentence each of whose tokens has a tag.
 
@@ -94,4 +124,4 @@ class Question(NamedTuple):
         return (self.answer_type,) if self.answers else ()
 
 
-Example = Sentence | Tagged | Question
+Example = Sentence | Choices | Tagged | Question

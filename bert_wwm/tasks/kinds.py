@@ -32,5 +32,10 @@ KINDS.add(
     "sentence",
     Kind("run_classifier.py", "sentence:SentenceJob", "BertForSequenceClassification"),
 )
+KINDS.add(
+    "regression",
+    Kind("run_classifier.py", "regression:RegressionJob", "BertForSequenceClassification"),
+)
+KINDS.add("choice", Kind("run_classifier.py", "choice:ChoiceJob", "BertForMultipleChoice"))
 KINDS.add("reading", Kind("run_squad.py", "reading:ReadingJob", "BertForQuestionAnswering"))
 KINDS.add("tagging", Kind("run_ner.py", "tagging:TaggingJob", "BertForTokenClassification"))

@@ -35,10 +35,6 @@ class ReadingTask(Task):
     answer_types: bool = False
     strip_blanks: bool = False
 
-    @property
-    def shows_labels(self) -> bool:
-        return self.with_null
-
     def featurizer(
         self,
         tokenizer: Tokenizer,
@@ -135,6 +131,7 @@ def _add(
 ) -> None:
     """Adds a row; unless told else, F1 decides which checkpoint is best."""
     row: dict[str, Any] = {"metrics": ("em", "f1"), "best_metric": "f1", **others}
+    row["shows_labels"] = row.get("with_null", False)  # else all answers are spans
     add(
         ReadingTask(
             name=name,

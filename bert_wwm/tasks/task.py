@@ -55,6 +55,7 @@ class Task:
         submission: yields the lines of the file that the task's benchmark takes,
             ``NAME_predict.json``, from examples and of each the predicted label or tags; None: it
             takes none.
+        shows_labels: whether the labels of a file are worth counting.
     """
 
     name: str
@@ -70,11 +71,7 @@ class Task:
     best_metric: str | None = None
     small_learning_rate: float = 1e-4
     submission: Callable[[Sequence[Any], Sequence[Any]], Iterator[str]] | None = None
-
-    @property
-    def shows_labels(self) -> bool:
-        """Whether the labels of a file are worth counting: answers may all be spans."""
-        return True
+    shows_labels: bool = True
 
     def settings_for(self, small: bool) -> Settings:
         """Returns the settings for a released model of 12 layers and more, or for a small one.
