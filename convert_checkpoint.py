@@ -25,6 +25,7 @@ from bert_wwm.convert import archive, forms, hugging_face, names, new_tokens, pa
 from bert_wwm.convert.inventory import describe_tensors
 from bert_wwm.convert.pretrained import complete
 from bert_wwm.core import files, folders
+from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.core.errors import ConfigError, DataError
 
 FLAGS = flags.FLAGS
@@ -52,7 +53,7 @@ flags.DEFINE_bool(
 flags.DEFINE_enum(
     "gelu",
     None,
-    ["erf", "tanh"],
+    GELU_FORMS,
     "What the checkpoint's configuration means by gelu: see run_pretraining.py; by default what "
     "the run.json of its fine-tuning says, or else erf. google-research/bert's own models have "
     "tanh.",

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bert_wwm.core import files, input_files, stand_ins
 from bert_wwm.core.errors import DataError, naming
+from bert_wwm.core.staging import temporary_folder
 
 CHECKPOINT = ".index"  # the end of the name of one of its files
 _MAC_FOLDER = "__MACOSX"
@@ -57,7 +58,7 @@ def unpacked(zip_path: str) -> Iterator[str]:
         DataError: the archive is missing, broken, encrypted, far larger unpacked, or stands for
             another file; or there is no room for the folder.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         try:
             with _opened(zip_path) as archive:
                 _check_sizes(archive, zip_path)
