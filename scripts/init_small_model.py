@@ -9,7 +9,6 @@ Example:
       --num_hidden_layers=3 --output_dir=rbt3
 """
 
-import json
 import re
 
 from absl import flags
@@ -17,7 +16,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import format_json, read_object
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
@@ -76,8 +75,7 @@ def read_contents(layers):
     """Returns the content of each file that the new model has next to its weights, by name."""
     values = read_object(FLAGS.bert_config_file)
     values["num_hidden_layers"] = len(layers)
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    contents = {"bert_config.json": text.encode("utf-8")}
+    contents = {"bert_config.json": format_json(values).encode("utf-8")}
     if FLAGS.vocab_file:
         contents["vocab.txt"] = files.read_bytes(FLAGS.vocab_file)
     return contents

@@ -9,7 +9,6 @@ Example:
   python scripts/report.py --input=outputs --output_dir=report
 """
 
-import json
 import os
 import pathlib
 
@@ -18,6 +17,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.json_files import format_json
 
 FLAGS = flags.FLAGS
 PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "configs" / "published_results.json"
@@ -63,8 +63,7 @@ def main(_) -> None:
             key: published.sources[key]._asdict() for key in published.sources if key in keys
         },
     }
-    text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
-    write("report.json", text.encode("utf-8", "backslashreplace"))
+    write("report.json", format_json(numbers).encode("utf-8", "backslashreplace"))
     write("report.png", results_plot.draw_results(published, own))
     print(f"\nWrote {FLAGS.output_dir}: report.md, report.json, report.png")
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from bert_wwm.cli import finetuning_flags, model_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.json_files import write_json
 from bert_wwm.core.label_file import read_labels
 from bert_wwm.core.lock import locked
 from bert_wwm.tasks.featurize import featurize
@@ -282,8 +282,7 @@ def _report(task: Task, settings: Settings, results: dict[str, Any]) -> None:
         "settings": {**settings._asdict(), "learning_rate": results["learning_rate"]},
         **results,
     }
-    text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-    files.write_text(os.path.join(FLAGS.output_dir, "results.json"), text)
+    write_json(os.path.join(FLAGS.output_dir, "results.json"), results)
 
 
 def _name_of_model() -> str | None:

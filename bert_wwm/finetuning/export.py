@@ -1,7 +1,6 @@
 """A fine-tuned model as a SavedModel, in the folders that TensorFlow Serving looks into."""
 
 import functools
-import json
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.core.json_files import write_json
 from bert_wwm.finetuning.onnx import write_onnx
 from bert_wwm.finetuning.served import Served
 from bert_wwm.finetuning.signature import Signature, build_signature
@@ -173,8 +173,7 @@ def _write_facts(served: Served, checkpoint: str, folder: str) -> None:
     """Writes what makes features of texts, and answers of outputs."""
     extra = os.path.join(folder, EXTRA)
     facts = {**served.facts(), "checkpoint": checkpoint}
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    files.write_text(os.path.join(extra, "serving.json"), text)
+    write_json(os.path.join(extra, "serving.json"), facts)
     pieces = "".join(f"{piece}\n" for piece in served.vocabulary.pieces)
     files.write_text(os.path.join(extra, "vocab.txt"), pieces)
     if served.labels:

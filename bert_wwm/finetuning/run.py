@@ -15,7 +15,7 @@ from typing import Any
 from bert_wwm.compat import tf
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import is_number, read_json
+from bert_wwm.core.json_files import is_number, read_json, write_json
 from bert_wwm.finetuning.input import InputFn, host_input_fn, scattered
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.tpu_input import record_input_fn
@@ -196,8 +196,7 @@ class Run:
             sys.exit(_STOPPED)
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        files.write_text(os.path.join(self.folder, _RECORD), text)
+        write_json(os.path.join(self.folder, _RECORD), record)
 
     def _results(self, split: Split, checkpoint: str | None) -> dict[str, float]:
         """Predicts, writes predictions and ``eval_results.txt``, and returns the scores.
