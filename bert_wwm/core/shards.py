@@ -108,12 +108,7 @@ class Shards:
                 shutil.rmtree(self._work, ignore_errors=True)  # nothing to go on from
 
     def append(self, payloads: Sequence[bytes], state: Json) -> None:
-        """Appends to each shard; after a step that is lost all goes on with the state before it.
-
-        Args:
-            payloads: for each shard the bytes to append.
-            state: what the run needs to go on behind them, ready for JSON.
-        """
+        """Appends to each shard; after a step that is lost all goes on with the state before it."""
         for shard, payload in zip(self._shards, payloads):
             shard.write(payload)
         sizes = [size + len(payload) for size, payload in zip(self._done[0], payloads)]
@@ -130,10 +125,6 @@ class Shards:
 
     def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
         """Gives all shards their names, and writes the manifests.
-
-        Args:
-            manifest: what is to be said of all files.
-            of_files: what is to be said of each; its size is added.
 
         Raises:
             DataError: an input file has changed; nothing is written then.

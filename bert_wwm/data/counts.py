@@ -26,56 +26,37 @@ _KIND_NAMES = {
 
 @dataclasses.dataclass
 class Counts:
-    """Counts of one run, or of a part of it.
+    """Counts of one run, or of a part of it."""
 
-    Attributes:
-        documents: documents with text.
-        documents_split: of these, rests of documents that were too long and taken apart.
-        documents_alone: passes over documents without another one to draw a next segment from.
-        sentences: sentences read, before they are duplicated.
-        sentences_fallen_back: of these, masked by single pieces since the words did not fit.
-        sentences_untagged: of these, left out since tags were wanted and there were none.
-        sentences_split: of these, too long for a sequence and cut at the end of a word.
-        sentences_of_one_word: passes over sentences that could not be parted into a pair.
-        pieces: pieces read.
-        unknown_pieces: of these, ``[UNK]``.
-        unknown: how often which characters were ``[UNK]``.
-        words_by_length: number of words read, by their length in pieces.
-        instances: examples made.
-        instances_without_prediction: further ones, left out since nothing could be selected.
-        pairs_labelled_1: of the examples made, those with a random second segment (NSP) or with
-            swapped ones (SOP).
-        tokens: pieces in the examples, special tokens included.
-        truncated_pieces: pieces cut off to fit the pairs into their sequences.
-        budget: pieces that might have been selected.
-        predicted: of these, to be predicted: no other unit fitted into what was left.
-        kinds: of these, what became of them.
-        ngrams_drawn: units that the words were put together to, by the number of words drawn.
-        ngrams: units selected, by their number of words; more of them are short, since a long one
-            is more often passed over.
-    """
-
-    documents: int = 0
-    documents_split: int = 0
+    documents: int = 0  # documents with text
+    documents_split: int = 0  # of these, rests of documents that were too long and taken apart
+    # Passes over documents without another one to draw a next segment from.
     documents_alone: int = 0
-    sentences: int = 0
-    sentences_fallen_back: int = 0
-    sentences_untagged: int = 0
-    sentences_split: int = 0
-    sentences_of_one_word: int = 0
-    pieces: int = 0
-    unknown_pieces: int = 0
+    sentences: int = 0  # sentences read, before they are duplicated
+    sentences_fallen_back: int = 0  # of these, masked by single pieces since the words did not fit
+    sentences_untagged: int = 0  # of these, left out since tags were wanted and there were none
+    sentences_split: int = 0  # of these, too long for a sequence and cut at the end of a word
+    sentences_of_one_word: int = 0  # passes over sentences that could not be parted into a pair
+    pieces: int = 0  # pieces read
+    unknown_pieces: int = 0  # of these, ``[UNK]``
+    # How often which characters were ``[UNK]``.
     unknown: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    # Number of words read, by their length in pieces.
     words_by_length: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    instances: int = 0
-    instances_without_prediction: int = 0
+    instances: int = 0  # examples made
+    instances_without_prediction: int = 0  # further ones, left out since nothing could be selected
+    # Of the examples made, those with a random second segment (NSP) or with swapped ones (SOP).
     pairs_labelled_1: int = 0
-    tokens: int = 0
-    truncated_pieces: int = 0
-    budget: int = 0
-    predicted: int = 0
+    tokens: int = 0  # pieces in the examples, special tokens included
+    truncated_pieces: int = 0  # pieces cut off to fit the pairs into their sequences
+    budget: int = 0  # pieces that might have been selected
+    predicted: int = 0  # of these, to be predicted: no other unit fitted into what was left
+    # Of these, what became of them.
     kinds: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    # Units that the words were put together to, by the number of words drawn.
     ngrams_drawn: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    # Units selected, by their number of words; more of them are short, since a long one is more
+    # often passed over.
     ngrams: Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     def add(self, other: "Counts") -> None:
@@ -134,11 +115,7 @@ class Counts:
         return values
 
     def summary(self, label_1: str = "") -> str:
-        """Returns a few lines for the terminal.
-
-        Args:
-            label_1: what pairs with label 1 are; nothing where pairs have no label.
-        """
+        """Returns a few lines for the terminal."""
         rows = {
             "documents": f"{self.documents:,}",
             "  too long": self.documents_split

@@ -30,29 +30,17 @@ _INSTANCES, _MASKS = range(2)  # streams of random numbers
 
 @dataclasses.dataclass(frozen=True)
 class ExampleSettings:
-    """What examples are made of; google-research/bert's flags of the same names.
+    """What examples are made of; google-research/bert's flags of the same names."""
 
-    Attributes:
-        strategy: name of the masking strategy.
-        pairing: name of the way in which sequences are made of documents.
-        max_seq_length: tokens of a sequence, special tokens included.
-        max_predictions_per_seq: most pieces to predict in a sequence.
-        masked_lm_prob: share of the tokens to predict, as a fraction of 1.
-        short_seq_prob: share of the passes over a document that aim at shorter sequences.
-        seed: the run's seed.
-        lert_labels: for ``lert``, the linguistic labels that are wanted.
-        pert_target: for ``pert``, which reading of its targets.
-    """
-
-    strategy: str
-    pairing: str
-    max_seq_length: int
-    max_predictions_per_seq: int
-    masked_lm_prob: float
-    short_seq_prob: float
-    seed: int
-    lert_labels: tuple[str, ...] = ()
-    pert_target: str = ""
+    strategy: str  # name of the masking strategy
+    pairing: str  # name of the way in which sequences are made of documents
+    max_seq_length: int  # tokens of a sequence, special tokens included
+    max_predictions_per_seq: int  # most pieces to predict in a sequence
+    masked_lm_prob: float  # share of the tokens to predict, as a fraction of 1
+    short_seq_prob: float  # share of the passes over a document that aim at shorter sequences
+    seed: int  # the run's seed
+    lert_labels: tuple[str, ...] = ()  # for ``lert``, the linguistic labels that are wanted
+    pert_target: str = ""  # for ``pert``, which reading of its targets
 
     def __post_init__(self) -> None:
         shortest = PAIRINGS[self.pairing].num_special_tokens + 2
@@ -73,13 +61,7 @@ class ExampleSettings:
 
 
 class ExampleMaker:
-    """Makes the examples of blocks with one vocabulary and one set of settings; can be pickled.
-
-    Args:
-        vocabulary: the pieces.
-        settings: what examples are made of.
-        similar_words: for strategies that put similar words in place of words.
-    """
+    """Makes the examples of blocks with one vocabulary and one set of settings; can be pickled."""
 
     def __init__(
         self,
@@ -104,14 +86,7 @@ class ExampleMaker:
     def features(
         self, block: TokenizedBlock, place: Place, duplicate: int, counts: Counts
     ) -> Features:
-        """Returns the examples of one pass over a block.
-
-        Args:
-            block: its documents.
-            place: of the block in the corpus.
-            duplicate: which of the passes.
-            counts: takes what is counted on the way.
-        """
+        """Returns the examples of one pass over a block."""
         settings = self.settings
         rng = rng_for(settings.seed, *place, duplicate, _INSTANCES)
         instances = make_instances(

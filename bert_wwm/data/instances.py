@@ -21,35 +21,22 @@ Instance = tuple[int, int, int, int, int]
 
 
 class Instances(NamedTuple):
-    """The instances of one pass over a block; N of them.
+    """The instances of one pass over a block; N of them."""
 
-    Attributes:
-        starts: int64 [N, segments], where in the block's pieces each segment begins.
-        lengths: int64 [N, segments], pieces of each; none is 0.
-        labels: int64 [N], 1 where the second segment is random (NSP) or was first (SOP).
-    """
-
-    starts: np.ndarray
-    lengths: np.ndarray
-    labels: np.ndarray
+    starts: np.ndarray  # int64 [N, segments], where in the block's pieces each segment begins
+    lengths: np.ndarray  # int64 [N, segments], pieces of each; none is 0
+    labels: np.ndarray  # int64 [N], 1 where the second segment is random (NSP) or was first (SOP)
 
 
 class Pairing(NamedTuple):
-    """A way to make sequences of documents.
+    """A way to make sequences of documents."""
 
-    Attributes:
-        name: as the flag and the manifest of the records have it.
-        summary: one line for the help.
-        segments: of a sequence, 1 or 2.
-        has_loss: whether the label of the pair is to be predicted.
-        instances: yields the instances of a document: (block, document, limit of a sequence in
-            pieces, target in pieces, rng, counts).
-    """
-
-    name: str
-    summary: str
-    segments: int
-    has_loss: bool
+    name: str  # as the flag and the manifest of the records have it
+    summary: str  # one line for the help
+    segments: int  # of a sequence, 1 or 2
+    has_loss: bool  # whether the label of the pair is to be predicted
+    # Yields the instances of a document: (block, document, limit of a sequence in pieces, target in
+    # pieces, rng, counts).
     instances: Callable[
         [TokenizedBlock, int, int, int, np.random.Generator, Counts], Iterator[Instance]
     ]

@@ -13,36 +13,23 @@ from bert_wwm.text.blocks import Block
 
 
 class BlockOutput(NamedTuple):
-    """What became of a block.
+    """What became of a block."""
 
-    Attributes:
-        payloads: the bytes to append to each shard.
-        records: the number of records (sentences, where the output is text) in each.
-        counts: what was counted.
-    """
-
-    payloads: list[bytes]
-    records: list[int]
-    counts: Counts
+    payloads: list[bytes]  # the bytes to append to each shard
+    records: list[int]  # the number of records (sentences, where the output is text) in each
+    counts: Counts  # what was counted
 
 
 Work = Callable[[Block], BlockOutput]
 
 
 class Written(NamedTuple):
-    """What is written so far.
+    """What is written so far."""
 
-    Attributes:
-        blocks: number of blocks.
-        bytes: of their text.
-        records: number of records of each shard.
-        counts: what was counted.
-    """
-
-    blocks: int
-    bytes: int
-    records: list[int]
-    counts: Counts
+    blocks: int  # number of blocks
+    bytes: int  # of their text
+    records: list[int]  # number of records of each shard
+    counts: Counts  # what was counted
 
     def to_json(self) -> dict[str, object]:
         """Returns a dictionary that ``written`` reads."""
@@ -65,14 +52,6 @@ def write_blocks(
     progress: Progress,
 ) -> Written:
     """Appends what becomes of blocks to the shards, in the order of the blocks.
-
-    Args:
-        work: what a worker does with a block; can be pickled.
-        blocks: all blocks; those that are written already are passed over.
-        shards: where to.
-        before: what is written already.
-        num_workers: processes.
-        progress: is told the bytes of text that are done.
 
     Returns:
         What is written then.

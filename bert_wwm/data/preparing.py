@@ -24,31 +24,19 @@ _BEHIND_DOCUMENT = b"\n\n"  # the end of its last line, and a blank one
 
 @dataclasses.dataclass
 class PreparedCounts:
-    """What became of the documents.
+    """What became of the documents."""
 
-    Attributes:
-        documents_read: documents in the input; each is kept or left out for one of the reasons.
-        documents_kept: documents written.
-        documents_empty: nothing was left of them.
-        documents_short: less was left than wanted.
-        documents_unnatural: they are no text: too few of their characters are letters.
-        documents_duplicate: what was left of them is what was left of an earlier one.
-        documents_split: of those read, rests of documents that were too long and taken apart.
-        sentences: sentences written.
-        tags: tags, comments, scripts and style sheets removed from what was read.
-        invisible: invisible characters removed from it.
-    """
-
+    # Documents in the input; each is kept or left out for one of the reasons.
     documents_read: int = 0
-    documents_kept: int = 0
-    documents_empty: int = 0
-    documents_short: int = 0
-    documents_unnatural: int = 0
-    documents_duplicate: int = 0
-    documents_split: int = 0
-    sentences: int = 0
-    tags: int = 0
-    invisible: int = 0
+    documents_kept: int = 0  # documents written
+    documents_empty: int = 0  # nothing was left of them
+    documents_short: int = 0  # less was left than wanted
+    documents_unnatural: int = 0  # they are no text: too few of their characters are letters
+    documents_duplicate: int = 0  # what was left of them is what was left of an earlier one
+    documents_split: int = 0  # of those read, rests of documents that were too long and taken apart
+    sentences: int = 0  # sentences written
+    tags: int = 0  # tags, comments, scripts and style sheets removed from what was read
+    invisible: int = 0  # invisible characters removed from it
 
     def add(self, other: "PreparedCounts") -> None:
         """Adds what another part of the run has counted."""
@@ -99,17 +87,12 @@ class RawSource:
 
 
 class PreparedBlock(NamedTuple):
-    """What became of a block.
+    """What became of a block."""
 
-    Attributes:
-        documents: those that are kept if no earlier one is the same: sentences parted by line ends,
-            in UTF-8.
-        hashes: theirs.
-        counts: what was counted; documents kept, duplicates and sentences are not yet known.
-    """
-
+    # Those that are kept if no earlier one is the same: sentences parted by line ends, in UTF-8.
     documents: list[bytes]
-    hashes: list[bytes]
+    hashes: list[bytes]  # theirs
+    # What was counted; documents kept, duplicates and sentences are not yet known.
     counts: PreparedCounts
 
 

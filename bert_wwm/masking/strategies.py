@@ -9,24 +9,15 @@ from bert_wwm.masking.selection import UnitMaker
 
 
 class Strategy(NamedTuple):
-    """A way to turn text into a training signal.
+    """A way to turn text into a training signal."""
 
-    Attributes:
-        name: as the flag and the manifest of the records have it.
-        summary: one line for the help.
-        units: makes the units that are selected as a whole.
-        corrupt: draws units, and replaces them.
-        pairing: how sequences are made of documents, unless a flag says otherwise.
-        has_linguistic_labels: whether tags of the words are predicted too (LERT).
-        targets: readings of the corruption's further labels, the default first; one is recorded.
-    """
-
-    name: str
-    summary: str
-    units: UnitMaker
-    corrupt: Corruption
-    pairing: str = "nsp"
-    has_linguistic_labels: bool = False
+    name: str  # as the flag and the manifest of the records have it
+    summary: str  # one line for the help
+    units: UnitMaker  # makes the units that are selected as a whole
+    corrupt: Corruption  # draws units, and replaces them
+    pairing: str = "nsp"  # how sequences are made of documents, unless a flag says otherwise
+    has_linguistic_labels: bool = False  # whether tags of the words are predicted too (LERT)
+    # Readings of the corruption's further labels, the default first; one is recorded.
     targets: tuple[str, ...] = ()
 
     @property

@@ -32,11 +32,6 @@ def evaluate(
 ) -> dict[str, dict[str, float]]:
     """Returns the program's figures.
 
-    Args:
-        references: of each question the answers; empty counts as a single "".
-        predictions: of each question the answer.
-        domains: of each question one of ``DOMAINS``.
-
     Returns:
         For ``civil``, ``criminal`` and ``overall``: ``em`` and ``f1``, in percent with one decimal
         (0.0 where there is no question), and ``qas``, the number of questions.

@@ -16,15 +16,10 @@ Predictions = Mapping[str, str]
 
 
 class Score(NamedTuple):
-    """How good the answer to one question is.
+    """How good the answer to one question is."""
 
-    Attributes:
-        em: exact match, 1.0 or 0.0; CJRC's may be between.
-        f1: from 0.0 to 1.0.
-    """
-
-    em: float
-    f1: float
+    em: float  # exact match, 1.0 or 0.0; CJRC's may be between
+    f1: float  # from 0.0 to 1.0
 
 
 NO_SCORE = Score(0.0, 0.0)

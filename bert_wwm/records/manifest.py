@@ -13,41 +13,24 @@ FORMAT = 2
 
 @dataclasses.dataclass
 class Manifest:
-    """Facts about a set of records.
+    """Facts about a set of records."""
 
-    Attributes:
-        strategy: name of the masking strategy.
-        pairing: how sequences were made of documents.
-        labels: fields of further labels of each prediction.
-        max_seq_length: tokens of a sequence.
-        max_predictions_per_seq: pieces to predict in a sequence, at most.
-        vocab_size: number of pieces.
-        vocab_sha256: SHA-256 of the pieces, one a line.
-        do_lower_case: casing of the tokenizer.
-        tokenizer: ``google`` or ``hfl``.
-        segmenter: what cut the sentences into words.
-        flags: all flags of the run.
-        counts: what was counted.
-        files: records and bytes of each file, by base name.
-        run: what decides the records' bytes, compared when the same run is started again.
-        format: version of this format.
-    """
-
-    strategy: str
-    pairing: str
-    labels: list[str]
-    max_seq_length: int
-    max_predictions_per_seq: int
-    vocab_size: int
-    vocab_sha256: str
-    do_lower_case: bool
-    tokenizer: str
-    segmenter: dict[str, object]
-    flags: dict[str, object]
-    counts: dict[str, object]
-    files: dict[str, dict[str, int]]
+    strategy: str  # name of the masking strategy
+    pairing: str  # how sequences were made of documents
+    labels: list[str]  # fields of further labels of each prediction
+    max_seq_length: int  # tokens of a sequence
+    max_predictions_per_seq: int  # pieces to predict in a sequence, at most
+    vocab_size: int  # number of pieces
+    vocab_sha256: str  # SHA-256 of the pieces, one a line
+    do_lower_case: bool  # casing of the tokenizer
+    tokenizer: str  # ``google`` or ``hfl``
+    segmenter: dict[str, object]  # what cut the sentences into words
+    flags: dict[str, object]  # all flags of the run
+    counts: dict[str, object]  # what was counted
+    files: dict[str, dict[str, int]]  # records and bytes of each file, by base name
+    # What decides the records' bytes, compared when the same run is started again.
     run: dict[str, dict[str, object]]
-    format: int = FORMAT
+    format: int = FORMAT  # version of this format
 
     @classmethod
     def load(cls, path: str) -> "Manifest":
@@ -93,31 +76,18 @@ _KINDS: dict[str, type] = {
 
 @dataclasses.dataclass(frozen=True)
 class Expectation:
-    """What a run expects of its records; None where it takes what comes.
+    """What a run expects of its records; None where it takes what comes."""
 
-    Attributes:
-        max_seq_length: ``--max_seq_length``.
-        max_predictions_per_seq: ``--max_predictions_per_seq``.
-        vocab_size: of the model's configuration.
-        vocab_sha256: of ``--vocab_file``.
-        strategy: ``--masking_strategy``.
-        do_lower_case: casing of the model's text.
-    """
-
-    max_seq_length: int
-    max_predictions_per_seq: int
-    vocab_size: int
-    vocab_sha256: str | None = None
-    strategy: str | None = None
-    do_lower_case: bool | None = None
+    max_seq_length: int  # ``--max_seq_length``
+    max_predictions_per_seq: int  # ``--max_predictions_per_seq``
+    vocab_size: int  # of the model's configuration
+    vocab_sha256: str | None = None  # of ``--vocab_file``
+    strategy: str | None = None  # ``--masking_strategy``
+    do_lower_case: bool | None = None  # casing of the model's text
 
 
 def check(record_paths: Sequence[str], expected: Expectation) -> list[str]:
     """Compares the manifests of records with what a run expects, and with each other.
-
-    Args:
-        record_paths: files of records.
-        expected: what the run expects.
 
     Returns:
         The files that have no manifest, made by google-research/bert or by hand.
