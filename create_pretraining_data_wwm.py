@@ -26,6 +26,7 @@ from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards, find_shards
+from bert_wwm.corpus import segmented
 from bert_wwm.data import beam, local
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.instances import PAIRINGS
@@ -37,7 +38,6 @@ from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.manifest import FORMAT
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.text import segmented
 from bert_wwm.text.similar_words import SimilarWords
 
 FLAGS = flags.FLAGS

@@ -25,10 +25,10 @@ from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
 from bert_wwm.core.json_files import read_object, write_json
 from bert_wwm.core.shards import Json, base_name, described_files, manifest_path
 from bert_wwm.core.staging import temporary_folder
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import BlockOutput, Work, Written
 from bert_wwm.data.sources import Source
-from bert_wwm.text.blocks import Block
 
 # Beam's names. For "direct" see _direct_runner: Beam's DirectRunner would fetch a program from the
 # network.

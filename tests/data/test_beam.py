@@ -18,7 +18,7 @@ from bert_wwm.data.sources import TextSource, read_all
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.text.segmenters import make_segmenter
+from bert_wwm.segmentation.segmenters import make_segmenter
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
