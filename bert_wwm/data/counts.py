@@ -24,8 +24,43 @@ _KIND_NAMES = {
 }
 
 
+class Tally:
+    """A dataclass of whole numbers and histograms, those of one run or of a part of it."""
+
+    def add(self, other: Any) -> None:
+        """Adds what another part of the run has counted."""
+        for name, theirs in vars(other).items():
+            mine = getattr(self, name)
+            if isinstance(mine, collections.Counter):
+                mine.update(theirs)
+            else:
+                setattr(self, name, mine + theirs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dictionary that ``from_json`` reads."""
+        return {
+            name: dict(value) if isinstance(value, collections.Counter) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, values: dict) -> Any:
+        """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
+        counts = cls()
+        for name, value in values.items():
+            former: Any = vars(counts).get(name)
+            if isinstance(former, collections.Counter):
+                fits = isinstance(value, dict) and _is_histogram(name, value)
+            else:
+                fits = type(value) is type(former)
+            if not fits:
+                raise ValueError(f"{name} is broken")
+            setattr(counts, name, type(former)(value))
+        return counts
+
+
 @dataclasses.dataclass
-class Counts:
+class Counts(Tally):
     """Counts of one run, or of a part of it."""
 
     documents: int = 0  # documents with text
@@ -59,14 +94,17 @@ class Counts:
     # often passed over.
     ngrams: Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
+    @property
+    def unit(self) -> str:
+        """What the records are."""
+        return "instances" if self.instances else "sentences"
+
+    def note(self, records: int) -> str:
+        """Returns what to show while the work is done."""
+        return f"{self.documents:,} documents, {records:,} {self.unit}"
+
     def add(self, other: "Counts") -> None:
-        """Adds what another part of the run has counted."""
-        for field in dataclasses.fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if isinstance(mine, collections.Counter):
-                mine.update(theirs)
-            else:
-                setattr(self, field.name, mine + theirs)
+        super().add(other)
         if len(self.unknown) > 2 * _MOST_UNKNOWN:
             self.unknown = collections.Counter(dict(self.unknown.most_common(_MOST_UNKNOWN)))
 
@@ -82,26 +120,6 @@ class Counts:
             if count:
                 self.kinds[Kind(kind).name.lower()] += count
         _add_histogram(self.ngrams, predictions.ngrams)
-
-    def to_json(self) -> dict[str, object]:
-        """Returns a dictionary that ``from_json`` reads."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {k: dict(v) if isinstance(v, collections.Counter) else v for k, v in values.items()}
-
-    @classmethod
-    def from_json(cls, values: dict) -> "Counts":
-        """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
-        counts = cls()
-        for name, value in values.items():
-            former: Any = vars(counts).get(name)
-            if isinstance(former, collections.Counter):
-                fits = isinstance(value, dict) and _is_histogram(name, value)
-            else:
-                fits = type(value) is type(former)
-            if not fits:
-                raise ValueError(f"{name} is broken")
-            setattr(counts, name, type(former)(value))
-        return counts
 
     def to_manifest(self) -> dict[str, object]:
         """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
