@@ -96,11 +96,6 @@ class Output:
 def make_pipeline(runner: str, num_workers: int, options: str) -> Any:
     """Returns an empty pipeline.
 
-    Args:
-        runner: one of ``RUNNERS``.
-        num_workers: processes on this machine, for ``direct``.
-        options: Beam's own options, as on a command line.
-
     Raises:
         ConfigError: a package is missing, or Beam doesn't take the options.
     """
@@ -159,16 +154,6 @@ def write_blocks(
     work: Work, source: Source, paths: Sequence[str], output: Output, pipeline: Any
 ) -> Written:
     """Writes what becomes of the blocks of a corpus to the shards, as ``local.write_blocks`` does.
-
-    Args:
-        work: what a worker does with a block; it is pickled once.
-        source: gives the blocks.
-        paths: the files of the corpus.
-        output: where to.
-        pipeline: an empty pipeline; see ``make_pipeline``.
-
-    Returns:
-        What is written then.
 
     Raises:
         ToolkitError: what a worker raised.

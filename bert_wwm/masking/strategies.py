@@ -33,36 +33,28 @@ class Strategy(NamedTuple):
 
 STRATEGIES: Registry[Strategy] = Registry("masking strategy")
 
+_WORDS, _NGRAMS, _MASK = selection.whole_words, selection.ngrams, corruption.mask_80_10_10
+
 for _strategy in (
-    Strategy(
-        "piece",
-        "single pieces, 80/10/10: the original BERT",
-        selection.pieces,
-        corruption.mask_80_10_10,
-    ),
+    Strategy("piece", "single pieces, 80/10/10: the original BERT", selection.pieces, _MASK),
     Strategy(
         "wwm",
         "whole words, 80/10/10: BERT-wwm and, with --pairing=contiguous, RoBERTa-wwm",
-        selection.whole_words,
-        corruption.mask_80_10_10,
+        _WORDS,
+        _MASK,
     ),
-    Strategy(
-        "ngram",
-        "1 to 4 words, 80/10/10",
-        selection.ngrams,
-        corruption.mask_80_10_10,
-    ),
+    Strategy("ngram", "1 to 4 words, 80/10/10", _NGRAMS, _MASK),
     Strategy(
         "macbert",
         "1 to 4 words, replaced by similar ones: MacBERT",
-        selection.ngrams,
+        _NGRAMS,
         corruption.similar_words_80_10_10,
         pairing="sop",
     ),
     Strategy(
         "pert",
         "1 to 4 words, permuted: PERT",
-        selection.ngrams,
+        _NGRAMS,
         corruption.permute,
         pairing="contiguous",
         targets=("pointers", "origins"),
@@ -70,8 +62,8 @@ for _strategy in (
     Strategy(
         "lert",
         "1 to 4 words, 80/10/10, with their part of speech, entity and dependency: LERT",
-        selection.ngrams,
-        corruption.mask_80_10_10,
+        _NGRAMS,
+        _MASK,
         pairing="contiguous",
         has_linguistic_labels=True,
     ),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import get_origin, get_type_hints
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -43,12 +44,9 @@ class Manifest:
             manifest = cls(**values)
         except TypeError as error:  # fields are missing, or unknown
             raise DataError(f"{path}: not a manifest of records ({error})") from None
-        for field in dataclasses.fields(cls):
-            value = getattr(manifest, field.name)
-            if not isinstance(value, _KINDS[field.name]) or (
-                isinstance(value, bool) and _KINDS[field.name] is int
-            ):
-                raise DataError(f"{path}: not a manifest of records ({field.name} is broken)")
+        for name, kind in get_type_hints(cls).items():
+            if type(getattr(manifest, name)) is not (get_origin(kind) or kind):
+                raise DataError(f"{path}: not a manifest of records ({name} is broken)")
         for name, entry in manifest.files.items():
             sizes = [entry.get(key) for key in _SIZES] if isinstance(entry, dict) else [None]
             if not all(type(size) is int and size >= 0 for size in sizes):
@@ -65,13 +63,6 @@ class Manifest:
 
 
 _SIZES = ("records", "bytes")  # of each file
-_KINDS: dict[str, type] = {
-    **dict.fromkeys(("strategy", "pairing", "vocab_sha256", "tokenizer"), str),
-    **dict.fromkeys(("max_seq_length", "max_predictions_per_seq", "vocab_size", "format"), int),
-    **dict.fromkeys(("segmenter", "flags", "counts", "files", "run"), dict),
-    "labels": list,
-    "do_lower_case": bool,
-}
 
 
 @dataclasses.dataclass(frozen=True)
