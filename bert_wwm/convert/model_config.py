@@ -1,13 +1,12 @@
 """``bert_config.json`` and Hugging Face's ``config.json``: two ways to describe a BERT."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bert_wwm.convert.architectures import ARCHITECTURES
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import format_json, read_object
 
 ARCHITECTURES_KEY = "architectures"
 # Names of the two forms of GELU that both this toolkit's programs and transformers read so.
@@ -197,7 +196,7 @@ def with_gelu(values: Mapping[str, Any], form: str) -> dict[str, Any]:
 
 def to_text(values: Mapping[str, Any]) -> str:
     """Returns the text of a configuration file."""
-    return json.dumps(dict(sorted(values.items())), indent=2, ensure_ascii=False) + "\n"
+    return format_json(dict(sorted(values.items())))
 
 
 def _read_object(path: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The files by which Hugging Face's libraries split text as this toolkit does."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 from bert_wwm.convert.pretrained import AddedToken
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError, list_few
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import format_json, read_object
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK, Vocabulary
 
 VOCABULARY = "vocab.txt"
@@ -221,12 +220,12 @@ def write(
     }
     contents: dict[str, str] = {
         VOCABULARY: "".join(f"{piece}\n" for piece in vocabulary.pieces),
-        _CONFIG: _json(settings),
-        _FAST: _json(_fast_tokenizer(vocabulary, do_lower_case, decoder)),
-        "special_tokens_map.json": _json(special_map),
+        _CONFIG: format_json(settings),
+        _FAST: format_json(_fast_tokenizer(vocabulary, do_lower_case, decoder)),
+        "special_tokens_map.json": format_json(special_map),
     }
     if count < len(pieces):
-        contents[ADDED_TOKENS] = _json({token: ids[token] for token in pieces[count:]})
+        contents[ADDED_TOKENS] = format_json({token: ids[token] for token in pieces[count:]})
     for name, text in contents.items():
         files.write_text(os.path.join(folder, name), text)
     return list(contents)
@@ -298,7 +297,3 @@ def _read(folder: str, name: str) -> dict[str, Any]:
     """Returns the object in a file of JSON; an empty one without such a file."""
     path = os.path.join(folder, name)
     return read_object(path) if os.path.exists(path) else {}
-
-
-def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
