@@ -4,6 +4,7 @@ The compiler is the package libtpu, which JAX calls; JAX needs another NumPy tha
 So the first estimate sets up a second environment in the user's cache folder for all later ones.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -12,11 +13,14 @@ from collections.abc import Callable
 
 from bert_wwm.core import folders
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.lock import locked
 
 PACKAGES = ("jax==0.10.2", "libtpu==0.0.52")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")  # for which these are published
 VARIABLE = "BERT_WWM_TPU_COMPILER"
 _OTHERWISE = f"or name the Python of an environment that has jax and libtpu by {VARIABLE}"
+
+_WAITING = "waiting for another program that is setting up the TPU compiler"
 
 Log = Callable[[str], object]
 
@@ -43,11 +47,12 @@ def compiler_python(log: Log) -> str:
     folder = os.path.abspath(os.path.join(cache, "bert-wwm", name))
     python = os.path.join(folder, "bin", "python")
     if not os.path.exists(python):
-        base = _base_python()
-        log(f"setting up the TPU compiler, once, in {folder}: {', '.join(PACKAGES)}, about 1 GB")
         try:
-            with folders.replaced(folder) as new:
-                _set_up(base, new)
+            with locked(f"{folder}.setup", wait=functools.partial(log, _WAITING)):
+                if not os.path.exists(python):  # another may have set it up meanwhile
+                    log(f"setting up the TPU compiler, once, in {folder} (about 1 GB)")
+                    with folders.replaced(folder) as new:
+                        _set_up(new)
         except OSError as error:
             raise ConfigError(
                 f"{error.filename or folder}: {error.strerror}; expected a folder where the TPU "
@@ -71,7 +76,8 @@ def _base_python() -> str:
     )
 
 
-def _set_up(base: str, folder: str) -> None:
+def _set_up(folder: str) -> None:
+    base = _base_python()
     run = _run([base, "-I", "-m", "venv", folder])
     if run.returncode:
         raise ConfigError(

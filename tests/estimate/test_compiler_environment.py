@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import queue
 import time
 
 import pytest
@@ -124,16 +125,19 @@ def test_a_python_that_went_away(fake, tmp_path):
     assert os.path.isfile(python)
 
 
-def test_a_second_setup_is_refused_while_the_first_runs(fake, tmp_path):
+def test_a_second_setup_waits_for_the_first(fake, tmp_path):
     fake(pip=f"touch {tmp_path}/installing; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
+    log = queue.Queue()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         first = pool.submit(compiler_python, print)
         while not (tmp_path / "installing").exists():
             time.sleep(0.05)
-        with pytest.raises(ConfigError, match="another process is writing it"):
-            compiler_python(print)
+        second = pool.submit(compiler_python, log.put)
+        assert "waiting for another program" in log.get(timeout=60)
         (tmp_path / "go").touch()
-        assert os.path.exists(first.result())
+        assert first.result() == second.result()
+    assert (tmp_path / "calls").read_text().count("-m pip") == 1
+    assert len(left_over(tmp_path)) == 1
 
 
 def test_an_environment_that_is_there(fake, monkeypatch):
