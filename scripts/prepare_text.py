@@ -18,11 +18,10 @@ Example:
 """
 
 import collections
-import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, worker_flags
+from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
@@ -90,7 +89,7 @@ def main(_) -> None:
         worker_flags.estimate(SampleWork(work), source, inputs, len(outputs))
         return
     run = {
-        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
         "input": describe_inputs(inputs),
         "input format": {files.absolute(path): layout.formats[path] for path in inputs},
         "blocks": source.blocks(),
@@ -112,7 +111,7 @@ def main(_) -> None:
             raise DataError(nothing_left(inputs, after.counts))
         manifest = {
             "format": preparing.FORMAT,
-            "flags": worker_flags.key_flags(sys.argv[0]),
+            "flags": same_run.key_flags(),
             "counts": vars(after.counts),
         }
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.sentences])

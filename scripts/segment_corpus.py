@@ -16,7 +16,7 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, worker_flags
+from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
@@ -61,7 +61,7 @@ def main(_) -> None:
         worker_flags.estimate(work, source, inputs, len(outputs))
         return
     run = {
-        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
         "input": describe_inputs(inputs),
         "segmenter": description,
         "blocks": source.blocks(),
@@ -88,7 +88,7 @@ def main(_) -> None:
             "format": segmented.FORMAT,
             "segmenter": description,
             "tags": list(tasks),
-            "flags": worker_flags.key_flags(sys.argv[0]),
+            "flags": same_run.key_flags(),
             "counts": after.counts.to_manifest(),
         }
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.records])

@@ -10,13 +10,13 @@ import json
 import multiprocessing
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from bert_wwm.core import files, input_files, seeding
 from bert_wwm.core.errors import ConfigError, DataError, list_few
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.segmentation import perceptron_file
 from bert_wwm.segmentation.ltp_perceptron import load_perceptron
 from bert_wwm.segmentation.tagged_text import NER_TAGS, POS_TAGS, Sentence, map_tag, read_corpus
@@ -95,7 +95,7 @@ def train(
             "or --tasks without ner"
         )
     report(f"training on {len(training)} sentences, {heldout_size} held out, {num_epochs} epochs")
-    with tempfile.TemporaryDirectory() as work:
+    with temporary_folder() as work:
         seconds = _train_tasks(training, tasks, num_epochs, num_processes, work, report)
         scores = score(work, tasks, heldout) if heldout else {task: {} for task in tasks}
         results = {}

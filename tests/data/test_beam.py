@@ -213,6 +213,13 @@ def test_payloads_of_a_shard_are_put_in_order(tmp_path):
     assert os.listdir(tmp_path / "out") == ["a"]
 
 
+def test_what_a_killed_worker_left_is_removed(tmp_path):
+    (tmp_path / ".a.0123abcd.tmp").mkdir()
+    (tmp_path / ".a.0123abcd.tmp" / "sorted").write_bytes(b"half")
+    beam._write([str(tmp_path / "a")], (0, iter([((0, 0), b"x")])), None)
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_an_empty_payload_goes_nowhere():
     made = ((0, 1), 9, BlockOutput([b"", b"x"], [0, 1], Counts()))
     assert list(beam._payloads(made)) == [(1, ((0, 1), b"x"))]

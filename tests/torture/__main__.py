@@ -15,8 +15,8 @@ The table's last column is for what must not happen. Each such case is printed w
 repeats it, and makes the exit status 1; its folder stays.
 
 Example:
-  python scripts/torture.py --kills=10 --full_disks=4 --pairs=4 --mutations=50
-  python scripts/torture.py --seed=7 --only=kills/run_squad.py/3
+  python tests/torture --kills=10 --full_disks=4 --pairs=4 --mutations=50
+  python tests/torture --seed=7 --only=kills/run_squad.py/3
 """
 
 import collections
@@ -35,9 +35,8 @@ from bert_wwm.cli import app
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.progress import Progress
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Before this script's own folder, whose name for it is that of the package.
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "programs")]
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:1] = [str(TESTS.parent), str(TESTS), str(TESTS / "programs")]
 
 from torture import disks, kills, mutations, pairs  # noqa: E402
 from torture.bench import ELSE, VERDICTS, Bench, Outcome, rng_for  # noqa: E402
@@ -84,7 +83,7 @@ def main(_) -> None:
         table[row][outcome.verdict] += 1
         if outcome.verdict == ELSE:
             print(f"\n{name}: {outcome.note}", flush=True)
-            print(f"  python scripts/torture.py --seed={seed} --only='{name}'\n", flush=True)
+            print(f"  python tests/torture --seed={seed} --only='{name}'\n", flush=True)
     print_table(table)
     if any(counts[ELSE] for counts in table.values()):
         sys.exit(1)
