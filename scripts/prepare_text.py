@@ -27,7 +27,8 @@ from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
-from bert_wwm.corpus.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, RawBlock, find_format
+from bert_wwm.corpus.blocks import Block
+from bert_wwm.corpus.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, find_format
 from bert_wwm.data import preparing
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import BlockOutput
@@ -157,7 +158,7 @@ class SampleWork:
     def __init__(self, work: PrepareWork):
         self._work = work
 
-    def __call__(self, block: RawBlock) -> BlockOutput:
+    def __call__(self, block: Block) -> BlockOutput:
         documents = self._work(block).documents
         text = b"".join(document + b"\n\n" for document in documents)
         sentences = text.count(b"\n") - len(documents)

@@ -10,8 +10,9 @@ from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.core.workers import map_blocks
 from bert_wwm.corpus import blocks, raw_blocks
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.corpus.cleaning import clean, share_of_text
-from bert_wwm.corpus.raw_blocks import Layout, RawBlock
+from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.corpus.raw_documents import read_documents
 from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.data.duplicates import SeenHashes, hash_of
@@ -85,7 +86,7 @@ class RawSource:
         """Groups files so that each group can be read by itself."""
         return blocks.runs(paths)
 
-    def read(self, run: int, paths: Sequence[str]) -> Iterator[RawBlock]:
+    def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
         """Yields the blocks of a group of files, of that number."""
         return raw_blocks.read_blocks(run, paths, self._layout)
 
@@ -127,7 +128,7 @@ class PrepareWork:
         self._min_chars = min_chars
         self._min_text_share = min_text_share
 
-    def __call__(self, block: RawBlock) -> PreparedBlock:
+    def __call__(self, block: Block) -> PreparedBlock:
         counts = PreparedCounts()
         documents: list[bytes] = []
         for document in read_documents(block, self._layout):
@@ -181,7 +182,7 @@ def prepared(shards: Shards, num_shards: int) -> Prepared:
 
 def write_documents(
     work: PrepareWork,
-    raw: Iterator[RawBlock],
+    raw: Iterator[Block],
     shards: Shards,
     before: Prepared,
     num_workers: int,

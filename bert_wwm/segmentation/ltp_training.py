@@ -6,7 +6,6 @@ task: cws_model.bin (words), pos_model.bin (parts of speech), ner_model.bin (nam
 
 import concurrent.futures
 import itertools
-import json
 import multiprocessing
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from bert_wwm.core import files, input_files, seeding
 from bert_wwm.core.errors import ConfigError, DataError, list_few
+from bert_wwm.core.json_files import write_json
 from bert_wwm.core.staging import temporary_folder
 from bert_wwm.segmentation import perceptron_file
 from bert_wwm.segmentation.ltp_perceptron import load_perceptron
@@ -118,8 +118,7 @@ def train(
             "heldout_scores": scores,
         },
     }
-    text = json.dumps(config, ensure_ascii=False, indent=2)
-    files.write_text(os.path.join(output_dir, "config.json"), text + "\n")
+    write_json(os.path.join(output_dir, "config.json"), config)
     return results
 
 
