@@ -1,14 +1,14 @@
-"""Makes a corpus of raw text: cleans it, cuts it into sentences, and leaves duplicates out.
+"""Makes a corpus of raw text: cleans it, cuts it into sentences, and removes duplicates.
 
 Reads plain text, JSON lines, tables (CSV, or parted by tabs) and what WikiExtractor writes, each
 also compressed by gzip, and writes what create_pretraining_data_wwm.py and segment_corpus.py read:
-one sentence a line, a blank line between documents. What is taken out of a text is listed in
-bert_wwm/corpus/cleaning.py: HTML, invisible characters, empty brackets. Documents that are no
-natural text, or the same as an earlier one, are left out and counted.
+one sentence a line, a blank line between documents. bert_wwm/corpus/cleaning.py lists what is
+removed from a text: HTML, invisible characters, empty brackets. Documents that are not natural
+text, or the same as an earlier one, are left out and counted.
 
 The parent process keeps a hash of eight bytes for each document; all else is streamed. Any number
-of workers writes the same files, and a run that was interrupted goes on with the same command; it
-first reads again what it has written, to know those documents.
+of workers writes the same files. The same command resumes a run that was interrupted; it first
+reads again what it has written, to know those documents.
 
 Example:
   python scripts/prepare_text.py --input_file=wiki/*/wiki_*,crawl/*.jsonl.gz \\
@@ -18,6 +18,7 @@ Example:
 """
 
 import collections
+import functools
 
 from absl import flags
 
@@ -80,14 +81,15 @@ flags.mark_flags_as_required(["input_file", "output_file"])
 def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
     outputs = worker_flags.outputs_from_flags(inputs)
-    layout = layout_from_flags(inputs)
+    layout = make_layout_from_flags(inputs)
     source = RawSource(layout)
     work = PrepareWork(layout, FLAGS.min_chars, FLAGS.min_text_share)
     found = collections.Counter(layout.formats[path] for path in inputs)
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
     print(f"Reads {len(inputs):,} file(s): {kinds}", flush=True)
     if FLAGS.dry_run:
-        worker_flags.estimate(SampleWork(work), source, inputs, len(outputs))
+        sample = functools.partial(prepare_sample, work)
+        worker_flags.estimate(sample, source, inputs, len(outputs))
         return
     run = {
         "flag": same_run.flags_of_run(worker_flags.HARMLESS),
@@ -109,7 +111,7 @@ def main(_) -> None:
             )
         if not after.counts.documents_kept:
             shards.discard()
-            raise DataError(nothing_left(inputs, after.counts))
+            raise DataError(describe_nothing_left(inputs, after.counts))
         manifest = {
             "format": preparing.FORMAT,
             "flags": same_run.key_flags(),
@@ -125,12 +127,7 @@ def main(_) -> None:
         )
 
 
-def layout_from_flags(inputs: list[str]) -> Layout:
-    """Where the documents are in the input.
-
-    Raises:
-        ConfigError: --delimiter is none.
-    """
+def make_layout_from_flags(inputs: list[str]) -> Layout:
     delimiter = {"tab": "\t", "\\t": "\t"}.get(FLAGS.delimiter, FLAGS.delimiter)
     if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
         raise ConfigError(f"--delimiter={FLAGS.delimiter}: expected one character, or tab")
@@ -141,7 +138,7 @@ def layout_from_flags(inputs: list[str]) -> Layout:
     return Layout(formats, FLAGS.text_field, FLAGS.documents, delimiter)
 
 
-def nothing_left(inputs: list[str], counts: PreparedCounts) -> str:
+def describe_nothing_left(inputs: list[str], counts: PreparedCounts) -> str:
     if not counts.documents_read:
         holds = "holds" if len(inputs) == 1 else "hold"
         return f"{list_few(inputs)}: {holds} no document; expected text"
@@ -152,18 +149,12 @@ def nothing_left(inputs: list[str], counts: PreparedCounts) -> str:
     )
 
 
-class SampleWork:
-    """What becomes of a block, in the form in which a run is estimated; duplicates count."""
-
-    def __init__(self, work: PrepareWork):
-        self._work = work
-
-    def __call__(self, block: Block) -> BlockOutput:
-        documents = self._work(block).documents
-        text = b"".join(document + b"\n\n" for document in documents)
-        sentences = text.count(b"\n") - len(documents)
-        counts = Counts(documents=len(documents), sentences=sentences)
-        return BlockOutput([text], [sentences], counts)
+def prepare_sample(work: PrepareWork, block: Block) -> BlockOutput:
+    """Returns the output of a block for an estimate, in which duplicates count."""
+    documents = work(block).documents
+    text = b"".join(document + b"\n\n" for document in documents)
+    sentences = text.count(b"\n") - len(documents)
+    return BlockOutput([text], [sentences], Counts(documents=len(documents), sentences=sentences))
 
 
 if __name__ == "__main__":
