@@ -1,14 +1,14 @@
-"""Makes a corpus of raw text: cleans it, cuts it into sentences, and leaves duplicates out.
+"""Makes a corpus of raw text: cleans it, cuts it into sentences, and removes duplicates.
 
 Reads plain text, JSON lines, tables (CSV, or parted by tabs) and what WikiExtractor writes, each
 also compressed by gzip, and writes what create_pretraining_data_wwm.py and segment_corpus.py read:
-one sentence a line, a blank line between documents. What is taken out of a text is listed in
-bert_wwm/corpus/cleaning.py: HTML, invisible characters, empty brackets. Documents that are no
-natural text, or the same as an earlier one, are left out and counted.
+one sentence a line, a blank line between documents. bert_wwm/corpus/cleaning.py lists what is
+removed from a text: HTML, invisible characters, empty brackets. Documents that are not natural
+text, or the same as an earlier one, are left out and counted.
 
 The parent process keeps a hash of eight bytes for each document; all else is streamed. Any number
-of workers writes the same files, and a run that was interrupted goes on with the same command; it
-first reads again what it has written, to know those documents.
+of workers writes the same files. The same command resumes a run that was interrupted; it first
+reads again what it has written, to know those documents.
 
 Example:
   python scripts/prepare_text.py --input_file=wiki/*/wiki_*,crawl/*.jsonl.gz \\
@@ -76,7 +76,7 @@ flags.mark_flags_as_required(["input_file", "output_file"])
 def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
     outputs = worker_flags.outputs_from_flags(inputs)
-    layout = layout_from_flags(inputs)
+    layout = make_layout_from_flags(inputs)
     source = RawSource(layout)
     work = PrepareWork(layout, FLAGS.min_chars, FLAGS.min_text_share)
     found = collections.Counter(layout.formats[path] for path in inputs)
@@ -98,7 +98,7 @@ def main(_) -> None:
 
     def describe(written: Written) -> dict:
         if not written.counts.documents_kept:
-            raise DataError(nothing_left(inputs, written.counts))
+            raise DataError(describe_nothing_left(inputs, written.counts))
         return {
             "format": preparing.FORMAT,
             "flags": same_run.key_flags(),
@@ -124,12 +124,7 @@ def main(_) -> None:
         )
 
 
-def layout_from_flags(inputs: list[str]) -> Layout:
-    """Where the documents are in the input.
-
-    Raises:
-        ConfigError: --delimiter is none.
-    """
+def make_layout_from_flags(inputs: list[str]) -> Layout:
     delimiter = {"tab": "\t", "\\t": "\t"}.get(FLAGS.delimiter, FLAGS.delimiter)
     if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
         raise ConfigError(f"--delimiter={FLAGS.delimiter}: expected one character, or tab")
@@ -140,7 +135,7 @@ def layout_from_flags(inputs: list[str]) -> Layout:
     return Layout(formats, FLAGS.text_field, FLAGS.documents, delimiter)
 
 
-def nothing_left(inputs: list[str], counts: PreparedCounts) -> str:
+def describe_nothing_left(inputs: list[str], counts: PreparedCounts) -> str:
     if not counts.documents_read:
         holds = "holds" if len(inputs) == 1 else "hold"
         return f"{list_few(inputs)}: {holds} no document; expected text"

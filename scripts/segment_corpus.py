@@ -1,8 +1,8 @@
-"""Finds the words of a corpus once, and keeps them: LTP is the slow part of making records.
+"""Finds the words of a corpus once, and stores them: LTP is the slow part of making records.
 
-Reads text as create_pretraining_data_wwm.py does, and writes what that reads with
+Reads text as create_pretraining_data_wwm.py does, and writes files that this program reads with
 --segmenter=presegmented: the same records, of any length, with any masking and any seed, without
-LTP. With --annotate it keeps the words' tags too, which --masking_strategy=lert needs. The format
+LTP. With --annotate it stores the words' tags too, which --masking_strategy=lert needs. The format
 is described in bert_wwm/corpus/segmented.py: JSON lines, compressed by gzip.
 
 Example:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bert_wwm.corpus import blocks, raw_blocks
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.corpus.cleaning import clean, share_of_text
-from bert_wwm.corpus.raw_blocks import Layout, RawBlock
+from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.corpus.raw_documents import read_documents
 from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.data.counts import Tally
@@ -75,7 +76,7 @@ class RawSource:
         """Groups files so that each group can be read by itself."""
         return blocks.runs(paths)
 
-    def read(self, run: int, paths: Sequence[str]) -> Iterator[RawBlock]:
+    def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
         """Yields the blocks of a group of files, of that number."""
         return raw_blocks.read_blocks(run, paths, self.layout)
 
@@ -106,7 +107,7 @@ class PrepareWork:
     min_chars: int  # least number of visible characters of a document
     min_text_share: float  # least share of letters in them; see ``share_of_text``
 
-    def __call__(self, block: RawBlock) -> PreparedBlock:
+    def __call__(self, block: Block) -> PreparedBlock:
         counts = PreparedCounts()
         documents: list[bytes] = []
         for document in read_documents(block, self.layout):

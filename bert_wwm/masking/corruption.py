@@ -135,7 +135,7 @@ def _replacement(
     word = np.frombuffer(key, "<i4")
     if kind == Kind.KEPT:
         return word
-    among = table.candidates(key) if kind == Kind.SIMILAR else table.random_words(len(word))
+    among = table.candidates(key) if kind == Kind.SIMILAR else table.list_words(len(word))
     if among is None:  # no word of so many pieces
         return (rng.random(len(word)) * vocab_size).astype(np.int32)
     return among[int(choice * len(among))]

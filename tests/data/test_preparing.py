@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
-from bert_wwm.corpus.blocks import Stretch
-from bert_wwm.corpus.raw_blocks import Layout, RawBlock
+from bert_wwm.corpus.blocks import Block, Stretch
+from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.data import preparing
 from bert_wwm.data.duplicates import HASH_BYTES, SeenHashes, hash_of
 from bert_wwm.data.local import load_written, write_blocks
@@ -53,7 +53,7 @@ def test_hashes_differ_by_all_that_is_in_a_document():
 
 def block(number, *documents):
     text = "\n\n".join(documents).encode("utf-8")
-    return RawBlock((0, number), [Stretch("a.txt", 1, text)], len(text))
+    return Block((0, number), [Stretch("a.txt", 1, text)])
 
 
 def test_a_document_is_kept_or_left_out_for_one_reason():
