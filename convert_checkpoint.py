@@ -23,6 +23,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.convert import architectures, forms, inventory, names, output_folder, pretrained
 from bert_wwm.core import files, folders
+from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.core.errors import ConfigError, DataError
 
 FLAGS = flags.FLAGS
@@ -50,7 +51,7 @@ flags.DEFINE_bool(
 flags.DEFINE_enum(
     "gelu",
     None,
-    ["erf", "tanh"],
+    GELU_FORMS,
     "What the checkpoint's configuration means by gelu: see run_pretraining.py; by default what "
     "the run.json of its fine-tuning says, or else erf. google-research/bert's own models have "
     "tanh.",

@@ -18,7 +18,7 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, worker_flags
+from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
@@ -26,6 +26,7 @@ from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards, find_shards
+from bert_wwm.corpus import segmented
 from bert_wwm.data import beam, local
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.instances import PAIRINGS
@@ -37,7 +38,6 @@ from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.manifest import FORMAT
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.text import segmented
 from bert_wwm.text.similar_words import SimilarWords
 
 FLAGS = flags.FLAGS
@@ -142,7 +142,7 @@ def main(_) -> None:
         worker_flags.estimate(work, source, inputs, len(outputs))
         return
     run = {
-        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
         "input": describe_inputs(inputs),
         "vocabulary": {"sha256": tokenizer.vocabulary.sha256()},
         "segmenter": description,
@@ -161,7 +161,7 @@ def main(_) -> None:
         "do_lower_case": tokenizer.do_lower_case,
         "tokenizer": FLAGS.tokenizer,
         "segmenter": description,
-        "flags": worker_flags.key_flags(sys.argv[0]),
+        "flags": same_run.key_flags(),
         "format": FORMAT,
     }
     if FLAGS.runner == "local":

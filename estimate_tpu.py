@@ -216,11 +216,7 @@ def phase_estimator(name, tpu, price_per_hour):
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     work = work_from_flags(tpu)
-    if work.length > config.max_position_embeddings:
-        raise ConfigError(
-            f"--max_seq_length={work.length} is more than max_position_embeddings of "
-            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
-        )
+    config.check_length(work.length, FLAGS.bert_config_file)
     objective, features_of, mode = finetuning() if FLAGS.task_name else pretraining()
     settings = pretraining_flags.settings_from_flags()
     one_core = FLAGS.one_core
@@ -248,7 +244,7 @@ def phase_estimator(name, tpu, price_per_hour):
 def pretraining():
     """Returns the objective, what makes its features, and the Estimator's mode."""
     from bert_wwm.estimate import step
-    from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+    from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
 
     strategy = STRATEGIES[FLAGS.masking_strategy or "wwm"]
     pairing = FLAGS.pairing or strategy.pairing
@@ -270,7 +266,8 @@ def pretraining():
     ramps = lert_ramps(
         heads, FLAGS.num_train_steps, pretraining_flags.integers_of("lert_end_steps")
     )
-    return Objective(heads, ramps), features_of, step.TRAIN if FLAGS.mode == TRAIN else step.EVAL
+    mode = step.TRAIN if FLAGS.mode == TRAIN else step.EVAL
+    return PretrainingObjective(heads, ramps), features_of, mode
 
 
 def finetuning():

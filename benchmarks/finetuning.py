@@ -239,7 +239,8 @@ class Measure:
     def _estimators(self, num_steps: int, skip_padding: bool = False) -> Any:
         from bert_wwm.model.bert import BertConfig
         from bert_wwm.train.estimator import Estimators, Machine
-        from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+        from bert_wwm.train.model_fn import make_model_fn
+        from bert_wwm.train.settings import TrainingSettings
 
         of_task = self._job.task.settings
         settings = TrainingSettings(

@@ -26,7 +26,7 @@ import os
 
 from absl import flags
 
-from bert_wwm.cli import app, checkpoint_flags, segmenter_flags
+from bert_wwm.cli import app, checkpoint_flags, same_run, segmenter_flags
 from bert_wwm.cli.recipes import read_recipe
 from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
@@ -87,11 +87,8 @@ flags.DEFINE_integer(
 )
 flags.mark_flags_as_required(["input_file", "model", "output_dir"])
 
-# The outcome depends on these; a resumed run must have the same.
-_OF_RUN = (
-    "input_file model bert_config_file vocab_file input_format text_field documents segmenter "
-    "ltp_model dupe_factor recipe max_seq_length train_batch_size learning_rate num_train_steps"
-).split()
+# Flags without influence on the outcome; a run is resumed with all others as they were.
+_HARMLESS = "output_dir overwrite num_workers ltp_device ltp_batch_size".split()
 _POOLER, _MASKED_LM = "bert/pooler/", "cls/predictions/output_bias"
 _EVALUATIONS = 10  # while it trains
 _SHOWN = ("masked_lm_loss", "masked_lm_accuracy")
@@ -105,7 +102,7 @@ def main(_) -> None:
     recipe = load_recipe(FLAGS.recipe)
     source = find_source(FLAGS.model, FLAGS.bert_config_file, FLAGS.vocab_file)
     texts = find_texts(FLAGS.input_file)
-    settings = {name: FLAGS[name].value for name in _OF_RUN}
+    settings = same_run.flags_of_run(_HARMLESS)
     settings["hash of the recipe"] = files.sha256(in_checkout(FLAGS.recipe))
     settings["files of the model"] = {path: describe(path) for path in source.files}
     with RunFolder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:

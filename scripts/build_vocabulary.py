@@ -12,7 +12,7 @@ from bert_wwm.cli import app
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import DataError, list_few
 from bert_wwm.core.progress import Progress
-from bert_wwm.text import corpus
+from bert_wwm.corpus.documents import read_documents
 from bert_wwm.text.wordpiece_training import build_vocabulary, count_words
 
 FLAGS = flags.FLAGS
@@ -46,7 +46,7 @@ def main(_) -> None:
 def sentences(inputs):
     done = 0
     with Progress("words", sum(files.text_size(path) for path in inputs)) as progress:
-        for document in corpus.read_documents(inputs):
+        for document in read_documents(inputs):
             yield from document.sentences
             done += document.size
             progress.update(done)

@@ -21,8 +21,8 @@ from bert_wwm.core.errors import ConfigError, ToolkitError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.core.progress import duration
 from bert_wwm.core.seeding import permutation, rng_for
+from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.data import held_out
-from bert_wwm.text.sentences import split_sentences
 
 FLAGS = flags.FLAGS
 

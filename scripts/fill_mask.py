@@ -25,6 +25,7 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
+from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.report.examples import surface_of
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK
@@ -47,7 +48,7 @@ flags.DEFINE_integer(
     "what begins unlikely, and take longer.",
     lower_bound=1,
 )
-flags.DEFINE_enum("gelu", "erf", ["erf", "tanh"], "As in run_pretraining.py.")
+flags.DEFINE_enum("gelu", "erf", GELU_FORMS, "As in run_pretraining.py.")
 flags.adopt_module_key_flags(sys.modules["bert_wwm.cli.tokenizer_flags"])
 flags.mark_flags_as_required(["bert_config_file", "vocab_file", "init_checkpoint", "text"])
 

@@ -25,7 +25,7 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.output import trusting
 from bert_wwm.core.shards import find_shards
-from bert_wwm.text.segmenters import SEGMENTERS, make_segmenter
+from bert_wwm.segmentation.segmenters import SEGMENTERS, make_segmenter
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS

@@ -3,8 +3,8 @@
 Reads plain text, JSON lines, tables (CSV, or parted by tabs) and what WikiExtractor writes, each
 also compressed by gzip, and writes what create_pretraining_data_wwm.py and segment_corpus.py read:
 one sentence a line, a blank line between documents. What is taken out of a text is listed in
-bert_wwm/text/cleaning.py: HTML, invisible characters, empty brackets. Documents that are no natural
-text, or the same as an earlier one, are left out and counted.
+bert_wwm/corpus/cleaning.py: HTML, invisible characters, empty brackets. Documents that are no
+natural text, or the same as an earlier one, are left out and counted.
 
 The parent process keeps a hash of eight bytes for each document; all else is streamed. Any number
 of workers writes the same files, and a run that was interrupted goes on with the same command; it
@@ -18,22 +18,21 @@ Example:
 """
 
 import collections
-import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, worker_flags
+from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
+from bert_wwm.corpus.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, RawBlock, find_format
 from bert_wwm.data import preparing
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import BlockOutput
 from bert_wwm.data.preparing import PreparedCounts, PrepareWork, RawSource
 from bert_wwm.data.sources import read_all
-from bert_wwm.text.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, RawBlock, find_format
 
 FLAGS = flags.FLAGS
 
@@ -90,7 +89,7 @@ def main(_) -> None:
         worker_flags.estimate(SampleWork(work), source, inputs, len(outputs))
         return
     run = {
-        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
         "input": describe_inputs(inputs),
         "input format": {files.absolute(path): layout.formats[path] for path in inputs},
         "blocks": source.blocks(),
@@ -112,7 +111,7 @@ def main(_) -> None:
             raise DataError(nothing_left(inputs, after.counts))
         manifest = {
             "format": preparing.FORMAT,
-            "flags": worker_flags.key_flags(sys.argv[0]),
+            "flags": same_run.key_flags(),
             "counts": vars(after.counts),
         }
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.sentences])

@@ -3,7 +3,7 @@
 Reads text as create_pretraining_data_wwm.py does, and writes what that reads with
 --segmenter=presegmented: the same records, of any length, with any masking and any seed, without
 LTP. With --annotate it keeps the words' tags too, which --masking_strategy=lert needs. The format
-is described in bert_wwm/text/segmented.py: JSON lines, compressed by gzip.
+is described in bert_wwm/corpus/segmented.py: JSON lines, compressed by gzip.
 
 Example:
   python scripts/segment_corpus.py --input_file=corpus/*.txt --output_file=segmented/wiki.gz \\
@@ -16,18 +16,18 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, worker_flags
+from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
+from bert_wwm.corpus import segmented
 from bert_wwm.data import local
 from bert_wwm.data.segmenting import SegmentWork
 from bert_wwm.data.sources import TextSource, read_all
 from bert_wwm.masking.labels import INVENTORIES
-from bert_wwm.text import segmented
 
 FLAGS = flags.FLAGS
 
@@ -61,7 +61,7 @@ def main(_) -> None:
         worker_flags.estimate(work, source, inputs, len(outputs))
         return
     run = {
-        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
         "input": describe_inputs(inputs),
         "segmenter": description,
         "blocks": source.blocks(),
@@ -88,7 +88,7 @@ def main(_) -> None:
             "format": segmented.FORMAT,
             "segmenter": description,
             "tags": list(tasks),
-            "flags": worker_flags.key_flags(sys.argv[0]),
+            "flags": same_run.key_flags(),
             "counts": after.counts.to_manifest(),
         }
         shards.finish(manifest, [{"sentences": sentences} for sentences in after.records])

@@ -10,7 +10,7 @@ from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.core import files
-from bert_wwm.text import ltp_training
+from bert_wwm.segmentation import ltp_training
 
 FLAGS = flags.FLAGS
 

@@ -69,11 +69,7 @@ def _finetune(task: Task, make_job: MakeJob, find_labels: Callable | None) -> No
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     small = finetuning_flags.is_small(config.num_hidden_layers, config.hidden_size)
     settings = finetuning_flags.settings_of(task, small)
-    if settings.max_seq_length > config.max_position_embeddings:
-        raise ConfigError(
-            f"--max_seq_length={settings.max_seq_length} is more than max_position_embeddings of "
-            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
-        )
+    config.check_length(settings.max_seq_length, FLAGS.bert_config_file)
     rates = finetuning_flags.learning_rates(settings.learning_rate)
     tokenizer = make_tokenizer_from_flags()
     if len(tokenizer.vocabulary) > config.vocab_size:
@@ -206,7 +202,7 @@ class _Runner:
         """Returns the record of a run with a seed and a learning rate."""
         from bert_wwm.finetuning.run import Plan, Run
         from bert_wwm.train.estimator import Machine
-        from bert_wwm.train.model_fn import TrainingSettings
+        from bert_wwm.train.settings import TrainingSettings
 
         folder = FLAGS.output_dir
         if self._several:

@@ -2,8 +2,8 @@
 
 from absl import flags
 
-from bert_wwm.text import ltp
-from bert_wwm.text.segmenters import SEGMENTERS, Segmenter, make_segmenter
+from bert_wwm.segmentation import ltp
+from bert_wwm.segmentation.segmenters import SEGMENTERS, Segmenter, make_segmenter
 
 FLAGS = flags.FLAGS
 

@@ -43,8 +43,8 @@ flags.DEFINE_bool(
     "dry_run", False, "Work on a sample only, and say what the run would take; writes nothing."
 )
 
-# What has no influence on the output, or is compared by content.
-_NOT_OF_RUN = (
+# Flags of these programs without influence on the output, or whose content is compared.
+HARMLESS = (
     "input_file output_file vocab_file similar_words_file ltp_model ltp_device ltp_batch_size "
     "num_workers overwrite dry_run runner beam_options"
 ).split()
@@ -76,16 +76,6 @@ def outputs_from_flags(inputs: Sequence[str]) -> list[str]:
         of_outputs.add(identity)
         files.check_writable(path)
     return outputs
-
-
-def key_flags(program: str) -> dict[str, object]:
-    """All flags of a program and their values."""
-    return {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(program)}
-
-
-def flags_of_run(program: str) -> dict[str, object]:
-    """The flags that decide what a program writes."""
-    return {name: value for name, value in key_flags(program).items() if name not in _NOT_OF_RUN}
 
 
 def text_size(paths: Sequence[str]) -> int:

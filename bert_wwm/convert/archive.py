@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 
 from bert_wwm.core import files, folders, input_files, stand_ins
 from bert_wwm.core.errors import DataError, naming
+from bert_wwm.core.staging import temporary_folder
 
 # What members say of their sizes is believed up to this; weights are hardly compressible.
 _MAX_RATIO = 100
@@ -80,7 +81,7 @@ def unpacked(zip_path: str) -> Iterator[str]:
     Raises:
         DataError: see ``extract``; or there is no room for the folder.
     """
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder() as temporary:
         folder = os.path.join(temporary, "model")
         try:
             extract(zip_path, folder)

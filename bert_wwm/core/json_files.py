@@ -1,4 +1,4 @@
-"""Reads JSON, in files and in lines, in time that is linear in its length."""
+"""Reads JSON, in files and in lines, in time that is linear in its length, and writes it."""
 
 import json
 import math
@@ -25,6 +25,16 @@ def read_json(path: str) -> Any:
 def read_object(path: str) -> dict[str, Any]:
     """Reads a file that holds a JSON object. Raises DataError as ``read_json``, or for others."""
     return as_object(read_json(path), path)
+
+
+def format_json(value: Any) -> str:
+    """Returns the text of a JSON file that people read too."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes a file of JSON in one step: whole, or not at all."""
+    files.write_text(path, format_json(value))
 
 
 def as_object(value: Any, path: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from bert_wwm.core.errors import ToolkitError
+from bert_wwm.core.staging import temporary_folder
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -46,7 +47,7 @@ def map_blocks(
     others = set(multiprocessing.active_children())
     # The work and the results go by way of files. Through a pipe, a process that is killed while it
     # starts, or while it sends a result, would block this one for ever.
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         with open(os.path.join(folder, _WORK), "wb") as stream:
             pickle.dump(work, stream)
         executor = concurrent.futures.ProcessPoolExecutor(

@@ -16,19 +16,19 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bert_wwm.core import errors, files, input_files
 from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import read_object, write_json
 from bert_wwm.core.shards import Json, base_name, described_files, manifest_path
+from bert_wwm.core.staging import temporary_folder
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import BlockOutput, Work, Written
 from bert_wwm.data.sources import Source
-from bert_wwm.text.blocks import Block
 
 # Beam's names. For "direct" see _direct_runner: Beam's DirectRunner would fetch a program from the
 # network.
@@ -104,7 +104,7 @@ class Output:
             described[base_name(path)] = {**entry, "bytes": files.size(path)}
         for place, described in entries.items():
             complete = {**manifest, "files": described, "run": self._run}
-            files.write_text(place, json.dumps(complete, ensure_ascii=False, indent=2) + "\n")
+            write_json(place, complete)
 
 
 def _listed(manifest: str) -> list[str]:
@@ -304,10 +304,10 @@ def _write(
     number, payloads = shard
     path = paths[number]
     folder = None if files.is_remote(path) else os.path.dirname(os.path.realpath(path))
-    files.make_folder(folder or "")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished.") as place:
+    with temporary_folder(folder, base_name(path)) as place:
         sorted_path = os.path.join(place, "sorted")
-        with tempfile.TemporaryFile(dir=place) as heap, open(sorted_path, "wb") as stream:
+        heap_path = os.path.join(place, "unsorted")
+        with open(heap_path, "w+b") as heap, open(sorted_path, "wb") as stream:
             index = []
             for order, payload in payloads:
                 index.append((order, heap.tell(), len(payload)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.seeding import rng_for
+from bert_wwm.corpus.blocks import Place
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.instances import PAIRINGS, Instances, Pairing, make_instances
 from bert_wwm.data.tokenized import TokenizedBlock
@@ -18,7 +19,6 @@ from bert_wwm.masking.corruption import Predictions
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.masking.sequences import Sequences
 from bert_wwm.masking.strategies import STRATEGIES, Strategy
-from bert_wwm.text.blocks import Place
 from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
 

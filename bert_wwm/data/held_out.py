@@ -6,7 +6,7 @@ import os
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.progress import Progress
-from bert_wwm.text.corpus import read_documents
+from bert_wwm.corpus.documents import read_documents
 
 EVERY = 20  # one document in twenty is kept apart
 

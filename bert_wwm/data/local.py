@@ -8,8 +8,8 @@ from typing import NamedTuple
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.core.workers import map_blocks
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
-from bert_wwm.text.blocks import Block
 
 
 class BlockOutput(NamedTuple):

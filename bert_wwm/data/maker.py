@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from bert_wwm.core.seeding import integer, permutation, rng_for
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.examples import ExampleMaker, Features
 from bert_wwm.data.local import BlockOutput, spread
 from bert_wwm.data.sources import Source
 from bert_wwm.data.tokenized import tokenize_block
-from bert_wwm.text.blocks import Block
 from bert_wwm.text.bulk import BulkTokenizer
 from bert_wwm.text.tokenizer import Tokenizer
 

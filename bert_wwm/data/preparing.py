@@ -9,13 +9,13 @@ from typing import NamedTuple
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.core.workers import map_blocks
+from bert_wwm.corpus import blocks, raw_blocks
+from bert_wwm.corpus.cleaning import clean, share_of_text
+from bert_wwm.corpus.raw_blocks import Layout, RawBlock
+from bert_wwm.corpus.raw_documents import read_documents
+from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.data.duplicates import SeenHashes, hash_of
 from bert_wwm.data.local import spread
-from bert_wwm.text import blocks, raw_blocks
-from bert_wwm.text.cleaning import clean, share_of_text
-from bert_wwm.text.raw_blocks import Layout, RawBlock
-from bert_wwm.text.raw_documents import read_documents
-from bert_wwm.text.sentences import split_sentences
 
 FORMAT = "prepared text 2"  # changes with what cleaning and splitting do
 

@@ -1,11 +1,11 @@
 """Blocks to the lines of a segmented corpus."""
 
 from bert_wwm.core import files
+from bert_wwm.corpus import segmented
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import BlockOutput
 from bert_wwm.data.sources import TextSource
-from bert_wwm.text import segmented
-from bert_wwm.text.blocks import Block
 
 
 class SegmentWork:

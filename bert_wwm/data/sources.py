@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.text import blocks, segmented
-from bert_wwm.text.blocks import Block
-from bert_wwm.text.corpus import parse_documents
-from bert_wwm.text.segmented import SegmentedBlock
-from bert_wwm.text.segmenters import Segmenter
+from bert_wwm.corpus import blocks, segmented
+from bert_wwm.corpus.blocks import Block
+from bert_wwm.corpus.documents import parse_documents
+from bert_wwm.corpus.segmented import SegmentedBlock
+from bert_wwm.segmentation.segmenters import Segmenter
 
 _BATCH_SENTENCES = 1024  # segmenters work on batches
 

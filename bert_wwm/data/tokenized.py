@@ -8,10 +8,10 @@ import dataclasses
 import numpy as np
 
 from bert_wwm.core.errors import DataError
+from bert_wwm.corpus.segmented import SegmentedBlock
 from bert_wwm.data.counts import Counts
 from bert_wwm.masking.labels import label_id
 from bert_wwm.text.bulk import BulkTokenizer, Pieces
-from bert_wwm.text.segmented import SegmentedBlock
 from bert_wwm.text.vocabulary import UNK
 
 _UNTAGGED = -1

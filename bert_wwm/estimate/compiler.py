@@ -7,11 +7,11 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.estimate import profile
 from bert_wwm.estimate.environment import compiler_python
 from bert_wwm.estimate.slices import Slice
@@ -92,7 +92,7 @@ def compile_for(
     if not 1 <= num_replicas <= tpu.compiled_devices:
         raise ValueError(f"{num_replicas} replicas on {tpu.compiled_devices} devices")
     python = compiler_python(log)
-    with tempfile.TemporaryDirectory(prefix="tpu-compiler-") as folder:
+    with temporary_folder() as folder:
         module, optimised = os.path.join(folder, "module.pb"), os.path.join(folder, "hlo.txt.gz")
         with open(module, "wb") as stream:
             stream.write(hlo)

@@ -5,8 +5,6 @@ TensorFlow 2.15. So the first estimate sets up a second environment under the us
 and later ones find it there.
 """
 
-import contextlib
-import fcntl
 import functools
 import os
 import platform
@@ -14,15 +12,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
+from bert_wwm.core import folders
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.lock import locked
 
 JAX, LIBTPU = "0.10.2", "0.0.52"
 PACKAGES = (f"jax=={JAX}", f"libtpu=={LIBTPU}")
 PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))  # for which these are published
 VARIABLE = "BERT_WWM_TPU_COMPILER"
 _OTHERWISE = f"or name the Python of an environment that has jax and libtpu by {VARIABLE}"
+
+_WAITING = "waiting for another program that is setting up the TPU compiler"
 
 Log = Callable[[str], object]
 
@@ -52,7 +54,7 @@ def compiler_python(log: Log) -> str:
     python = os.path.join(folder, "bin", "python")
     if not os.path.exists(python):
         try:
-            with _alone(f"{folder}.lock", log) as lock:
+            with locked(f"{folder}.setup", wait=functools.partial(log, _WAITING)) as lock:
                 if not os.path.exists(python):  # another may have set it up meanwhile
                     _set_up(folder, lock, log)
         except OSError as error:
@@ -94,34 +96,15 @@ def _folder() -> str:
     )
 
 
-@contextlib.contextmanager
-def _alone(path: str, log: Log) -> Iterator[int]:
-    """Holds a lock against other processes; gives its file descriptor.
-
-    The system lets go of it when the last process that has the descriptor ends, however it does.
-    """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log("waiting for another program that is setting up the TPU compiler")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _set_up(folder: str, lock: int, log: Log) -> None:
-    """Makes the environment beside its place, and moves it there when it is complete."""
+    """Makes the environment beside its place, and moves it there when it is complete.
+
+    What runs there finds itself by its own path.
+    """
     base = _base_python()
     log(f"setting up the TPU compiler, once, in {folder}: {', '.join(PACKAGES)}, about 1 GB")
     begun = time.monotonic()
-    unfinished = f"{folder}.unfinished"
-    for stale in (unfinished, folder):  # of a setup that was killed; of a Python that is gone
-        shutil.rmtree(stale, ignore_errors=True)
-    try:
+    with folders.replaced(folder) as unfinished:
         # pip outlives this process where that is killed, and keeps the lock so long.
         run = _run([base, "-I", "-m", "venv", unfinished], lock)
         if run.returncode:
@@ -139,9 +122,6 @@ def _set_up(folder: str, lock: int, log: Log) -> None:
             raise ConfigError(
                 f"the TPU compiler was installed but can't be used here: {_last_line(run.stdout)}"
             )
-        os.rename(unfinished, folder)  # what runs there finds itself by its own path
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     log(f"set up the TPU compiler in {time.monotonic() - begun:.0f} s")
 
 

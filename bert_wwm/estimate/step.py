@@ -7,16 +7,18 @@ weights are made: the variables have shapes, and memory that nobody writes to.
 import contextlib
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.records.schema import FLOAT, Schema
-from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+from bert_wwm.train.model_fn import make_model_fn
+from bert_wwm.train.objective import Objective, Predictor
+from bert_wwm.train.settings import TrainingSettings
 
 # B batch of a device, S sequence
 
@@ -73,7 +75,7 @@ def task_features(
 
 def build_step(
     config: BertConfig,
-    objective: Any,
+    objective: Objective | Predictor,
     settings: TrainingSettings,
     features: Mapping[str, "tf.TensorSpec"],
     mode: str = TRAIN,
@@ -85,7 +87,7 @@ def build_step(
 
     Args:
         config: the encoder.
-        objective: the heads, an ``Objective`` or a ``TaskObjective``.
+        objective: the heads; a ``Predictor`` for PREDICT.
         settings: how to train. It may name a checkpoint, which isn't looked at.
         features: what a device is fed with, of static shapes.
         mode: TRAIN, EVAL or PREDICT.
@@ -98,7 +100,7 @@ def build_step(
     names = list(features)
     reduced: list[tf.Tensor] = []
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         params = {"model_dir": os.path.join(folder, "none"), "batch_size": 0}
 
         def step(*values: tf.Tensor) -> list[tf.Tensor]:

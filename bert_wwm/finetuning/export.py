@@ -113,11 +113,7 @@ def _config(served: Served) -> BertConfig:
             f"{served.vocabulary.path}: {pieces:,} pieces; expected at most the "
             f"{config.vocab_size:,} of vocab_size in {path}"
         )
-    if served.max_seq_length > config.max_position_embeddings:
-        raise ConfigError(
-            f"max_seq_length {served.max_seq_length} is more than max_position_embeddings of "
-            f"{path}, {config.max_position_embeddings}"
-        )
+    config.check_length(served.max_seq_length, path, "max_seq_length")
     return config
 
 

@@ -46,7 +46,7 @@ class Extraction:
     Attributes:
         init_checkpoint: its weights.
         layers: the numbers of layers, 0 for the lowest or -1 for the highest, in the order wanted.
-        pooling: one of ``POOLINGS``: one state a text; None: one a token.
+        pooling: one of ``core.choices.POOLINGS``: one state a text; None: one a token.
         use_one_hot_embeddings: look words up by a product; with a TPU it doesn't count.
     """
 

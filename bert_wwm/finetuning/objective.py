@@ -15,7 +15,7 @@ NO_LABEL = -1  # where there is nothing to learn or to predict
 
 
 class TaskObjective:
-    """A task's heads, as ``make_model_fn`` wants them.
+    """A task's heads: an ``Objective`` and a ``Predictor``.
 
     Attributes:
         inputs: features that predictions need besides the encoder's.

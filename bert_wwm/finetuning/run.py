@@ -26,7 +26,8 @@ from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_bat
 from bert_wwm.train.checkpoints import newest_readable
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.loop import Loop, Summary, step_of
-from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+from bert_wwm.train.model_fn import make_model_fn
+from bert_wwm.train.settings import TrainingSettings
 
 _RECORD, LABELS = "run.json", "labels.json"
 _TPU_INPUT = "tpu_input"

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from bert_wwm.compat import tf
+from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
@@ -22,9 +23,6 @@ from bert_wwm.model.tpu_encoder import tpu_transformer_model
 from bert_wwm.model.transformer import transformer_model
 
 # B batch, S sequence, H hidden, V vocabulary
-
-# The two forms of GELU that checkpoints which say "gelu" were trained with.
-GELU_FORMS = ("tanh", "erf")
 
 
 class BertConfig:
@@ -117,6 +115,20 @@ class BertConfig:
         if isinstance(config.hidden_act, str) and config.hidden_act.lower() == "gelu":
             config.hidden_act = f"gelu_{form}"
         return config
+
+    def check_length(self, length: int, path: str, flag: str = "--max_seq_length") -> None:
+        """Raises ConfigError if sequences of so many tokens have no position embeddings.
+
+        Args:
+            length: tokens of a sequence.
+            path: the file of this configuration.
+            flag: where the length is from.
+        """
+        if length > self.max_position_embeddings:
+            raise ConfigError(
+                f"{flag}={length} is more than max_position_embeddings of {path}, "
+                f"{self.max_position_embeddings}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all values, those of unknown keys too."""

@@ -7,8 +7,6 @@ from bert_wwm.model.bert import BertModel
 
 # B batch, S sequence, L layers that are wanted, H hidden
 
-POOLINGS = ("cls", "mean")
-
 
 def states_of_layers(model: BertModel, layers: Sequence[int]) -> tf.Tensor:
     """Returns what some layers put out: float32 Tensor of shape [B, S, L, H].

@@ -14,7 +14,7 @@ from bert_wwm.report.results import (
     TaskInfo,
     describe_tasks,
 )
-from bert_wwm.report.results_table import ModelRow, by_group, metric_title, model_rows
+from bert_wwm.report.results_table import ModelRow, group_tasks, list_models, name_metric
 
 _GREY, _COLOUR = "0.45", "C0"
 _ROW_INCHES, _GROUP_INCHES, _LEGEND_INCHES = 0.21, 0.62, 0.4  # of the height
@@ -43,7 +43,7 @@ def draw_results(published: Published, own: Sequence[Results]) -> bytes:
             "pip install -e '.[demo]'"
         ) from None
     tasks = describe_tasks(published, own)
-    groups = [_Group(published, own, of_group) for of_group in by_group(tasks).values()]
+    groups = [_Group(published, own, of_group) for of_group in group_tasks(tasks).values()]
     widest = max(len(group.panels) for group in groups)
     longest = max(len(label) for group in groups for label in group.labels)
     numbers = [len(group.rows) for group in groups]
@@ -57,7 +57,7 @@ def draw_results(published: Published, own: Sequence[Results]) -> bytes:
             unused.remove()
         for panel, (task, place) in zip(axes, group.panels):
             _draw_panel(panel, group, task, place)
-            title = f"{tasks[task].title} {place[0]}: {metric_title(place[1])}"
+            title = f"{tasks[task].title} {place[0]}: {name_metric(place[1])}"
             panel.set_title(title, fontsize=10)
         _set_labels(axes[0], group)
     _add_legend(figure, bool(own), bool(published.results))
@@ -78,7 +78,7 @@ class _Group:
     def __init__(
         self, published: Published, own: Sequence[Results], tasks: Mapping[str, TaskInfo]
     ) -> None:
-        rows = model_rows(published, own, list(tasks))
+        rows = list_models(published, own, list(tasks))
         self.panels: list[tuple[str, Place]] = []
         for name, task in tasks.items():
             known = {

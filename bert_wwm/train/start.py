@@ -1,12 +1,12 @@
 """What the weights of a model function start from."""
 
 from collections.abc import Callable
-from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model import untrained_head
 from bert_wwm.model.checkpoint import plan_restore
+from bert_wwm.train.settings import TrainingSettings
 
 ScaffoldFn = Callable[[], "tf.train.Scaffold"] | None
 Log = Callable[[str], None] | None
@@ -14,7 +14,7 @@ Log = Callable[[str], None] | None
 
 def start(
     model_dir: str,
-    settings: Any,
+    settings: TrainingSettings,
     training: bool,
     log: Log,
 ) -> tuple[str | None, ScaffoldFn]:

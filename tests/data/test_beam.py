@@ -18,7 +18,7 @@ from bert_wwm.data.sources import TextSource, read_all
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.text.segmenters import make_segmenter
+from bert_wwm.segmentation.segmenters import make_segmenter
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -211,6 +211,13 @@ def test_payloads_of_a_shard_are_put_in_order(tmp_path):
     beam._write(["", path], (1, iter(payloads)), None)
     assert files.read_bytes(path) == b"0.0 0.1 9.0 9.1 10.0 10.1 "
     assert os.listdir(tmp_path / "out") == ["a"]
+
+
+def test_what_a_killed_worker_left_is_removed(tmp_path):
+    (tmp_path / ".a.0123abcd.tmp").mkdir()
+    (tmp_path / ".a.0123abcd.tmp" / "sorted").write_bytes(b"half")
+    beam._write([str(tmp_path / "a")], (0, iter([((0, 0), b"x")])), None)
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_an_empty_payload_goes_nowhere():

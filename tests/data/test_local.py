@@ -12,6 +12,7 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.core.workers import default_num_workers
+from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import (
     BlockOutput,
@@ -20,7 +21,6 @@ from bert_wwm.data.local import (
     write_blocks,
     written,
 )
-from bert_wwm.text.blocks import Block, Stretch
 
 NUM_SHARDS = 3
 

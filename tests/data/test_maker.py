@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from bert_wwm.core import files
 from bert_wwm.core.seeding import integer, rng_for
+from bert_wwm.corpus import segmented
+from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.maker import RecordMaker, ShardWork
 from bert_wwm.data.sources import SegmentedSource, TextSource
-from bert_wwm.text import segmented
-from bert_wwm.text.blocks import Block, Stretch
-from bert_wwm.text.segmenters import make_segmenter
+from bert_wwm.segmentation.segmenters import make_segmenter
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 

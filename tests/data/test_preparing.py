@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
+from bert_wwm.corpus.blocks import Stretch
+from bert_wwm.corpus.raw_blocks import Layout, RawBlock
 from bert_wwm.data import preparing
 from bert_wwm.data.duplicates import HASH_BYTES, SeenHashes, hash_of
 from bert_wwm.data.preparing import PreparedCounts, PrepareWork
-from bert_wwm.text.blocks import Stretch
-from bert_wwm.text.raw_blocks import Layout, RawBlock
 
 LAYOUT = Layout({"a.txt": "text"})
 

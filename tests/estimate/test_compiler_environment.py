@@ -54,7 +54,7 @@ def fake(tmp_path, monkeypatch):
 
 def left_over(tmp_path):
     folder = tmp_path / "cache" / "bert-wwm"
-    return [path.name for path in folder.glob("*") if path.suffix != ".lock"]
+    return [path.name for path in folder.glob("*") if path.suffix != ".setup"]
 
 
 def test_it_is_set_up_once(fake, tmp_path):
@@ -178,7 +178,7 @@ def test_a_killed_setup_leaves_nothing_half_made(fake, tmp_path):
     killed.wait()
     killed.stdout.close()
     (unfinished,) = left_over(tmp_path)
-    assert unfinished.endswith(".unfinished")
+    assert unfinished.startswith(".") and unfinished.endswith(".tmp")
 
     second = set_up_elsewhere()  # pip of the first is still at it
     assert "waiting for another program" in second.stdout.readline()

@@ -4,7 +4,7 @@ import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.masking.labels import INVENTORIES, LABEL_IDS, SUBSTITUTES, label_id, labels_of
-from bert_wwm.text import ltp_training
+from bert_wwm.segmentation import ltp_training
 
 # The vocabularies that LTP 4's neural models are trained on (python/core/data/*/vocabs).
 _LTP_LABELS = {

@@ -18,9 +18,9 @@ import pytest
 
 from bert_wwm.core.seeding import integer, rng_for
 from bert_wwm.core.shards import find_shards
+from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.records.framing import compression_of, read_records
 from bert_wwm.records.manifest import Manifest
-from bert_wwm.text.sentences import split_sentences
 
 PROGRAM = "create_pretraining_data_wwm.py"
 SEGMENT = "scripts/segment_corpus.py"

@@ -3,7 +3,7 @@ import pytest
 from bert_wwm.core.errors import DataError
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.report.examples import parse_examples
-from bert_wwm.text.segmenters import CharacterSegmenter, Segmenter
+from bert_wwm.segmentation.segmenters import CharacterSegmenter, Segmenter
 from bert_wwm.text.vocabulary import Vocabulary
 
 

@@ -16,7 +16,7 @@ import launcher
 import pytest
 from refusals import refusal
 
-from bert_wwm.text.corpus import read_documents
+from bert_wwm.corpus.documents import read_documents
 
 PROGRAM = "prepare_text.py"
 

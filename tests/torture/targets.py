@@ -301,7 +301,7 @@ def make_ltp_models(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
 
 
 def _find_words(folder: pathlib.Path) -> Any:
-    from bert_wwm.text import ltp
+    from bert_wwm.segmentation import ltp
 
     model = ltp.load(str(folder), parallelism=False)
     sentences = ["我爱北京。", "今天天气很好！", "", "他来到天安门，thank you"]

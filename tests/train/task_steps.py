@@ -5,7 +5,8 @@ from small_model import VOCABULARY, small_config
 
 from bert_wwm.compat import tf
 from bert_wwm.finetuning.objective import ReadingObjective, SentenceObjective, TaggingObjective
-from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+from bert_wwm.train.model_fn import make_model_fn
+from bert_wwm.train.settings import TrainingSettings
 
 OBJECTIVES = {
     "sentence": SentenceObjective(3),

@@ -26,7 +26,7 @@ from typing import (
 from bert_wwm.core import files, stand_ins
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.core.json_files import read_json
-from bert_wwm.text import perceptron_file
+from bert_wwm.segmentation import perceptron_file
 
 DEFAULT_MODEL = "LTP/legacy"
 # Sentences of a neural batch; they are sorted by length first, so that little is padding.

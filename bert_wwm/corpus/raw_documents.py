@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_line
-from bert_wwm.text.blocks import Stretch
-from bert_wwm.text.corpus import decode
-from bert_wwm.text.raw_blocks import (
+from bert_wwm.corpus.blocks import Stretch
+from bert_wwm.corpus.documents import decode
+from bert_wwm.corpus.raw_blocks import (
     BLANK_LINE,
     CSV,
     JSON_LINES,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bert_wwm.core.errors import CheckpointError
-from bert_wwm.text import perceptron_file
-from bert_wwm.text.perceptron_file import Perceptron
+from bert_wwm.segmentation import perceptron_file
+from bert_wwm.segmentation.perceptron_file import Perceptron
 
 _NER = Perceptron(
     ["O", "S-Ns"], {"2北": 3, "c": 2}, np.array([[0.5, -1], [2, 0], [1, 1e-9], [0, 3]], float)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.text import segmented
-from bert_wwm.text.segmented import (
+from bert_wwm.corpus import segmented
+from bert_wwm.corpus.segmented import (
     SegmentedBlock,
     format_block,
     format_header,

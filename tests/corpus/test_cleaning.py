@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.text.cleaning import Cleaned, clean, share_of_text
+from bert_wwm.corpus.cleaning import Cleaned, clean, share_of_text
 
 
 def cleaned(text):

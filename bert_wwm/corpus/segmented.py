@@ -23,8 +23,8 @@ from typing import Any
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_line
-from bert_wwm.text.blocks import Block, Stretch
-from bert_wwm.text.segmenters import Span
+from bert_wwm.corpus.blocks import Block, Stretch
+from bert_wwm.segmentation.segmenters import Span
 
 FORMAT = "segmented corpus 1"
 

@@ -12,9 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.text import ltp, perceptron_file, segmenters
-from bert_wwm.text.alignment import word_lengths
-from bert_wwm.text.segmenters import SEGMENTERS, Segmenter, Span, make_segmenter, spans_of_words
+from bert_wwm.segmentation import ltp, perceptron_file, segmenters
+from bert_wwm.segmentation.alignment import word_lengths
+from bert_wwm.segmentation.segmenters import (
+    SEGMENTERS,
+    Segmenter,
+    Span,
+    make_segmenter,
+    spans_of_words,
+)
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 

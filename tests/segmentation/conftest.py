@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bert_wwm.text import ltp_training
+from bert_wwm.segmentation import ltp_training
 
 _SUBJECTS = (
     "我/r",

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.text import blocks, corpus
-from bert_wwm.text.blocks import Stretch
-from bert_wwm.text.corpus import Document, parse_documents, read_documents
+from bert_wwm.corpus import blocks, documents
+from bert_wwm.corpus.blocks import Stretch
+from bert_wwm.corpus.documents import Document, parse_documents, read_documents
 
 TEXTS = st.lists(st.text(st.sampled_from("一二a \t\r\u2028\u3000"), max_size=9), max_size=50).map(
     "\n".join
@@ -21,7 +21,7 @@ def small_documents():
     """Takes apart what is longer than 30 bytes."""
     with (
         mock.patch.object(blocks, "DOCUMENT_BYTES", 30),
-        mock.patch.object(corpus, "DOCUMENT_BYTES", 30),
+        mock.patch.object(documents, "DOCUMENT_BYTES", 30),
     ):
         yield
 
@@ -87,7 +87,7 @@ def test_documents_that_are_too_long_are_taken_apart_and_nothing_is_lost(text):
         file.write(text.encode())
         file.flush()
         whole = list(read_documents([file.name]))
-        with sizes, mock.patch.object(corpus, "DOCUMENT_BYTES", 30):
+        with sizes, mock.patch.object(documents, "DOCUMENT_BYTES", 30):
             parts = list(read_documents([file.name]))
     # Every part is of one document, the parts of a document in order.
     rest = iter(parts)
@@ -132,7 +132,7 @@ def test_invalid_utf8_is_named_by_line_and_column(tmp_path, small_documents, beg
 def test_columns_are_counted_in_bytes_from_1(text, column):
     for stretch in Stretch("f", 3, text), Stretch("f", 1, "好\n\n".encode() + text + b"\n"):
         with pytest.raises(DataError, match=rf"^f:3: byte 0x.. at column {column} is not UTF-8"):
-            corpus.decode(stretch)
+            documents.decode(stretch)
 
 
 def test_a_text_without_blank_lines_has_more_than_one_document(tmp_path):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.text import blocks
-from bert_wwm.text.blocks import Block, Stretch
+from bert_wwm.corpus import blocks
+from bert_wwm.corpus.blocks import Block, Stretch
 
 BLOCK, DOCUMENT = 120, 30
 LINES = st.text(st.sampled_from("一二ab \t\r"), max_size=12).map(str.encode)

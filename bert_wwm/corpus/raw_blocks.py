@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
-from bert_wwm.text.blocks import BLOCK_BYTES, DOCUMENT_BYTES, Place, Stretch
-from bert_wwm.text.raw_tables import read_cells
+from bert_wwm.corpus.blocks import BLOCK_BYTES, DOCUMENT_BYTES, Place, Stretch
+from bert_wwm.corpus.raw_tables import read_cells
 
 LONGEST_DOCUMENT_BYTES = 1 << 22
 TEXT, JSON_LINES, CSV, WIKIEXTRACTOR = FORMATS = ("text", "jsonl", "csv", "wikiextractor")

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.text import raw_blocks
-from bert_wwm.text.blocks import DOCUMENT_BYTES
-from bert_wwm.text.raw_blocks import FORMATS, LONGEST_DOCUMENT_BYTES, Layout, find_format
-from bert_wwm.text.raw_documents import RawDocument, read_documents
+from bert_wwm.corpus import raw_blocks
+from bert_wwm.corpus.blocks import DOCUMENT_BYTES
+from bert_wwm.corpus.raw_blocks import FORMATS, LONGEST_DOCUMENT_BYTES, Layout, find_format
+from bert_wwm.corpus.raw_documents import RawDocument, read_documents
 
 ARTICLES = (
     '<doc id="1" url="https://a.cn/wiki?id=1" title="数学">\n数学\n\n第一。\n</doc>\n'

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.text.blocks import DOCUMENT_BYTES, Stretch, read_stretches
+from bert_wwm.corpus.blocks import DOCUMENT_BYTES, Stretch, read_stretches
 
 
 class Document(NamedTuple):

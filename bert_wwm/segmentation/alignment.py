@@ -7,7 +7,7 @@ travel as ``##`` marks.
 
 from collections.abc import Sequence
 
-from bert_wwm.text.segmenters import Span
+from bert_wwm.segmentation.segmenters import Span
 from bert_wwm.text.tokenizer import Piece
 
 

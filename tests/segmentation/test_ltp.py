@@ -17,7 +17,7 @@ import pytest
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.text import ltp
+from bert_wwm.segmentation import ltp
 
 _ALL_ADVICE = (
     "--ltp_model=FOLDER",
@@ -442,7 +442,7 @@ def _load_offline(model: str, cache: pathlib.Path) -> "subprocess.CompletedProce
     code = (
         "import sys\n"
         "from bert_wwm.core.errors import ConfigError\n"
-        "from bert_wwm.text import segmenters\n"
+        "from bert_wwm.segmentation import segmenters\n"
         "segmenter = segmenters.make_segmenter('ltp', sys.argv[1])\n"
         "try:\n"
         "    print(segmenter.segment(['他们爱北京。']))\n"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.text.sentences import LONGEST_QUOTATION, split_sentences
+from bert_wwm.corpus.sentences import LONGEST_QUOTATION, split_sentences
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
-from bert_wwm.text import characters, ltp
+from bert_wwm.segmentation import ltp
+from bert_wwm.text import characters
 from bert_wwm.text.characters import CharacterTable
 
 # Characters [start, end) of a sentence, a half-open span.

@@ -1,6 +1,6 @@
 """Training of LTP perceptron models from text whose words are tagged in PKU's way.
 
-What comes out is a folder that ``ltp.LTP(folder)`` and ``text/ltp.py`` load: config.json and one
+What comes out is a folder that ``ltp.LTP(folder)`` and ``ltp.py`` load: config.json and one
 file a task: cws_model.bin (words), pos_model.bin (parts of speech), ner_model.bin (names).
 """
 
@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import re
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,7 +17,8 @@ from typing import NamedTuple
 
 from bert_wwm.core import files, input_files, seeding
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.text import perceptron_file
+from bert_wwm.core.staging import temporary_folder
+from bert_wwm.segmentation import perceptron_file
 
 TASKS = ("cws", "pos", "ner")
 
@@ -223,7 +223,7 @@ def train(
             "or --tasks without ner"
         )
     report(f"training on {len(training)} sentences, {heldout_size} held out, {num_epochs} epochs")
-    with tempfile.TemporaryDirectory() as work:
+    with temporary_folder() as work:
         seconds = _train_tasks(training, tasks, num_epochs, num_processes, work, report)
         scores = score(work, tasks, heldout) if heldout else {task: {} for task in tasks}
         results = {}

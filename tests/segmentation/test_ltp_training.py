@@ -10,8 +10,8 @@ import pytest
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.text import ltp, ltp_training
-from bert_wwm.text.ltp_training import NER_TAGS, PKU_TO_LTP, POS_TAGS, parse_line
+from bert_wwm.segmentation import ltp, ltp_training
+from bert_wwm.segmentation.ltp_training import NER_TAGS, PKU_TO_LTP, POS_TAGS, parse_line
 
 
 def silent(line: str) -> None:

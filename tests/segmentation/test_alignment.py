@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.text.alignment import word_lengths
+from bert_wwm.segmentation.alignment import word_lengths
 from bert_wwm.text.tokenizer import Piece, Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
