@@ -99,7 +99,7 @@ persist() {
             child=''
         fi
     done
-    say "interrupted; the same command goes on"
+    say "interrupted; run the same command again to resume"
     exit 143
 }
 
