@@ -1,4 +1,4 @@
-"""Prints the tasks to fine-tune for: what they are scored by, and the settings they are run with.
+"""Prints the fine-tuning tasks: their programs, scores, default settings and files.
 
 Example:
   python scripts/list_tasks.py --markdown
@@ -30,7 +30,7 @@ def _small(task: Task) -> str:
 
 
 def _metrics(task: Task) -> str:
-    """The scores, the one that decides which checkpoint is best in front."""
+    """The scores; the first decides which checkpoint is best."""
     best = task.best_metric or task.metrics[0]
     return ", ".join([best, *(name for name in task.metrics if name != best)])
 
@@ -55,27 +55,27 @@ COLUMNS: dict[str, Callable[[Task], str]] = {
 }
 
 
-def table() -> list[list[str]]:
-    """The lines of the table, the names of its columns in front."""
+def make_table() -> list[list[str]]:
+    """Returns the lines of the table, first the names of its columns."""
     rows = [TASKS[name] for name in TASKS.names()]
     tasks = [task for kind in KINDS.names() for task in rows if task.kind == kind]
     tasks.append(user_task(["text"], "label"))
     return [list(COLUMNS), *([cell(task) for cell in COLUMNS.values()] for task in tasks)]
 
 
-def markdown(lines: list[list[str]]) -> list[str]:
+def format_markdown(lines: list[list[str]]) -> list[str]:
     lines = [lines[0], ["---"] * len(COLUMNS), *lines[1:]]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def aligned(lines: list[list[str]]) -> list[str]:
+def align(lines: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines)]
     padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in lines)
     return ["  ".join(line).rstrip() for line in padded]
 
 
 def main(_) -> None:
-    print("\n".join((markdown if FLAGS.markdown else aligned)(table())))
+    print("\n".join((format_markdown if FLAGS.markdown else align)(make_table())))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,15 @@ def test_markdown_has_a_line_for_each_task():
     assert rows["msra_ner"]["scores"].startswith("f1, ")
 
 
+def test_the_table_of_the_readme_is_the_same():
+    readme = (launcher.ROOT / "README.md").read_text(encoding="utf-8")
+    start = readme.index("| name | task | program |")
+    shown = [line[2:-2].split(" | ") for line in readme[start:].partition("\n\n")[0].splitlines()]
+    rows = [line[2:-2].split(" | ") for line in launcher.output(PROGRAM, "--markdown").splitlines()]
+    columns = [rows[0].index(name) for name in shown[0]]
+    assert shown == [[row[column] for column in columns] for row in rows]
+
+
 def test_plain_table_is_aligned():
     lines = launcher.output(PROGRAM).splitlines()
     assert len(lines) == 2 + len(TASKS.names())
