@@ -26,7 +26,7 @@ from bert_wwm.cli import app
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.report.examples import surface_of
+from bert_wwm.report.examples import strip_mark
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK
 
 LEAST_SHOWN = 0.1  # probability of a tag
@@ -78,7 +78,7 @@ def main(_) -> None:
     if filler.note:
         print(f"  note: {filler.note}", file=sys.stderr)
     lexicon = None if words is None else Lexicon(words, config.vocab_size)
-    surfaces = [surface_of(piece) for piece in tokenizer.vocabulary.pieces]
+    surfaces = [strip_mark(piece) for piece in tokenizer.vocabulary.pieces]
     beam_size = max(FLAGS.beam_size, FLAGS.num_candidates)
     for text in FLAGS.text:
         ids, blanks = encode(text, tokenizer)
