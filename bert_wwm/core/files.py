@@ -80,11 +80,7 @@ def make_folder(path: str) -> None:
 
 
 def find(patterns: Sequence[str]) -> list[str]:
-    """Returns the files that patterns name, sorted within each pattern, each file once.
-
-    Raises:
-        DataError: there is no pattern, or a pattern names no file.
-    """
+    """Returns the files that patterns name, sorted within each pattern, each file once."""
     if not patterns:
         raise DataError("no input file is named; expected paths or globs")
     found: list[str] = []
@@ -129,11 +125,7 @@ def identity(path: str) -> str:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """Opens a file to read its bytes as they are.
-
-    Raises:
-        DataError: there is no such file, or it is a folder.
-    """
+    """Opens a file to read its bytes as they are. Raises DataError if there is no such file."""
     if is_remote(path) and not exists(path):
         raise DataError(f"{path}: no such file")
     if not is_remote(path) and os.path.exists(path) and not os.path.isfile(path):
@@ -155,11 +147,7 @@ def is_gzip(path: str) -> bool:
 
 
 def open_binary(path: str) -> IO[bytes]:
-    """Opens a file to read bytes; one that is compressed by gzip is decompressed.
-
-    Raises:
-        DataError: there is no such file, or it is a folder.
-    """
+    """Opens a file as ``open_raw``; one that is compressed by gzip is decompressed."""
     raw = open_raw(path)
     magic = raw.read(len(_GZIP_MAGIC))
     raw.seek(0)
@@ -228,11 +216,7 @@ def ends_lines_by_returns(path: str) -> bool:
 
 
 def read_chunks(path: str, chunk_bytes: int) -> Iterator[bytes]:
-    """Yields a file, decompressed if it is a ``.gz``, in chunks of that size; the last is shorter.
-
-    Raises:
-        DataError: the file is missing, or a broken ``.gz``.
-    """
+    """Yields a file, decompressed if it is a ``.gz``, in chunks of that size and a shorter last."""
     with open_binary(path) as stream:
         while True:
             try:

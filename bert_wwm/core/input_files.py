@@ -56,9 +56,6 @@ def noting(output_folder: str | None = None) -> Iterator[None]:
 
     Args:
         output_folder: where the program writes; files there are not noted.
-
-    Raises:
-        DataError: as ``check_unchanged``.
     """
     global _noted, _output_folder
     _noted = {}

@@ -5,11 +5,7 @@ from bert_wwm.core.json_files import read_json
 
 
 def read_labels(path: str) -> list[str]:
-    """Returns the labels in the order of their ids, without white space at their ends.
-
-    Raises:
-        DataError: the file is missing or is not a list of strings in JSON.
-    """
+    """Returns the labels in the order of their ids, without white space at their ends."""
     labels = read_json(path)
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise DataError(

@@ -57,11 +57,7 @@ LABEL_IDS: dict[str, dict[str, int]] = {task: _label_ids(task) for task in INVEN
 
 
 def label_id(task: str, tag: str) -> int:
-    """Returns the number of a tag.
-
-    Raises:
-        DataError: the tag is neither in the inventory nor in ``SUBSTITUTES``.
-    """
+    """Returns the number of a tag."""
     try:
         return LABEL_IDS[task][tag]
     except KeyError:

@@ -34,9 +34,6 @@ def evaluate(
     Returns:
         For ``civil``, ``criminal`` and ``overall``: ``em`` and ``f1``, in percent with one decimal
         (0.0 where there is no question), and ``qas``, the number of questions.
-
-    Raises:
-        DataError: there are no questions, or one is of no or of another domain.
     """
     scores = question_scores(references, predictions)
     for question in references:

@@ -44,9 +44,6 @@ def evaluate(references: References, predictions: Predictions) -> dict[str, floa
     Returns:
         ``AVERAGE`` of the next two, ``F1`` and ``EM``, in percent; ``TOTAL``, the number of
         questions, and ``SKIP``, of those without a prediction, which score 0.
-
-    Raises:
-        DataError: there are no questions, or one has no answer.
     """
     scores = question_scores(references, predictions).values()
     f1 = 100.0 * sum(score.f1 for score in scores) / len(scores)

@@ -45,11 +45,7 @@ def score_questions(
     score: Callable[[Sequence[str], str], Score],
     need_answers: bool,
 ) -> dict[str, Score]:
-    """Returns the score of each question, of its answers and the predicted one.
-
-    Raises:
-        DataError: as ``check_references``.
-    """
+    """Returns the score of each question, of its answers and the predicted one."""
     check_references(references, need_answers)
     return {
         question: score(answers, predictions[question]) if question in predictions else NO_SCORE
@@ -58,11 +54,7 @@ def score_questions(
 
 
 def check_references(references: References, need_answers: bool) -> None:
-    """Checks that there are questions, and, where they are needed, answers to each.
-
-    Raises:
-        DataError: there are none.
-    """
+    """Raises DataError if there are no questions, or a question lacks the answers it needs."""
     if not references:
         raise DataError("no questions; expected one at least")
     if need_answers:

@@ -26,11 +26,7 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def evaluate_v1(references: References, predictions: Predictions) -> dict[str, float]:
-    """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent.
-
-    Raises:
-        DataError: there are no questions, or one has no answer.
-    """
+    """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent."""
     em, f1 = _percents(list(question_scores_v1(references, predictions).values()))
     return {"exact_match": em, "f1": f1}
 

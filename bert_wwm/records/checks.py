@@ -35,12 +35,7 @@ def check_features(
 def check_records(
     paths: Sequence[str], schema: Schema, limits: Limits, first_only: bool = False
 ) -> None:
-    """Reads files, and compares each record; ``first_only`` just the first of each file.
-
-    Raises:
-        ConfigError: a record does not fit.
-        DataError: a file is broken.
-    """
+    """Reads files, and compares each record; ``first_only`` just the first of each file."""
     for path in paths:
         for number, record in enumerate(read_records(path)):
             where = f"{path}: record {number}"

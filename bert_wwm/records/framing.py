@@ -43,11 +43,7 @@ def compression_of(path: str) -> str:
 
 
 def read_records(path: str) -> Iterator[bytes]:
-    """Yields the records of a file.
-
-    Raises:
-        DataError: the file is missing, or broken: the message names the byte where.
-    """
+    """Yields the records of a file."""
     with files.open_binary(path) as stream:
         offset = number = 0
         while True:
@@ -63,11 +59,7 @@ def read_records(path: str) -> Iterator[bytes]:
 
 
 def count_records(path: str) -> int:
-    """Returns the number of records of a file; only one that is compressed is read as a whole.
-
-    Raises:
-        DataError: the file is missing, or broken: the message names the byte where.
-    """
+    """Returns the number of records of a file; only one that is compressed is read as a whole."""
     if files.is_gzip(path):
         return sum(1 for _ in read_records(path))
     number = offset = 0

@@ -37,11 +37,7 @@ def compressions(paths: Sequence[str]) -> list[str]:
 
 
 def record_counts(paths: Sequence[str]) -> list[int]:
-    """Returns the records of each file, by its manifest, or counted where that doesn't list it.
-
-    Raises:
-        DataError: a manifest or a file is broken.
-    """
+    """Returns the records of each file, by its manifest, or counted where that doesn't list it."""
     manifests: dict[str, Manifest | None] = {}
     counts = []
     for path in paths:
@@ -57,11 +53,7 @@ def record_counts(paths: Sequence[str]) -> list[int]:
 def ordered_records(
     paths: Sequence[str], seed: int, first_record: int, counts: Mapping[str, int]
 ) -> "tf.data.Dataset":
-    """Returns the stream from a position on: serialised Examples, without end.
-
-    Raises:
-        DataError: there is no record at all.
-    """
+    """Returns the stream from a position on: serialised Examples, without end."""
     if not any(True for path in paths for _ in read_records(path)):
         raise DataError(f"{list_few(paths)}: no record; expected files that hold some")
     # From 0 on nothing is skipped, whatever they are.
