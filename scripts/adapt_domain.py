@@ -226,7 +226,7 @@ def find_texts(names: list) -> list:
 
 
 def describe(path: str) -> str:
-    size, modified = input_files.version_of(path)
+    size, modified = input_files.read_version(path)
     return f"{size} bytes of {modified} ns"
 
 

@@ -51,7 +51,7 @@ def exists(path: str) -> bool:
 
 def size(path: str) -> int:
     """The size of a file in bytes."""
-    return input_files.version_of(path).size
+    return input_files.read_version(path).size
 
 
 def text_size(path: str) -> int:

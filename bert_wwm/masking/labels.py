@@ -65,7 +65,7 @@ def label_id(task: str, tag: str) -> int:
         raise DataError(f"{tag!r} is no label of {task} in LERT; expected one of {known}") from None
 
 
-def labels_of(names: Sequence[str]) -> tuple[str, ...]:
+def parse_labels(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the tasks that a flag such as ``--lert_labels=dep,pos`` names, in LERT's order.
 
     Raises:

@@ -29,7 +29,7 @@ from bert_wwm.metrics.reading import (
     Predictions,
     References,
     Score,
-    f1_of,
+    compute_f1,
     score_questions,
 )
 
@@ -108,7 +108,7 @@ def longest_common_run(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def _run_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
-    return f1_of(longest_common_run(expected, predicted), len(predicted), len(expected))
+    return compute_f1(longest_common_run(expected, predicted), len(predicted), len(expected))
 
 
 def _without_punctuation(text: str) -> str:

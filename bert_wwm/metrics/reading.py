@@ -25,7 +25,7 @@ class Score(NamedTuple):
 NO_SCORE = Score(0.0, 0.0)
 
 
-def f1_of(common: int, predicted: int, expected: int) -> float:
+def compute_f1(common: int, predicted: int, expected: int) -> float:
     """Returns the F1 of two lengths and of what they have in common; 0.0 if that is nothing."""
     if not common:
         return 0.0
@@ -33,10 +33,10 @@ def f1_of(common: int, predicted: int, expected: int) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-def bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float:
+def compute_bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float:
     """Returns the F1 of two lists of tokens whose order doesn't matter."""
     common = collections.Counter(predicted) & collections.Counter(expected)
-    return f1_of(sum(common.values()), len(predicted), len(expected))
+    return compute_f1(sum(common.values()), len(predicted), len(expected))
 
 
 def score_questions(

@@ -44,7 +44,7 @@ def check_records(
                 break
 
 
-def fields_of(paths: Sequence[str]) -> list[str]:
+def read_field_names(paths: Sequence[str]) -> list[str]:
     """Returns the names of the fields of the first record. Raises DataError if there is none."""
     for path in paths:
         for record in read_records(path):

@@ -37,7 +37,7 @@ def _masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def compression_of(path: str) -> str:
+def find_compression(path: str) -> str:
     """Returns the compression of a file as TensorFlow calls it, "" or "GZIP", by its content."""
     return "GZIP" if files.is_gzip(path) else ""
 
