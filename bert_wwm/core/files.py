@@ -28,6 +28,7 @@ _GZIP_SAMPLE_BYTES = 1 << 18
 # The third byte is the method. No text in UTF-8 begins so; of a TFRecord file, it would be a first
 # record of 560,000 bytes.
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+BROKEN_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)  # what reading such a file raises
 # TensorFlow finds checkpoints by shell patterns, and these match something other than themselves.
 _PATTERN = re.compile(r"\\|\[[^/]*\]")
 PATTERN_REFUSED = (
@@ -187,7 +188,7 @@ def read_lines(path: str) -> Iterator[str]:
                 f"{path}:{number}: byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; "
                 "expected UTF-8 text"
             ) from None
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except BROKEN_GZIP as error:
             raise DataError(
                 f"{path}:{number + 1}: broken gzip data ({error}); expected a whole .gz file"
             ) from None
@@ -221,7 +222,7 @@ def read_chunks(path: str, chunk_bytes: int) -> Iterator[bytes]:
         while True:
             try:
                 chunk = stream.read(chunk_bytes)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            except BROKEN_GZIP as error:
                 raise DataError(
                     f"{path}: broken gzip data ({error}); expected a whole .gz file"
                 ) from None

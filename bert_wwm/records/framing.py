@@ -7,9 +7,7 @@ several such files put together.
 """
 
 import functools
-import gzip
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import IO
 
@@ -49,7 +47,7 @@ def read_records(path: str) -> Iterator[bytes]:
         while True:
             try:
                 size, record = _read_frame(stream)
-            except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):
+            except (ValueError, *files.BROKEN_GZIP):
                 raise _broken(path, number, offset) from None
             if not size:
                 return
