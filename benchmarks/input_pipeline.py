@@ -80,9 +80,9 @@ def main(_) -> None:
 
 
 def _measure(name: str, paths: Sequence[str], schema: Schema) -> None:
-    from bert_wwm.records.order import record_counts
+    from bert_wwm.records.order import count_all_records
 
-    count = sum(record_counts(paths))
+    count = sum(count_all_records(paths))
     late = 2 * count + count // -(-len(paths) // 8) - 1
     whole = [_run(paths, schema, 0, 2 * count) for _ in range(FLAGS.repeats)]
     begun = [_run(paths, schema, late, 1) for _ in range(FLAGS.repeats)]

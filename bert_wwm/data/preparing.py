@@ -12,7 +12,7 @@ from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.corpus.raw_documents import read_documents
 from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.data.counts import Tally
-from bert_wwm.data.duplicates import SeenHashes, hash_of
+from bert_wwm.data.duplicates import SeenHashes, hash_document
 from bert_wwm.data.local import BlockOutput, deal_out
 
 FORMAT = "prepared text 2"  # changes with what cleaning and splitting do
@@ -126,7 +126,7 @@ class PrepareWork:
             else:
                 sentences = itertools.chain.from_iterable(map(split_sentences, cleaned.lines))
                 documents.append("\n".join(sentences).encode("utf-8"))
-        return PreparedBlock(documents, list(map(hash_of, documents)), counts)
+        return PreparedBlock(documents, list(map(hash_document, documents)), counts)
 
     def _is_short(self, text: str) -> bool:
         return len(text) - text.count(" ") - text.count("\n") < self.min_chars
@@ -175,4 +175,4 @@ def _hashes_of_written(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
     rest = b""
     for chunk in chunks:
         *documents, rest = (rest + chunk).split(_AFTER_DOCUMENT)
-        yield list(map(hash_of, documents))
+        yield list(map(hash_document, documents))
