@@ -134,7 +134,7 @@ def save_model(config_file: str, checkpoint: str) -> None:
 def measure(job: Job, pooling: str | None, is_fixed: bool):
     """Extracts the features of a file; returns the cost and the size of the output in bytes."""
     from bert_wwm.finetuning.extracted import write_array, write_lines
-    from bert_wwm.finetuning.extraction import Extraction, Extractor
+    from bert_wwm.finetuning.hidden_states import Extraction, Extractor
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.train.estimator import Machine
 

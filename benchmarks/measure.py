@@ -5,6 +5,7 @@ Kinds that are compared take turns, so that a busy machine slows all of them ali
 """
 
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -112,8 +113,12 @@ def estimate_tpu(name: str, *arguments: str) -> dict[str, Any]:
 
 def call_alone(work: Callable[..., Any], *arguments: Any) -> Any:
     """Returns the result of a function in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1, _quieten_tensorflow) as pool:
         return pool.apply(work, arguments)
+
+
+def _quieten_tensorflow() -> None:
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of its own code
 
 
 def make_features(rng: np.random.Generator, size: int, schema: Schema) -> dict[str, np.ndarray]:

@@ -7,7 +7,6 @@ downloaded; all results go to demo_output/.
 
 import collections
 import importlib.util
-import json
 import math
 import os
 import shutil
@@ -18,7 +17,7 @@ from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import read_json, write_json
 from bert_wwm.core.progress import duration
 from bert_wwm.core.seeding import permutation, rng_for
 from bert_wwm.corpus.documents import read_documents
@@ -261,8 +260,7 @@ def newspaper_articles(tagged: str):
 
 def write_config(demo: Demo) -> None:
     vocab_size = sum(1 for _ in files.read_lines(demo.path("vocab.txt")))
-    config = {**MODEL, "vocab_size": vocab_size}
-    files.write_text(demo.path("bert_config.json"), json.dumps(config, indent=2) + "\n")
+    write_json(demo.path("bert_config.json"), {**MODEL, "vocab_size": vocab_size})
 
 
 def summarise(demo: Demo) -> None:
