@@ -31,7 +31,7 @@ from bert_wwm.masking.labels import INVENTORIES
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "Text files: paths or globs, parted by commas.")
+flags.DEFINE_list("input_file", None, "Text files: paths or globs, separated by commas.")
 for _name in ("segmenter_flags", "worker_flags"):
     flags.adopt_module_key_flags(sys.modules[f"bert_wwm.cli.{_name}"])
 flags.DEFINE_list(
@@ -101,7 +101,7 @@ def main(_) -> None:
     )
     if counts.documents_split:
         print(
-            f"  {counts.documents_split:,} documents go on with one that was too long: is there a "
+            f"  {counts.documents_split:,} documents continue one that was too long: is there a "
             "blank line between documents?"
         )
 
