@@ -26,7 +26,7 @@ from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.core.shards import manifest_path
-from bert_wwm.corpus.cleaning import clean, share_of_text
+from bert_wwm.corpus.cleaning import clean, measure_text_share
 from bert_wwm.corpus.documents import read_documents
 from bert_wwm.corpus.sentences import split_sentences
 
@@ -67,7 +67,7 @@ def measure_steps(corpus) -> None:
     lines = [line for text in corpus for line in clean(text).lines]
     steps = {
         "clean": lambda: [clean(text) for text in corpus],
-        "share of text": lambda: [share_of_text(text) for text in corpus],
+        "share of text": lambda: [measure_text_share(text) for text in corpus],
         "sentences": lambda: [split_sentences(line) for line in lines],
     }
     for name, step in steps.items():

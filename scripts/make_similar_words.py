@@ -124,8 +124,8 @@ def looks_binary(path) -> bool:
             _, dimensions = (int(number) for number in header.split())
         except ValueError:
             raise DataError(
-                f"{path}:1: {header[:30]!r} is not a header of word vectors; expected the numbers of "
-                "words and dimensions"
+                f"{path}:1: {header[:30]!r} is not a header of word vectors; expected the numbers "
+                "of words and dimensions"
             ) from None
         numbers = stream.readline(1000 + 100 * dimensions).rstrip().split(b" ")[1:]
     try:

@@ -55,8 +55,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "delimiter",
     "",
-    "Tables: the separator of cells, one character or 'tab'; by default a comma, and a tab in files "
-    "named *.tsv.",
+    "Tables: the separator of cells, one character or 'tab'; by default a comma, and a tab in "
+    "files named *.tsv.",
 )
 flags.DEFINE_enum(
     "documents",

@@ -68,7 +68,7 @@ class Block(NamedTuple):
         return sum(stretch.size for stretch in self.stretches)
 
 
-def runs(paths: Sequence[str]) -> list[list[str]]:
+def group_files(paths: Sequence[str]) -> list[list[str]]:
     """Groups files, in their order, until a run has the size of a block.
 
     A rest that is smaller joins the run before it. Sizes are as stored, compressed or not.
@@ -89,7 +89,7 @@ def runs(paths: Sequence[str]) -> list[list[str]]:
     return result
 
 
-def blocks_of_run(number: int, paths: Sequence[str]) -> Iterator[Block]:
+def read_blocks(number: int, paths: Sequence[str]) -> Iterator[Block]:
     """Yields the blocks of one run; a rest of less than half a block joins the one before it."""
     closed: list[Stretch] = []
     block: list[Stretch] = []

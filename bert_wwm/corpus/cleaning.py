@@ -137,7 +137,7 @@ def clean(text: str) -> Cleaned:
     return Cleaned(lines, tags, invisible)
 
 
-def share_of_text(text: str) -> float:
+def measure_text_share(text: str) -> float:
     """Returns the share of letters of any script, such as Chinese characters, in what is visible.
 
     Digits and punctuation don't count. Of 2,500 documents from the web, of natural text nearly all,

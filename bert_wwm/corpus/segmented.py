@@ -52,7 +52,7 @@ class SegmentedBlock:
     places: list[tuple[str, int]]
     split_documents: int = 0
 
-    def place_of(self, sentence: int) -> str:
+    def find_place(self, sentence: int) -> str:
         """Returns ``path:line`` of a sentence's document."""
         path, line = self.places[bisect.bisect(self.documents, sentence) - 1]
         return f"{path}:{line}"

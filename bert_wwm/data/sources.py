@@ -52,10 +52,10 @@ class TextSource:
         self._tasks = tuple(tasks)
 
     def runs(self, paths: Sequence[str]) -> list[list[str]]:
-        return blocks.runs(paths)
+        return blocks.group_files(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
-        return blocks.blocks_of_run(run, paths)
+        return blocks.read_blocks(run, paths)
 
     def segment(self, block: Block) -> SegmentedBlock:
         documents = [
