@@ -96,18 +96,11 @@ _NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
 class Cleaned(NamedTuple):
-    """What is left of a text.
+    """The rest of a text, and the numbers of what was removed."""
 
-    Attributes:
-        lines: its lines; none is empty, none begins or ends with a space.
-        tags: number of tags, comments, scripts and style sheets that were removed.
-        invisible: number of invisible characters that were removed, those of escape sequences
-            included.
-    """
-
-    lines: list[str]
-    tags: int
-    invisible: int
+    lines: list[str]  # none is empty, none begins or ends with a space
+    tags: int  # tags, comments, scripts and style sheets
+    invisible: int  # invisible characters, with those of escape sequences
 
 
 def clean(text: str) -> Cleaned:
