@@ -13,14 +13,12 @@ import collections
 import gzip
 import logging
 import os
-import sys
 import zlib
 
 import numpy as np
 from absl import flags
 
-from bert_wwm.cli import app
-from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
+from bert_wwm.cli import app, tokenizer_flags
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
@@ -35,7 +33,7 @@ flags.DEFINE_bool(
     "binary", None, "Whether the vectors are binary; found out by the first of them if not given."
 )
 flags.DEFINE_string("output_file", None, "The file of similar words to write.")
-flags.adopt_module_key_flags(sys.modules["bert_wwm.cli.tokenizer_flags"])
+flags.adopt_module_key_flags(tokenizer_flags)
 flags.DEFINE_integer("num_similar", 10, "Maximum number of similar words of a word.", lower_bound=1)
 flags.DEFINE_float(
     "min_similarity",
@@ -66,7 +64,7 @@ def main(_) -> None:
         raise ConfigError(
             f"--output_file={FLAGS.output_file}: expected the name of a plain text file to write"
         )
-    tokenizer = make_tokenizer_from_flags() if FLAGS.vocab_file else None
+    tokenizer = tokenizer_flags.make_tokenizer_from_flags() if FLAGS.vocab_file else None
     words, vectors = read_vectors(FLAGS.word2vec_file, FLAGS.binary, FLAGS.max_words)
     kept, dropped = choose_words(words, vectors, tokenizer)
     similar = find_similar(kept, vectors, FLAGS.num_similar, FLAGS.min_similarity)
