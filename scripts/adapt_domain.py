@@ -31,8 +31,9 @@ from bert_wwm.cli.recipes import read_recipe
 from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.convert.source import find_source
-from bert_wwm.core import files, input_files
+from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
+from bert_wwm.core.input_files import version_of
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.held_out import hold_out
@@ -104,7 +105,7 @@ def main(_) -> None:
     texts = find_texts(FLAGS.input_file)
     settings = same_run.flags_of_run(_HARMLESS)
     settings["hash of the recipe"] = files.sha256(in_checkout(FLAGS.recipe))
-    settings["files of the model"] = {path: describe(path) for path in source.files}
+    settings["files of the model"] = {path: str(version_of(path)) for path in source.files}
     with RunFolder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:
         adapt(folder, recipe, source.flags, texts, Steps(inherited=[folder.fileno()]))
 
@@ -225,11 +226,6 @@ def find_texts(names: list) -> list:
     return patterns
 
 
-def describe(path: str) -> str:
-    size, modified = input_files.version_of(path)
-    return f"{size} bytes of {modified} ns"
-
-
 class Model:
     """The files of a converted model, and the flags for its tokenizer and its weights.
 
@@ -240,6 +236,7 @@ class Model:
     def __init__(self, folder: str):
         from bert_wwm.compat import tf
         from bert_wwm.model import untrained_head
+        from bert_wwm.model.bert import BertConfig
 
         prefix = os.path.join(folder, "bert_model.ckpt")
         names = [name for name, _ in tf.train.list_variables(prefix)]
@@ -254,7 +251,7 @@ class Model:
             self.start.append(f"--allow_random_init={_POOLER}")
         self.note = untrained_head.describe_checkpoint(prefix)
         self.config = os.path.join(folder, "bert_config.json")
-        self.max_seq_length = read_whole_number(self.config, "max_position_embeddings")
+        self.max_seq_length = BertConfig.from_json_file(self.config).max_position_embeddings
         lower = read_object(self.config).get("do_lower_case", True)
         self.tokenizer = (
             f"--vocab_file={os.path.join(folder, 'vocab.txt')}",
@@ -298,14 +295,14 @@ def count_records(folder: RunFolder) -> int:
     return sum(entry["records"] for entry in manifest.files.values())
 
 
-def read_whole_number(path: str, name: str) -> int:
-    """Returns a number in a file of this run. Raises DataError if it is not one."""
-    value = read_object(path).get(name)
-    if type(value) is not int:
+def read_best_step(path: str) -> int:
+    """Returns the step of the best weights. Raises DataError if the file is broken."""
+    step = read_object(path).get("step")
+    if type(step) is not int:
         raise DataError(
-            f"{path}: {name} is not a whole number; expected one. --overwrite begins again"
+            f"{path}: step is not a whole number; expected one. --overwrite begins again"
         )
-    return value
+    return step
 
 
 def read_results(path: str) -> list:
@@ -324,7 +321,7 @@ def summarise(folder: RunFolder, model: Model, steps: Steps) -> None:
     (loss, accuracy), (best_loss, best_accuracy) = (
         read_results(folder(name, "eval_results.txt")) for name in ("before", "after")
     )
-    step = read_whole_number(folder("training", "best", "best.json"), "step")
+    step = read_best_step(folder("training", "best", "best.json"))
     lines = [
         f"On held-out documents, best weights (step {step:,}):",
         "",

@@ -10,7 +10,6 @@ Example:
 """
 
 import dataclasses
-import json
 import re
 
 from absl import flags
@@ -18,7 +17,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import format_json, read_object
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
@@ -81,8 +80,7 @@ def read_contents(layers):
     """Returns the content of each file that the new model has next to its weights, by name."""
     values = read_object(FLAGS.bert_config_file)
     values["num_hidden_layers"] = len(layers)
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    contents = {"bert_config.json": text.encode("utf-8")}
+    contents = {"bert_config.json": format_json(values).encode("utf-8")}
     if FLAGS.vocab_file:
         contents["vocab.txt"] = files.read_bytes(FLAGS.vocab_file)
     return contents

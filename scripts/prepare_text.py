@@ -18,7 +18,6 @@ Example:
 """
 
 import collections
-import functools
 
 from absl import flags
 
@@ -26,15 +25,11 @@ from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
-from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
-from bert_wwm.corpus.blocks import Block
 from bert_wwm.corpus.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, find_format
 from bert_wwm.data import preparing
-from bert_wwm.data.counts import Counts
-from bert_wwm.data.local import BlockOutput
-from bert_wwm.data.preparing import PreparedCounts, PrepareWork, RawSource
-from bert_wwm.data.sources import read_all
+from bert_wwm.data.local import Written
+from bert_wwm.data.preparing import Keeper, PreparedCounts, PrepareWork, RawSource
 
 FLAGS = flags.FLAGS
 
@@ -88,8 +83,10 @@ def main(_) -> None:
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
     print(f"Reads {len(inputs):,} file(s): {kinds}", flush=True)
     if FLAGS.dry_run:
-        sample = functools.partial(prepare_sample, work)
-        worker_flags.estimate(sample, source, inputs, len(outputs))
+        keep = Keeper(len(outputs))
+        worker_flags.estimate(
+            lambda block: keep(work(block)), source, inputs, len(outputs), PreparedCounts
+        )
         return
     run = {
         "flag": same_run.flags_of_run(worker_flags.HARMLESS),
@@ -98,31 +95,31 @@ def main(_) -> None:
         "blocks": source.blocks(),
         "prepared text": {"format": preparing.FORMAT},
     }
-    with Shards(outputs, run, FLAGS.overwrite) as shards:
-        if shards.finished:
-            print(f"{list_few(outputs)}: finished already")
-            return
-        before = preparing.prepared(shards, len(outputs))
-        if before.blocks:
-            print(f"Going on behind {before.bytes / 1e6:.1f} MB of text", flush=True)
-        with Progress("text", worker_flags.text_size(inputs), done=before.bytes) as progress:
-            after = preparing.write_documents(
-                work, read_all(source, inputs), shards, before, FLAGS.num_workers, progress
-            )
-        if not after.counts.documents_kept:
-            shards.discard()
-            raise DataError(describe_nothing_left(inputs, after.counts))
-        manifest = {
+
+    def describe(written: Written) -> dict:
+        if not written.counts.documents_kept:
+            raise DataError(describe_nothing_left(inputs, written.counts))
+        return {
             "format": preparing.FORMAT,
             "flags": same_run.key_flags(),
-            "counts": vars(after.counts),
+            "counts": vars(written.counts),
         }
-        shards.finish(manifest, [{"sentences": sentences} for sentences in after.sentences])
-    print(f"Wrote {outputs[0] if len(outputs) == 1 else f'{outputs[0]} ... {outputs[-1]}'}")
-    print(after.counts.summary())
-    if after.counts.documents_split:
+
+    def make_keeper(shards: Shards, before: Written) -> Keeper:
+        written = [shards.written(number) for number in range(len(outputs))]
+        return Keeper(len(outputs), before.counts.documents_kept, written)
+
+    kind = PreparedCounts
+    written = worker_flags.write_shards(
+        "text", work, source, inputs, outputs, run, describe, kind=kind, make_settle=make_keeper
+    )
+    if written is None:
+        return
+    print(f"Wrote {worker_flags.describe_outputs(outputs)}")
+    print(written.counts.summary())
+    if written.counts.documents_split:
         print(
-            f"  {after.counts.documents_split:,} documents continue one that was too long: is "
+            f"  {written.counts.documents_split:,} documents continue one that was too long: is "
             "there a blank line between documents?"
         )
 
@@ -147,14 +144,6 @@ def describe_nothing_left(inputs: list[str], counts: PreparedCounts) -> str:
         f"{counts.documents_empty:,} are empty, {counts.documents_short:,} too short and "
         f"{counts.documents_unnatural:,} no natural text; expected documents to keep"
     )
-
-
-def prepare_sample(work: PrepareWork, block: Block) -> BlockOutput:
-    """Returns the output of a block for an estimate, in which duplicates count."""
-    documents = work(block).documents
-    text = b"".join(document + b"\n\n" for document in documents)
-    sentences = text.count(b"\n") - len(documents)
-    return BlockOutput([text], [sentences], Counts(documents=len(documents), sentences=sentences))
 
 
 if __name__ == "__main__":

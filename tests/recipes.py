@@ -62,7 +62,7 @@ NAMES = sorted(EXPECTED)
 
 def commands(name: str) -> list[list[str]]:
     """The commands that make a recipe's records and train it: program and flags of each."""
-    general, tagged, _ = re.findall(r"```\n(.*?)```", PROSE, re.DOTALL)
+    general, tagged, *_ = re.findall(r"```\n(.*?)```", PROSE, re.DOTALL)
     records = load_recipe(name).header["records"]
     lines = general.replace("\\\n", " ").splitlines()
     if records.startswith("lert"):
