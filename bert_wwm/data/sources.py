@@ -48,10 +48,10 @@ class TextSource:
     tasks: tuple[str, ...] = ()  # the tags that are wanted of it
 
     def runs(self, paths: Sequence[str]) -> list[list[str]]:
-        return blocks.runs(paths)
+        return blocks.group_files(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
-        return blocks.blocks_of_run(run, paths)
+        return blocks.read_blocks(run, paths)
 
     def segment(self, block: Block) -> SegmentedBlock:
         documents = [
