@@ -33,9 +33,10 @@ from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
+from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.finetuning.outcome import find_outcome
-from bert_wwm.finetuning.served import USERS_TASK, describe
-from bert_wwm.tasks.table import TASKS
+from bert_wwm.finetuning.served import describe
+from bert_wwm.tasks.table import TASKS, USERS_TASK
 
 FLAGS = flags.FLAGS
 
@@ -69,7 +70,7 @@ flags.DEFINE_enum("tokenizer", None, ["google", "hfl"], "Whose; by default the r
 flags.DEFINE_enum(
     "gelu",
     None,
-    ["erf", "tanh"],
+    GELU_FORMS,
     "Form of the activation that the configuration calls gelu; by default the run's, and tanh for "
     "google-research/bert's.",
 )

@@ -18,15 +18,15 @@ Example:
       --init_checkpoint=chinese_wwm_ext_L-12_H-768_A-12/bert_model.ckpt
 """
 
-import tempfile
-
 from absl import flags
 
 from bert_wwm.cli import app, model_flags, tokenizer_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
+from bert_wwm.core.choices import POOLINGS
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
 from bert_wwm.tasks.text_lines import blocks_of, read_texts
 
@@ -50,7 +50,7 @@ flags.DEFINE_list(
 flags.DEFINE_enum(
     "pooling",
     None,
-    ["cls", "mean"],
+    POOLINGS,
     "Write a vector a text instead of one a token. cls: the state of [CLS] in the layer, not that "
     "of the pooler on top. mean: that of all tokens, [CLS] and [SEP] among them, padding not.",
 )
@@ -79,14 +79,14 @@ def main(_) -> None:
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.finetuning.extracted import write_array, write_lines
-    from bert_wwm.finetuning.extraction import Extraction, Extractor
+    from bert_wwm.finetuning.hidden_states import Extraction, Extractor
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.model.checkpoint_path import read_newest, resolve
     from bert_wwm.train.estimator import Machine
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
     layers = layers_of_model(config, given)
-    check_length(config)
+    config.check_length(FLAGS.max_seq_length, FLAGS.bert_config_file)
     tokenizer = make_tokenizer_from_flags()
     check_vocabulary(tokenizer, config)
     featurizer = SentenceFeaturizer(tokenizer, FLAGS.max_seq_length, labels=())
@@ -96,7 +96,7 @@ def main(_) -> None:
 
     def extract(prefix):
         extraction = Extraction(prefix, layers, FLAGS.pooling, FLAGS.use_one_hot_embeddings)
-        with tempfile.TemporaryDirectory() as folder, Progress("texts", total=count) as progress:
+        with temporary_folder() as folder, Progress("texts", total=count) as progress:
             machine = Machine(
                 **{
                     **model_flags.values_of(Machine),
@@ -167,14 +167,6 @@ def layers_of_model(config, given: list[int] | None) -> list[int]:
                 f"num_hidden_layers of {FLAGS.bert_config_file} is {count}"
             )
     return given
-
-
-def check_length(config) -> None:
-    if FLAGS.max_seq_length > config.max_position_embeddings:
-        raise ConfigError(
-            f"--max_seq_length={FLAGS.max_seq_length} is more than max_position_embeddings of "
-            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
-        )
 
 
 def check_vocabulary(tokenizer, config) -> None:

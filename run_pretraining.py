@@ -24,7 +24,7 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags
+from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags, same_run
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.lock import locked
@@ -74,11 +74,7 @@ def train_and_evaluate(agree=None) -> None:
 
     check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=False)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
-    if FLAGS.max_seq_length > config.max_position_embeddings:
-        raise ConfigError(
-            f"--max_seq_length={FLAGS.max_seq_length} is more than max_position_embeddings of "
-            f"{FLAGS.bert_config_file}, {config.max_position_embeddings}"
-        )
+    config.check_length(FLAGS.max_seq_length, FLAGS.bert_config_file)
     train_records = Records(FLAGS.input_file, config)
     eval_records = train_records
     if FLAGS.eval_input_file:
@@ -208,7 +204,7 @@ def casing_of_model():
 
 def objective_for(records):
     """Returns what the records are made for."""
-    from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+    from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
 
     wanted = FLAGS["sentence_pair_loss"].present and FLAGS.sentence_pair_loss
     if wanted and "next_sentence_labels" not in records.fields:
@@ -217,7 +213,7 @@ def objective_for(records):
             "records made with --pairing=nsp or sop"
         )
     heads = heads_for(records.fields, records.pairing, FLAGS.sentence_pair_loss)
-    return Objective(
+    return PretrainingObjective(
         heads,
         lert_ramps(heads, FLAGS.num_train_steps, pretraining_flags.integers_of("lert_end_steps")),
     )
@@ -245,9 +241,7 @@ def describe_start(checkpoint):
 
     return {
         **same_start.describe_code(sys.argv[0]),
-        **same_start.describe_flags(
-            {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
-        ),
+        **same_start.describe_flags(same_run.key_flags()),
         "the checkpoint in --output_dir": same_start.describe_checkpoint(checkpoint),
     }
 

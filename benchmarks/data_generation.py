@@ -28,7 +28,7 @@ from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
 from bert_wwm.core.shards import manifest_path
-from bert_wwm.text.sentences import split_sentences
+from bert_wwm.corpus.sentences import split_sentences
 
 FLAGS = flags.FLAGS
 

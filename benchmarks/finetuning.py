@@ -233,13 +233,14 @@ class Measure:
         from bert_wwm.finetuning.input import host_input_fn
 
         return host_input_fn(
-            self._table, self._job.objective, names, batches.__getitem__, len(batches)
+            lambda: ((self._table, batch) for batch in batches), self._job.objective, names
         )
 
     def _estimators(self, num_steps: int, skip_padding: bool = False) -> Any:
         from bert_wwm.model.bert import BertConfig
         from bert_wwm.train.estimator import Estimators, Machine
-        from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
+        from bert_wwm.train.model_fn import make_model_fn
+        from bert_wwm.train.settings import TrainingSettings
 
         of_task = self._job.task.settings
         settings = TrainingSettings(

@@ -26,9 +26,9 @@ from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.core.shards import manifest_path
-from bert_wwm.text.cleaning import clean, share_of_text
-from bert_wwm.text.corpus import read_documents
-from bert_wwm.text.sentences import split_sentences
+from bert_wwm.corpus.cleaning import clean, share_of_text
+from bert_wwm.corpus.documents import read_documents
+from bert_wwm.corpus.sentences import split_sentences
 
 FLAGS = flags.FLAGS
 

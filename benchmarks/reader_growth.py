@@ -25,15 +25,16 @@ from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.json_files import read_json
 from bert_wwm.core.shards import Shards, manifest_path
+from bert_wwm.corpus import segmented
+from bert_wwm.corpus.documents import read_documents
+from bert_wwm.corpus.raw_blocks import Layout, find_format
 from bert_wwm.data import preparing
 from bert_wwm.data.sources import SegmentedSource, read_all
 from bert_wwm.metrics.reading_files import read_predictions, read_references
 from bert_wwm.records.framing import count_records, frame, read_records
 from bert_wwm.records.manifest import Manifest
+from bert_wwm.segmentation import tagged_text
 from bert_wwm.tasks.table import TASKS
-from bert_wwm.text import ltp_training, segmented
-from bert_wwm.text.corpus import read_documents
-from bert_wwm.text.raw_blocks import Layout, find_format
 from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -222,12 +223,12 @@ add_text(
 )
 add_text(
     "tagged text of LTP",
-    lambda path: ltp_training.read_corpus([path]),
+    lambda path: tagged_text.read_corpus([path]),
     lambda n: f"我们/r 在/p 学习/v {n}/m\n",
 )
 add_text(
     "tagged text of LTP: a long line",
-    lambda path: ltp_training.read_corpus([path]),
+    lambda path: tagged_text.read_corpus([path]),
     lambda n: f"我们/r 在/p 学习/v {n}/m ",
 )
 

@@ -98,7 +98,8 @@ def train(form: str, seed: int) -> list[float]:
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
     from bert_wwm.records.schema import pretraining_schema
-    from bert_wwm.train.objective import Encoded, Objective, sums
+    from bert_wwm.train.objective import Encoded, sums
+    from bert_wwm.train.pretraining_objective import PretrainingObjective
     from bert_wwm.train.step import gradients_of, update_weights
 
     tf.disable_eager_execution()
@@ -106,7 +107,7 @@ def train(form: str, seed: int) -> list[float]:
         shape = json.load(file)
     shape.update(hidden_dropout_prob=DROPOUT, attention_probs_dropout_prob=DROPOUT)
     config = BertConfig.from_dict(shape)
-    objective = Objective(("masked_lm", "next_sentence"))
+    objective = PretrainingObjective(("masked_lm", "next_sentence"))
     schema = pretraining_schema(LENGTH, PREDICTIONS, True, [])
     params = {"batch_size": BATCH_SIZE}
 

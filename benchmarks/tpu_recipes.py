@@ -9,11 +9,7 @@ says for the slice. Twenty compilations: about half an hour on two cores.
 
 import concurrent.futures
 import json
-import os
-import pathlib
 import re
-import runpy
-import shlex
 import subprocess
 import sys
 from typing import Any
@@ -21,12 +17,11 @@ from typing import Any
 from absl import flags
 
 from bert_wwm.cli import app
+from bert_wwm.cli.recipes import RECORDS, find_recipes, load_recipe
+from bert_wwm.cli.steps import ROOT
 from bert_wwm.core.errors import ToolkitError
 
 FLAGS = flags.FLAGS
-
-ROOT = pathlib.Path(os.path.realpath(__file__)).parent.parent
-RECIPES = ROOT / "configs" / "recipes"
 
 flags.DEFINE_list("recipes", None, "Names of configs/recipes; by default all.")
 flags.DEFINE_string("topology", "v3-8", "The slice; see estimate_tpu.py.")
@@ -36,9 +31,8 @@ HEADER = ("recipe", "fits", "examples a core", "GiB a core", "ms a step", "peak"
 
 
 def main(_) -> None:
-    read_recipe = runpy.run_path(str(ROOT / "scripts" / "list_recipes.py"))["read_recipe"]
-    names = FLAGS.recipes or sorted(path.stem for path in RECIPES.glob("*.flags"))
-    headers = [read_recipe(RECIPES / f"{name}.flags").header for name in names]
+    names = FLAGS.recipes or find_recipes()
+    headers = [load_recipe(name).header for name in names]
     with concurrent.futures.ThreadPoolExecutor(FLAGS.num_processes) as pool:
         rows = list(pool.map(row_of, names, headers))
     for cells in (HEADER, ["---"] * len(HEADER), *rows):
@@ -68,9 +62,8 @@ def row_of(name: str, header: dict[str, str]) -> list[str]:
 def estimate(name: str, header: dict[str, str]) -> dict[str, Any]:
     """Returns what estimate_tpu.py --json prints of a recipe."""
     command = [f"--flagfile=configs/recipes/{name}.flags", f"--topology={FLAGS.topology}"]
-    command += parts_on(FLAGS.topology, header["hardware"])
-    data = shlex.split(header["data"].replace("\\\n", " "))
-    command += [flag for flag in data if flag.startswith("--pairing=")]
+    command += parts_on(FLAGS.topology, header["estimated"])
+    command.append(f"--pairing={load_recipe(header['records'], RECORDS).flags['pairing']}")
     ran = subprocess.run(
         [sys.executable, "estimate_tpu.py", *command, "--use_bfloat16", "--json"],
         cwd=ROOT,
@@ -84,10 +77,10 @@ def estimate(name: str, header: dict[str, str]) -> dict[str, Any]:
     return json.loads(ran.stdout)
 
 
-def parts_on(topology: str, hardware: str) -> list[str]:
-    """Returns the flag that a header asks for on a slice: "on a v3-8 add ...=8, on a v3-32 2"."""
-    found = re.search(rf"\bon a {re.escape(topology)}\b[^,)]*?(\d+)", hardware)
-    return [f"--num_accumulation_steps={found.group(1)}"] if found else []
+def parts_on(topology: str, estimated: str) -> list[str]:
+    """Returns the flag that a header asks for on a slice, as "on a v3-8 with --...=8"."""
+    found = re.search(rf"on a {re.escape(topology)} with (--num_accumulation_steps=\d+)", estimated)
+    return [found[1]] if found else []
 
 
 if __name__ == "__main__":

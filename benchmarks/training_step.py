@@ -188,12 +188,13 @@ def measure_ours() -> Measured:
     """Our step, and the rate of the bare product before and after it."""
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
-    from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
-    from bert_wwm.train.objective import Objective
+    from bert_wwm.train.model_fn import make_model_fn
+    from bert_wwm.train.pretraining_objective import PretrainingObjective
+    from bert_wwm.train.settings import TrainingSettings
 
     tf.disable_eager_execution()
     config = BertConfig.from_dict(model_shape()).with_gelu("erf")
-    objective = Objective(("masked_lm", "next_sentence"))
+    objective = PretrainingObjective(("masked_lm", "next_sentence"))
     settings = TrainingSettings(
         learning_rate=1e-4,
         num_train_steps=100_000,

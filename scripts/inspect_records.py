@@ -1,13 +1,13 @@
-"""Shows what pretraining TFRecords hold: is whole-word masking on, what is masked, how and where.
+"""Shows what pretraining TFRecords hold: whether whole words are masked, and what, how and where.
 
-Reads what create_pretraining_data_wwm.py or google-research/bert's program wrote, and prints an
-answer, statistics, and examples with their words parted by blanks; with --html it also writes them
-as a page, in one file, to look at and to hand on.
+Reads records of create_pretraining_data_wwm.py or of google-research/bert's program, and prints an
+answer, statistics, and examples with their words separated by spaces; with --html it also writes
+them as a page, in one file.
 
-Records hold no words; they are found anew by the segmenter of the manifest, or by --segmenter. The
-numbers of the manifest are those of all records. All others are of a sample: the first records of
-each file, about as many of each. Records are in random order within blocks of the corpus, but the
-blocks are in the corpus's order: of a corpus of several parts, sample several shards, or --skip.
+Records hold no words: the segmenter of the manifest, or --segmenter, finds them again. The numbers
+from the manifest are about all records. All others are from a sample: the first records of each
+file, about as many of each. Records are in random order within blocks of the corpus, but the blocks
+are in the corpus's order: for a corpus of several parts, sample several shards, or --skip.
 
 Example:
   python scripts/inspect_records.py --input_file=records/wiki.tfrecord --vocab_file=vocab.txt \\
@@ -25,24 +25,24 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.output import trusting
 from bert_wwm.core.shards import find_shards
-from bert_wwm.text.segmenters import SEGMENTERS, make_segmenter
+from bert_wwm.segmentation.segmenters import SEGMENTERS, make_segmenter
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, parted by commas.")
+flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, separated by commas.")
 flags.DEFINE_string("vocab_file", None, "The vocabulary that the records were made with.")
 flags.DEFINE_integer("num_examples", 5, "How many examples to show.", lower_bound=0)
 flags.DEFINE_integer(
     "num_sampled", 2000, "How many records to take the statistics from.", lower_bound=1
 )
-flags.DEFINE_integer("skip", 0, "How many records of each file to pass over first.", lower_bound=0)
-flags.DEFINE_string("html", None, "A page to write; it needs nothing but a browser.")
+flags.DEFINE_integer("skip", 0, "How many records of each file to skip first.", lower_bound=0)
+flags.DEFINE_string("html", None, "A page to write, for any browser.")
 flags.DEFINE_enum(
     "segmenter",
     None,
     SEGMENTERS.names(),
-    "What finds the words; by default that of the manifest, or single characters.",
+    "Finds the words; by default the manifest's, or single characters.",
 )
 flags.DEFINE_string("ltp_model", None, "For --segmenter=ltp: folder or name of the model.")
 flags.DEFINE_enum(
@@ -102,7 +102,7 @@ def sample(provenance, vocabulary):
     share = -(-FLAGS.num_sampled // len(provenance.paths))
     by_file = []
     for path in provenance.paths:
-        records, where = read(path, share, len(vocabulary))
+        records, where = read_first(path, share, len(vocabulary))
         manifest = provenance.manifest_of(path)
         name, model = choose_segmenter(manifest)
         name, model = FLAGS.segmenter or name, FLAGS.ltp_model or model
@@ -115,12 +115,12 @@ def sample(provenance, vocabulary):
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*by_file))
     examples = [example for example in in_turn if example is not None][: FLAGS.num_sampled]
     if not examples:
-        raise DataError(f"{list_few(provenance.paths)}: no record behind --skip={FLAGS.skip}")
+        raise DataError(f"{list_few(provenance.paths)}: no record after --skip={FLAGS.skip}")
     return examples
 
 
-def read(path, count, vocab_size):
-    """Returns the fields of the first records of a file, checked, and where each stands."""
+def read_first(path, count, vocab_size):
+    """Returns the fields of the first records of a file, checked, and the place of each."""
     from bert_wwm.records.checks import check_features
     from bert_wwm.records.decoding import decode_features
     from bert_wwm.records.framing import read_records

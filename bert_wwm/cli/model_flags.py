@@ -6,6 +6,7 @@ from typing import Any
 
 from absl import flags
 
+from bert_wwm.core.choices import GELU_FORMS, OPTIMIZERS
 from bert_wwm.core.errors import ConfigError
 
 FLAGS = flags.FLAGS
@@ -14,7 +15,7 @@ flags.DEFINE_string("bert_config_file", None, "The model's shape, as JSON.")
 flags.DEFINE_enum(
     "gelu",
     "erf",
-    ["erf", "tanh"],
+    GELU_FORMS,
     "Form of the activation that the configuration calls gelu: erf, as HFL's LERT and Hugging "
     "Face have it, or the tanh approximation, as google-research/bert.",
 )
@@ -25,7 +26,7 @@ flags.DEFINE_list(
     "Variables of the encoder, or scopes such as bert/pooler, that may start at random where "
     "--init_checkpoint lacks them. Any other is an error.",
 )
-flags.DEFINE_enum("optimizer", "adamw", ["adamw", "lamb"], "What updates the weights.")
+flags.DEFINE_enum("optimizer", "adamw", OPTIMIZERS, "What updates the weights.")
 flags.DEFINE_integer(
     "num_accumulation_steps",
     1,

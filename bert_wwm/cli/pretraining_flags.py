@@ -3,6 +3,7 @@
 from absl import flags
 
 from bert_wwm.cli import model_flags
+from bert_wwm.core.choices import DISTRIBUTION_STRATEGIES
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.masking.strategies import STRATEGIES
 
@@ -84,7 +85,7 @@ flags.DEFINE_integer("max_eval_steps", 100, "Most evaluation steps.", lower_boun
 flags.DEFINE_enum(
     "distribution_strategy",
     None,
-    ["mirrored", "multi_worker"],
+    DISTRIBUTION_STRATEGIES,
     "Train on all GPUs of this machine, or on the machines that the environment variable TF_CONFIG "
     "lists, each of which runs this command.",
 )
@@ -105,7 +106,7 @@ def integers_of(name: str) -> list[int] | None:
 
 def settings_from_flags():
     """Returns the ``TrainingSettings`` that the flags say."""
-    from bert_wwm.train.model_fn import TrainingSettings
+    from bert_wwm.train.settings import TrainingSettings
 
     values = model_flags.values_of(TrainingSettings)
     return TrainingSettings(**{**values, "init_layers": integers_of("init_layers")})

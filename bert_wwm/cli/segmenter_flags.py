@@ -2,8 +2,8 @@
 
 from absl import flags
 
-from bert_wwm.text import ltp
-from bert_wwm.text.segmenters import SEGMENTERS, Segmenter, make_segmenter
+from bert_wwm.segmentation import ltp
+from bert_wwm.segmentation.segmenters import SEGMENTERS, Segmenter, make_segmenter
 
 FLAGS = flags.FLAGS
 
@@ -37,11 +37,7 @@ flags.DEFINE_integer(
 
 
 def make_segmenter_from_flags(parallelism: bool = True) -> Segmenter:
-    """The segmenter of --segmenter and the --ltp flags.
-
-    Args:
-        parallelism: whether it may use all cores.
-    """
+    """Makes the segmenter of --segmenter and the --ltp flags."""
     return make_segmenter(
         FLAGS.segmenter,
         ltp_model=FLAGS.ltp_model,

@@ -6,20 +6,17 @@ Local paths need nothing but Python. A path with a scheme (``gs://...``) goes th
 
 import contextlib
 import errno
-import fcntl
 import glob as local_glob
 import gzip
 import hashlib
 import os
 import re
 import shutil
-import tempfile
-import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from bert_wwm.core import input_files
+from bert_wwm.core import input_files, staging
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.remote import absolute as absolute
 from bert_wwm.core.remote import gfile as _gfile
@@ -37,7 +34,6 @@ PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
 _SCAN_BYTES = 1 << 20
-_TEMPORARY = ".tmp"
 _NOT_REGULAR = "a pipe or a device, which can be read only once"
 # Text is compressed to a tenth or so; that little may be compressed to any ratio.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
@@ -297,70 +293,24 @@ def check_writable(path: str) -> None:
 def atomic_path(path: str) -> Iterator[str]:
     """Gives a temporary path beside ``path`` that takes its name when the block ends well.
 
-    Where the block raises, or the process is killed, ``path`` is as it was before. What killed
-    processes left, which nobody has locked, is removed by the next one that writes the path.
+    Where the block raises, or the process is killed, ``path`` is as it was before. For what killed
+    processes leave, see ``staging``.
 
     Raises:
-        DataError: there is something of that name which is no file, or no name.
+        DataError: there is something of that name which is not a file, or no name.
     """
-    with _remote_atomic_path(path) if is_remote(path) else _local_atomic_path(path) as temporary:
-        yield temporary
-    input_files.forget(path)
-
-
-@contextlib.contextmanager
-def _local_atomic_path(path: str) -> Iterator[str]:
     check_writable(path)
-    path = os.path.realpath(path)  # a link stays a link
-    folder, name = os.path.split(path)
-    make_folder(folder)
-    _remove_leftovers(folder, name)
-    handle, temporary = _locked_file(folder, name)
-    os.chmod(temporary, 0o666 & ~_umask())
-    try:
+    # A link stays a link.
+    target = path if is_remote(path) else os.path.realpath(path)
+    if not is_remote(path):
+        make_folder(os.path.dirname(target))
+    with staging.temporary_file(target) as temporary:
         yield temporary
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        os.close(handle)
-
-
-def _locked_file(folder: str, name: str) -> tuple[int, str]:
-    """Makes a temporary file; returns its descriptor, which locks it, and its path."""
-    while True:
-        handle, path = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=_TEMPORARY)
-        with contextlib.suppress(OSError):  # there are file systems without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.exists(path):
-            return handle, path
-        os.close(handle)  # another process took it for a leftover before it was locked
-
-
-def _remove_leftovers(folder: str, name: str) -> None:
-    """Removes the temporary files of a name that no process has locked."""
-    its_own = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}{re.escape(_TEMPORARY)}")
-    for found in filter(its_own.fullmatch, os.listdir(folder)):
-        path = os.path.join(folder, found)
-        with contextlib.suppress(OSError):  # in use, gone, or another user's
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-            finally:
-                os.close(handle)
-
-
-@contextlib.contextmanager
-def _remote_atomic_path(path: str) -> Iterator[str]:
-    gfile = _gfile()
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        yield temporary
-        gfile.rename(temporary, path, overwrite=True)
-    finally:
-        if gfile.exists(temporary):
-            gfile.remove(temporary)
+        if is_remote(path):
+            _gfile().rename(temporary, target, overwrite=True)
+        else:
+            os.replace(temporary, target)
+    input_files.forget(path)
 
 
 def remove(path: str) -> None:
@@ -373,21 +323,22 @@ def remove(path: str) -> None:
 
 def move(path: str, to: str) -> None:
     """Gives a local file another name, in one step, or puts it into a bucket."""
-    input_files.forget(to)
-    if is_remote(to):
-        with _remote_atomic_path(to) as temporary:
+    if not is_remote(to):
+        make_folder(os.path.dirname(to))
+        try:
+            os.replace(path, os.path.realpath(to))  # a link stays a link
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # another file system
+                raise
+        else:
+            input_files.forget(to)
+            return
+    with atomic_path(to) as temporary:
+        if is_remote(to):
             _gfile().copy(path, temporary, overwrite=True)
-        os.unlink(path)
-        return
-    make_folder(os.path.dirname(to))
-    try:
-        os.replace(path, os.path.realpath(to))  # a link stays a link
-    except OSError as error:
-        if error.errno != errno.EXDEV:  # another file system
-            raise
-        with atomic_path(to) as temporary:
+        else:
             shutil.copyfile(path, temporary)
-        os.unlink(path)
+    os.unlink(path)
 
 
 def write_bytes(path: str, data: bytes) -> None:
@@ -408,9 +359,3 @@ def write_text(path: str, text: str) -> None:
     file names that are not UTF-8. They are written as ``\udcd6``, which JSON reads as what it was.
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -12,8 +12,8 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.masking.strategies import STRATEGIES
-from bert_wwm.text.alignment import word_lengths
-from bert_wwm.text.segmenters import Segmenter
+from bert_wwm.segmentation.alignment import word_lengths
+from bert_wwm.segmentation.segmenters import Segmenter
 from bert_wwm.text.tokenizer import Piece
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK, Vocabulary
 

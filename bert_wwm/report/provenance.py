@@ -8,7 +8,7 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import base_name, manifest_path
 from bert_wwm.data.counts import Counts
 from bert_wwm.records.manifest import Manifest
-from bert_wwm.text import ltp
+from bert_wwm.segmentation import ltp
 
 
 @dataclasses.dataclass

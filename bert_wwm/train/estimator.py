@@ -3,13 +3,19 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Optional
+from typing import Any
 
 from bert_wwm.compat import RUNS_ON_TPUS, tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.registry import Registry
 from bert_wwm.train.cluster import read_cluster
 
-DISTRIBUTION_STRATEGIES = ("mirrored", "multi_worker")
+# Each makes a tf.distribute.Strategy.
+DISTRIBUTION_STRATEGIES: Registry[Callable[[], Any]] = Registry("distribution strategy")
+DISTRIBUTION_STRATEGIES.add("mirrored", lambda: tf.distribute.MirroredStrategy())
+DISTRIBUTION_STRATEGIES.add(
+    "multi_worker", lambda: tf.distribute.experimental.MultiWorkerMirroredStrategy()
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +93,8 @@ class Estimators:
                 "requirements-tpu.txt)"
             )
         self.machine = machine
-        self._strategy = _strategy(machine.distribution_strategy)
+        name = machine.distribution_strategy
+        self._strategy = DISTRIBUTION_STRATEGIES[name]() if name else None
         self.num_replicas = 1
         if machine.use_tpu:
             self.num_replicas = machine.num_tpu_cores
@@ -216,14 +223,6 @@ class Estimators:
             "save_summary_steps": 0,  # ProgressHook writes what TensorBoard shows
             "session_config": xla_config() if machine.use_xla else None,
         }
-
-
-def _strategy(name: str | None) -> Optional["tf.distribute.Strategy"]:
-    if name == "mirrored":
-        return tf.distribute.MirroredStrategy()
-    if name == "multi_worker":
-        return tf.distribute.experimental.MultiWorkerMirroredStrategy()
-    return None
 
 
 def xla_config() -> "tf.ConfigProto":

@@ -1,8 +1,7 @@
 """The model function: features in; loss, training step, metrics or predictions out."""
 
 import contextlib
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from bert_wwm.compat import tf
@@ -12,7 +11,8 @@ from bert_wwm.model.layers import seeded_dropout
 from bert_wwm.train.accumulation import accumulate
 from bert_wwm.train.buckets import by_length, cut
 from bert_wwm.train.hooks import ProgressHook
-from bert_wwm.train.objective import Encoded, Features, sums
+from bert_wwm.train.objective import Encoded, Features, Objective, Predictor, sums
+from bert_wwm.train.settings import TrainingSettings
 from bert_wwm.train.start import Log, ScaffoldFn, check_own, start
 from bert_wwm.train.step import TrainStep, all_reduced, update_weights
 from bert_wwm.train.tpu_summaries import host_call
@@ -20,57 +20,9 @@ from bert_wwm.train.tpu_summaries import host_call
 Spec = "tf.estimator.tpu.TPUEstimatorSpec"
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; the flags of the same names.
-
-    Attributes:
-        learning_rate: the peak.
-        num_train_steps: steps of the whole training.
-        num_warmup_steps: of these, steps of the warmup.
-        train_batch_size: examples of a step, on all devices together.
-        optimizer: a name in ``OPTIMIZERS``.
-        num_accumulation_steps: parts that each device works its examples of a step off in.
-        use_tpu: whether the steps run on TPU cores.
-        use_bfloat16: whether activations are bfloat16; weights stay float32.
-        init_checkpoint: where the weights start from; None for random ones.
-        init_layers: the checkpoint's layers that the model's start from; None: the first ones.
-        allow_random_init: variables of the encoder that may start at random.
-        random_seed: of dropout.
-        log_every_steps: steps between two lines of progress.
-        stop_on_nan: stop where the loss or the gradients are not finite; else pass the step over.
-        layer_decay: what the learning rate of each layer is of that of the layer above it.
-        gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
-            gradients need it.
-        skip_padding: in training compute nothing for padding in dense layers, and little in
-            attention. Not on TPUs.
-        tpu_buckets: lengths that a step is compiled for, ascending; the last is that of the
-            features. Empty for the features' only.
-    """
-
-    learning_rate: float
-    num_train_steps: int
-    num_warmup_steps: int
-    train_batch_size: int
-    optimizer: str = "adamw"
-    num_accumulation_steps: int = 1
-    use_tpu: bool = False
-    use_bfloat16: bool = False
-    init_checkpoint: str | None = None
-    init_layers: Sequence[int] | None = None
-    allow_random_init: Sequence[str] = ()
-    random_seed: int = 12345
-    log_every_steps: int = 100
-    stop_on_nan: bool = True
-    layer_decay: float = 1.0
-    gradient_checkpointing: bool = False
-    skip_padding: bool = False
-    tpu_buckets: Sequence[int] = ()
-
-
 def make_model_fn(
     config: BertConfig,
-    objective: Any,
+    objective: Objective | Predictor,
     settings: TrainingSettings,
     log: Log,
 ) -> Callable[..., Spec]:
@@ -78,7 +30,7 @@ def make_model_fn(
 
     Args:
         config: the encoder.
-        objective: the heads: an ``Objective`` to pretrain, a ``TaskObjective`` to fine-tune.
+        objective: the heads: an ``Objective`` to train and evaluate, a ``Predictor`` to predict.
         settings: how to train.
         log: takes what the user should see: what was restored, and a line now and then. None
             where another machine says it.
@@ -91,6 +43,7 @@ def make_model_fn(
         return tf.autograph.experimental.do_not_convert(build)(features, params["model_dir"])
 
     def train(features: Features, model_dir: str) -> Spec:
+        assert isinstance(objective, Objective)
         scalars, gradients, variables = _scalars_and_gradients(
             config, objective, settings, features
         )
@@ -141,7 +94,10 @@ def make_model_fn(
         )
 
     def evaluate(features: Features, model_dir: str) -> Spec:
-        predictions = objective.predictions(_encoded(config, settings, features, training=False))
+        assert isinstance(objective, Objective)
+        predictions = objective.predictions(
+            _encoded(config, objective, settings, features, training=False)
+        )
         scaffold_fn = restored(model_dir)
         # All count in full, at whatever step: evaluations of a training are compared.
         weights = dict.fromkeys(objective.heads, 1.0)
@@ -153,16 +109,17 @@ def make_model_fn(
         )
 
     def predict(features: Features, model_dir: str) -> Spec:
+        assert isinstance(objective, Predictor)
         outputs = _outputs(config, objective, settings, features)
         return tf.estimator.tpu.TPUEstimatorSpec(
             mode=tf.estimator.ModeKeys.PREDICT,
             predictions=outputs,
-            scaffold_fn=restored(model_dir),
+            scaffold_fn=restored(model_dir, objective.unused_scopes),
         )
 
-    def restored(model_dir: str) -> ScaffoldFn:
+    def restored(model_dir: str, unused_scopes: tuple[str, ...] = ()) -> ScaffoldFn:
         """Sees to it that all that is trained comes from a checkpoint."""
-        latest, scaffold_fn = start(model_dir, settings, False, log)
+        latest, scaffold_fn = start(model_dir, settings, False, log, unused_scopes)
         if latest:
             check_own(latest, tf.trainable_variables())
         return scaffold_fn
@@ -171,7 +128,11 @@ def make_model_fn(
 
 
 def _encoded(
-    config: BertConfig, settings: TrainingSettings, features: Features, training: bool
+    config: BertConfig,
+    objective: Objective | Predictor,
+    settings: TrainingSettings,
+    features: Features,
+    training: bool,
 ) -> Encoded:
     return Encoded(
         config,
@@ -181,11 +142,13 @@ def _encoded(
         compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
         gradient_checkpointing=training and settings.gradient_checkpointing,
         skip_padding=training and settings.skip_padding,
+        use_one_hot_embeddings=settings.use_one_hot_embeddings,
+        num_choices=objective.num_choices,
     )
 
 
 def _scalars_and_gradients(
-    config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
+    config: BertConfig, objective: Objective, settings: TrainingSettings, features: Features
 ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], list[tf.Variable]]:
     """Returns the batch's scalars, the gradients of its loss, and the variables they are of."""
     parts = settings.num_accumulation_steps
@@ -193,8 +156,10 @@ def _scalars_and_gradients(
     if len(settings.tpu_buckets) < 2:
         return accumulate(forward, features, parts)
     # Branches make no variables: those of the shortest, without dropout, stay unused.
-    objective.outputs(
-        _encoded(config, settings, cut(features, settings.tpu_buckets[0]), training=False)
+    objective.predictions(
+        _encoded(
+            config, objective, settings, cut(features, settings.tpu_buckets[0]), training=False
+        )
     )
     names: list[str] = []
     variables: list[tf.Variable] = []
@@ -210,19 +175,21 @@ def _scalars_and_gradients(
 
 
 def _outputs(
-    config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
+    config: BertConfig, objective: Predictor, settings: TrainingSettings, features: Features
 ) -> dict[str, tf.Tensor]:
     """Returns the model's outputs; those of tokens have the features' length."""
     if len(settings.tpu_buckets) < 2:
-        return objective.outputs(_encoded(config, settings, features, training=False))
+        return objective.outputs(_encoded(config, objective, settings, features, training=False))
     length = settings.tpu_buckets[-1]
     shortest = cut(features, settings.tpu_buckets[0])
-    names = list(objective.outputs(_encoded(config, settings, shortest, training=False)))
+    names = list(objective.outputs(_encoded(config, objective, settings, shortest, training=False)))
 
     def build(of_length: Features) -> list[tf.Tensor]:
         missing = length - of_length["input_ids"].shape.as_list()[1]
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-            outputs = objective.outputs(_encoded(config, settings, of_length, training=False))
+            outputs = objective.outputs(
+                _encoded(config, objective, settings, of_length, training=False)
+            )
         return [
             tf.pad(value, [[0, 0], [0, missing], *[[0, 0]] * (value.shape.ndims - 2)])
             if name in objective.token_outputs
@@ -234,7 +201,7 @@ def _outputs(
 
 
 def _forward(
-    config: BertConfig, objective: Any, settings: TrainingSettings, features: Features
+    config: BertConfig, objective: Objective, settings: TrainingSettings, features: Features
 ) -> Callable[[Features, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns what builds the model over a part of this device's features."""
     global_step = tf.train.get_or_create_global_step()
@@ -253,7 +220,7 @@ def _forward(
         # Dropout hangs on the step, not on what ran before: a training that goes on drops the
         # same. Not on a TPU: seeded bits cost three times the rest of the step there.
         with contextlib.nullcontext() if settings.use_tpu else seeded_dropout(seed):
-            batch = _encoded(config, settings, part, training=True)
+            batch = _encoded(config, objective, settings, part, training=True)
             scalars = sums(objective.predictions(batch), totals, weights)
         mask = tf.cast(part["input_mask"], tf.float32)
         padding = (1.0 - tf.reduce_mean(mask)) / shares

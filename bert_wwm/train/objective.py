@@ -1,29 +1,22 @@
-"""What a pretraining predicts: the table of heads, and how their losses add up.
+"""An objective as the model function knows it, and how its losses add up.
 
 Sums, and not means, go through here: a step's batch may be worked on in parts, one after the other
 or on several devices, and the parts' sums over the whole batch's totals add up to its mean.
 """
 
-import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from bert_wwm.compat import tf
-from bert_wwm.core.errors import ConfigError
-from bert_wwm.core.registry import Registry
-from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.model import heads
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.heads import Prediction
+from bert_wwm.model.layers import get_shape_list
 
 # B batch, S sequence, H hidden, P predictions a sequence
 
 Features = dict[str, tf.Tensor]
-
-# LERT's share of num_train_steps after which a task's loss counts in full (ymcui/LERT,
-# src/run_pretraining.py: 333,000, 666,000 and 1,000,000 of 2,000,000).
-_LERT_SHARES = {"pos": 1 / 6, "ner": 1 / 3, "dep": 1 / 2}
 
 
 class Encoded:
@@ -38,6 +31,9 @@ class Encoded:
         gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
             gradients need it.
         skip_padding: compute nothing for padding in dense layers, and little in attention.
+        use_one_hot_embeddings: look words up by a product.
+        num_choices: sequences of an example, C. Their tokens take turns in the features,
+            [B, S * C]; the encoder has them one after the other, [B * C, S].
     """
 
     def __init__(
@@ -49,6 +45,8 @@ class Encoded:
         compute_dtype: "tf.DType" = tf.float32,
         gradient_checkpointing: bool = False,
         skip_padding: bool = False,
+        use_one_hot_embeddings: bool = False,
+        num_choices: int = 1,
     ):
         self.config = config
         self.features = features
@@ -56,9 +54,10 @@ class Encoded:
         self.model = BertModel(
             config=config,
             is_training=training,
-            input_ids=features["input_ids"],
-            input_mask=features["input_mask"],
-            token_type_ids=features["segment_ids"],
+            input_ids=split_choices(features["input_ids"], num_choices),
+            input_mask=split_choices(features["input_mask"], num_choices),
+            token_type_ids=split_choices(features["segment_ids"], num_choices),
+            use_one_hot_embeddings=use_one_hot_embeddings,
             for_tpu=for_tpu,
             scope="bert",  # the same variables where a batch is worked on in parts
             compute_dtype=compute_dtype,
@@ -74,127 +73,77 @@ class Encoded:
         )
 
 
-class Head(NamedTuple):
-    """A row of the table.
-
-    Attributes:
-        label: the field of the records that holds what is true.
-        predict: builds the head over a batch.
-        of_pairs: one prediction a sequence, rather than one a masked token.
-    """
-
-    label: str
-    predict: Callable[[Encoded], Prediction]
-    of_pairs: bool = False
-
-
-def _masked_lm(batch: Encoded) -> Prediction:
-    return heads.masked_lm(
-        batch.config,
-        batch.masked_states,
-        batch.model.get_embedding_table(),
-        batch.features["masked_lm_ids"],
-        batch.features["masked_lm_weights"],
-    )
-
-
-def _linguistic(task: str) -> Callable[[Encoded], Prediction]:
-    inventory = INVENTORIES[task]
-
-    def predict(batch: Encoded) -> Prediction:
-        return heads.linguistic(
-            batch.config,
-            batch.masked_states,
-            task,
-            len(inventory.labels),
-            batch.features[inventory.feature],
-            batch.features["masked_lm_weights"],
-        )
-
-    return predict
-
-
-def _position(batch: Encoded) -> Prediction:
-    return heads.position(
-        batch.config,
-        batch.model.get_sequence_output(),
-        batch.features["input_mask"],
-        batch.features["masked_lm_positions"],
-        batch.features["target_positions"],
-        batch.features["masked_lm_weights"],
-        batch.dropout_prob,
-    )
-
-
-def _sentence_pair(batch: Encoded) -> Prediction:
-    return heads.sentence_pair(
-        batch.config, batch.model.get_pooled_output(), batch.features["next_sentence_labels"]
-    )
-
-
-# Their names are those of the losses and accuracies in all output.
-HEADS: Registry[Head] = Registry("head")
-HEADS.add("masked_lm", Head("masked_lm_ids", _masked_lm))
-HEADS.add("position", Head("target_positions", _position))
-for _task, _inventory in INVENTORIES.items():
-    HEADS.add(_task, Head(_inventory.feature, _linguistic(_task)))
-HEADS.add("next_sentence", Head("next_sentence_labels", _sentence_pair, of_pairs=True))
-HEADS.add("sentence_order", Head("next_sentence_labels", _sentence_pair, of_pairs=True))
-
-
-def heads_for(
-    fields: Sequence[str], pairing: str | None = None, sentence_pair_loss: bool = True
-) -> tuple[str, ...]:
-    """Returns the heads that records are made for, by their fields.
-
-    Permuted text (PERT) has nothing masked, so there positions stand in the masked LM's place.
+def split_choices(feature: tf.Tensor, num_choices: int) -> tf.Tensor:
+    """Puts sequences whose tokens take turns one after the other.
 
     Args:
-        fields: names of the records' fields.
-        pairing: how the records' pairs were made, where known.
-        sentence_pair_loss: whether to learn from the pairs' labels where there are some.
+        feature: Tensor of shape [B, S * C].
+        num_choices: C.
+
+    Returns:
+        Tensor of shape [B * C, S].
+
+    Example: of 2 choices, ``[[1, 4, 2, 5, 3, 0]]`` -> ``[[1, 2, 3], [4, 5, 0]]``
     """
-    pair = "sentence_order" if pairing == "sop" else "next_sentence"
-    chosen = ["position" if "target_positions" in fields else "masked_lm"]
-    chosen += [task for task, inventory in INVENTORIES.items() if inventory.feature in fields]
-    if sentence_pair_loss and HEADS[pair].label in fields:
-        chosen.append(pair)
-    return tuple(chosen)
+    if num_choices == 1:
+        return feature
+    batch_size, length = get_shape_list(feature, expected_rank=2)
+    length = length // num_choices
+    by_choice = tf.transpose(tf.reshape(feature, [batch_size, length, num_choices]), [0, 2, 1])
+    return tf.reshape(by_choice, [batch_size * num_choices, length])
 
 
-@dataclasses.dataclass(frozen=True)
-class Objective:
-    """The heads of a training, and how much each counts.
+@runtime_checkable
+class Predictor(Protocol):
+    """Outputs of a batch, without targets.
 
     Attributes:
-        heads: names in ``HEADS``.
-        ramps: heads whose weight rises linearly from 0 to 1, and the step where it gets there.
+        inputs: features of shape [B] that the outputs need in addition to the encoder's.
+        token_outputs: names of the outputs of shape [B, S, ...]; the others are [B, ...].
+        num_choices: sequences of an example; see ``Encoded``.
+        unused_scopes: scopes of variables that no output depends on; they need no checkpoint.
     """
 
-    heads: tuple[str, ...]
-    ramps: dict[str, int] = dataclasses.field(default_factory=dict)
+    inputs: tuple[str, ...]
+    token_outputs: tuple[str, ...]
+    num_choices: int
+    unused_scopes: tuple[str, ...]
+
+    def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
+        """Builds the outputs, by name."""
+        ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Heads with losses: what a training minimises and an evaluation measures.
+
+    Attributes:
+        num_choices: sequences of an example; see ``Encoded``.
+    """
+
+    num_choices: int
+
+    @property
+    def heads(self) -> Collection[str]:
+        """Names of the losses and accuracies in all output."""
+        ...
 
     def predictions(self, batch: Encoded) -> dict[str, Prediction]:
-        """Builds the heads over a batch."""
-        return {name: HEADS[name].predict(batch) for name in self.heads}
+        """Builds the heads over a batch with targets."""
+        ...
 
-    def weights(self, global_step: Any) -> dict[str, Any]:
-        """Returns what the heads' losses are multiplied by at a step, counted from 0."""
-        step = tf.cast(global_step, tf.float32)
-        return {
-            name: tf.minimum(step / float(self.ramps[name]), 1.0) if name in self.ramps else 1.0
-            for name in self.heads
-        }
+    def weights(self, global_step: tf.Tensor) -> Mapping[str, Any]:
+        """Returns the factor of each head's loss, a float or float32 scalar, at a step from 0."""
+        ...
 
     def totals(self, features: Features) -> dict[str, tf.Tensor]:
-        """Returns what each head's sums over a batch are divided by: float32 scalars above 0."""
-        masked = tf.reduce_sum(features["masked_lm_weights"]) + heads.EPSILON
-        sequences = tf.cast(tf.shape(features["input_ids"])[0], tf.float32)
-        return {name: sequences if HEADS[name].of_pairs else masked for name in self.heads}
+        """Returns the divisor of each head's sums over a batch: float32 scalars above 0."""
+        ...
 
 
 def sums(
-    predictions: dict[str, Prediction], totals: dict[str, tf.Tensor], weights: dict[str, Any]
+    predictions: dict[str, Prediction], totals: dict[str, tf.Tensor], weights: Mapping[str, Any]
 ) -> dict[str, tf.Tensor]:
     """Returns what a part of a batch adds to the whole batch's means: float32 scalars.
 
@@ -214,28 +163,3 @@ def sums(
         hits = tf.stop_gradient(tf.reduce_sum(prediction.weights * prediction.hits()))
         result[f"{name}_accuracy"] = hits / totals[name]
     return result
-
-
-def lert_ramps(
-    names: Sequence[str], num_train_steps: int, end_steps: Sequence[int] | None = None
-) -> dict[str, int]:
-    """Returns the steps where LERT's linguistic losses come to count in full.
-
-    Args:
-        names: the heads.
-        num_train_steps: steps of the training.
-        end_steps: the steps, for pos, ner and dep in this order as far as they are among the
-            heads; by default 1/6, 1/3 and 1/2 of the training, as HFL has it.
-
-    Raises:
-        ConfigError: there are more or fewer steps than tasks, or one is below 1.
-    """
-    tasks: list[str] = [task for task in _LERT_SHARES if task in names]
-    if end_steps is None:
-        return {task: max(1, round(_LERT_SHARES[task] * num_train_steps)) for task in tasks}
-    if not tasks or len(end_steps) != len(tasks) or min(end_steps) < 1:
-        raise ConfigError(
-            f"--lert_end_steps has {len(end_steps)} number(s) of steps; expected one above 0 for "
-            f"each of the records' labels, {', '.join(tasks) or 'of which there are none'}"
-        )
-    return dict(zip(tasks, end_steps))

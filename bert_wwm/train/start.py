@@ -1,12 +1,12 @@
 """What the weights of a model function start from."""
 
 from collections.abc import Callable
-from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model import untrained_head
 from bert_wwm.model.checkpoint import plan_restore
+from bert_wwm.train.settings import TrainingSettings
 
 ScaffoldFn = Callable[[], "tf.train.Scaffold"] | None
 Log = Callable[[str], None] | None
@@ -14,9 +14,10 @@ Log = Callable[[str], None] | None
 
 def start(
     model_dir: str,
-    settings: Any,
+    settings: TrainingSettings,
     training: bool,
     log: Log,
+    unused_scopes: tuple[str, ...] = (),
 ) -> tuple[str | None, ScaffoldFn]:
     """Lets the variables start from ``init_checkpoint``, unless the folder has a checkpoint.
 
@@ -34,8 +35,9 @@ def start(
                 "--init_checkpoint starts from a trained model"
             )
         return latest, None
+    variables = [v for v in tf.trainable_variables() if not v.name.startswith(unused_scopes)]
     plan = plan_restore(
-        tf.trainable_variables(),
+        variables,
         settings.init_checkpoint,
         layers=settings.init_layers,
         allow_random=settings.allow_random_init,

@@ -18,14 +18,16 @@ from bert_wwm.estimate.step import (
     pretraining_features,
     task_features,
 )
-from bert_wwm.finetuning.objective import ReadingObjective, SentenceObjective, TaggingObjective
+from bert_wwm.finetuning.reading import ReadingObjective
+from bert_wwm.finetuning.sentence import SentenceObjective
+from bert_wwm.finetuning.tagging import TaggingObjective
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.train.model_fn import TrainingSettings
-from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
+from bert_wwm.train.settings import TrainingSettings
 
 BATCH, LENGTH, PREDICTIONS = 4, 16, 3
-MLM = Objective(("masked_lm", "next_sentence"))
+MLM = PretrainingObjective(("masked_lm", "next_sentence"))
 
 
 def config(**changes):
@@ -128,7 +130,7 @@ def test_bfloat16_and_gradient_checkpointing_are_in_the_step():
 @pytest.mark.parametrize("mode", [TRAIN, EVAL])
 def test_lert_and_pert(labels, mode):
     heads = heads_for(labels)
-    objective = Objective(heads, lert_ramps(heads, 100))
+    objective = PretrainingObjective(heads, lert_ramps(heads, 100))
     step = build_step(config(), objective, settings(), features(labels, False), mode, 8)
     assert (step.reduced_bytes > 0) == (mode == TRAIN)
 

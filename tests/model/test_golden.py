@@ -13,7 +13,8 @@ from variable_kinds import RESOURCE_FIRST
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint import plan_restore
-from bert_wwm.train.objective import Encoded, Objective, heads_for, sums
+from bert_wwm.train.objective import Encoded, sums
+from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for
 from bert_wwm.train.step import create_optimizer
 
 STEPS = 10
@@ -70,7 +71,7 @@ class Pretraining:
             if name.startswith("0/")
         }
         names = heads_for(list(self.feeds))
-        objective = Objective(
+        objective = PretrainingObjective(
             names, {task: end for task, end in LERT_ENDS.items() if task in names}
         )
         batch = Encoded(config, self.feeds, True, compute_dtype=compute_dtype, **FORMS[form])

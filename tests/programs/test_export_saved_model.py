@@ -388,7 +388,7 @@ def test_what_cannot_be_exported_is_told_in_a_sentence(
     assert "expected at most the 9 of vocab_size in" in error(
         f"--bert_config_file={bert_config(vocab_size=9)}"
     )
-    assert "max_seq_length 24 is more than max_position_embeddings" in error(
+    assert "max_seq_length=24 is more than max_position_embeddings" in error(
         f"--bert_config_file={bert_config(max_position_embeddings=16)}"
     )
     assert "other pieces than those that" in error(f"--vocab_file={other_vocabulary(tmp_path)}")

@@ -107,7 +107,7 @@ def test_refusals_are_one_sentence(make_records, inspect, vocab_file, tmp_path):
     path = make_records()
     error = inspect(path, f"--html={path}", status=1).stderr
     assert error.endswith(f"--html: {path} is an input; expected a file to write\n")
-    assert inspect(path, "--skip=100000", status=1).stderr.endswith("behind --skip=100000\n")
+    assert inspect(path, "--skip=100000", status=1).stderr.endswith("after --skip=100000\n")
     other = tmp_path / "c.tfrecord"
     other.write_bytes(gzip.compress(b"not a record"))
     assert "record 0 at byte 0" in inspect(other, status=1).stderr

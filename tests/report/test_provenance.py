@@ -8,7 +8,7 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import manifest_path
 from bert_wwm.report.provenance import Provenance, choose_segmenter
-from bert_wwm.text import ltp
+from bert_wwm.segmentation import ltp
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from variable_kinds import RESOURCE_FIRST
 
 from bert_wwm.compat import tf
 from bert_wwm.train.accumulation import accumulate
-from bert_wwm.train.objective import Encoded, Objective, sums
+from bert_wwm.train.objective import Encoded, sums
+from bert_wwm.train.pretraining_objective import PretrainingObjective
 
 LERT = ("masked_lm", "pos", "ner", "dep", "sentence_order")
 OBJECTIVES = {
-    "lert": Objective(LERT, {"pos": 10, "ner": 20, "dep": 30}),
-    "pert": Objective(("position", "next_sentence")),
+    "lert": PretrainingObjective(LERT, {"pos": 10, "ner": 20, "dep": 30}),
+    "pert": PretrainingObjective(("position", "next_sentence")),
 }
 
 

@@ -5,9 +5,14 @@ import json
 import pytest
 
 from bert_wwm.compat import tf
+from bert_wwm.core.choices import DISTRIBUTION_STRATEGIES
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.train import estimator
 from bert_wwm.train.estimator import Estimators, Machine
+
+
+def test_flags_offer_all_strategies():
+    assert estimator.DISTRIBUTION_STRATEGIES.names() == list(DISTRIBUTION_STRATEGIES)
 
 
 def machine(tmp_path, **changes):

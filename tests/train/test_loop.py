@@ -17,8 +17,9 @@ from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
 from bert_wwm.train import loop as loop_module
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.loop import Loop, Summary, step_of
-from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
-from bert_wwm.train.objective import Objective
+from bert_wwm.train.model_fn import make_model_fn
+from bert_wwm.train.pretraining_objective import PretrainingObjective
+from bert_wwm.train.settings import TrainingSettings
 
 NUM_STEPS, BATCH = 12, 4
 
@@ -44,9 +45,8 @@ class Training:
         )
         shared.pop("use_xla", None)
         settings = TrainingSettings(1e-2, NUM_STEPS, 2, **shared)
-        model_fn = make_model_fn(
-            small_config(0.1), Objective(("masked_lm", "next_sentence")), settings, self._log
-        )
+        objective = PretrainingObjective(("masked_lm", "next_sentence"))
+        model_fn = make_model_fn(small_config(0.1), objective, settings, self._log)
         self.estimators = Estimators(model_fn, machine)
         self._paths = paths
         self.loop = Loop(self.estimators, self._log)

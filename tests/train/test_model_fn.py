@@ -6,10 +6,11 @@ from small_model import random_features, small_config
 
 from bert_wwm.compat import tf
 from bert_wwm.masking.labels import INVENTORIES
-from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
-from bert_wwm.train.objective import Objective, heads_for, lert_ramps
+from bert_wwm.train.model_fn import make_model_fn
+from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
+from bert_wwm.train.settings import TrainingSettings
 
-BERT = Objective(("masked_lm", "next_sentence"))
+BERT = PretrainingObjective(("masked_lm", "next_sentence"))
 TRANSFORM = {
     f"cls/predictions/transform/{name}"
     for name in ("dense/kernel", "dense/bias", "LayerNorm/beta", "LayerNorm/gamma")
@@ -154,7 +155,8 @@ def test_heads_and_their_variables_by_records(
     chosen = heads_for(fields, pairing, pair_loss)
     assert list(chosen) == heads
     with tf.Graph().as_default(), tf.Session() as session:
-        spec = build(tmp_path, Objective(chosen, lert_ramps(chosen, 10)), num_train_steps=20)
+        objective = PretrainingObjective(chosen, lert_ramps(chosen, 10))
+        spec = build(tmp_path, objective, num_train_steps=20)
         names = {v.op.name: v.shape.as_list() for v in tf.trainable_variables()}
         assert {name for name in names if name.startswith("cls/")} == variables
         for task in ("pos", "ner"):

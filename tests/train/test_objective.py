@@ -5,8 +5,12 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.finetuning.reading import ReadingObjective
+from bert_wwm.finetuning.sentence import SentenceObjective
+from bert_wwm.finetuning.tagging import TaggingObjective
 from bert_wwm.model.heads import Prediction
-from bert_wwm.train.objective import HEADS, Objective, heads_for, lert_ramps, sums
+from bert_wwm.train.objective import Objective, Predictor, sums
+from bert_wwm.train.pretraining_objective import HEADS, PretrainingObjective, heads_for, lert_ramps
 
 MASKED = ["input_ids", "input_mask", "segment_ids", "masked_lm_ids", "masked_lm_weights"]
 LERT = ["pos_labels", "ner_labels", "dep_labels"]
@@ -47,7 +51,7 @@ def test_ramps_need_a_step_for_each_task(end_steps):
 
 
 def test_weights_rise_to_1_and_stay(graph):
-    objective = Objective(("masked_lm", "pos"), {"pos": 10})
+    objective = PretrainingObjective(("masked_lm", "pos"), {"pos": 10})
     with tf.Session() as session:
         for step, expected in ((0, 0.0), (5, 0.5), (10, 1.0), (25, 1.0)):
             weights = objective.weights(tf.constant(step, tf.int64))
@@ -89,3 +93,11 @@ def test_parts_add_up_to_the_batch(graph):
     right = (logits.argmax(-1) == labels) * weights
     assert whole["masked_lm_accuracy"] == pytest.approx(right.sum() / weights.sum(), rel=1e-4)
     assert whole["loss"] == pytest.approx(masked + 0.5 * whole["next_sentence_loss"], rel=1e-5)
+
+
+def test_which_objectives_learn_and_which_predict():
+    assert isinstance(PretrainingObjective(("masked_lm",)), Objective)
+    assert not isinstance(PretrainingObjective(("masked_lm",)), Predictor)
+    for objective in (SentenceObjective(2), TaggingObjective(2), ReadingObjective()):
+        assert isinstance(objective, Objective)
+        assert isinstance(objective, Predictor)

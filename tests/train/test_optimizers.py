@@ -5,6 +5,7 @@ import pytest
 from weights import EXCLUDED, INITIAL, RNG, SHAPES, make_variables, reference_step, start
 
 from bert_wwm.compat import tf
+from bert_wwm.core import choices
 from bert_wwm.train.optimizers import (
     OPTIMIZERS,
     AdamWeightDecayOptimizer,
@@ -21,7 +22,7 @@ RTOL = 1e-4
 
 
 def test_registry():
-    assert OPTIMIZERS.names() == ["adamw", "lamb"]
+    assert OPTIMIZERS.names() == list(choices.OPTIMIZERS) == ["adamw", "lamb"]
     assert OPTIMIZERS["adamw"] is AdamWeightDecayOptimizer
     assert OPTIMIZERS["lamb"] is LAMBOptimizer
 

@@ -8,8 +8,9 @@ import pytest
 from small_model import random_features, small_config
 
 from bert_wwm.compat import tf
-from bert_wwm.train.model_fn import TrainingSettings, make_model_fn
-from bert_wwm.train.objective import Objective
+from bert_wwm.train.model_fn import make_model_fn
+from bert_wwm.train.pretraining_objective import PretrainingObjective
+from bert_wwm.train.settings import TrainingSettings
 
 BATCH, STEPS, REPLICAS = 8, 3, 2
 MOST_SECONDS = 120
@@ -28,7 +29,7 @@ def batch():
 def build(features, folder, optimizer):
     """Returns the scalars that a step shows, and the operation that takes it."""
     settings = TrainingSettings(1e-2, 10, 2, BATCH, optimizer)
-    objective = Objective(("masked_lm", "next_sentence"))
+    objective = PretrainingObjective(("masked_lm", "next_sentence"))
     model_fn = make_model_fn(small_config(), objective, settings, None)
     spec = model_fn(features, None, tf.estimator.ModeKeys.TRAIN, {"model_dir": folder})
     (progress,) = spec.training_hooks

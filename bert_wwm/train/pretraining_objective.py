@@ -1,0 +1,164 @@
+"""The objective of pretraining: a table of heads, and a choice of them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from bert_wwm.compat import tf
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.registry import Registry
+from bert_wwm.masking.labels import INVENTORIES
+from bert_wwm.model import heads
+from bert_wwm.model.heads import Prediction
+from bert_wwm.train.objective import Encoded, Features
+
+# P predictions a sequence
+
+# LERT's share of num_train_steps after which a task's loss counts in full (ymcui/LERT,
+# src/run_pretraining.py: 333,000, 666,000 and 1,000,000 of 2,000,000).
+_LERT_SHARES = {"pos": 1 / 6, "ner": 1 / 3, "dep": 1 / 2}
+
+
+class Head(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        label: the field of the records that holds what is true.
+        predict: builds the head over a batch.
+        of_pairs: one prediction a sequence, rather than one a masked token.
+    """
+
+    label: str
+    predict: Callable[[Encoded], Prediction]
+    of_pairs: bool = False
+
+
+def _masked_lm(batch: Encoded) -> Prediction:
+    return heads.masked_lm(
+        batch.config,
+        batch.masked_states,
+        batch.model.get_embedding_table(),
+        batch.features["masked_lm_ids"],
+        batch.features["masked_lm_weights"],
+    )
+
+
+def _linguistic(task: str) -> Callable[[Encoded], Prediction]:
+    inventory = INVENTORIES[task]
+
+    def predict(batch: Encoded) -> Prediction:
+        return heads.linguistic(
+            batch.config,
+            batch.masked_states,
+            task,
+            len(inventory.labels),
+            batch.features[inventory.feature],
+            batch.features["masked_lm_weights"],
+        )
+
+    return predict
+
+
+def _position(batch: Encoded) -> Prediction:
+    return heads.position(
+        batch.config,
+        batch.model.get_sequence_output(),
+        batch.features["input_mask"],
+        batch.features["masked_lm_positions"],
+        batch.features["target_positions"],
+        batch.features["masked_lm_weights"],
+        batch.dropout_prob,
+    )
+
+
+def _sentence_pair(batch: Encoded) -> Prediction:
+    return heads.sentence_pair(
+        batch.config, batch.model.get_pooled_output(), batch.features["next_sentence_labels"]
+    )
+
+
+# Their names are those of the losses and accuracies in all output.
+HEADS: Registry[Head] = Registry("head")
+HEADS.add("masked_lm", Head("masked_lm_ids", _masked_lm))
+HEADS.add("position", Head("target_positions", _position))
+for _task, _inventory in INVENTORIES.items():
+    HEADS.add(_task, Head(_inventory.feature, _linguistic(_task)))
+HEADS.add("next_sentence", Head("next_sentence_labels", _sentence_pair, of_pairs=True))
+HEADS.add("sentence_order", Head("next_sentence_labels", _sentence_pair, of_pairs=True))
+
+
+def heads_for(
+    fields: Sequence[str], pairing: str | None = None, sentence_pair_loss: bool = True
+) -> tuple[str, ...]:
+    """Returns the heads that records are made for, by their fields.
+
+    Permuted text (PERT) has nothing masked, so there positions stand in the masked LM's place.
+
+    Args:
+        fields: names of the records' fields.
+        pairing: how the records' pairs were made, where known.
+        sentence_pair_loss: whether to learn from the pairs' labels where there are some.
+    """
+    pair = "sentence_order" if pairing == "sop" else "next_sentence"
+    chosen = ["position" if "target_positions" in fields else "masked_lm"]
+    chosen += [task for task, inventory in INVENTORIES.items() if inventory.feature in fields]
+    if sentence_pair_loss and HEADS[pair].label in fields:
+        chosen.append(pair)
+    return tuple(chosen)
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingObjective:
+    """The heads of a training, and how much each counts.
+
+    Attributes:
+        heads: names in ``HEADS``.
+        ramps: heads whose weight rises linearly from 0 to 1, and the step where it gets there.
+    """
+
+    heads: tuple[str, ...]
+    ramps: dict[str, int] = dataclasses.field(default_factory=dict)
+    num_choices: ClassVar[int] = 1
+
+    def predictions(self, batch: Encoded) -> dict[str, Prediction]:
+        """Builds the heads over a batch."""
+        return {name: HEADS[name].predict(batch) for name in self.heads}
+
+    def weights(self, global_step: tf.Tensor) -> dict[str, Any]:
+        """Returns what the heads' losses are multiplied by at a step, counted from 0."""
+        step = tf.cast(global_step, tf.float32)
+        return {
+            name: tf.minimum(step / float(self.ramps[name]), 1.0) if name in self.ramps else 1.0
+            for name in self.heads
+        }
+
+    def totals(self, features: Features) -> dict[str, tf.Tensor]:
+        """Returns what each head's sums over a batch are divided by: float32 scalars above 0."""
+        masked = tf.reduce_sum(features["masked_lm_weights"]) + heads.EPSILON
+        sequences = tf.cast(tf.shape(features["input_ids"])[0], tf.float32)
+        return {name: sequences if HEADS[name].of_pairs else masked for name in self.heads}
+
+
+def lert_ramps(
+    names: Sequence[str], num_train_steps: int, end_steps: Sequence[int] | None = None
+) -> dict[str, int]:
+    """Returns the steps where LERT's linguistic losses come to count in full.
+
+    Args:
+        names: the heads.
+        num_train_steps: steps of the training.
+        end_steps: the steps, for pos, ner and dep in this order as far as they are among the
+            heads; by default 1/6, 1/3 and 1/2 of the training, as HFL has it.
+
+    Raises:
+        ConfigError: there are more or fewer steps than tasks, or one is below 1.
+    """
+    tasks: list[str] = [task for task in _LERT_SHARES if task in names]
+    if end_steps is None:
+        return {task: max(1, round(_LERT_SHARES[task] * num_train_steps)) for task in tasks}
+    if not tasks or len(end_steps) != len(tasks) or min(end_steps) < 1:
+        raise ConfigError(
+            f"--lert_end_steps has {len(end_steps)} number(s) of steps; expected one above 0 for "
+            f"each of the records' labels, {', '.join(tasks) or 'of which there are none'}"
+        )
+    return dict(zip(tasks, end_steps))
