@@ -12,10 +12,9 @@ from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.input_files import version_of
 from bert_wwm.core.json_files import read_json, read_object
 from bert_wwm.report.results import RESULTS_FILE, Published, is_same_model
+from bert_wwm.tasks.kinds import KINDS
 from bert_wwm.tasks.table import TASKS
-from bert_wwm.tasks.task import READING, SENTENCE, TAGGING
 
-PROGRAMS = {SENTENCE: "run_classifier.py", READING: "run_squad.py", TAGGING: "run_ner.py"}
 _PURPOSES = {"train": "--do_train", "dev": "--do_eval", "test": "--do_predict"}
 _RUN, _FINISHED = "run.json", "finished.json"
 
@@ -178,7 +177,7 @@ def _make_cell(
             flags["learning_rate"] = rates[task]
     command = [
         sys.executable,
-        os.path.join(root, PROGRAMS[TASKS[task].kind]),
+        os.path.join(root, KINDS[TASKS[task].kind].program),
         *(f"--{name}={value}" for name, value in flags.items()),
         *(_PURPOSES[split] for split in data),
         *program_flags,
