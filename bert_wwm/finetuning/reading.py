@@ -222,7 +222,7 @@ class ReadingJob(Job):
                 "--max_seq_length may help"
             )
         if self._options.verbose_logging:
-            for number in lost:
+            for number in lost.tolist():
                 yield f"  {split.examples[number].id}"
 
     def _truncated_questions(self, split: Split) -> Iterator[str]:

@@ -25,7 +25,7 @@ class Featurizer:
         raise NotImplementedError
 
     def __call__(self, examples: Sequence[Any], first: int) -> FeatureTable:
-        """Returns the features of examples in a row; ``first`` is the number of the first of them."""
+        """Returns the features of examples in a row, of which the first has the number ``first``."""
         raise NotImplementedError
 
 

@@ -125,12 +125,12 @@ def kept(
     return a, np.minimum(sizes_b, room - a)
 
 
-def predicted_labels(logits: Sequence[np.ndarray], labels: Sequence[str]) -> list[str]:
+def predicted_labels(logits: np.ndarray, labels: Sequence[str]) -> list[str]:
     """Returns the label of each sequence's highest logit, [classes]; of equal ones the first."""
     return [labels[int(np.argmax(values))] for values in logits]
 
 
-def probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
+def probabilities(logits: np.ndarray) -> np.ndarray:
     """Returns the softmax of each sequence's logits: float64 [n, classes]."""
     values = np.asarray(logits, np.float64)
     exponentials = np.exp(values - values.max(axis=-1, keepdims=True))

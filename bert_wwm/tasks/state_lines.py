@@ -28,7 +28,7 @@ class StateLines:
         self._tokens: dict[int, bytes] = {}
 
     def line(self, number: int, ids: np.ndarray, states: np.ndarray) -> bytes:
-        """Returns the line of a text with ids [T] and states float32 [T, L, H], and its line end."""
+        """Returns the line, with its end, of a text with ids [T] and states float32 [T, L, H]."""
         rows = iter(json_rows(states.reshape(-1, states.shape[-1])))
         tokens = []
         for token in ids.tolist():
