@@ -25,7 +25,7 @@ class Featurizer:
         raise NotImplementedError
 
     def __call__(self, examples: Sequence[Any], first: int) -> FeatureTable:
-        """Returns the features of examples in a row, of which the first has the number ``first``."""
+        """Returns the features of examples in a row; ``first`` is the number of the first one."""
         raise NotImplementedError
 
 
