@@ -25,15 +25,7 @@ class Evaluation(NamedTuple):
 def evaluate(
     job: Job, split: Split, estimators: Estimators, padding: Padding, checkpoint: str | None
 ) -> Evaluation:
-    """Predicts and scores a split.
-
-    Args:
-        job: the task.
-        split: the examples.
-        estimators: what predicts.
-        padding: the lengths that batches may have.
-        checkpoint: prefix of the weights; None as for ``Estimators.predict``.
-    """
+    """Predicts and scores a split; ``checkpoint`` None as for ``Estimators.predict``."""
     machine = estimators.machine
     records = None
     if machine.use_tpu:
@@ -47,16 +39,7 @@ def evaluate(
 
 
 def write_evaluation(job: Job, evaluation: Evaluation, folder: str, step: int) -> list[str]:
-    """Writes the predictions of a split, and of ``dev`` ``eval_results.txt``.
-
-    Args:
-        job: the task.
-        evaluation: of the split.
-        folder: where to.
-        step: that of the weights.
-
-    Returns:
-        The names of the files.
+    """Writes the predictions of a split, and of ``dev`` ``eval_results.txt``; returns the names.
 
     Raises:
         DataError: an input file has changed; nothing is written then.
@@ -72,14 +55,7 @@ def write_evaluation(job: Job, evaluation: Evaluation, folder: str, step: int) -
 
 
 def record_name(split: Split, order: Any, batch_size: int, padding: Padding) -> str:
-    """Returns a name, in a run's folder, for the records of batches for a TPU.
-
-    Args:
-        split: what they are of.
-        order: what their order depends on, besides, as JSON knows it.
-        batch_size: sequences of each.
-        padding: the lengths that they may have.
-    """
+    """Returns a name, in a run's folder, for the records of batches in some order, for a TPU."""
     facts = [split.key, order, batch_size, padding.shapes]
     key = hashlib.sha256(json.dumps(facts).encode("ascii")).hexdigest()[:32]
     return os.path.join(TPU_INPUT, f"{split.name}-{key}.tfrecord")

@@ -1,4 +1,4 @@
-"""A fine-tuning as the programs do it: data to features, runs with seeds and rates, results."""
+"""Fine-tunes as the programs do: data to features, runs with seeds and rates, results."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ from typing import Any
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
-from bert_wwm.finetuning.repeat import in_hfls_form, repeat
+from bert_wwm.finetuning.repeat import format_like_hfl, repeat
 from bert_wwm.finetuning.run import Plan, Run
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.tasks.batches import Padding
@@ -207,7 +207,7 @@ def _describe_results(task: Task, results: Mapping[str, Any]) -> list[str]:
         summary = results.get(split, {})
         if not all(name in summary for name in task.metrics):
             continue
-        values = in_hfls_form(summary, task.metrics)
+        values = format_like_hfl(summary, task.metrics)
         if results["num_runs"] == 1:
             values = " / ".join(f"{summary[name]['max']:.2f}" for name in task.metrics)
         lines.append(f"{task.title}, {split}: {' / '.join(task.metrics)}  {values}")

@@ -54,7 +54,7 @@ class HiddenStates(TaskObjective):
 
 @dataclasses.dataclass(frozen=True)
 class Extraction:
-    """What is wanted of a model.
+    """The layers to extract, and the weights.
 
     Attributes:
         init_checkpoint: its weights.
@@ -73,11 +73,7 @@ class Extractor:
     """Runs a model over texts.
 
     Args:
-        config: the encoder.
-        extraction: what is wanted of it.
-        machine: where; its ``eval_batch_size`` counts.
-        max_seq_length: tokens of a text, at most.
-        log: takes what was restored.
+        machine: ``eval_batch_size`` is the number of texts of a batch.
         shapes: the lengths that batches may be padded to, ascending; by default what is fastest,
             on a TPU ``max_seq_length`` alone.
         window_bytes: memory for states, in bytes; a batch may be more.
@@ -122,9 +118,8 @@ class Extractor:
 
         Args:
             tables: the texts' features, in blocks of a batch or so.
-            records: for a TPU, whose host reads files: a name for one of all the input, which is
-                removed in the end.
-            progress: takes the number of texts that the model is through with, now and then.
+            records: for a TPU, the file that its input is written to; it is removed at the end.
+            progress: called with the number of texts that are done.
 
         Raises:
             CheckpointError: the weights are missing, broken or don't fit.

@@ -29,13 +29,7 @@ _SHIFT = 1  # records hold no -1
 
 
 def host_input_fn(batches: Batches, objective: TaskObjective, names: Sequence[str]) -> InputFn:
-    """Returns the input of batches, each padded to its own length.
-
-    Args:
-        batches: in their order.
-        objective: says which features are of tokens, and by what they are padded.
-        names: features besides the encoder's.
-    """
+    """Returns the input of batches, each padded to its own length."""
 
     def arrays() -> Iterator[dict[str, np.ndarray]]:
         for table, batch in batches():
@@ -65,10 +59,7 @@ def record_input_fn(
     """Writes batches as records, unless that has been done, and returns the input of them.
 
     Args:
-        batches: all of them, in their order. One that is too small is filled up by repeating its
-            first sequence.
-        objective: as for ``host_input_fn``.
-        names: the same.
+        batches: all of them. One that is too small is filled up by repeating its first sequence.
         path: the file, named for all that its records depend on.
         length: what sequences are padded to.
         batch_size: sequences of a batch, over all cores.

@@ -53,7 +53,7 @@ def write_onnx(
     """
     import onnx
 
-    model = _converted(build)
+    model = _convert(build)
     _name_dimensions([*model.graph.input, *model.graph.output])
     inputs = list(model.graph.input)
     del model.graph.input[:]
@@ -64,10 +64,10 @@ def write_onnx(
         else:
             model.graph.input.append(value)
     onnx.save(model, path)
-    return _compared(path, feed, expected)
+    return _compare(path, feed, expected)
 
 
-def _converted(build: Callable[[], Signature]) -> Any:
+def _convert(build: Callable[[], Signature]) -> Any:
     """Returns a graph as ONNX; its variables become inputs of the same names.
 
     Were they constants, tf2onnx would copy them at each of its steps: 20 GB for BERT-base.
@@ -113,7 +113,7 @@ def _name_dimensions(values: list[Any]) -> None:
                 dimension.dim_param = name
 
 
-def _compared(path: str, feed: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str:
+def _compare(path: str, feed: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str:
     import onnxruntime
 
     runtime = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -24,16 +24,14 @@ def predict_tables(
     records: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[tuple[FeatureTable, Outputs]]:
-    """Yields tables, in their order, with what the model says of each of their sequences.
+    """Yields tables, in their order, with the model's outputs for each of their sequences.
 
     Args:
-        estimators: what predicts; ``eval_batch_size`` of its machine counts.
-        objective: the heads.
         tables: features; each table's outputs are in memory together.
         shapes: the lengths that batches may be padded to, ascending.
         checkpoint: prefix of the weights; None as for ``Estimators.predict``.
         records: for a TPU, the file that its input is written to; see ``record_input_fn``.
-        progress: takes the number of sequences that are done, after each batch.
+        progress: called with the number of sequences that are done, after each batch.
 
     Yields:
         A table, and of each of its sequences the outputs by name: [...], or [length, ...] of

@@ -31,15 +31,15 @@ def repeat(
     for rate in rates:
         records = [carry_out(seed, rate) for seed in seeds]
         by_rate[rate] = [
-            {"seed": seed, "learning_rate": rate, **_scores_of(record)}
+            {"seed": seed, "learning_rate": rate, **_select_scores(record)}
             for seed, record in zip(seeds, records)
         ]
-    dev = {rate: summary_of(runs, DEV) for rate, runs in by_rate.items()}
+    dev = {rate: summarize_scores(runs, DEV) for rate, runs in by_rate.items()}
     chosen = max(rates, key=lambda rate: dev[rate][best_metric]["mean"] if len(rates) > 1 else 0)
     results: dict[str, Any] = {"learning_rate": chosen, "num_runs": len(seeds)}
     results["runs"] = by_rate[chosen]
     for split in (DEV, TEST):
-        summary = summary_of(by_rate[chosen], split)
+        summary = summarize_scores(by_rate[chosen], split)
         if summary:
             results[split] = summary
     if len(rates) > 1:
@@ -47,11 +47,11 @@ def repeat(
     return results
 
 
-def _scores_of(record: Mapping[str, Any]) -> Record:
+def _select_scores(record: Mapping[str, Any]) -> Record:
     return {key: record[key] for key in (DEV, TEST, "seconds") if record.get(key)}
 
 
-def summary_of(runs: Sequence[Mapping[str, Any]], split: str) -> dict[str, dict[str, float]]:
+def summarize_scores(runs: Sequence[Mapping[str, Any]], split: str) -> dict[str, dict[str, float]]:
     """Returns maximum, mean and (sample) standard deviation of each score over runs."""
     scores: list[Mapping[str, float]] = [run[split] for run in runs if split in run]
     if not scores:
@@ -67,7 +67,7 @@ def summary_of(runs: Sequence[Mapping[str, Any]], split: str) -> dict[str, dict[
     }
 
 
-def in_hfls_form(summary: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> str:
+def format_like_hfl(summary: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> str:
     """Returns scores as HFL's tables have them, as in ``67.4 (66.5) / 87.2 (86.5)``."""
     return " / ".join(
         f"{summary[name]['max']:.1f} ({summary[name]['mean']:.1f})" for name in metrics

@@ -71,12 +71,8 @@ class Run:
     """A run in a folder of its own, with a seed and a learning rate of its own.
 
     Args:
-        job: the task.
-        config: the encoder.
         settings: how to train, but for the numbers of steps.
-        machine: where; its ``output_dir`` is the run's folder.
-        plan: how long.
-        log: takes what the user should see.
+        machine: its ``output_dir`` is the run's folder.
     """
 
     def __init__(

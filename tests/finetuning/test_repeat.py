@@ -1,6 +1,6 @@
 import pytest
 
-from bert_wwm.finetuning.repeat import in_hfls_form, repeat, summary_of
+from bert_wwm.finetuning.repeat import format_like_hfl, repeat, summarize_scores
 
 # By rate and seed: em on dev, em on test.
 SCORES = {
@@ -34,7 +34,7 @@ def test_the_rate_with_the_best_mean_is_chosen():
     found = results["search"]["3e-05"]["em"]
     # (16**2 + 14**2 + 2**2) / 2 = 228
     assert found == {"max": 80.0, "mean": 64.0, "std": pytest.approx(228**0.5)}
-    assert in_hfls_form(results["dev"], ["em", "f1"]) == "70.0 (65.0) / 80.0 (75.0)"
+    assert format_like_hfl(results["dev"], ["em", "f1"]) == "70.0 (65.0) / 80.0 (75.0)"
 
 
 def test_one_run_has_no_deviation_and_needs_no_scores():
@@ -44,4 +44,6 @@ def test_one_run_has_no_deviation_and_needs_no_scores():
         "num_runs": 1,
         "runs": [{"seed": 5, "learning_rate": 1e-5, "seconds": 1.0}],
     }
-    assert summary_of([{"dev": {"em": 3.0}}], "dev") == {"em": {"max": 3.0, "mean": 3.0, "std": 0}}
+    assert summarize_scores([{"dev": {"em": 3.0}}], "dev") == {
+        "em": {"max": 3.0, "mean": 3.0, "std": 0}
+    }
