@@ -15,6 +15,7 @@ Example:
   python convert_checkpoint.py to_tf --hf_model=hfl/chinese-roberta-wwm-ext --output_dir=roberta
 """
 
+import functools
 import os
 import re
 
@@ -80,8 +81,7 @@ flags.DEFINE_bool(
 flags.DEFINE_bool(
     "strict",
     True,
-    "Refuse a model that lacks what the output needs. False: make it up, as before training, and "
-    "say so.",
+    "Refuse a model that lacks what the output needs. False: make it up, as before training.",
 )
 flags.mark_flag_as_required("output_dir")
 
@@ -90,9 +90,9 @@ _OF_CHECKPOINTS = ("bert_config_file", "vocab_file", "do_lower_case", "gelu")
 _CONFIGS = ("bert_config.json", "lert_config.json")
 # The files that the three commands leave, by which --overwrite knows an earlier output.
 _OUTPUTS = re.compile(
-    r"bert_model\.ckpt\.(index|data-\d+-of-\d+)|(bert_|model_)?config\.json|labels\.json|vocab\.txt|model\.safetensors"
-    r"|tf_heads\.safetensors|added_tokens\.json|tokenizer(_config)?\.json|special_tokens_map\.json"
-    r"|model_state\.pdparams"
+    r"bert_model\.ckpt\.(index|data-\d+-of-\d+)|model_state\.pdparams|vocab\.txt"
+    r"|(model|tf_heads)\.safetensors"
+    r"|((bert_|model_)?config|labels|added_tokens|tokenizer(_config)?|special_tokens_map)\.json"
 )
 
 
@@ -131,13 +131,12 @@ def check_flags(command) -> None:
         checkpoint_flags.refuse_patterns("output_dir")
     if bool(FLAGS.tf_checkpoint) == bool(FLAGS.hf_model):
         raise ConfigError("the model: expected either --tf_checkpoint or --hf_model")
-    if FLAGS.hf_model:
-        for name in _OF_CHECKPOINTS:
-            if FLAGS[name].present:
-                raise ConfigError(
-                    f"--{name}: describes the model of --tf_checkpoint; expected none with "
-                    "--hf_model, whose folder has it"
-                )
+    needless = [name for name in _OF_CHECKPOINTS if FLAGS[name].present]
+    if FLAGS.hf_model and needless:
+        raise ConfigError(
+            f"--{needless[0]}: describes the model of --tf_checkpoint; expected none with "
+            "--hf_model, whose folder has it"
+        )
     if FLAGS.weights_only and (command != TO_TF or FLAGS.hf_model):
         raise ConfigError(
             "--weights_only: is for to_tf with --tf_checkpoint; in all other outputs there are "
@@ -175,42 +174,23 @@ def read_checkpoint():
 
     def read(prefix):
         print(f"Weights from {prefix}")
-        return read_model(prefix, beside(prefix, *_CONFIGS), beside(prefix, "vocab.txt"))
+        return read_model(prefix)
 
     return checkpoint_path.read_newest(lambda: checkpoint_path.resolve(FLAGS.tf_checkpoint), read)
 
 
-def read_model(prefix, config_file, vocab_file):
-    """Reads a model of which the flags may name other files than those beside the checkpoint."""
-    config_file = FLAGS.bert_config_file or config_file
-    vocab_file = FLAGS.vocab_file or vocab_file
-    for path, name, flag in (
-        (config_file, _CONFIGS[0], "bert_config_file"),
-        (vocab_file, "vocab.txt", "vocab_file"),
-    ):
-        if not path:
-            raise DataError(f"{prefix}: has no {name} beside it; expected --{flag}")
+def read_model(prefix, config_file=None, vocab_file=None):
+    """Reads a model; the flags may name other files than those beside the checkpoint."""
     from bert_wwm.convert import google_folder
 
-    check_record(prefix, google_folder.recorded(prefix))
+    find = functools.partial(google_folder.find_beside, prefix)
+    config_file = FLAGS.bert_config_file or config_file or find(*_CONFIGS)
+    vocab_file = FLAGS.vocab_file or vocab_file or find("vocab.txt")
+    if not config_file:
+        raise DataError(f"{prefix}: has no {_CONFIGS[0]} beside it; expected --bert_config_file")
+    if not vocab_file:
+        raise DataError(f"{prefix}: has no vocab.txt beside it; expected --vocab_file")
     return google_folder.read(prefix, config_file, vocab_file, FLAGS.do_lower_case, FLAGS.gelu)
-
-
-def check_record(prefix, recorded):
-    """Refuses flags that contradict what a fine-tuning's record says."""
-    for name in ("do_lower_case", "gelu"):
-        flag, was = FLAGS[name].value, getattr(recorded, name)
-        if flag is not None and was is not None and flag != was:
-            raise ConfigError(
-                f"--{name}={str(flag).lower()}: {prefix} was fine-tuned with {str(was).lower()}, "
-                "as its run.json says; expected the same, or no flag"
-            )
-
-
-def beside(prefix, *candidates):
-    """Returns the path of the first file of some names beside a checkpoint, or None."""
-    paths = (os.path.join(os.path.dirname(prefix), name) for name in candidates)
-    return next(filter(files.exists, paths), None)
 
 
 def choose_form(command):

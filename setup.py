@@ -32,6 +32,7 @@ setup(
         "tensorboard>=2.15",
         "setuptools<81; python_version < '3.12'",  # TensorBoard 2.15 imports pkg_resources
         "numpy>=1.26",
+        "ml_dtypes>=0.2",  # numpy's bfloat16, which TensorFlow installs too
         "absl-py>=1.4",
         "ltp-extension==0.1.13",
         "google-crc32c>=1.5,<2",  # checksums of TFRecords

@@ -11,17 +11,13 @@ Example:
       --name=wwm --output_dir=releases   # releases/chinese_wwm_L-12_H-768_A-12.zip
 """
 
-import hashlib
 import os
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.convert import archive, model_config
-from bert_wwm.convert.pretrained import Pretrained
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, naming
 from bert_wwm.core.staging import temporary_folder
@@ -46,7 +42,12 @@ _NAME = re.compile(r"[\w.-]+")
 
 def main(_) -> None:
     check_flags()
-    output = FLAGS.output_file or output_path(model_config.read_google(FLAGS.bert_config_file))
+    output = FLAGS.output_file
+    if not output:  # a name as HFL's are
+        size = "L-{num_hidden_layers}_H-{hidden_size}_A-{num_attention_heads}.zip".format(
+            **model_config.read_google(FLAGS.bert_config_file)
+        )
+        output = os.path.join(FLAGS.output_dir, f"chinese_{FLAGS.name}_{size}")
     if files.exists(output):
         raise ConfigError(f"{output}: is there already; expected the name of a new archive")
 
@@ -82,15 +83,7 @@ def check_flags() -> None:
         raise ConfigError(f"--name={FLAGS.name}: expected letters, digits, '_', '-' and '.'")
 
 
-def output_path(config: dict[str, Any]) -> str:
-    """Returns the archive's path by HFL's names, which tell layers, hidden size and heads."""
-    size = "L-{num_hidden_layers}_H-{hidden_size}_A-{num_attention_heads}".format(**config)
-    return os.path.join(FLAGS.output_dir, f"chinese_{FLAGS.name}_{size}.zip")
-
-
-def report(
-    output: str, prefix: str, members: Mapping[str, str], model: Pretrained, heads: list[str]
-) -> None:
+def report(output, prefix, members, model, heads) -> None:
     """Prints what the archive holds."""
     print(f"Weights from {prefix}")
     if heads:
@@ -101,10 +94,7 @@ def report(
         print(f"  note: {note}")
     for name in sorted(members):
         print(f"  {name:<40}{files.size(members[name]):>16,} bytes")
-    digest = hashlib.sha256()
-    for chunk in files.read_chunks(output, 1 << 20):
-        digest.update(chunk)
-    print(f"Wrote {output}: {files.size(output):,} bytes, SHA-256 {digest.hexdigest()}")
+    print(f"Wrote {output}: {files.size(output):,} bytes, SHA-256 {files.sha256(output)}")
 
 
 if __name__ == "__main__":

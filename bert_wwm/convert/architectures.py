@@ -8,15 +8,10 @@ from bert_wwm.tasks.kinds import KINDS
 
 
 class Architecture(NamedTuple):
-    """A class.
+    """A class."""
 
-    Attributes:
-        parts: those that it loads.
-        also: those that its folder may hold too: other classes load them from there.
-    """
-
-    parts: Collection[str]
-    also: Collection[str] = ()
+    parts: Collection[str]  # those that it loads
+    also: Collection[str] = ()  # what its folder may hold too: other classes load it from there
 
 
 # A model is the first of these whose heads it has.
@@ -43,11 +38,9 @@ CLASSIFIER_KINDS: Mapping[str, str] = {
 
 
 def choose_architecture(parts: Collection[str], kind: str) -> str:
-    """Returns the class for a model with these parts; all of its heads, or the fine-tuned one.
+    """Returns the class for a model with these parts: all of its heads, or the fine-tuned one.
 
-    Args:
-        parts: those that the model has, as ``names.find_parts`` returns them.
-        kind: what its classifier judges; without one, it is taken for one of whole texts.
+    Without a kind, a classifier is treated as one of whole texts.
     """
     found = next(
         name

@@ -36,10 +36,8 @@ _READ_ERRORS = (
     struct.error,
     OSError,
 )
-# Of OSError: a position before the beginning; a file in a file; a name that is too long.
-_FAULTS_OF_ARCHIVES = (
-    *(errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
-)
+# Of OSError: a position before the beginning, a file in a file, a name that is too long.
+_FAULTS = (errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 # The earliest time that the format has: the true one would change the bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -73,11 +71,7 @@ def unpacked(zip_path: str) -> Iterator[str]:
 
 
 def names_in(path: str) -> list[str]:
-    """Returns the names of the files in a folder or an archive, but for hidden and macOS's ones.
-
-    Raises:
-        DataError: as ``unpacked``.
-    """
+    """Returns the names of the files in a folder or an archive, but for hidden and macOS's ones."""
     if os.path.isdir(path):
         names = [
             os.path.relpath(os.path.join(place, name), path)
@@ -95,14 +89,7 @@ def names_in(path: str) -> list[str]:
 
 
 def find_model(folder: str) -> tuple[str, str, str]:
-    """Finds the model in an unpacked archive, wherever in it, and whatever the names.
-
-    Returns:
-        The prefix of its checkpoint, its configuration and its vocabulary.
-
-    Raises:
-        DataError: one of them is missing, or there are several.
-    """
+    """Finds checkpoint prefix, configuration and vocabulary in an unpacked archive."""
     names = names_in(folder)
     index = _only(names, folder, "checkpoint", f"*{CHECKPOINT}")
     config = _only(names, folder, "configuration", "*config*.json")
@@ -112,12 +99,7 @@ def find_model(folder: str) -> tuple[str, str, str]:
 def write(zip_path: str, members: Mapping[str, str]) -> None:
     """Writes an archive, the same bytes for the same files: in one step, whole or not at all.
 
-    Args:
-        zip_path: the archive.
-        members: the path of each file by its name in the archive.
-
-    Raises:
-        DataError: a file is missing or has changed, or the archive can't have that name.
+    ``members`` are the paths of the files by their names in the archive.
     """
     with files.atomic_path(zip_path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(members):
@@ -140,7 +122,7 @@ def _opened(zip_path: str) -> Iterator[zipfile.ZipFile]:
         with files.open_raw(zip_path) as stream, zipfile.ZipFile(stream) as archive:
             yield archive
     except _READ_ERRORS as error:
-        if isinstance(error, OSError) and error.errno not in _FAULTS_OF_ARCHIVES:
+        if isinstance(error, OSError) and error.errno not in _FAULTS:
             raise  # of the folder: a full disk
         reason = str(error) or type(error).__name__
         raise DataError(

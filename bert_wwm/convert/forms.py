@@ -12,24 +12,16 @@ CHECKPOINT_FLAG, HUGGING_FACE_FLAG = "tf_checkpoint", "hf_model"
 
 
 class Forms(NamedTuple):
-    """What a folder or an archive holds, by names relative to it.
+    """What a folder or an archive holds, by names relative to it."""
 
-    Attributes:
-        checkpoints: the indices of TensorFlow checkpoints.
-        weights: for each folder with weights of Hugging Face's libraries one file of these. The
-            weights at the top hide those in folders within.
-    """
-
-    checkpoints: list[str]
+    checkpoints: list[str]  # the indices of TensorFlow checkpoints
+    # One file for each folder with weights of Hugging Face's libraries; where there are some at the
+    # top, for this alone.
     weights: list[str]
 
 
 def find(path: str) -> Forms:
-    """Looks for models in a folder, or in a ``.zip`` without unpacking it.
-
-    Raises:
-        DataError: the archive is missing or broken.
-    """
+    """Looks for models in a folder, or in a ``.zip`` without unpacking it."""
     names = archive.names_in(path)
     by_folder: dict[str, list[str]] = {}
     for name in names:
@@ -45,12 +37,7 @@ def find(path: str) -> Forms:
 
 
 def check_flag(flag: str, path: str) -> None:
-    """Raises ConfigError where a model in a folder or an archive is given to the other flag.
-
-    Args:
-        flag: the flag it is given to, ``CHECKPOINT_FLAG`` or ``HUGGING_FACE_FLAG``.
-        path: the flag's value; the name of a model on the hub or a checkpoint's prefix is fine.
-    """
+    """Raises ConfigError where a folder or an archive is given to the flag of the other form."""
     if not (os.path.isdir(path) or path.endswith(".zip")):
         return
     found = find(path)
@@ -70,11 +57,7 @@ def check_flag(flag: str, path: str) -> None:
 
 
 def folder_of_weights(folder: str) -> str:
-    """Returns the folder that holds the weights: this one, or the only one within it that does.
-
-    Raises:
-        DataError: several folders within it do.
-    """
+    """Returns the folder that holds the weights: this one, or the only one within it that does."""
     if hf_weights.choose(os.listdir(folder)):
         return folder
     within = [posixpath.dirname(name) for name in find(folder).weights]

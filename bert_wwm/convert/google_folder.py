@@ -4,17 +4,13 @@ import os
 from typing import NamedTuple
 
 from bert_wwm.convert import model_config, names, tf_checkpoint
-from bert_wwm.convert.architectures import (
-    ARCHITECTURES,
-    CLASSIFIER_CLASSES,
-    CLASSIFIER_KINDS,
-    choose_architecture,
-)
+from bert_wwm.convert.architectures import ARCHITECTURES, CLASSIFIER_CLASSES, CLASSIFIER_KINDS
 from bert_wwm.convert.inventory import Written
 from bert_wwm.convert.pretrained import Pretrained, check, widen_weights
 from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError
 from bert_wwm.model.checkpoint import note_files, write_variables
-from bert_wwm.tasks.run_files import RunFiles
+from bert_wwm.tasks.run_files import BEST, RunFiles
 from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -34,16 +30,10 @@ _NO_POOLER = (
 
 
 class Recorded(NamedTuple):
-    """What the record of a fine-tuning says of its model; None where it doesn't.
+    """What the record of a fine-tuning says of its model; None where it doesn't."""
 
-    Attributes:
-        kind: what its classifier judges: see ``Pretrained``.
-        gelu: the form that its configuration calls ``gelu``: ``tanh`` or ``erf``.
-        do_lower_case: whether its text was lower-cased.
-    """
-
-    kind: str | None = None
-    gelu: str | None = None
+    kind: str | None = None  # what its classifier judges
+    gelu: str | None = None  # the form that its configuration calls gelu: tanh or erf
     do_lower_case: bool | None = None
 
 
@@ -61,31 +51,35 @@ def read(
 
     Args:
         prefix: of the checkpoint's files.
-        config_file: its ``bert_config.json``.
-        vocab_file: its vocabulary.
+        config_file, vocab_file: its configuration and vocabulary.
         do_lower_case: whether it wants its text lower-cased; by default what ``run.json`` says, or
             else what ``casing.choose_casing`` finds.
         gelu: what the configuration means by ``gelu``, ``tanh`` or ``erf``; by default what
             ``run.json`` says, or else ``erf``.
 
     Raises:
-        DataError: the vocabulary is missing or broken, or ``run.json`` or ``labels.json`` is.
-        ConfigError: the configuration is.
-        CheckpointError: the checkpoint is, or the three don't fit each other.
+        CheckpointError: the checkpoint is missing or broken, or the three don't fit each other.
     """
     note_files(prefix)
     config = model_config.read_google(config_file)
     vocabulary = Vocabulary.from_file(vocab_file)
-    architecture = model_config.architecture_in(config, config_file)
-    config.pop(model_config.ARCHITECTURES_KEY, None)
-    config.pop(_LOWER_CASE, None)
+    architecture = model_config.find_architecture(config, config_file)
+    for name in (model_config.ARCHITECTURES_KEY, _LOWER_CASE):
+        config.pop(name, None)
     run = recorded(prefix)
+    for name, given in (("do_lower_case", do_lower_case), ("gelu", gelu)):
+        was = getattr(run, name)
+        if None not in (given, was) and given != was:
+            raise ConfigError(
+                f"--{name}={str(given).lower()}: {prefix} was fine-tuned with {str(was).lower()}, "
+                "as its run.json says; expected the same, or no flag"
+            )
     lower_case = run.do_lower_case
     if lower_case is None:
         lower_case = choose_casing(do_lower_case, config_file, vocab_file, prefix)
     config = model_config.with_gelu(config, gelu or run.gelu or "erf")
     tensors, state = tf_checkpoint.read(prefix)
-    model = Pretrained(tensors, config, vocabulary.pieces, lower_case, optimizer_state=state)
+    model = Pretrained(tensors, config, vocabulary.pieces, lower_case, state)
     for name in [name for name, tensor in tensors.items() if tensor.dtype.kind not in "biufV"]:
         del tensors[name]
         model.skipped[name] = "no numbers"
@@ -103,7 +97,7 @@ def read(
 
 def list_needed_parts(model: Pretrained) -> list[str]:
     """Returns the parts of a checkpoint like this model that must not lack a tensor."""
-    needed = ARCHITECTURES[choose_architecture(model.parts, model.kind)].parts
+    needed = ARCHITECTURES[model.architecture].parts
     has_head = {*needed} - {names.ENCODER, names.POOLER}
     return [*model.parts, *needed] if has_head else model.parts
 
@@ -111,21 +105,15 @@ def list_needed_parts(model: Pretrained) -> list[str]:
 def write_folder(folder: str, model: Pretrained) -> Written:
     """Writes bert_model.ckpt.*, bert_config.json, vocab.txt, and the labels of a classifier.
 
-    Args:
-        folder: where to; it is made if need be.
-        model: what it has of the optimizer's state goes along.
-
-    Raises:
-        CheckpointError: the checkpoint can't be written.
+    The optimizer's state goes along.
     """
     files.make_folder(folder)
     write_variables(os.path.join(folder, CHECKPOINT), {**model.tensors, **model.optimizer_state})
     values = dict(model.config)
-    values.pop(_LOWER_CASE, None)
     if not model.do_lower_case:
         values[_LOWER_CASE] = False
     if model.num_classes:
-        values[model_config.ARCHITECTURES_KEY] = [choose_architecture(model.parts, model.kind)]
+        values[model_config.ARCHITECTURES_KEY] = [model.architecture]
     contents = {
         VOCABULARY: "".join(f"{piece}\n" for piece in model.vocabulary),
         CONFIG: model_config.to_text(values),
@@ -134,10 +122,18 @@ def write_folder(folder: str, model: Pretrained) -> Written:
         files.write_text(os.path.join(folder, name), text)
     if model.labels:
         RunFiles(folder).write_labels(model.labels)
-    notes = [_NOTES[values["hidden_act"]]] if values["hidden_act"] in _NOTES else []
+    notes = [note for form, note in _NOTES.items() if form == values["hidden_act"]]
     if names.POOLER not in model.parts:
         notes.append(_NO_POOLER)
     return Written(CHECKPOINT, {name: name for name in model.tensors}, notes=notes)
+
+
+def find_beside(prefix: str, *names: str) -> str | None:
+    """Returns the first file of some names beside a checkpoint, or above its ``best``, if any."""
+    folder = os.path.dirname(prefix)
+    above = [os.path.dirname(folder)] if os.path.basename(folder) == BEST else []
+    paths = (os.path.join(place, name) for place in (folder, *above) for name in names)
+    return next(filter(files.exists, paths), None)
 
 
 def recorded(prefix: str) -> Recorded:

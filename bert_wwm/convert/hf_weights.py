@@ -38,6 +38,7 @@ _PICKLE_ERRORS = (
     ArithmeticError,
     struct.error,
 )
+_OLD_ENDS = {".LayerNorm.gamma": ".LayerNorm.weight", ".LayerNorm.beta": ".LayerNorm.bias"}
 _FILE_NAME = re.compile(r"[^/\\]*[^/\\.][^/\\]*")
 _MAX_RATIO = 20  # of compression; weights are hardly compressible
 _BASE = ("embeddings.", "encoder.", "pooler.")
@@ -47,17 +48,11 @@ _POSITIONS = "embeddings.position_embeddings.weight"
 
 
 class Weights(NamedTuple):
-    """What a folder holds.
+    """What a folder holds."""
 
-    Attributes:
-        tensors: by PyTorch's names and in its layout.
-        origins: the name of each as it is in the files.
-        notes: what one should know of the files, in sentences.
-    """
-
-    tensors: dict[str, np.ndarray]
-    origins: dict[str, str]
-    notes: list[str]
+    tensors: dict[str, np.ndarray]  # by PyTorch's names and in its layout
+    origins: dict[str, str]  # the name of each as it is in the files
+    notes: list[str]  # what one should know of the files, in sentences
 
 
 def choose(names: list[str]) -> list[str]:
@@ -65,20 +60,12 @@ def choose(names: list[str]) -> list[str]:
 
     Of several files there it is the index, to which ``model-*`` and the like belong.
     """
-    for name in READERS:
-        for candidate in (name, name + INDEX):
-            if candidate in names:
-                return [candidate]
-    return []
+    forms = (form for name in READERS for form in (name, name + INDEX))
+    return [form for form in forms if form in names][:1]
 
 
 def read(folder: str) -> Weights:
-    """Reads the weights in a folder: safetensors rather than pickles, these rather than Keras's.
-
-    Raises:
-        DataError: there are none, or they are broken, incomplete, stand for others or no weights.
-        ConfigError: they are a pickle, and PyTorch is not installed.
-    """
+    """Reads the weights in a folder: safetensors rather than pickles, these rather than Keras's."""
     present = sorted(os.listdir(folder))
     found = choose(present)
     if not found:
@@ -151,15 +138,16 @@ def _read_pickle(path: str) -> dict[str, np.ndarray]:
         ) from None
     except _PICKLE_ERRORS:
         raise DataError(f"{path}: is broken; expected the weights of a model") from None
-    if not isinstance(stored, Mapping):
-        raise DataError(f"{path}: holds a {type(stored).__name__}; expected tensors by name")
+    others = [type(stored).__name__]
+    if isinstance(stored, Mapping):
+        others = [str(n) for n, tensor in stored.items() if not isinstance(tensor, torch.Tensor)]
+    if others:
+        raise DataError(
+            f"{path}: holds {list_few(others)}, which is no tensor; expected tensors by name, as "
+            "of model.state_dict()"
+        )
     tensors = {}
     for name, tensor in stored.items():
-        if not isinstance(tensor, torch.Tensor):
-            raise DataError(
-                f"{path}: {name} is a {type(tensor).__name__}; expected tensors by name, as of "
-                "model.state_dict()"
-            )
         try:
             if tensor.dtype == torch.bfloat16:
                 bits = tensor.detach().view(torch.int16)
@@ -228,20 +216,20 @@ def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: list[str]) -
     old PyTorch ones say gamma and beta; a BertModel's names lack the prefix, and those of a model
     within another have one more.
     """
-    of_pytorch = {
+    renamed = {
         origin: _from_keras(origin, tensor) if origin.endswith(":0") else (origin, tensor)
         for origin, tensor in stored.items()
     }
-    wrapper = _wrapper([name for name, _ in of_pytorch.values()])
+    wrapper = _find_wrapper([name for name, _ in renamed.values()])
     if wrapper:
-        count = sum(name.startswith(wrapper) for name, _ in of_pytorch.values())
+        count = sum(name.startswith(wrapper) for name, _ in renamed.values())
         notes.append(f"the prefix {wrapper} was removed from the names of {count} tensors")
     tensors: dict[str, np.ndarray] = {}
     origins: dict[str, str] = {}
-    for origin, (name, tensor) in of_pytorch.items():
+    for origin, (name, tensor) in renamed.items():
         name = name.removeprefix(wrapper)
-        name = re.sub(r"\.LayerNorm\.gamma$", ".LayerNorm.weight", name)
-        name = re.sub(r"\.LayerNorm\.beta$", ".LayerNorm.bias", name)
+        for old, new in _OLD_ENDS.items():
+            name = name.removesuffix(old) + new if name.endswith(old) else name
         if name.startswith(_BASE):
             name = f"bert.{name}"
         if not is_identical(tensors.setdefault(name, tensor), tensor):
@@ -250,21 +238,20 @@ def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: list[str]) -
     return Weights(tensors, origins, notes)
 
 
-def _wrapper(names: Iterable[str]) -> str:
+def _find_wrapper(names: Iterable[str]) -> str:
     """Returns the prefix that names have of a model within another one, or "".
 
     DataParallel's names begin with ``module.``, Lightning's with ``model.``, those of a compiled
-    model with ``_orig_mod.``. Several encoders with different prefixes are no single BERT.
+    model with ``_orig_mod.``. Several encoders with different prefixes are not one BERT.
 
     Example:
         ["module.bert.embeddings.position_embeddings.weight", ...] -> "module."
-        ["bert.bert.embeddings.position_embeddings.weight", "bert.cls.predictions.bias"] -> "bert."
     """
-    found = {name[: -len(_POSITIONS)] for name in names if name.endswith(_POSITIONS)}
+    found = {name.removesuffix(_POSITIONS) for name in names if name.endswith(_POSITIONS)}
     prefix = found.pop() if len(found) == 1 else ""
-    if not prefix or not prefix.endswith("."):
-        return ""
-    return prefix[: -len(_BASE_MODEL)] if f".{prefix}".endswith(f".{_BASE_MODEL}") else prefix
+    if prefix == _BASE_MODEL or prefix.endswith(f".{_BASE_MODEL}"):
+        return prefix.removesuffix(_BASE_MODEL)
+    return prefix if prefix.endswith(".") else ""
 
 
 def _from_keras(name: str, tensor: np.ndarray) -> Any:
@@ -274,7 +261,7 @@ def _from_keras(name: str, tensor: np.ndarray) -> Any:
         "bert/encoder/layer_._0/output/dense/kernel:0" [in, out]
         -> "bert.encoder.layer.0.output.dense.weight" [out, in]
     """
-    scopes = _KERAS_MODEL.sub("", name[: -len(":0")]).replace("layer_._", "layer/").split("/")
+    scopes = _KERAS_MODEL.sub("", name.removesuffix(":0")).replace("layer_._", "layer/").split("/")
     scopes[0] = scopes[0].rpartition("___")[2]
     if scopes[-1] == "kernel":
         tensor = tensor.T

@@ -6,28 +6,18 @@ import re
 from bert_wwm.convert import hf_weights, tokenizer_files
 from bert_wwm.core.errors import DataError
 
-_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_NEEDED = (
-    "config.json",
-    hf_weights.SIDE_FILE,
-    hf_weights.MODULES,
-    tokenizer_files.ADDED_TOKENS,
-    *tokenizer_files.NAMES,
-)
+ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def find_folder(path_or_id: str) -> str:
     """Returns the folder of a model; one that isn't there is looked for on the hub.
 
-    Of the hub's files it downloads what a conversion reads, of the weights one form. Without a
-    network, the files of an earlier download do.
-
-    Raises:
-        DataError: it is neither a folder nor a model on the hub.
+    Only what a conversion reads is downloaded, of the weights one form. Without a network, the
+    files of an earlier download do.
     """
     if os.path.isdir(path_or_id):
         return path_or_id
-    if os.path.exists(path_or_id) or not _ID.fullmatch(path_or_id):
+    if os.path.exists(path_or_id) or not ID.fullmatch(path_or_id):
         raise DataError(
             f"{path_or_id}: no such folder; expected one, a .zip, or a model of the hub"
         )
@@ -53,8 +43,8 @@ def find_folder(path_or_id: str) -> str:
 
 def _patterns(names: list[str]) -> list[str]:
     """Returns which of the hub's files to download."""
-    patterns = list(_NEEDED)
+    patterns = ["config.json", hf_weights.SIDE_FILE, hf_weights.MODULES, *tokenizer_files.NAMES]
     for name in hf_weights.choose(names):
-        stem, extension = os.path.splitext(name.replace(hf_weights.INDEX, ""))
+        stem, extension = os.path.splitext(name.removesuffix(hf_weights.INDEX))
         patterns += [name, f"{stem}-*{extension}"] if name.endswith(hf_weights.INDEX) else [name]
     return patterns

@@ -15,7 +15,7 @@ from bert_wwm.convert import (
     safetensors_file,
     tokenizer_files,
 )
-from bert_wwm.convert.architectures import ARCHITECTURES, CLASSIFIER_KINDS, choose_architecture
+from bert_wwm.convert.architectures import ARCHITECTURES, CLASSIFIER_KINDS
 from bert_wwm.convert.inventory import Written
 from bert_wwm.convert.pretrained import Pretrained, check, widen_weights
 from bert_wwm.core import files
@@ -32,14 +32,8 @@ _POSITIONS = ".position_ids"  # 0, 1, 2, ...: computed, and in old files all the
 def read_folder(path_or_id: str) -> Pretrained:
     """Reads a model of Hugging Face's BERT classes, of PyTorch or Keras.
 
-    Args:
-        path_or_id: a folder, a release's ``.zip``, or a name on the hub. The model is at the top of
-            the folder or archive, or in the only folder within it that holds weights.
-
-    Raises:
-        DataError: there is no such model, or a file is missing or broken.
-        ConfigError: it is not a BERT, or PyTorch would be needed and is not installed.
-        CheckpointError: weights, configuration and vocabulary don't fit each other.
+    It is a folder, a release's ``.zip``, or a name on the hub. The weights are at the top of the
+    folder or archive, or in the only folder within it that holds any.
     """
     if path_or_id.endswith(".zip") and not os.path.isdir(path_or_id):
         with archive.unpacked(path_or_id) as folder:
@@ -112,31 +106,16 @@ def _turn(google: str, tensor: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(tensor.T) if row and row.transposed else tensor
 
 
-def architecture(model: Pretrained) -> str:
-    """Returns the class of Hugging Face's that loads the model with its heads."""
-    return choose_architecture(model.parts, model.kind)
-
-
 def list_needed_parts(model: Pretrained) -> list[str]:
     """Returns the parts that ``write_folder`` needs whole."""
-    return list(ARCHITECTURES[architecture(model)].parts)
+    return list(ARCHITECTURES[model.architecture].parts)
 
 
 def write_folder(folder: str, model: Pretrained) -> Written:
-    """Writes ``config.json``, the weights and the files of the tokenizer.
-
-    Args:
-        folder: where to; it is made if need be. What it holds of another model stays.
-        model: has all tensors of its class; its optimizer's state is not written.
-
-    Raises:
-        DataError: the vocabulary is not a BERT's.
-    """
-    name = architecture(model)
-    chosen = ARCHITECTURES[name]
+    """Writes ``config.json``, the weights and the files of the tokenizer; no optimizer's state."""
+    chosen = ARCHITECTURES[model.architecture]
     expected = model.variables([*chosen.parts, *chosen.also])
-    inside = {google: names.to_hugging_face(google) for google in expected}
-    inside = {google: there for google, there in inside.items() if google in model.tensors}
+    inside = {name: names.to_hugging_face(name) for name in expected if name in model.tensors}
     files.make_folder(folder)
     tokenizer_files.write(
         folder,
@@ -150,8 +129,9 @@ def write_folder(folder: str, model: Pretrained) -> Written:
     beside = {google: model.tensors[google] for google in model.tensors if google not in inside}
     if beside:
         safetensors_file.write(os.path.join(folder, hf_weights.SIDE_FILE), beside)
+    pad_token_id = model.vocabulary.index(PAD)
     values = model_config.to_hugging_face(
-        model.config, name, model.vocabulary.index(PAD), model.label_names
+        model.config, model.architecture, pad_token_id, model.label_names
     )
     files.write_text(os.path.join(folder, CONFIG), model_config.to_text(values))
-    return Written(f"a {name}", inside)
+    return Written(f"a {model.architecture}", inside)

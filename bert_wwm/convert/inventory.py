@@ -11,19 +11,12 @@ _LAYER = re.compile(r"^(.*/layer_\d+/|.*\.layers?\.\d+\.|.*/layer_\._\d+/)")
 
 
 class Written(NamedTuple):
-    """What a model was written as.
+    """What a model was written as."""
 
-    Attributes:
-        form: the checkpoint, or the class that loads it.
-        names: the output's name of each tensor that its weights hold.
-        why_skipped: why the output lacks the other tensors; "" if another file of it has them.
-        notes: what its user should know, in sentences.
-    """
-
-    form: str
-    names: Mapping[str, str]
-    why_skipped: str = ""
-    notes: Iterable[str] = ()
+    form: str  # the checkpoint, or the class that loads it
+    names: Mapping[str, str]  # the output's name of each tensor that its weights hold
+    why_skipped: str = ""  # why the output lacks the other ones; "": another file of it has them
+    notes: Iterable[str] = ()  # what its user should know, in sentences
 
 
 def describe_tensors(model: Pretrained, written: Written) -> str:

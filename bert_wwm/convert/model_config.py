@@ -22,7 +22,7 @@ SIZES = (
     "type_vocab_size",
 )
 PROPORTIONS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
-# What a value is where a file doesn't say it; google-research/bert has another number of segments.
+# The values that a file may lack; google-research/bert has another number of segments.
 _DEFAULTS: Mapping[str, Any] = {
     "hidden_size": 768,
     "num_hidden_layers": 12,
@@ -38,14 +38,10 @@ _DEFAULTS: Mapping[str, Any] = {
 _GOOGLES_SEGMENTS = 16
 # Of no effect on BERT; Google's Chinese model and what follows from it have them in either file.
 _CARRIED = (
-    "directionality",
-    "pooler_fc_size",
-    "pooler_num_attention_heads",
-    "pooler_num_fc_layers",
-    "pooler_size_per_head",
-    "pooler_type",
+    *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
+    *("pooler_size_per_head", "pooler_type"),
 )
-# What Hugging Face's configuration may not say: here everything else has one value.
+# Hugging Face's configurations with another value are of no BERT that this toolkit knows.
 _FIXED: Mapping[str, Any] = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
@@ -53,13 +49,7 @@ _FIXED: Mapping[str, Any] = {
     "layer_norm_eps": LAYER_NORM_EPSILON,
     "pruned_heads": {},
 }
-_BOTH = {
-    "gelu": EXACT_FORM,
-    "gelu_new": TANH_FORM,
-    "relu": "relu",
-    "tanh": "tanh",
-    "linear": "linear",
-}
+_BOTH = {name: name for name in (EXACT_FORM, TANH_FORM, "relu", "tanh", "linear")}
 _TO_HUGGING_FACE = {**_BOTH, "gelu_erf": EXACT_FORM, "gelu_tanh": TANH_FORM, "": "linear"}
 _FROM_HUGGING_FACE = {
     **_BOTH,
@@ -76,44 +66,28 @@ _IGNORED = (
 
 
 class HuggingFaceConfig(NamedTuple):
-    """The content of a ``config.json``.
+    """The content of a ``config.json``."""
 
-    Attributes:
-        values: those of ``bert_config.json``.
-        architecture: the class that the weights are of, or "" without one.
-        labels: the classes of its classifier, where they have names.
-        others: all else, by name: nothing that BERT's weights depend on.
-    """
-
-    values: dict[str, Any]
-    architecture: str
-    labels: list[str]
-    others: dict[str, Any]
+    values: dict[str, Any]  # those of bert_config.json
+    architecture: str  # the class that the weights are of, or "" without one
+    labels: list[str]  # of a classifier's classes, where they have names
+    others: list[str]  # the names of all else, which BERT's weights don't depend on
 
 
 def read_google(path: str) -> dict[str, Any]:
-    """Returns the values of a ``bert_config.json``, defaults for those that it lacks.
-
-    Raises:
-        ConfigError: the file is missing, broken, or of a model that can't be built.
-    """
-    values = _read_object(path)
-    values = {**_DEFAULTS, "type_vocab_size": _GOOGLES_SEGMENTS, **values}
+    """Returns the values of a ``bert_config.json``, defaults for those that it lacks."""
+    values = {**_DEFAULTS, "type_vocab_size": _GOOGLES_SEGMENTS, **_read_object(path)}
     _check(values, path, _TO_HUGGING_FACE)
     return values
 
 
 def read_hugging_face(path: str) -> HuggingFaceConfig:
-    """Reads a ``config.json``.
-
-    Raises:
-        ConfigError: the file is missing, broken, or of a model that isn't BERT as we know it.
-    """
+    """Reads a ``config.json``."""
     values = _read_object(path)
     kind = values.get("model_type", "bert")
     if kind != "bert":
         raise ConfigError(f"{path}: a model of type {kind}; expected bert")
-    architecture = architecture_in(values, path)
+    architecture = find_architecture(values, path)
     if architecture not in ("", *ARCHITECTURES):
         raise ConfigError(
             f"{path}: a model of class {architecture}; expected {', '.join(ARCHITECTURES)}"
@@ -124,17 +98,17 @@ def read_hugging_face(path: str) -> HuggingFaceConfig:
                 f"{path}: {name} is {values[name]!r}; expected {value!r}, as in every BERT of "
                 "google-research/bert"
             )
-    known = {name: values.get(name, default) for name, default in _DEFAULTS.items()}
-    carried = {name: values[name] for name in _CARRIED if name in values}
-    google = {**known, "vocab_size": values.get("vocab_size"), **carried}
+    google = {name: values.get(name, default) for name, default in _DEFAULTS.items()}
+    google["vocab_size"] = values.get("vocab_size")
+    google.update((name, values[name]) for name in _CARRIED if name in values)
     _check(google, path, _FROM_HUGGING_FACE)
     google["hidden_act"] = _FROM_HUGGING_FACE[google["hidden_act"]]
     said = {*google, *_FIXED, *_IGNORED}
-    others = {n: value for n, value in values.items() if n not in said and value is not None}
+    others = [name for name in values if name not in said and values[name] is not None]
     return HuggingFaceConfig(google, architecture, _labels(values, path), others)
 
 
-def architecture_in(values: Mapping[str, Any], path: str) -> str:
+def find_architecture(values: Mapping[str, Any], path: str) -> str:
     """Returns the class that a configuration names first, or ""; raises ConfigError for no list."""
     named = values.get(ARCHITECTURES_KEY) or [""]
     if not isinstance(named, list) or not isinstance(named[0], str):
@@ -143,20 +117,13 @@ def architecture_in(values: Mapping[str, Any], path: str) -> str:
 
 
 def to_hugging_face(
-    values: Mapping[str, Any],
-    architecture: str,
-    pad_token_id: int,
-    labels: Sequence[str] = (),
+    values: Mapping[str, Any], architecture: str, pad_token_id: int, labels: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Returns the values of a model's ``config.json``.
-
-    Args:
-        values: those of ``bert_config.json``; ``gelu`` is the exact form, as ``with_gelu`` has it.
-        architecture: the class that loads it.
-        pad_token_id: the id of ``[PAD]``.
-        labels: the classes of its classifier, if it has one.
-    """
-    there: dict[str, Any] = {
+    """Returns the values of ``config.json``, for those that ``with_gelu`` returns."""
+    return {
+        **{name: values[name] for name in ("vocab_size", *_DEFAULTS)},
+        **{name: values[name] for name in _CARRIED if name in values},
+        "hidden_act": _TO_HUGGING_FACE[str(values["hidden_act"]).lower()],
         ARCHITECTURES_KEY: [architecture],
         "classifier_dropout": None,
         "layer_norm_eps": LAYER_NORM_EPSILON,
@@ -164,11 +131,8 @@ def to_hugging_face(
         "pad_token_id": pad_token_id,
         "position_embedding_type": "absolute",
         "use_cache": True,
+        **describe_labels(labels),
     }
-    there.update((name, values[name]) for name in ("vocab_size", *_DEFAULTS))
-    there.update((name, values[name]) for name in _CARRIED if name in values)
-    there["hidden_act"] = _TO_HUGGING_FACE[str(values["hidden_act"]).lower()]
-    return {**there, **describe_labels(labels)}
 
 
 def describe_labels(labels: Sequence[str]) -> dict[str, Any]:
@@ -184,9 +148,7 @@ def describe_labels(labels: Sequence[str]) -> dict[str, Any]:
 def with_gelu(values: Mapping[str, Any], form: str) -> dict[str, Any]:
     """Returns a configuration in which ``gelu`` is the exact form, and ``gelu_new`` the tanh form.
 
-    Args:
-        values: those of a ``bert_config.json``.
-        form: what it means by ``gelu`` alone: ``tanh`` or ``erf``.
+    ``form`` is what the given one means by ``gelu`` alone: ``tanh`` or ``erf``.
     """
     activation = str(values["hidden_act"]).lower()
     if activation == "gelu":

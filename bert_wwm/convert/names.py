@@ -135,12 +135,9 @@ def count_layers(google_names: Iterable[str]) -> int:
 def variables(
     config: Mapping[str, Any], parts: Iterable[str], num_classes: int = 2
 ) -> dict[str, list[int]]:
-    """Returns the tensors of a model: Google's names and shapes, in the order of the table.
+    """Returns Google's names and shapes of a model's tensors, layer by layer in the table's order.
 
-    Args:
-        config: the values of ``bert_config.json``.
-        parts: those that it has.
-        num_classes: C, outputs of the classifier.
+    ``num_classes`` are the outputs of its classifier.
     """
     sizes = {letter: config[name] for letter, name in _SIZES.items()}
     sizes.update({"C": num_classes, "2": 2})

@@ -5,7 +5,7 @@ mean of theirs, and so is its bias in the masked LM.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,49 +28,30 @@ _MAX_CHARS = 100
 
 @dataclass
 class Added:
-    """What became of a list of words.
+    """What became of a list of words: the ids of most, the lines of those that are there again."""
 
-    Attributes:
-        on_slots: the ids of words that took the place of an unused piece.
-        appended: the ids of words that follow the old vocabulary.
-        known: the ids of words that were there before.
-        repeated: words that are in the list again, and their lines.
-        from_unknown: the new words of which the old tokenizer made nothing but ``[UNK]``.
-    """
-
-    on_slots: dict[str, int] = field(default_factory=dict)
-    appended: dict[str, int] = field(default_factory=dict)
-    known: dict[str, int] = field(default_factory=dict)
+    on_slots: dict[str, int] = field(default_factory=dict)  # in the place of an unused piece
+    appended: dict[str, int] = field(default_factory=dict)  # after the old vocabulary
+    known: dict[str, int] = field(default_factory=dict)  # in the old vocabulary
     repeated: list[tuple[int, str]] = field(default_factory=list)
-    from_unknown: list[str] = field(default_factory=list)
+    from_unknown: list[str] = field(default_factory=list)  # nothing but [UNK] to the old tokenizer
 
     def report(self) -> str:
         """Returns a table: how many words went where, and each of them with its id."""
-        rows = [
-            ("on unused slots", self._ids(self.on_slots)),
-            ("appended", self._ids(self.appended)),
-            ("there already", self._ids(self.known)),
-            ("repeated, left out", [f"{word} (line {line})" for line, word in self.repeated]),
-        ]
+        unknown = set(self.from_unknown)
+        groups = {"on unused slots": self.on_slots, "appended": self.appended}
         lines = ["New words"]
-        for title, entries in rows:
-            lines.append(f"  {title:<24}{len(entries):>6}")
-            lines.extend(f"    {entry}" for entry in entries)
+        for title, ids in {**groups, "there already": self.known}.items():
+            lines.append(f"  {title:<24}{len(ids):>6}")
+            for word, index in ids.items():
+                lines.append(f"    {word} -> {index}{' from [UNK]' if word in unknown else ''}")
+        lines.append(f"  {'repeated, left out':<24}{len(self.repeated):>6}")
+        lines += [f"    {word} (line {line})" for line, word in self.repeated]
         return "\n".join(lines)
-
-    def _ids(self, words: dict[str, int]) -> list[str]:
-        return [
-            f"{word} -> {index}{' from [UNK]' if word in self.from_unknown else ''}"
-            for word, index in words.items()
-        ]
 
 
 def read_words(path: str) -> list[tuple[int, str]]:
-    """Returns the words in a file of one a line, after the numbers of their lines, from 1.
-
-    Raises:
-        DataError: the file is missing, holds no words, or is not UTF-8.
-    """
+    """Returns the words in a file of one a line, after the numbers of their lines, from 1."""
     lines = ((number, line.strip()) for number, line in enumerate(files.read_lines(path), 1))
     words = [(number, word) for number, word in lines if word]
     if not words:
@@ -92,15 +73,25 @@ def add_tokens(
         reuse_unused: the first words take the places of ``[unusedN]``, in the order of the ids;
             not of those that are added tokens, which are in use.
         path: where the words are, for error messages.
-
-    Raises:
-        DataError: the tokenizer could never find a word, whatever the vocabulary.
-        ConfigError: the matrix would outgrow the optimizer's state, or lacks rows of pieces.
     """
     vocabulary = Vocabulary(pretrained.vocabulary)
-    _check_rows(pretrained)
+    tokenizer = Tokenizer(vocabulary, pretrained.do_lower_case)
+    table = CharacterTable(pretrained.do_lower_case)
     added = Added()
-    new = _new_words(words, vocabulary, pretrained.do_lower_case, path, added)
+    old_pieces: dict[str, list[int]] = {}  # of the words that the vocabulary lacks
+    for line, word in words:
+        if word in old_pieces or word in added.known:
+            added.repeated.append((line, word))
+        elif word in vocabulary:
+            added.known[word] = vocabulary.ids[word]
+        else:
+            reason = never_found(word, table, pretrained.do_lower_case)
+            if reason:
+                raise DataError(f"{path}:{line}: {word!r} {reason}")
+            old_pieces[word] = [piece.id for piece in tokenizer.tokenize(word)]
+    new = list(old_pieces)
+    unknown = {vocabulary.ids[UNK]}
+    added.from_unknown = [word for word in new if set(old_pieces[word]) == unknown]
 
     unused = [
         index
@@ -117,12 +108,27 @@ def add_tokens(
     added.on_slots = dict(zip(new, ids))
     added.appended = {word: len(vocabulary) + i for i, word in enumerate(new[len(ids) :])}
 
-    tokenizer = Tokenizer(vocabulary, pretrained.do_lower_case)
-    old_pieces = {word: [piece.id for piece in tokenizer.tokenize(word)] for word in new}
-    unknown = vocabulary.ids[UNK]
-    added.from_unknown = [word for word, pieces in old_pieces.items() if set(pieces) == {unknown}]
-    _change(pretrained, {**added.on_slots, **added.appended}, old_pieces)
+    pieces = vocabulary.pieces
+    for word, index in added.on_slots.items():
+        pieces[index] = word
+    pretrained.vocabulary = [*pieces, *added.appended]
+    # Rows after the pieces, of a matrix with more of them, are used before new ones are made.
+    pretrained.config["vocab_size"] = len(pretrained.tensors[EMBEDDINGS]) + max(growth, 0)
+    _fill_rows(pretrained, {**added.on_slots, **added.appended}, old_pieces)
     return added
+
+
+def _fill_rows(
+    pretrained: Pretrained, ids: Mapping[str, int], old_pieces: Mapping[str, list[int]]
+) -> None:
+    """Gives new words the mean of their old pieces."""
+    for name in [name for name in _BY_PIECE if name in pretrained.tensors]:
+        old = pretrained.tensors[name]
+        rows = np.empty((pretrained.config["vocab_size"], *old.shape[1:]), old.dtype)
+        rows[: len(old)] = old
+        for word, index in ids.items():
+            rows[index] = np.mean(old[old_pieces[word]], axis=0, dtype=np.float64)
+        pretrained.tensors[name] = rows
 
 
 def describe_added_tokens(pretrained: Pretrained) -> list[str]:
@@ -139,44 +145,6 @@ def describe_added_tokens(pretrained: Pretrained) -> list[str]:
         "that are pieces now, found as words": words,
     }
     return [f"added tokens {fate}: {', '.join(group)}" for fate, group in fates.items() if group]
-
-
-def _check_rows(pretrained: Pretrained) -> None:
-    """Raises ConfigError where a tensor has fewer rows than the vocabulary, or than another."""
-    pieces = len(pretrained.vocabulary)
-    if EMBEDDINGS not in pretrained.tensors:
-        raise ConfigError(f"the model has no {EMBEDDINGS}, which new words would be added to")
-    for name in _BY_PIECE:
-        count = len(pretrained.tensors[EMBEDDINGS])
-        rows = len(pretrained.tensors.get(name, pretrained.tensors[EMBEDDINGS]))
-        if rows != count or rows < pieces:
-            raise ConfigError(
-                f"{name} has {rows} rows, but the vocabulary has {pieces} pieces and {EMBEDDINGS} "
-                f"{count} rows; expected those of one model"
-            )
-
-
-def _new_words(
-    words: Iterable[tuple[int, str]],
-    vocabulary: Vocabulary,
-    do_lower_case: bool,
-    path: str,
-    added: Added,
-) -> list[str]:
-    """Returns the words that the vocabulary lacks, each once; notes the others in ``added``."""
-    table = CharacterTable(do_lower_case)
-    new: dict[str, int] = {}
-    for line, word in words:
-        if word in new or word in added.known:
-            added.repeated.append((line, word))
-        elif word in vocabulary:
-            added.known[word] = vocabulary.ids[word]
-        else:
-            reason = never_found(word, table, do_lower_case)
-            if reason:
-                raise DataError(f"{path}:{line}: {word!r} {reason}")
-            new[word] = line
-    return list(new)
 
 
 def never_found(word: str, table: CharacterTable, do_lower_case: bool) -> str:
@@ -198,25 +166,3 @@ def never_found(word: str, table: CharacterTable, do_lower_case: bool) -> str:
     else:
         what = "at Chinese characters, each a piece of its own" if ALONE in kinds else "in pieces"
     return f"is always split {what}: {' '.join(parts)}; expected a word that it leaves whole"
-
-
-def _change(
-    pretrained: Pretrained, ids: Mapping[str, int], old_pieces: Mapping[str, Sequence[int]]
-) -> None:
-    """Gives new words their ids, and the mean of their old pieces."""
-    pieces = list(pretrained.vocabulary)
-    for word, index in ids.items():
-        pieces[index : index + 1] = [word]  # after the last one in the order of the ids
-    # Rows after the pieces, of a matrix with more of them, are used before new ones are made.
-    size = max(len(pieces), len(pretrained.tensors[EMBEDDINGS]))
-    for name in _BY_PIECE:
-        if name not in pretrained.tensors:
-            continue
-        old = pretrained.tensors[name]
-        new = np.empty((size, *old.shape[1:]), old.dtype)
-        new[: len(old)] = old
-        for word, index in ids.items():
-            new[index] = np.mean(old[old_pieces[word]], axis=0, dtype=np.float64)
-        pretrained.tensors[name] = new
-    pretrained.vocabulary = pieces
-    pretrained.config["vocab_size"] = size

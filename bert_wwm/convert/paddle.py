@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bert_wwm.convert import model_config, names
-from bert_wwm.convert.architectures import ARCHITECTURES, choose_architecture
+from bert_wwm.convert.architectures import ARCHITECTURES
 from bert_wwm.convert.inventory import Written
 from bert_wwm.convert.pretrained import Pretrained
 from bert_wwm.convert.tokenizer_files import SPECIAL
@@ -51,9 +51,10 @@ _TIED = {
 _BASE = "bert."  # left out where there is no head
 
 # PaddleNLP's classes that have another name than Hugging Face's, or none.
+_BASE_CLASS = "BertModel"
 _CLASSES = {
     "BertForPreTraining": "BertForPretraining",
-    "BertForNextSentencePrediction": "BertModel",
+    "BertForNextSentencePrediction": _BASE_CLASS,
 }
 _GELU = "gelu"
 _ACTIVATIONS = (_GELU, "relu", "tanh")
@@ -65,16 +66,8 @@ _TANH_NOTE = (
 
 
 def write_folder(folder: str, model: Pretrained) -> Written:
-    """Writes config.json, model_state.pdparams, vocab.txt and tokenizer_config.json.
-
-    Args:
-        folder: where to.
-        model: has all tensors of ``list_needed_parts``.
-
-    Raises:
-        ConfigError: Paddle's BERT has no such activation.
-    """
-    name = choose_class(model)
+    """Writes config.json, model_state.pdparams, vocab.txt and tokenizer_config.json."""
+    name = _CLASSES.get(model.architecture, model.architecture)
     activation = str(model.config.get("hidden_act", _GELU)).lower()
     paddles = _GELU if activation.startswith(_GELU) else activation
     if paddles not in _ACTIVATIONS:
@@ -101,7 +94,7 @@ def write_folder(folder: str, model: Pretrained) -> Written:
     converted = {
         google: paddle_name(google) for google in model.variables(list_needed_parts(model))
     }
-    if name == "BertModel":
+    if name == _BASE_CLASS:
         converted = {google: paddle.removeprefix(_BASE) for google, paddle in converted.items()}
     files.make_folder(folder)
     with files.atomic_path(f"{folder}/{_WEIGHTS}") as path, open(path, "wb") as stream:
@@ -130,18 +123,11 @@ class _Pickler(pickle._Pickler):
             super().save_global(obj, name)
 
 
-def choose_class(model: Pretrained) -> str:
-    """Returns PaddleNLP's class for a model."""
-    theirs = choose_architecture(model.parts, model.kind)
-    return _CLASSES.get(theirs, theirs)
-
-
 def list_needed_parts(model: Pretrained) -> list[str]:
     """Returns the parts that ``write_folder`` needs whole."""
-    parts = [names.ENCODER, names.POOLER]
-    if choose_class(model) == "BertModel":
-        return parts
-    return [*parts, *ARCHITECTURES[choose_architecture(model.parts, model.kind)].parts]
+    is_base = _CLASSES.get(model.architecture) == _BASE_CLASS
+    parts = () if is_base else ARCHITECTURES[model.architecture].parts
+    return [names.ENCODER, names.POOLER, *parts]
 
 
 def paddle_name(google: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bert_wwm.convert import names
+from bert_wwm.convert.architectures import choose_architecture
 from bert_wwm.core.errors import CheckpointError, list_few
 from bert_wwm.model import untrained_head
 
@@ -20,50 +21,33 @@ _MATRICES = re.compile(r"(^|/)(kernel|output_weights|\w+_embeddings)$")
 
 
 class AddedToken(NamedTuple):
-    """A token that Hugging Face's tokenizers look for before they split a text.
+    """A token that Hugging Face's tokenizers look for before they split a text."""
 
-    Attributes:
-        options: how it is found, by tokenizer.json's names (``lstrip``, ``special``, ...).
-        in_vocabulary: whether it is one of the pieces too that words are split into.
-    """
-
-    options: Mapping[str, bool]
-    in_vocabulary: bool
+    options: Mapping[str, bool]  # how it is found: tokenizer.json's lstrip, special, ...
+    in_vocabulary: bool  # whether it is one of the pieces too that words are split into
 
 
 @dataclass
 class Pretrained:
-    """A model in one form, whatever it was read from.
+    """A model in one form, whatever it was read from."""
 
-    Attributes:
-        tensors: weights by google-research/bert's names, kernels of shape [in, out]; the
-            optimizer's slots and ``global_step`` are not among them.
-        config: the values of ``bert_config.json``.
-        vocabulary: the tokens, in the order of their ids.
-        do_lower_case: whether text is lower-cased and stripped of accents before it is split.
-        optimizer_state: the optimizer's slots and ``global_step`` by name, where they were read.
-        added_tokens: those tokens of the vocabulary that Hugging Face's tokenizers look for first;
-            the special ones, which are all the same, are not among them.
-        labels: the classes of a fine-tuned head, in the order of its outputs.
-        kind: what a fine-tuned classifier judges: ``sentence``, ``tagging`` (each token) or ``""``.
-        origins: the source's name of each tensor that has another one there.
-        skipped: why what else the source holds is not among the tensors, by its names there.
-        made_up: tensors that the source lacks.
-        notes: what else one should know of the source, in sentences.
-    """
-
+    # By google-research/bert's names, kernels of shape [in, out]; nothing of the optimizer.
     tensors: dict[str, np.ndarray]
-    config: dict[str, Any]
-    vocabulary: list[str]
+    config: dict[str, Any]  # the values of bert_config.json
+    vocabulary: list[str]  # in the order of the ids
     do_lower_case: bool = True
+    # The optimizer's slots and global_step by name, where they were read.
     optimizer_state: dict[str, np.ndarray] = field(default_factory=dict)
+    # Tokens of the vocabulary that Hugging Face's tokenizers look for first, but for [CLS] etc.
     added_tokens: dict[str, AddedToken] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
-    kind: str = ""
+    labels: list[str] = field(default_factory=list)  # in the order of a classifier's outputs
+    kind: str = ""  # what a fine-tuned classifier judges: a key of CLASSIFIER_CLASSES
+    # The source's name of each tensor that has another one there.
     origins: dict[str, str] = field(default_factory=dict)
+    # Why what else the source holds is not among the tensors, by its names there.
     skipped: dict[str, str] = field(default_factory=dict)
-    made_up: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    made_up: list[str] = field(default_factory=list)  # tensors that the source lacks
+    notes: list[str] = field(default_factory=list)  # what else its user should know, in sentences
 
     @property
     def num_classes(self) -> int:
@@ -81,6 +65,11 @@ class Pretrained:
         """The parts of BERT that it has, whole or not."""
         return names.find_parts(self.tensors)
 
+    @property
+    def architecture(self) -> str:
+        """The class of Hugging Face's that loads it with its heads."""
+        return choose_architecture(self.parts, self.kind)
+
     def drop_optimizer_state(self) -> None:
         """Drops the optimizer's slots and ``global_step``."""
         self.skipped.update((name, OPTIMIZERS) for name in self.optimizer_state)
@@ -92,18 +81,9 @@ class Pretrained:
 
 
 def check(model: Pretrained, source: str) -> None:
-    """Compares weights, configuration and vocabulary with each other.
+    """Raises CheckpointError where weights, configuration and vocabulary don't fit each other.
 
-    Notes a masked LM head that was never trained.
-
-    Args:
-        model: what was read.
-        source: where, for error messages.
-
-    Raises:
-        CheckpointError: a tensor has another shape than the configuration says, there are more
-            or fewer layers, the encoder lacks a tensor, classes are not as many as their names,
-            two have the same name, or the vocabulary is larger than the matrix.
+    Notes a masked LM head that was never trained. ``source`` is for error messages.
     """
     layers, stored = model.config["num_hidden_layers"], names.count_layers(model.tensors)
     if layers > stored:  # said first: names of a billion layers fill the memory
@@ -111,27 +91,20 @@ def check(model: Pretrained, source: str) -> None:
             f"{source}: has weights of {stored} layers, but num_hidden_layers is {layers}; "
             "expected the weights of a BERT of this configuration"
         )
-    expected = model.variables(model.parts)
+    expected = model.variables([names.ENCODER, *model.parts])
     differing = [
         f"{name} has shape {list(model.tensors[name].shape)}, not {shape}"
         for name, shape in expected.items()
         if name in model.tensors and list(model.tensors[name].shape) != shape
     ]
-    differing += [
-        f"{name} is of no layer that the configuration has"
-        for name in model.tensors
-        if names.find_row(name) and name not in expected
-    ]
+    beyond = [name for name in model.tensors if names.find_row(name) and name not in expected]
+    differing += [f"{name} is of no layer that the configuration has" for name in beyond]
+    lacking = [name for name in model.variables([names.ENCODER]) if name not in model.tensors]
+    differing += [f"{name} of the encoder is lacking" for name in lacking]
     if differing:
         raise CheckpointError(
             f"{source}: the weights don't fit the configuration: {list_few(differing)}; expected "
             "those of one model"
-        )
-    lacking = [name for name in model.variables([names.ENCODER]) if name not in model.tensors]
-    if lacking:
-        raise CheckpointError(
-            f"{source}: lacks {len(lacking)} tensors of the encoder: {list_few(lacking)}; expected "
-            "the weights of a BERT of this configuration"
         )
     pieces, rows = len(model.vocabulary), model.config["vocab_size"]
     if pieces > rows:
@@ -158,11 +131,7 @@ def check(model: Pretrained, source: str) -> None:
 
 
 def widen_weights(model: Pretrained, source: str) -> None:
-    """Makes weights of 16 bits float32, which loses nothing, and notes what is no finite number.
-
-    Raises:
-        CheckpointError: a tensor of BERT is of a type that float32 doesn't hold.
-    """
+    """Makes weights of 16 bits float32, which loses nothing, and notes what is no finite number."""
     widened = []
     for name, tensor in model.tensors.items():
         kind = tensor.dtype.name
@@ -191,15 +160,6 @@ def complete(model: Pretrained, parts: Iterable[str], strict: bool, source: str)
 
     Matrices come from the truncated normal that training starts from, biases are 0, and factors
     of layer norms 1.
-
-    Args:
-        model: gets the tensors, and their names as ``made_up``.
-        parts: what the output needs.
-        strict: refuse instead.
-        source: where the model was read, for error messages.
-
-    Raises:
-        CheckpointError: a tensor is lacking, and ``strict``.
     """
     expected = model.variables(parts)
     lacking = [name for name in expected if name not in model.tensors]

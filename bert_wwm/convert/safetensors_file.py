@@ -15,12 +15,7 @@ _READ_ERRORS = (SafetensorError, OSError, AttributeError, TypeError, ValueError)
 
 
 def read(path: str) -> dict[str, np.ndarray]:
-    """Returns the tensors in a file by name.
-
-    Raises:
-        DataError: the file is broken, cut short or stands for another one, or numpy has no such
-            tensors.
-    """
+    """Returns the tensors in a file by name."""
     stand_ins.refuse(path)
     try:
         with safe_open(path, "numpy") as stream:
@@ -33,11 +28,7 @@ def read(path: str) -> dict[str, np.ndarray]:
 
 
 def write(path: str, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes tensors as PyTorch's programs expect them, the same bytes every time.
-
-    Raises:
-        DataError: the file can't be written.
-    """
+    """Writes tensors as PyTorch's programs expect them, the same bytes every time."""
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     try:
         save_file(whole, path, {"format": "pt"})

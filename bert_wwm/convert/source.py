@@ -1,25 +1,17 @@
 """Finds a model that is given in any form: which flags name it, and which files it has."""
 
 import os
-import re
 from typing import NamedTuple
 
-from bert_wwm.convert import archive, forms
+from bert_wwm.convert import archive, forms, hub
 from bert_wwm.core.errors import ConfigError
-
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 class Source(NamedTuple):
-    """A model to convert.
+    """A model to convert."""
 
-    Attributes:
-        flags: the flags of convert_checkpoint.py that name it.
-        files: its files, sorted; none for a name on the Hugging Face hub.
-    """
-
-    flags: list[str]
-    files: list[str]
+    flags: list[str]  # those of convert_checkpoint.py that name it
+    files: list[str]  # sorted; none for a name on the Hugging Face hub
 
 
 def find_source(model: str, config_file: str | None, vocab_file: str | None) -> Source:
@@ -48,7 +40,7 @@ def find_source(model: str, config_file: str | None, vocab_file: str | None) -> 
             return Source([f"--hf_model={model}"], found)
     elif os.path.exists(f"{model}.index"):
         found = [path for path in (model, f"{model}.index") if os.path.exists(path)]
-    elif _HUB_NAME.fullmatch(model):
+    elif hub.ID.fullmatch(model):
         return Source([f"--hf_model={model}"], [])
     else:
         raise ConfigError(

@@ -10,9 +10,6 @@ def read(prefix_or_folder: str) -> tuple[dict[str, np.ndarray], dict[str, np.nda
 
     A variable that lies in the scope of another one is an optimizer's slot of it.
 
-    Args:
-        prefix_or_folder: prefix of its files, or a folder with a ``checkpoint`` file.
-
     Returns:
         The model's tensors, and the optimizer's slots with ``global_step``; by name.
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bert_wwm.convert.pretrained import AddedToken
@@ -11,11 +10,10 @@ from bert_wwm.core.errors import DataError, list_few
 from bert_wwm.core.json_files import format_json, read_object
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK, Vocabulary
 
-VOCABULARY = "vocab.txt"
-_CONFIG, _FAST = "tokenizer_config.json", "tokenizer.json"
-NAMES = (VOCABULARY, _CONFIG, _FAST, "special_tokens_map.json")
-# Where Hugging Face's libraries put tokens that were added to a vocabulary.
-ADDED_TOKENS = "added_tokens.json"
+VOCABULARY, _CONFIG, _FAST = "vocab.txt", "tokenizer_config.json", "tokenizer.json"
+# The last one holds tokens that were added to a vocabulary.
+_SPECIAL_MAP, _ADDED = "special_tokens_map.json", "added_tokens.json"
+NAMES = (VOCABULARY, _CONFIG, _FAST, _SPECIAL_MAP, _ADDED)
 SPECIAL = {
     "pad_token": PAD,
     "unk_token": UNK,
@@ -37,25 +35,16 @@ _SPECIAL_OPTIONS: Mapping[str, bool] = {**_OPTIONS, "normalized": False, "specia
 
 
 class TokenizerFiles(NamedTuple):
-    """How a folder's model wants its text: see ``Pretrained``.
-
-    Attributes:
-        notes: what this toolkit's tokenizer does otherwise, in sentences.
-    """
+    """How a folder's model wants its text: see ``Pretrained``."""
 
     vocabulary: list[str]
     do_lower_case: bool
-    notes: list[str]
+    notes: list[str]  # what this toolkit's tokenizer does otherwise, in sentences
     added: dict[str, AddedToken]
 
 
 def read(folder: str) -> TokenizerFiles:
-    """Reads ``vocab.txt`` (or without one ``tokenizer.json``), and how text is split.
-
-    Raises:
-        DataError: the vocabulary or a file is missing, broken or not a BERT's, or holds pieces that
-            are no lines of a ``vocab.txt``.
-    """
+    """Reads ``vocab.txt`` (or without one ``tokenizer.json``), and how text is split."""
     settings, fast = _read(folder, _CONFIG), _read(folder, _FAST)
     notes = [
         f"tokenizer_config.json says {name} {settings[name]!r}, which this toolkit's tokenizer "
@@ -66,11 +55,11 @@ def read(folder: str) -> TokenizerFiles:
     kind = str(settings.get("tokenizer_class") or "BertTokenizer")
     if kind not in ("BertTokenizer", "BertTokenizerFast"):
         notes.append(f"its tokenizer is a {kind}, which may split text in another way")
-    path = os.path.join(folder, VOCABULARY)
-    if os.path.exists(path):
+    path, fast_path = os.path.join(folder, VOCABULARY), os.path.join(folder, _FAST)
+    if os.path.exists(path) or not os.path.exists(fast_path):
         pieces = Vocabulary.from_file(path).pieces
     else:
-        pieces = _read_pieces(fast, os.path.join(folder, _FAST), path)
+        pieces = _read_pieces(fast, fast_path)
     beyond, added = _added_tokens(folder, settings, fast, Vocabulary(pieces, path))
     do_lower_case = _lower_cases(settings, fast, os.path.join(folder, _CONFIG))
     return TokenizerFiles([*pieces, *beyond], do_lower_case, notes, added)
@@ -78,20 +67,16 @@ def read(folder: str) -> TokenizerFiles:
 
 def _lower_cases(settings: Mapping[str, Any], fast: Mapping[str, Any], path: str) -> bool:
     """Returns what the settings say, or else the first step of ``tokenizer.json``, or else yes."""
-    if "do_lower_case" in settings:
-        if not isinstance(settings["do_lower_case"], bool):
-            raise DataError(
-                f"{path}: do_lower_case is {settings['do_lower_case']!r}; expected true or false"
-            )
-        return settings["do_lower_case"]
-    if "normalizer" not in fast:
-        return True
-    step = fast["normalizer"] or {}
+    said = settings.get("do_lower_case", True)
+    if not isinstance(said, bool):
+        raise DataError(f"{path}: do_lower_case is {said!r}; expected true or false")
+    if "do_lower_case" in settings or "normalizer" not in fast:
+        return said
+    step = fast["normalizer"]
     steps = step.get("normalizers") if isinstance(step, dict) else None
-    steps = steps if isinstance(steps, list) else [step]
     return any(
         each.get("lowercase", each.get("type") == "Lowercase") is True
-        for each in steps
+        for each in (steps if isinstance(steps, list) else [step])
         if isinstance(each, dict)
     )
 
@@ -99,11 +84,7 @@ def _lower_cases(settings: Mapping[str, Any], fast: Mapping[str, Any], path: str
 def _added_tokens(
     folder: str, settings: Mapping[str, Any], fast: Mapping[str, Any], vocabulary: Vocabulary
 ) -> tuple[list[str], dict[str, AddedToken]]:
-    """Returns the added tokens that follow the vocabulary, by id, and all that are special to it.
-
-    Raises:
-        DataError: an id is another piece's or leaves a gap, or the entries are broken.
-    """
+    """Returns the added tokens that follow the vocabulary, by id, and all that are found first."""
     ids: dict[str, int] = {}
     added: dict[str, AddedToken] = {}
     for name, token, index, options in _entries(folder, settings, fast):
@@ -114,7 +95,7 @@ def _added_tokens(
         _check_line(token, path)
         if token not in vocabulary:
             ids[token] = index
-        is_usual = name == ADDED_TOKENS or options == _SPECIAL_OPTIONS
+        is_usual = name == _ADDED or options == _SPECIAL_OPTIONS
         if not (token in SPECIAL_TOKENS and is_usual):
             added.setdefault(token, AddedToken(options, token in vocabulary))
     beyond = sorted(ids, key=lambda token: ids[token])
@@ -131,7 +112,7 @@ def _entries(
     folder: str, settings: Mapping[str, Any], fast: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, int, dict[str, bool]]]:
     """Yields file, token, id and options, in the order in which transformers believes the files."""
-    listed = _read(folder, ADDED_TOKENS)
+    listed = _read(folder, _ADDED)
     name = _CONFIG
     try:
         entries: list[tuple[str, Any, Any, Any]] = []
@@ -144,7 +125,7 @@ def _entries(
             entries.append((_FAST, entry["content"], entry["id"], entry))
         for token, index in listed.items():
             entry = _SPECIAL_OPTIONS if token in special else {}
-            entries.append((ADDED_TOKENS, token, index, entry))
+            entries.append((_ADDED, token, index, entry))
         for name, token, index, entry in entries:
             options = {option: entry.get(option, usual) for option, usual in _OPTIONS.items()}
             are_valid = all(isinstance(option, bool) for option in options.values())
@@ -171,23 +152,16 @@ def write(
     pieces: Sequence[str],
     do_lower_case: bool,
     max_length: int,
-    added: Mapping[str, AddedToken] = MappingProxyType({}),
-) -> list[str]:
-    """Writes the four files, and ``added_tokens.json`` where tokens follow the vocabulary.
+    added: Mapping[str, AddedToken] | None = None,
+) -> None:
+    """Writes the files; ``added_tokens.json`` only where such tokens follow the vocabulary.
 
     Args:
         folder: where to; it exists.
-        pieces: the vocabulary, in the order of its ids.
-        do_lower_case: whether text is lower-cased and stripped of accents.
+        pieces, do_lower_case, added: as ``Pretrained`` has them.
         max_length: longest sequence of the model, in tokens.
-        added: those of the pieces that are looked for first.
-
-    Returns:
-        The names of the files.
-
-    Raises:
-        DataError: a piece is there twice, or a special one isn't.
     """
+    added = added or {}
     ids = Vocabulary(pieces, os.path.join(folder, VOCABULARY)).ids
     count = len(pieces)
     while count and pieces[count - 1] in added and not added[pieces[count - 1]].in_vocabulary:
@@ -202,12 +176,11 @@ def write(
         ids[token]: {"content": token, **options[token]}
         for token in sorted(options, key=ids.__getitem__)
     }
-    special = [
-        entry["content"]
-        for entry in decoder.values()
-        if entry["special"] and entry["content"] not in SPECIAL_TOKENS
-    ]
-    special_map = {**SPECIAL, **({"additional_special_tokens": special} if special else {})}
+    special_map: dict[str, Any] = dict(SPECIAL)
+    special = [token for token in added if added[token].options["special"]]
+    special = sorted({*special} - {*SPECIAL_TOKENS}, key=ids.__getitem__)
+    if special:
+        special_map["additional_special_tokens"] = special
     settings = {
         "added_tokens_decoder": {str(index): entry for index, entry in decoder.items()},
         "clean_up_tokenization_spaces": True,
@@ -218,17 +191,16 @@ def write(
         "tokenizer_class": "BertTokenizer",
         **special_map,
     }
-    contents: dict[str, str] = {
+    contents = {
         VOCABULARY: "".join(f"{piece}\n" for piece in vocabulary.pieces),
         _CONFIG: format_json(settings),
         _FAST: format_json(_fast_tokenizer(vocabulary, do_lower_case, decoder)),
-        "special_tokens_map.json": format_json(special_map),
+        _SPECIAL_MAP: format_json(special_map),
     }
     if count < len(pieces):
-        contents[ADDED_TOKENS] = format_json({token: ids[token] for token in pieces[count:]})
+        contents[_ADDED] = format_json({token: ids[token] for token in pieces[count:]})
     for name, text in contents.items():
         files.write_text(os.path.join(folder, name), text)
-    return list(contents)
 
 
 def _fast_tokenizer(
@@ -271,21 +243,17 @@ def _fast_tokenizer(
     }
 
 
-def _read_pieces(fast: Mapping[str, Any], path: str, vocab_file: str) -> list[str]:
+def _read_pieces(fast: Mapping[str, Any], path: str) -> list[str]:
     """Returns the vocabulary that a ``tokenizer.json`` holds."""
-    if not os.path.exists(path):
-        raise DataError(f"{vocab_file}: no such file; expected the vocabulary of the model")
     try:
-        model = fast["model"]
-        by_id = {index: piece for piece, index in model["vocab"].items()}
-        whole = model["type"] == "WordPiece" and all(type(index) is int for index in by_id)
-        whole = whole and sorted(by_id) == list(range(len(model["vocab"])))
+        ids, kind = fast["model"]["vocab"], fast["model"]["type"]
+        pieces = sorted(ids, key=ids.__getitem__)
+        are_pieces = kind == "WordPiece" and [ids[piece] for piece in pieces] == [*range(len(ids))]
     except (KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
+        are_pieces = False
+    if not are_pieces:
         raise DataError(f"{path}: holds no WordPiece vocabulary; expected that of a BERT")
-    pieces = [by_id[index] for index in range(len(by_id))]
-    missing = [piece for piece in SPECIAL_TOKENS if piece not in model["vocab"]]
+    missing = [piece for piece in SPECIAL_TOKENS if piece not in ids]
     if missing:
         raise DataError(f"{path}: lacks {list_few(missing)}; expected the vocabulary of a BERT")
     for piece in pieces:

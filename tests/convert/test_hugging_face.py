@@ -166,7 +166,7 @@ def test_heads_choose_the_class(tmp_path, warnings, kind, parts, labels):
     model = models.random_model(models.config(), parts, num_classes=3)
     model.kind, model.labels = kind, labels
     hugging_face.write_folder(str(tmp_path), model)
-    name = hugging_face.architecture(model)
+    name = model.architecture
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == [name]
     loaded = getattr(transformers, name).from_pretrained(tmp_path)
     if name == "BertForMaskedLM" and names.POOLER in parts:  # there for BertModel
@@ -185,7 +185,7 @@ def test_expected_classes():
     def name(*parts, kind=""):
         model = models.random_model(models.config(), parts, 2)
         model.kind = kind
-        return hugging_face.architecture(model)
+        return model.architecture
 
     encoder = models.ENCODER
     assert name(*encoder) == "BertModel"

@@ -189,12 +189,6 @@ def test_a_step_alone_is_no_optimizers_state(model):
     assert model.vocabulary[-1] == "bertab"
 
 
-def test_rows_that_are_not_the_vocabularys_are_refused(model):
-    model.vocabulary.append("more")
-    with pytest.raises(ConfigError, match=f"has {len(VOCABULARY)} rows"):
-        add_tokens(model, _lines("bertab"))
-
-
 def test_rows_of_no_piece_are_taken_before_new_ones_are_made(model):
     """Matrices that were padded to a multiple of 8 or 64."""
     count = len(VOCABULARY)
