@@ -261,7 +261,7 @@ def print_table(tpu, estimates, with_profile) -> None:
     for found in estimates:
         print("\n".join(table.estimate_lines(found, tpu)))
         if with_profile and found.measured:
-            print("\n".join(profile_lines(found.measured.compiled.instructions)))
+            print("\n".join(["", *profile_lines(found.measured.compiled.instructions)]))
         print()
     if len(estimates) > 1:
         print(table.total_line(total(estimates), len(estimates)) + "\n")

@@ -12,6 +12,7 @@ a second to start and to load its model, which counts for much of so short a run
 """
 
 import importlib.util
+import json
 import os
 import statistics
 from collections.abc import Sequence
@@ -22,7 +23,6 @@ from measure import Cost, Table, run_program
 from bert_wwm.cli import app
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.core.json_files import read_json
 from bert_wwm.core.shards import manifest_path
 from bert_wwm.corpus.sentences import split_sentences
 
@@ -92,7 +92,9 @@ def main(_) -> None:
 def run(program: str, output: str, *arguments: str) -> tuple[int, Cost]:
     """Returns the number of instances that a program writes, and its cost."""
     _, cost = run_program(program, f"--output_file={output}", "--overwrite", *arguments)
-    return read_json(manifest_path(output))["counts"]["instances"], cost
+    # Not by core.files: the next run changes the file, which is an error for an input.
+    with open(manifest_path(output), encoding="utf-8") as stream:
+        return json.load(stream)["counts"]["instances"], cost
 
 
 def print_rows(
