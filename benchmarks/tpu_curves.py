@@ -98,9 +98,9 @@ def train(form: str, seed: int) -> list[float]:
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
     from bert_wwm.records.schema import pretraining_schema
-    from bert_wwm.train.objective import Encoded, sums
+    from bert_wwm.train.objective import Encoded, sum_losses
     from bert_wwm.train.pretraining_objective import PretrainingObjective
-    from bert_wwm.train.step import gradients_of, update_weights
+    from bert_wwm.train.step import compute_gradients, update_weights
 
     tf.disable_eager_execution()
     with open(os.path.join(FLAGS.demo, "bert_config.json"), encoding="utf-8") as file:
@@ -124,7 +124,7 @@ def train(form: str, seed: int) -> list[float]:
             compute_dtype=tf.bfloat16 if form == "tpu" else tf.float32,
         )
         weights = dict.fromkeys(objective.heads, 1.0)
-        return sums(objective.predictions(batch), objective.totals(features), weights)
+        return sum_losses(objective.predictions(batch), objective.totals(features), weights)
 
     def features_of(part: str) -> dict[str, Any]:
         paths = [os.path.join(FLAGS.demo, f"{part}.tfrecord")]
@@ -148,7 +148,7 @@ def train(form: str, seed: int) -> list[float]:
         held_out = scalars_of(form, features_of("heldout"), training=False)["masked_lm_loss"]
     step = update_weights(
         trained["loss"],
-        *gradients_of(trained["loss"]),
+        *compute_gradients(trained["loss"]),
         FLAGS.learning_rate,
         FLAGS.num_train_steps,
         FLAGS.num_train_steps // 20,

@@ -25,7 +25,7 @@ from bert_wwm.report.training import write_summary
 from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_batches
 from bert_wwm.train.checkpoints import newest_readable
 from bert_wwm.train.estimator import Estimators, Machine
-from bert_wwm.train.loop import Loop, Summary, step_of
+from bert_wwm.train.loop import Loop, Summary, read_step
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.settings import TrainingSettings
 
@@ -211,7 +211,7 @@ class Run:
             machine = dataclasses.replace(machine, eval_batch_size=self._plan.predict_batch_size)
         if checkpoint:
             settings = dataclasses.replace(settings, init_checkpoint=None)
-        step = step_of(checkpoint) if checkpoint else 0
+        step = read_step(checkpoint) if checkpoint else 0
         predictions = self._predict(self._estimators(settings, machine), split, checkpoint)
         scores = self._job.score(split, predictions)
         contents = self._job.files(split, predictions)
@@ -261,7 +261,7 @@ class Run:
 
     def _show_in_tensorboard(self, scores: Mapping[str, float]) -> None:
         """Writes the scores of the newest weights to the folder's events of evaluations."""
-        step = step_of(tf.train.latest_checkpoint(self.folder))
+        step = read_step(tf.train.latest_checkpoint(self.folder))
         values = [tf.Summary.Value(tag=tag, simple_value=score) for tag, score in scores.items()]
         with tf.Graph().as_default():  # elsewhere its writer is refused
             writer = tf.summary.FileWriterCache.get(os.path.join(self.folder, "eval"))
