@@ -1,12 +1,12 @@
 """Pretrains the models of the BERT family from TFRecords, on CPU, GPU or TPU.
 
-Reads what create_pretraining_data_wwm.py writes (or google-research/bert's program); the records
-say what is to be predicted: masked tokens, pairs of segments, LERT's labels, PERT's positions.
+Reads the records of create_pretraining_data_wwm.py (or google-research/bert's program), which
+determine the objective: masked tokens, pairs of segments, LERT's labels, PERT's positions.
 Leaves checkpoints, TensorBoard's events, training_summary.json, learning_curve.png and
 eval_results.txt in --output_dir.
 
-Killed at any moment and started again with the same command, it goes on from the last checkpoint,
-and on one machine's CPU ends in the very weights of a run that was never stopped. SIGTERM saves
+Killed at any moment and started again with the same command, it resumes from the last checkpoint;
+on one machine's CPU it ends with the very weights of a run that was never stopped. SIGTERM saves
 first: on a TPU at the end of the running loop; not with --distribution_strategy=multi_worker. There
 all processes end when one of them does; start them again together.
 configs/recipes holds the flags of each model of the family.
@@ -59,7 +59,7 @@ def main(_) -> None:
 
 
 def train_and_evaluate(agree=None) -> None:
-    """Does what the flags ask for.
+    """Trains and evaluates as the flags say.
 
     Args:
         agree: called before the first step, with the checkpoint that the training resumes from.
@@ -67,8 +67,7 @@ def train_and_evaluate(agree=None) -> None:
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.checks import check_records
     from bert_wwm.records.input_fn import READ_ERRORS
-    from bert_wwm.train.estimator import Estimators
-    from bert_wwm.train.loop import Loop
+    from bert_wwm.train.estimator import Estimators, Machine
     from bert_wwm.train.model_fn import make_model_fn
     from bert_wwm.train.output_dir import check_start
 
@@ -80,21 +79,20 @@ def train_and_evaluate(agree=None) -> None:
     if FLAGS.eval_input_file:
         eval_records = Records(FLAGS.eval_input_file, config)
         eval_records.check_same_kind(train_records)
-    objective = objective_for(train_records)
-    check_best_metric(objective)
-    machine = machine_from_flags()
-    speaker = log if machine.is_chief() else None
-    model_fn = make_model_fn(config, objective, pretraining_flags.settings_from_flags(), speaker)
+    objective = make_objective(train_records)
+    machine = Machine(**model_flags.values_of(Machine))
+    is_chief = machine.is_chief()
+    settings = pretraining_flags.settings_from_flags()
+    model_fn = make_model_fn(config, objective, settings, log if is_chief else None)
     estimators = Estimators(model_fn, machine)
     if FLAGS.do_train:
         estimators.check_batch_size()
-    writes = FLAGS.do_train and machine.is_chief()
-    with locked(FLAGS.output_dir) if writes else contextlib.nullcontext():
+    with locked(FLAGS.output_dir) if FLAGS.do_train and is_chief else contextlib.nullcontext():
         files.make_folder(FLAGS.output_dir)
         try:
             if FLAGS.do_train:
-                train(Loop(estimators, log), estimators, train_records, eval_records, agree)
-            if FLAGS.do_eval and machine.is_chief():
+                train(estimators, train_records, eval_records, agree)
+            if FLAGS.do_eval and is_chief:
                 evaluate_at_the_end(estimators, eval_records)
         except READ_ERRORS:
             for records in (train_records, eval_records):  # says which file, and where
@@ -103,7 +101,7 @@ def train_and_evaluate(agree=None) -> None:
 
 
 def check_flags() -> None:
-    """Refuses flags that make no sense together, before anything is read."""
+    """Raises ConfigError for flags that contradict each other, before anything is read."""
     if not FLAGS.do_train and not FLAGS.do_eval:
         raise ConfigError("nothing to do; expected --do_train, --do_eval or both")
     checkpoint_flags.refuse_patterns("output_dir", "init_checkpoint")
@@ -117,29 +115,23 @@ def check_flags() -> None:
     if FLAGS.use_tpu and FLAGS.distribution_strategy:
         raise ConfigError("--use_tpu and --distribution_strategy: expected one of the two")
     if FLAGS.eval_every_steps and not FLAGS.eval_input_file:
-        raise ConfigError("--eval_every_steps: on what? expected --eval_input_file")
+        raise ConfigError("--eval_every_steps needs --eval_input_file")
     if not FLAGS.output_dir:
         raise ConfigError("--output_dir=: expected a folder")
     for name in ("init_layers", "allow_random_init"):
         if FLAGS[name].present and not FLAGS.init_checkpoint:
-            raise ConfigError(f"--{name}: of what? expected --init_checkpoint")
+            raise ConfigError(f"--{name} needs --init_checkpoint")
     for name in ("init_layers", "lert_end_steps"):
         pretraining_flags.integers_of(name)
 
 
 class Records:
-    """Records to train or to evaluate on, held against the flags and their manifests.
-
-    Args:
-        patterns: paths or globs.
-        config: the model's configuration.
+    """Records to train or to evaluate on, compared with the flags and their manifests.
 
     Attributes:
-        paths: the files.
-        fields: what their records hold.
-        schema: the fields of which it reads.
-        limits: the highest value of each of these.
-        pairing: how their pairs were made, where a manifest tells.
+        fields: names of all fields of the records; schema: the fields that are read.
+        limits: the highest value of each field that is read.
+        pairing: how their pairs were made, if a manifest says so.
     """
 
     def __init__(self, patterns, config):
@@ -169,20 +161,19 @@ class Records:
             config.vocab_size,
             vocabulary and vocabulary.sha256(),
             FLAGS.masking_strategy,
-            casing_of_model(),
+            find_casing_of_model(),
         )
         for path in manifest.check(self.paths, expected):
             log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
             check_records([path], self.schema, self.limits, first_only=True)
-        where = manifest_path(self.paths[0])
         self.pairing = None
-        if files.exists(where):
-            found = manifest.Manifest.load(where)
+        if files.exists(manifest_path(self.paths[0])):
+            found = manifest.Manifest.load(manifest_path(self.paths[0]))
             self.pairing = found.pairing
             choose_casing(found.do_lower_case, None, None, FLAGS.init_checkpoint)
 
     def check_same_kind(self, others) -> None:
-        """Refuses records that hold something else than those to train on."""
+        """Raises ConfigError for records that hold something else than those to train on."""
         pairings = {self.pairing, others.pairing} - {None}
         if self.fields != others.fields or len(pairings) > 1:
             raise ConfigError(
@@ -192,8 +183,8 @@ class Records:
             )
 
 
-def casing_of_model():
-    """Returns what --do_lower_case or the model's files say; None where they say nothing."""
+def find_casing_of_model():
+    """Returns the value of --do_lower_case, or that of the model's files; None without any."""
     from bert_wwm.text.casing import choose_casing, find_casing
 
     files_of_model = (FLAGS.bert_config_file, FLAGS.vocab_file)
@@ -202,8 +193,8 @@ def casing_of_model():
     return choose_casing(FLAGS.do_lower_case, *files_of_model, FLAGS.init_checkpoint)
 
 
-def objective_for(records):
-    """Returns what the records are made for."""
+def make_objective(records):
+    """Returns the objective that the records are made for; checks the flags that depend on it."""
     from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps
 
     wanted = FLAGS["sentence_pair_loss"].present and FLAGS.sentence_pair_loss
@@ -213,30 +204,18 @@ def objective_for(records):
             "records made with --pairing=nsp or sop"
         )
     heads = heads_for(records.fields, records.pairing, FLAGS.sentence_pair_loss)
-    return PretrainingObjective(
-        heads,
-        lert_ramps(heads, FLAGS.num_train_steps, pretraining_flags.integers_of("lert_end_steps")),
-    )
-
-
-def check_best_metric(objective) -> None:
-    known = ["loss"]
-    known += [f"{head}_{what}" for head in objective.heads for what in ("loss", "accuracy")]
+    known = ["loss", *(f"{head}_{kind}" for head in heads for kind in ("loss", "accuracy"))]
     if FLAGS.best_metric not in known:
         raise ConfigError(
             f"--best_metric={FLAGS.best_metric}: unknown; known for these records: "
             f"{', '.join(known)}"
         )
-
-
-def machine_from_flags():
-    from bert_wwm.train.estimator import Machine
-
-    return Machine(**model_flags.values_of(Machine))
+    end_steps = pretraining_flags.integers_of("lert_end_steps")
+    return PretrainingObjective(heads, lert_ramps(heads, FLAGS.num_train_steps, end_steps))
 
 
 def describe_start(checkpoint):
-    """Returns what has to be the same in all processes of a cluster."""
+    """Returns the values that must be the same in all processes of a cluster."""
     from bert_wwm.train import same_start
 
     return {
@@ -246,26 +225,23 @@ def describe_start(checkpoint):
     }
 
 
-def train(loop, estimators, records, eval_records, agree=None) -> None:
+def train(estimators, records, eval_records, agree) -> None:
     from bert_wwm.records.input_fn import Share, train_input_fn
     from bert_wwm.report.training import write_summary
+    from bert_wwm.train.loop import Loop
 
     def input_fn_at(step):
+        first_record = step * FLAGS.train_batch_size
+        seed, limits = FLAGS.random_seed, records.limits
+
         def input_fn(params, input_context=None):
             share = Share()
             if input_context:  # of tf.distribute
                 count = input_context.num_input_pipelines
                 replicas = input_context.num_replicas_in_sync
                 share = Share(input_context.input_pipeline_id, count, replicas // count)
-            first_record = step * FLAGS.train_batch_size
-            return train_input_fn(
-                records.paths,
-                records.schema,
-                FLAGS.random_seed,
-                first_record,
-                share,
-                records.limits,
-            )(params)
+            make = train_input_fn(records.paths, records.schema, seed, first_record, share, limits)
+            return make(params)
 
         return input_fn
 
@@ -273,7 +249,7 @@ def train(loop, estimators, records, eval_records, agree=None) -> None:
         f"Training to step {FLAGS.num_train_steps:,} on {len(records.paths)} file(s), "
         f"{FLAGS.train_batch_size} examples a step"
     )
-    summary = loop.train(
+    summary = Loop(estimators, log).train(
         FLAGS.num_train_steps,
         input_fn_at,
         FLAGS.eval_every_steps,
@@ -299,7 +275,7 @@ def evaluate(estimators, records, checkpoint=None):
 
 def evaluate_at_the_end(estimators, records) -> None:
     from bert_wwm.model.checkpoint_path import find_newest, read_newest
-    from bert_wwm.train.loop import step_of
+    from bert_wwm.train.loop import read_step
 
     def evaluate_checkpoint(checkpoint):
         if not (checkpoint or FLAGS.init_checkpoint):
@@ -311,20 +287,16 @@ def evaluate_at_the_end(estimators, records) -> None:
             f"Evaluating {checkpoint or 'the initial weights'} on at most "
             f"{FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples"
         )
-        step = step_of(checkpoint) if checkpoint else 0
+        step = read_step(checkpoint) if checkpoint else 0
         return step, evaluate(estimators, records, checkpoint)
 
     step, results = read_newest(lambda: find_newest(FLAGS.output_dir), evaluate_checkpoint, log)
     lines = [f"global_step = {step}\n"]
     lines += [f"{name} = {results[name]}\n" for name in sorted(results)]
     input_files.check_unchanged()
-    files.write_text(in_output_dir("eval_results.txt"), "".join(lines))
+    files.write_text(os.path.join(FLAGS.output_dir, "eval_results.txt"), "".join(lines))
     for line in lines:
         log("  " + line.rstrip())
-
-
-def in_output_dir(name: str) -> str:
-    return os.path.join(FLAGS.output_dir, name)
 
 
 def log(text: str) -> None:

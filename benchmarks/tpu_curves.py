@@ -81,9 +81,9 @@ def train(form: str, seed: int) -> list[float]:
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
     from bert_wwm.records.schema import pretraining_schema
-    from bert_wwm.train.objective import Encoded, sums
+    from bert_wwm.train.objective import Encoded, sum_losses
     from bert_wwm.train.pretraining_objective import PretrainingObjective
-    from bert_wwm.train.step import gradients_of, update_weights
+    from bert_wwm.train.step import compute_gradients, update_weights
 
     tf.disable_eager_execution()
     shape = read_json(os.path.join(FLAGS.demo, "bert_config.json"))
@@ -106,7 +106,7 @@ def train(form: str, seed: int) -> list[float]:
             compute_dtype=tf.bfloat16 if form == "tpu" else tf.float32,
         )
         weights = dict.fromkeys(objective.heads, 1.0)
-        return sums(objective.predictions(batch), objective.totals(features), weights)
+        return sum_losses(objective.predictions(batch), objective.totals(features), weights)
 
     def read_features(part: str) -> dict[str, Any]:
         paths = [os.path.join(FLAGS.demo, f"{part}.tfrecord")]
@@ -130,7 +130,7 @@ def train(form: str, seed: int) -> list[float]:
         held_out = build_scalars(form, read_features("heldout"), training=False)["masked_lm_loss"]
     step = update_weights(
         trained["loss"],
-        *gradients_of(trained["loss"]),
+        *compute_gradients(trained["loss"]),
         FLAGS.learning_rate,
         FLAGS.num_train_steps,
         FLAGS.num_train_steps // 20,

@@ -1,4 +1,4 @@
-"""The frame of every program: flags in, one sentence and a non-zero status out where it fails."""
+"""Runs a program: parses its flags, and turns errors into one sentence and a status."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ _BYTE_OF_A_NAME = re.compile("[\udc80-\udcff]")
 def run(main: Callable[[list[str]], None], commands: Sequence[str] = ()) -> None:
     """Parses the flags and runs ``main``.
 
-    Where there are ``commands``, the first argument is one of them: ``main`` finds it in ``argv``.
+    With ``commands``, the first argument must be one of them: ``main`` finds it in ``argv``.
 
     A file that has changed since ``main`` began to read it is an error, at the latest at the end.
 

@@ -9,14 +9,7 @@ FLAGS = flags.FLAGS
 
 
 def refuse_patterns(*names: str) -> None:
-    """Refuses paths at which TensorFlow could write checkpoints, but not read them again.
-
-    Args:
-        names: the flags.
-
-    Raises:
-        ConfigError: one of their values is such a path.
-    """
+    """Raises ConfigError if a flag's path is one that TensorFlow could write, but not read."""
     for name in names:
         path = FLAGS[name].value
         if path and files.is_pattern(path):

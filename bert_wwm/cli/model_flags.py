@@ -1,4 +1,4 @@
-"""Flags of the model that is trained, and of where and how its steps run."""
+"""Flags of the model that is trained, and of the machine that trains it."""
 
 import dataclasses
 import os
@@ -26,12 +26,12 @@ flags.DEFINE_list(
     "Variables of the encoder, or scopes such as bert/pooler, that may start at random where "
     "--init_checkpoint lacks them. Any other is an error.",
 )
-flags.DEFINE_enum("optimizer", "adamw", OPTIMIZERS, "What updates the weights.")
+flags.DEFINE_enum("optimizer", "adamw", OPTIMIZERS, "The rule that updates the weights.")
 flags.DEFINE_integer(
     "num_accumulation_steps",
     1,
-    "Parts in which each device works its examples of a step off, one after the other, where they "
-    "don't fit into its memory at once. The step is the same up to rounding, but for dropout.",
+    "Micro-batches per step and device (gradient accumulation), for batches that don't fit into "
+    "memory. The step is the same up to rounding, but for dropout.",
     lower_bound=1,
 )
 flags.DEFINE_integer(
@@ -53,7 +53,7 @@ flags.DEFINE_bool("use_tpu", False, "Run on a TPU.")
 flags.DEFINE_integer(
     "iterations_per_loop",
     1000,
-    "Steps that a TPU takes between two returns to the host.",
+    "Steps that a TPU takes before it returns to the host.",
     lower_bound=1,
 )
 flags.DEFINE_string(
@@ -66,8 +66,8 @@ flags.DEFINE_integer("num_tpu_cores", 8, "Cores of the TPU.", lower_bound=1)
 flags.DEFINE_bool(
     "stop_on_nan",
     True,
-    "Stop where the loss or a gradient is no finite number. False: pass such steps over, and count "
-    "them. In neither case they change a weight.",
+    "Stop where the loss or a gradient is NaN or infinite. False: skip such steps, and count them. "
+    "Weights do not change in either case.",
 )
 flags.DEFINE_bool(
     "gradient_checkpointing",
@@ -78,13 +78,12 @@ flags.DEFINE_bool(
 
 
 def check_tpu() -> None:
-    """Refuses --use_tpu where it isn't said which."""
     if FLAGS.use_tpu and not (FLAGS.tpu_name or FLAGS.master):
-        raise ConfigError("--use_tpu: which TPU? expected --tpu_name or --master")
+        raise ConfigError("--use_tpu needs --tpu_name or --master")
 
 
 def prepare_xla() -> None:
-    """Lets --use_xla hold on CPUs too; to be called before TensorFlow is imported."""
+    """Makes --use_xla work on CPUs too; to be called before TensorFlow is imported."""
     if FLAGS.use_xla:  # on GPUs the session's configuration is enough
         flags_before = os.environ.get("TF_XLA_FLAGS", "")
         os.environ["TF_XLA_FLAGS"] = f"{flags_before} --tf_xla_cpu_global_jit".strip()

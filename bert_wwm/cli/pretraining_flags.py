@@ -1,4 +1,4 @@
-"""Flags of pretraining: what is learned, from which records, and for how long."""
+"""Flags of pretraining: the objective, the records, the length of the training."""
 
 from absl import flags
 
@@ -11,7 +11,7 @@ FLAGS = flags.FLAGS
 
 flags.adopt_module_key_flags(model_flags)
 
-flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, parted by commas.")
+flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, separated by commas.")
 flags.DEFINE_string("output_dir", None, "Where checkpoints and results go.")
 flags.DEFINE_list(
     "init_layers",
@@ -21,7 +21,7 @@ flags.DEFINE_list(
 )
 flags.DEFINE_integer("max_seq_length", 128, "Tokens of a sequence, as in the records.")
 flags.DEFINE_integer(
-    "max_predictions_per_seq", 20, "Most predictions of a sequence, as in the records."
+    "max_predictions_per_seq", 20, "Maximum number of predictions of a sequence, as in the records."
 )
 flags.DEFINE_string(
     "vocab_file", None, "If given, records made with another vocabulary are refused."
@@ -42,13 +42,13 @@ flags.DEFINE_bool(
     "sentence_pair_loss",
     True,
     "Learn from the label of pairs, where records have one (next sentence, sentence order). False: "
-    "leave it out, as RoBERTa does.",
+    "ignore it, as RoBERTa does.",
 )
 flags.DEFINE_list(
     "lert_end_steps",
     None,
-    "Steps at which the losses of LERT's pos, ner and dep come to count in full, rising from 0 at "
-    "the first step; by default 1/6, 1/3 and 1/2 of --num_train_steps.",
+    "Steps from which the losses of LERT's pos, ner and dep count in full, rising from 0 at the "
+    "first step; by default 1/6, 1/3 and 1/2 of --num_train_steps.",
 )
 flags.DEFINE_bool("do_train", False, "Train.")
 flags.DEFINE_bool("do_eval", False, "Evaluate on --eval_input_file, or else on --input_file.")
@@ -56,13 +56,13 @@ flags.DEFINE_list("eval_input_file", None, "TFRecord files to evaluate on.")
 flags.DEFINE_integer(
     "eval_every_steps",
     0,
-    "Steps between two evaluations on --eval_input_file while it trains; 0: none.",
+    "Steps between two evaluations on --eval_input_file during training; 0: none.",
     lower_bound=0,
 )
 flags.DEFINE_string(
     "best_metric",
     "loss",
-    "By what the best checkpoint is kept in --output_dir/best: a name that an evaluation prints.",
+    "The metric of the best checkpoint, kept in --output_dir/best: a name from an evaluation.",
 )
 flags.DEFINE_integer(
     "train_batch_size", 32, "Examples of a training step, on all devices together.", lower_bound=1
@@ -73,7 +73,7 @@ flags.DEFINE_integer("num_train_steps", 100000, "Training steps.", lower_bound=1
 flags.DEFINE_integer("num_warmup_steps", 10000, "Of these, warmup steps.", lower_bound=0)
 flags.DEFINE_integer("random_seed", 12345, "Seed of weights, dropout and order of the records.")
 flags.DEFINE_integer(
-    "keep_checkpoint_max", 5, "Most checkpoints to keep, the best apart.", lower_bound=1
+    "keep_checkpoint_max", 5, "Checkpoints to keep, in addition to the best.", lower_bound=1
 )
 flags.DEFINE_integer(
     "log_every_steps",
@@ -81,7 +81,7 @@ flags.DEFINE_integer(
     "Steps between two lines of progress. On a TPU the lines are the Estimator's: loss and speed.",
     lower_bound=1,
 )
-flags.DEFINE_integer("max_eval_steps", 100, "Most evaluation steps.", lower_bound=1)
+flags.DEFINE_integer("max_eval_steps", 100, "Maximum number of evaluation steps.", lower_bound=1)
 flags.DEFINE_enum(
     "distribution_strategy",
     None,
@@ -92,11 +92,7 @@ flags.DEFINE_enum(
 
 
 def integers_of(name: str) -> list[int] | None:
-    """Returns the values of a flag that is a list of numbers; None where it isn't given.
-
-    Raises:
-        ConfigError: a value is no number.
-    """
+    """Returns the values of a flag that is a list of numbers; None where it isn't given."""
     values = FLAGS[name].value
     for value in values or ():
         if not value.isdecimal():

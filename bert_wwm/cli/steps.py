@@ -1,4 +1,4 @@
-"""Programs of the toolkit run one after the other, shown as one would type them."""
+"""Runs programs of the toolkit one after the other, and shows them as one would type them."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ class Steps:
     """Runs steps and keeps their times.
 
     Args:
-        inherited: file descriptors that the programs keep open, such as a lock's.
+        inherited: file descriptors that stay open in the programs, such as a lock's.
 
     Attributes:
         times: seconds of each finished step, by its title.
@@ -30,28 +30,24 @@ class Steps:
         self.times: dict[str, float] = {}
         self._inherited = tuple(inherited)
         self._title = ""
-        self._begun = 0.0
+        self._begin = 0.0
 
     def begin(self, title: str) -> None:
         """Ends the step before and begins the next."""
         self.finish()
-        self._title, self._begun = title, time.monotonic()
+        self._title, self._begin = title, time.monotonic()
         print(f"\n== {len(self.times) + 1}. {title}", flush=True)
 
     def finish(self) -> None:
         """Ends the last step."""
         if self._title:
-            self.times[self._title] = time.monotonic() - self._begun
+            self.times[self._title] = time.monotonic() - self._begin
 
     def run(self, program: str, *arguments: str) -> None:
-        """Runs a program; SIGTERM goes on to it, so that it may save what it has.
-
-        Args:
-            program: its path in the checkout.
-            arguments: its flags.
+        """Runs a program, given by its path in the checkout, and passes SIGTERM on to it.
 
         Raises:
-            ToolkitError: it ended with an error, which it has told.
+            ToolkitError: it ended with an error, and printed it.
             SystemExit: a signal has ended it.
         """
         path = os.path.relpath(os.path.join(ROOT, program))
@@ -72,7 +68,7 @@ class Steps:
 
 
 def _wait(process: "subprocess.Popen[Any]") -> int:
-    """Returns a process's status; meanwhile SIGTERM is handed on to it."""
+    """Returns a process's status; meanwhile SIGTERM is passed on to it."""
     before = signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
     try:
         return process.wait()

@@ -29,7 +29,7 @@ from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.run_files import RunFiles, new_record
 from bert_wwm.train.checkpoints import find_weights
 from bert_wwm.train.estimator import Estimators, Machine
-from bert_wwm.train.loop import Loop, Summary, step_of
+from bert_wwm.train.loop import Loop, Summary, read_step
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.settings import TrainingSettings
 
@@ -247,14 +247,14 @@ class Run:
             settings = dataclasses.replace(settings, init_checkpoint=None)
         estimators = self._make_estimators(settings, machine)
         evaluation = evaluate(self._job, split, estimators, self._plan.padding, checkpoint)
-        step = step_of(checkpoint) if checkpoint else 0
+        step = read_step(checkpoint) if checkpoint else 0
         names = write_evaluation(self._job, evaluation, self.folder, step)
         self._log(f"{split.name:<5}  {self.folder}: {', '.join(names)}")
         return evaluation.scores
 
     def _show_in_tensorboard(self, scores: Mapping[str, float]) -> None:
         """Writes the scores of the newest weights to the folder's events of evaluations."""
-        step = step_of(tf.train.latest_checkpoint(self.folder))
+        step = read_step(tf.train.latest_checkpoint(self.folder))
         values = [tf.Summary.Value(tag=tag, simple_value=score) for tag, score in scores.items()]
         with tf.Graph().as_default():  # elsewhere its writer is refused
             writer = tf.summary.FileWriterCache.get(os.path.join(self.folder, "eval"))

@@ -47,16 +47,8 @@ class RestorePlan:
     unused: tuple[str, ...]
     optimizer_state: tuple[str, ...]
 
-    @property
-    def restored(self) -> tuple[str, ...]:
-        """Names of the variables that start from the checkpoint, in the order of the model."""
-        return tuple(self.sources)
-
     def apply(self) -> None:
-        """Makes the restored variables start from the checkpoint.
-
-        To be called in the graph of the model, before the variables are initialised.
-        """
+        """Makes ``sources`` the initial values; call it before the variables are initialised."""
         note_files(self.checkpoint)
         pairs = [(source, name) for name, source in self.sources.items()]
         tf.train.init_from_checkpoint(self.checkpoint, pairs)
@@ -83,7 +75,7 @@ def plan_restore(
     layers: Sequence[int] | None = None,
     allow_random: Sequence[str] = (),
 ) -> RestorePlan:
-    """Compares a model with the checkpoint it is to start from, and reads what it will restore.
+    """Compares a model with the checkpoint to start from, and reads the variables to restore.
 
     A checkpoint may hold more than the model: further layers, other heads. It may lack the model's
     heads, but no variable of its encoder that ``allow_random`` doesn't cover.
@@ -168,7 +160,7 @@ def note_files(prefix: str) -> None:
 
 
 def check_readable(prefix: str) -> None:
-    """Reads all of a checkpoint, by which the sums that it holds are checked.
+    """Reads all of a checkpoint, by which its checksums are checked.
 
     Raises:
         CheckpointError: the checkpoint is missing or broken.
@@ -182,7 +174,7 @@ def read_variables(
     optimizer_state: bool = True,
     only: Collection[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Reads the variables of a checkpoint, by which their sums are checked.
+    """Reads the variables of a checkpoint, by which their checksums are checked.
 
     Args:
         init_checkpoint: a path for ``checkpoint_path.resolve``.

@@ -21,6 +21,15 @@ from bert_wwm.model.layers import (
 )
 
 # B batch, S sequence, H hidden, P predictions a sequence, V vocabulary
+#
+# Of all functions:
+#   sequence_output  float [B, S, H]
+#   pooled_output    float [B, H]
+#   states           float [B * P, H], of masked_states
+#   input_mask       int32 [B, S], 1 at tokens and 0 at padding
+#   positions        int32 [B, P], 0 where a sequence has fewer predictions
+#   labels           int32 [B, P]
+#   label_weights    float32 [B, P], 1 for predictions and 0 for padding
 
 # Added to numbers of masked tokens by google-research/bert: a batch without any costs 0.
 EPSILON = 1e-5
@@ -58,15 +67,7 @@ class Prediction(NamedTuple):
 
 
 def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-    """Picks the states at some positions of each sequence.
-
-    Args:
-        sequence_tensor: float Tensor of shape [B, S, H].
-        positions: int32 Tensor of shape [B, P].
-
-    Returns:
-        float Tensor of shape [B * P, H].
-    """
+    """Picks the states at some positions of each sequence: [B, S, H] -> [B * P, H]."""
     batch_size, sequence_length, width = get_shape_list(sequence_tensor, expected_rank=3)
     offsets = tf.reshape(tf.range(batch_size) * sequence_length, [-1, 1])
     rows = tf.reshape(tf.cast(positions, tf.int32) + offsets, [-1])
@@ -76,16 +77,9 @@ def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tenso
 def masked_states(
     config: BertConfig, sequence_output: tf.Tensor, positions: tf.Tensor
 ) -> tf.Tensor:
-    """The states that masked tokens are predicted from: dense, activation and layer norm.
+    """The states that predict masked tokens, [B * P, H]: dense, activation and layer norm.
 
     Its variables are in the scope ``cls/predictions/transform``.
-
-    Args:
-        sequence_output: float Tensor of shape [B, S, H].
-        positions: int32 Tensor of shape [B, P], 0 where a sequence has fewer predictions.
-
-    Returns:
-        float Tensor of shape [B * P, H].
     """
     return _transform(config, "cls/predictions/transform", sequence_output, positions)
 
@@ -111,21 +105,16 @@ def masked_lm(
     config: BertConfig,
     states: tf.Tensor,
     embedding_table: tf.Variable,
-    label_ids: tf.Tensor,
+    labels: tf.Tensor,
     label_weights: tf.Tensor,
 ) -> Prediction:
-    """The masked language model: the token at each position, of the whole vocabulary.
+    """The masked language model: the token at each position, [B * P] predictions of V classes.
 
     Its bias is in the scope ``cls/predictions``; the decoder's matrix is the word embeddings.
 
     Args:
-        states: float Tensor of shape [B * P, H], of ``masked_states``.
         embedding_table: float variable of shape [V, H].
-        label_ids: int32 Tensor of shape [B, P], the ids of the original tokens, 0 to V - 1.
-        label_weights: float32 Tensor of shape [B, P], 1 for predictions and 0 for padding.
-
-    Returns:
-        [B * P] predictions of V classes.
+        labels: the ids of the original tokens, 0 to V - 1.
     """
     with tf.variable_scope("cls/predictions"):
         bias = tf.get_variable(
@@ -133,7 +122,7 @@ def masked_lm(
         )
     table = tf.cast(tf.convert_to_tensor(embedding_table), states.dtype)
     logits = tf.nn.bias_add(tf.cast(_score_words(states, table), tf.float32), bias)
-    return _make_prediction(logits, label_ids, label_weights)
+    return _make_prediction(logits, labels, label_weights)
 
 
 @custom_gradient
@@ -160,16 +149,8 @@ def linguistic(
 ) -> Prediction:
     """One of LERT's classifiers of masked tokens (Cui et al. 2022, arXiv 2211.05344).
 
-    Its variables are in the scope ``cls/predictions/output_<task>_layer``, as in HFL's LERT.
-
-    Args:
-        states: float Tensor of shape [B * P, H], of ``masked_states``.
-        task: ``pos``, ``ner`` or ``dep``.
-        labels: int32 Tensor of shape [B, P].
-        label_weights: float32 Tensor of shape [B, P], 1 for predictions and 0 for padding.
-
-    Returns:
-        [B * P] predictions of ``num_labels`` classes.
+    [B * P] predictions of ``num_labels`` classes. Its variables are in the scope
+    ``cls/predictions/output_<task>_layer``, as in HFL's LERT.
     """
     with tf.variable_scope("cls/predictions"):
         logits = dense(states, num_labels, config.initializer_range, name=f"output_{task}_layer")
@@ -181,7 +162,7 @@ def position(
     sequence_output: tf.Tensor,
     input_mask: tf.Tensor,
     positions: tf.Tensor,
-    target_positions: tf.Tensor,
+    labels: tf.Tensor,
     label_weights: tf.Tensor,
     dropout_prob: float,
 ) -> Prediction:
@@ -189,18 +170,8 @@ def position(
 
     Dense, activation, dropout and layer norm over the selected states, then their products with
     all states, and a bias by position; HFL released no code, so this follows descriptions of the
-    paper. Padding is left out of the softmax. Its variables are in the scope ``cls/permutation``.
-
-    Args:
-        sequence_output: float Tensor of shape [B, S, H].
-        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding.
-        positions: int32 Tensor of shape [B, P], 0 where a sequence has fewer predictions.
-        target_positions: int32 Tensor of shape [B, P].
-        label_weights: float32 Tensor of shape [B, P], 1 for predictions and 0 for padding.
-        dropout_prob: fraction of the head's hidden states that dropout drops.
-
-    Returns:
-        [B * P] predictions of S classes.
+    paper. Padding is left out of the softmax: [B * P] predictions of S classes. Its variables are
+    in the scope ``cls/permutation``.
     """
     batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
     num_predictions = get_shape_list(positions)[1]
@@ -216,33 +187,34 @@ def position(
     padding = tf.cast(tf.expand_dims(1 - input_mask, 1), tf.float32)  # [B, 1, S]
     logits += bias[:sequence_length] + padding * _PADDING_SCORE
     logits = tf.reshape(logits, [batch_size * num_predictions, sequence_length])
-    return _make_prediction(logits, target_positions, label_weights)
+    return _make_prediction(logits, labels, label_weights)
 
 
 def sentence_pair(config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tensor) -> Prediction:
-    """Next sentence prediction, or the order of two segments: both classify the pair.
+    """Next sentence prediction, or the order of two segments: [B] predictions of 2 classes.
 
     Its variables are in the scope ``cls/seq_relationship``.
 
     Args:
-        pooled_output: float Tensor of shape [B, H].
         labels: int32 Tensor of shape [B] or [B, 1]: 0 follows, 1 is from elsewhere (next sentence
             prediction) or swapped (sentence order).
-
-    Returns:
-        [B] predictions of 2 classes.
     """
     with tf.variable_scope("cls/seq_relationship"):
-        weights = tf.get_variable(
-            "output_weights",
-            shape=[2, config.hidden_size],
-            initializer=create_initializer(config.initializer_range),
-        )
-        bias = tf.get_variable("output_bias", shape=[2], initializer=tf.zeros_initializer())
-        logits = tf.matmul(pooled_output, tf.cast(weights, pooled_output.dtype), transpose_b=True)
-        logits = tf.nn.bias_add(tf.cast(logits, tf.float32), bias)
+        logits = linear(config, pooled_output, 2)
     flat = tf.reshape(labels, [-1])
     return Prediction(logits, flat, tf.ones_like(flat, tf.float32))
+
+
+def linear(config: BertConfig, states: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """[rows, H] -> float32 [rows, C], by ``output_weights`` [C, H] and ``output_bias`` [C]."""
+    weights = tf.get_variable(
+        "output_weights",
+        [num_classes, config.hidden_size],
+        initializer=create_initializer(config.initializer_range),
+    )
+    bias = tf.get_variable("output_bias", [num_classes], initializer=tf.zeros_initializer())
+    logits = tf.matmul(states, tf.cast(weights, states.dtype), transpose_b=True)
+    return tf.nn.bias_add(tf.cast(logits, tf.float32), bias)
 
 
 def _make_prediction(logits: tf.Tensor, labels: tf.Tensor, label_weights: tf.Tensor) -> Prediction:

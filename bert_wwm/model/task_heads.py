@@ -6,58 +6,34 @@ evaluated here.
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
-from bert_wwm.model.layers import create_initializer, dropout, get_shape_list
+from bert_wwm.model.heads import linear
+from bert_wwm.model.layers import dropout, get_shape_list
 
 # B batch, S sequence, H hidden, C classes
+#
+# pooled_output is float [B, H], sequence_output float [B, S, H]; dropout_prob is the fraction of
+# them that dropout drops.
 
 # Added to the scores of positions that can't be an answer's: after the softmax they are 0.
 _EXCLUDED_SCORE = -10000.0
 
 
-def _linear(config: BertConfig, states: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """[rows, H] -> float32 [rows, C], by ``output_weights`` [C, H] and ``output_bias`` [C]."""
-    weights = tf.get_variable(
-        "output_weights",
-        [num_classes, config.hidden_size],
-        initializer=create_initializer(config.initializer_range),
-    )
-    bias = tf.get_variable("output_bias", [num_classes], initializer=tf.zeros_initializer())
-    logits = tf.matmul(states, tf.cast(weights, states.dtype), transpose_b=True)
-    return tf.nn.bias_add(tf.cast(logits, tf.float32), bias)
-
-
 def classes_of_texts(
     config: BertConfig, pooled_output: tf.Tensor, num_classes: int, dropout_prob: float
 ) -> tf.Tensor:
-    """The class of a text or a pair: google-research/bert's ``run_classifier.py``.
-
-    Args:
-        pooled_output: float Tensor of shape [B, H].
-        num_classes: C.
-        dropout_prob: fraction of the pooled output that dropout drops.
-
-    Returns:
-        Logits: float32 Tensor of shape [B, C].
+    """The class of a text or a pair, float32 logits [B, C]: google-research/bert's
+    ``run_classifier.py``.
     """
-    return _linear(config, dropout(pooled_output, dropout_prob), num_classes)
+    return linear(config, dropout(pooled_output, dropout_prob), num_classes)
 
 
 def tags_of_tokens(
     config: BertConfig, sequence_output: tf.Tensor, num_classes: int, dropout_prob: float
 ) -> tf.Tensor:
-    """The tag of each token, by a layer over its state.
-
-    Args:
-        sequence_output: float Tensor of shape [B, S, H].
-        num_classes: C.
-        dropout_prob: fraction of the states that dropout drops.
-
-    Returns:
-        Logits: float32 Tensor of shape [B, S, C].
-    """
+    """The tag of each token, by a layer over its state: float32 logits [B, S, C]."""
     batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
     states = tf.reshape(sequence_output, [batch_size * sequence_length, width])
-    logits = _linear(config, dropout(states, dropout_prob), num_classes)
+    logits = linear(config, dropout(states, dropout_prob), num_classes)
     return tf.reshape(logits, [batch_size, sequence_length, num_classes])
 
 
@@ -73,7 +49,6 @@ def spans_of_answers(
     Its variables are in the scope ``cls/squad``.
 
     Args:
-        sequence_output: float Tensor of shape [B, S, H].
         context_begin: int32 Tensor of shape [B], the first position of the context.
         context_end: int32 Tensor of shape [B], the position after its last.
 
@@ -83,7 +58,7 @@ def spans_of_answers(
     batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
     states = tf.reshape(sequence_output, [batch_size * sequence_length, width])
     with tf.variable_scope("cls/squad"):
-        logits = tf.reshape(_linear(config, states, 2), [batch_size, sequence_length, 2])
+        logits = tf.reshape(linear(config, states, 2), [batch_size, sequence_length, 2])
     positions = tf.expand_dims(tf.range(sequence_length), 0)
     inside = (positions >= context_begin[:, None]) & (positions < context_end[:, None])
     excluded = tf.cast(~(inside | tf.equal(positions, 0)), tf.float32) * _EXCLUDED_SCORE
@@ -94,17 +69,9 @@ def spans_of_answers(
 def types_of_answers(
     config: BertConfig, pooled_output: tf.Tensor, num_types: int, dropout_prob: float
 ) -> tf.Tensor:
-    """How a question is to be answered (CJRC: a span, yes, no, not at all).
+    """The kind of answer (CJRC: a span, yes, no, none), float32 logits [B, C].
 
     Its variables are in the scope ``cls/answer_type``.
-
-    Args:
-        pooled_output: float Tensor of shape [B, H].
-        num_types: C.
-        dropout_prob: fraction of the pooled output that dropout drops.
-
-    Returns:
-        Logits: float32 Tensor of shape [B, C].
     """
     with tf.variable_scope("cls/answer_type"):
-        return _linear(config, dropout(pooled_output, dropout_prob), num_types)
+        return linear(config, dropout(pooled_output, dropout_prob), num_types)

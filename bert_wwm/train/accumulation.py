@@ -1,18 +1,19 @@
-"""A batch that is too large for the memory: worked on in parts, one after the other."""
+"""A batch that is too large for the memory: processed in parts, one after the other."""
 
 from collections.abc import Callable
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import get_shape_list
-from bert_wwm.train.step import gradients_of
+from bert_wwm.train.objective import Features
+from bert_wwm.train.step import compute_gradients
 
-Features = dict[str, tf.Tensor]
 Scalars = dict[str, tf.Tensor]
+Sums = tuple[Scalars, list[tf.Tensor], list[tf.Variable]]
 
 
 def accumulate(
     forward: Callable[[Features, tf.Tensor], Scalars], features: Features, num_parts: int
-) -> tuple[Scalars, list[tf.Tensor], list[tf.Variable]]:
+) -> Sums:
     """Adds up scalars and gradients over the parts of a batch, within one step.
 
     Only one part's activations are in memory at a time, and no variable is needed for the sums, so
@@ -28,25 +29,28 @@ def accumulate(
     Returns:
         The scalars of the whole batch, the gradients of its loss, and the variables they are of.
     """
+
+    def process(part: Features, number: tf.Tensor) -> Sums:
+        scalars = forward(part, number)
+        return (scalars, *compute_gradients(scalars["loss"]))
+
     if num_parts == 1:
-        scalars = forward(features, tf.constant(0))
-        return (scalars, *gradients_of(scalars["loss"]))
+        return process(features, tf.constant(0))
     parts = {
         name: tf.reshape(value, [num_parts, -1, *get_shape_list(value)[1:]])
         for name, value in features.items()
     }
 
-    def part(number: tf.Tensor) -> tuple[Scalars, list[tf.Tensor], list[tf.Variable]]:
-        scalars = forward({name: value[number] for name, value in parts.items()}, number)
-        return (scalars, *gradients_of(scalars["loss"]))
+    def process_number(number: tf.Tensor) -> Sums:
+        return process({name: value[number] for name, value in parts.items()}, number)
 
     # The first part stands outside the loop: it makes the variables.
-    scalars, gradients, variables = part(tf.constant(0))
+    scalars, gradients, variables = process_number(tf.constant(0))
     names = list(scalars)
 
     def add(number: tf.Tensor, *before: tf.Tensor) -> list[tf.Tensor]:
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-            scalars, gradients, _ = part(number)
+            scalars, gradients, _ = process_number(number)
         added = [*(scalars[name] for name in names), *gradients]
         return [number + 1, *(old + new for old, new in zip(before, added))]
 

@@ -30,11 +30,11 @@ _CHUNK_BYTES = 1 << 24
 
 
 def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = True) -> str | None:
-    """Returns the prefix of the newest checkpoint of a training that is whole.
+    """Returns the prefix of the newest checkpoint of a training that is whole; None without any.
 
-    That is the one which the folder's ``checkpoint`` file names, or where that can't be read or
-    names none of the folder's, the one of the highest step. All of it is read, so that its sums
-    are checked. Where it is broken, the whole one of the highest step takes its place: the
+    That is the one which the folder's ``checkpoint`` file names, or if that can't be read or names
+    none of the folder's, the one of the highest step. All of it is read, so that its checksums are
+    checked. Where it is broken, the whole one of the highest step takes its place: the
     ``checkpoint`` file names it from then on, and the broken ones are moved to
     ``output_dir/broken``, out of TensorFlow's sight. If all are broken, nothing is changed.
 
@@ -42,11 +42,7 @@ def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = 
         output_dir: the training's folder, local or in a bucket; it may be missing.
         log: takes a line for each broken checkpoint, and one for a ``checkpoint`` file that names
             none.
-        repair: whether to change the folder; without it only the choice is made, for machines that
-            read what another one writes.
-
-    Returns:
-        The prefix of the checkpoint's files; None where the folder has none.
+        repair: whether to change the folder; False for machines that read what another one writes.
 
     Raises:
         CheckpointError: the folder has checkpoints, and all are broken.
@@ -102,10 +98,8 @@ def find_weights(folder: str, log: Callable[[str], None], repair: bool = True) -
 def remove_leftovers(output_dir: str) -> None:
     """Removes what TensorFlow was writing when an earlier training was killed.
 
-    Folders in buckets, which can't be locked, are left as they are.
-
-    Args:
-        output_dir: the training's folder, which this process has locked; it may be missing.
+    Folders in buckets, which can't be locked, are left as they are. The folder may be missing; this
+    process has locked it.
     """
     if files.is_remote(output_dir) or not tf.gfile.IsDirectory(output_dir):
         return
@@ -119,13 +113,15 @@ class BestCheckpoint:
     The folder holds them as a checkpoint of the same name with ``global_step``, a ``checkpoint``
     file, so that the folder can be given wherever a checkpoint is expected, and ``best.json``:
     metric, value, step, all results. A process that is killed leaves the former best or the new
-    one, never half of one, and the next one goes on comparing.
+    one, never half of one, and the next one compares with it.
 
     Args:
-        output_dir: the training's folder, local or in a bucket.
         metric: name among the results of an evaluation; of those that end in ``loss`` the lowest
             is best, of all others the highest.
         log: takes a line when there is a new best.
+
+    Attributes:
+        best: the content of ``best.json``; None as long as there is no best.
 
     Raises:
         ConfigError: the best of an earlier run was found by results without this metric.
@@ -136,24 +132,18 @@ class BestCheckpoint:
         self.folder = _join(output_dir, BEST)
         self._metric = metric
         self._log = log
-        self._best = self._load()
-        if self._best:
-            self._finish()
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        """What ``best.json`` says; None as long as there is no best."""
-        return self._best
+        self.best = self._load()
+        if self.best:
+            self._finish(self.best["checkpoint"])
 
     def update(self, results: dict[str, float], checkpoint: str) -> bool:
-        """Keeps a checkpoint if it is better than all before; a value that isn't finite never is.
+        """Keeps a checkpoint if it is better than all before, and returns whether it is.
+
+        A value that isn't finite never is.
 
         Args:
             results: of the evaluation of this checkpoint, by metric.
             checkpoint: prefix of its files, ``.../model.ckpt-STEP``.
-
-        Returns:
-            Whether it is the best now.
 
         Raises:
             ConfigError: the results lack the metric.
@@ -163,35 +153,35 @@ class BestCheckpoint:
         if not math.isfinite(value) or not self._is_better(value):
             return False
         name = _base(checkpoint)
-        former = self._best
+        former = self.best
         if former and former["checkpoint"] == name:
             # New files take the names of the best's own; without an index these are none.
             files.remove(_join(self.folder, f"{name}.index"))
-        _keep_weights(checkpoint, self.folder)
-        self._best = {
+        step = _copy_weights(checkpoint, self.folder)
+        self.best = {
             "metric": self._metric,
             "value": value,
-            "step": int(name.rpartition("-")[2]),
+            "step": step,
             "checkpoint": name,
-            "results": {key: _number(results[key]) for key in sorted(results)},
+            "results": {key: _to_json(results[key]) for key in sorted(results)},
         }
-        write_json(_join(self.folder, "best.json"), self._best)  # from here on it is the best
-        self._finish()
+        write_json(_join(self.folder, "best.json"), self.best)  # from here on it is the best
+        self._finish(name)
         before = f", before {former['results'][self._metric]:.4f}" if former else ""
         self._log(
-            f"Best {self._metric} so far: {value:.4f} at step {self._best['step']:,}{before}; "
+            f"Best {self._metric} so far: {value:.4f} at step {step:,}{before}; "
             f"kept in {self.folder}"
         )
         return True
 
     def _is_better(self, value: float) -> bool:
-        if self._best is None:
+        if self.best is None:
             return True
-        best = self._best["results"][self._metric]
+        best = self.best["results"][self._metric]
         return value < best if self._metric.endswith("loss") else value > best
 
     def _load(self) -> dict[str, Any] | None:
-        """Returns what ``best.json`` says, None where there is none or its checkpoint is gone."""
+        """Reads ``best.json``; returns None if there is none, or its checkpoint is gone."""
         path = _join(self.folder, "best.json")
         if not files.exists(path):
             return None
@@ -210,9 +200,8 @@ class BestCheckpoint:
             raise ConfigError(f"{path}: {error}") from None
         return best if known and value is not None else None
 
-    def _finish(self) -> None:
+    def _finish(self, name: str) -> None:
         """Lets the ``checkpoint`` file name the best, and removes what else was there."""
-        name = self._best["checkpoint"]
         if not _is_named(self.folder, name):
             _write_state(self.folder, name, [])
         # Indexes first: without its index, a checkpoint is none for those that read there.
@@ -230,8 +219,8 @@ def _pick(results: dict[str, Any], metric: str) -> Any:
     return results[metric]
 
 
-def _number(value: float) -> float | None:
-    """Returns a result as JSON knows it: there is no NaN."""
+def _to_json(value: float) -> float | None:
+    """Returns a result for JSON, which has no NaN."""
     if isinstance(value, numbers.Integral):
         return int(value)
     return float(value) if math.isfinite(value) else None
@@ -266,7 +255,7 @@ def _write_state(folder: str, name: str, others: list[str]) -> None:
     files.write_text(_join(folder, "checkpoint"), "".join(lines))
 
 
-def _files_of(folder: str, name: str) -> list[str]:
+def _list_files(folder: str, name: str) -> list[str]:
     """Returns the names of a checkpoint's files, the index, without which it is none, last."""
     found = [
         file
@@ -278,7 +267,7 @@ def _files_of(folder: str, name: str) -> list[str]:
 
 def _read_bytes(folder: str, name: str) -> None:
     """Reads a checkpoint's files: a bucket that can't be reached raises here, a broken file not."""
-    for file in _files_of(folder, name):
+    for file in _list_files(folder, name):
         with tf.gfile.GFile(_join(folder, file), "rb") as stream:
             while stream.read(_CHUNK_BYTES):
                 pass
@@ -288,16 +277,17 @@ def _set_aside(folder: str, name: str) -> None:
     """Moves a checkpoint's files to a folder of their own, the index first."""
     aside = _join(folder, _BROKEN)
     files.make_folder(aside)
-    for file in reversed(_files_of(folder, name)):
+    for file in reversed(_list_files(folder, name)):
         tf.gfile.Rename(_join(folder, file), _join(aside, file), overwrite=True)
 
 
-def _keep_weights(checkpoint: str, folder: str) -> None:
-    """Writes a checkpoint without the optimizer's state, two thirds of it, which nothing needs."""
+def _copy_weights(checkpoint: str, folder: str) -> int:
+    """Copies a checkpoint but for the optimizer's state, two thirds of it; returns its step."""
     if not files.exists(f"{checkpoint}.index"):
         raise CheckpointError(f"{checkpoint}: no such checkpoint")
     weights = read_variables(checkpoint, optimizer_state=False)
     name = _base(checkpoint)
     files.make_folder(folder)
-    step = np.int64(name.rpartition("-")[2])
-    write_variables(_join(folder, name), {**weights, "global_step": step})
+    step = int(name.rpartition("-")[2])
+    write_variables(_join(folder, name), {**weights, "global_step": np.array(step, np.int64)})
+    return step

@@ -18,23 +18,23 @@ class Cluster(NamedTuple):
     """The processes of a cluster, and which of them this one is.
 
     Attributes:
-        addresses: the addresses of each job, such as ``worker``.
-        job, index: of this process.
+        addresses: those of each job, such as ``worker``.
+        job, number: of this process, such as ``worker`` and 0.
     """
 
     addresses: dict[str, list[str]]
     job: str
-    index: int
+    number: int
 
     @property
     def is_chief(self) -> bool:
         """True for the process that writes the checkpoints."""
-        return (self.job, self.index) == ("chief" if "chief" in self.addresses else "worker", 0)
+        return (self.job, self.number) == ("chief" if "chief" in self.addresses else "worker", 0)
 
     @property
     def name(self) -> str:
         """The name of this process, such as ``worker 1``."""
-        return f"{self.job} {self.index}"
+        return f"{self.job} {self.number}"
 
     def find_trainers(self) -> dict[str, str]:
         """Returns the addresses of the processes that train, by their names, the chief's first."""
@@ -65,20 +65,16 @@ def read_cluster() -> Cluster | None:
     except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{_VARIABLE} can't be read ({what}); {_EXPECTED}") from None
-    if found.job in addresses and not 0 <= found.index < len(addresses[found.job]):
+    if found.job in addresses and not 0 <= found.number < len(addresses[found.job]):
         raise ConfigError(
-            f"{_VARIABLE}: task {found.job} {found.index} is not one of the "
+            f"{_VARIABLE}: task {found.job} {found.number} is not one of the "
             f"{len(addresses[found.job])} in its cluster; {_EXPECTED}"
         )
     return found
 
 
 def check_cluster(distribution_strategy: str | None, log: Callable[[str], None]) -> None:
-    """Compares TF_CONFIG with --distribution_strategy, before anything is read.
-
-    Args:
-        distribution_strategy: the flag's value.
-        log: takes a line if the cluster is not used.
+    """Compares TF_CONFIG with --distribution_strategy; logs a line if a cluster is not used.
 
     Raises:
         ConfigError: TF_CONFIG can't be read, or ``multi_worker`` lacks its cluster.

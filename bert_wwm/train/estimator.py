@@ -10,7 +10,9 @@ from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
 from bert_wwm.train.cluster import read_cluster
 
-# Each makes a tf.distribute.Strategy.
+InputFn = Callable[..., Any]
+
+# All GPUs of this machine; the machines that the environment variable TF_CONFIG lists.
 DISTRIBUTION_STRATEGIES: Registry[Callable[[], Any]] = Registry("distribution strategy")
 DISTRIBUTION_STRATEGIES.add("mirrored", lambda: tf.distribute.MirroredStrategy())
 DISTRIBUTION_STRATEGIES.add(
@@ -23,23 +25,15 @@ class Machine:
     """Where and how a model function runs; the flags of the same names.
 
     Attributes:
-        output_dir: where checkpoints and TensorBoard's events go.
         train_batch_size: examples of a training step, over all devices.
         eval_batch_size: examples that are evaluated or predicted at a time, over all cores of a
             TPU.
-        save_checkpoints_steps: steps between two checkpoints.
-        keep_checkpoint_max: most checkpoints to keep.
         random_seed: of the initial weights.
-        num_accumulation_steps: parts that each device works its examples of a step off in.
+        num_accumulation_steps: micro-batches of a step on each device.
         log_every_steps: on a TPU, steps between two lines of the Estimator's own; elsewhere
             ProgressHook reports.
-        distribution_strategy: ``mirrored``, all GPUs of this machine; ``multi_worker``, the
-            machines that the environment variable TF_CONFIG lists; None, one device.
-        use_xla: compile by XLA what can be compiled.
-        use_tpu: run on the TPU that ``tpu_name`` or ``master`` names.
+        distribution_strategy: one of ``DISTRIBUTION_STRATEGIES``; None: one device.
         iterations_per_loop: steps that a TPU takes before it comes back to the host.
-        tpu_name, tpu_zone, gcp_project, master: where the TPU is.
-        num_tpu_cores: its cores.
     """
 
     output_dir: str
@@ -73,12 +67,7 @@ class Machine:
 class Estimators:
     """Trains and evaluates a model function on a machine.
 
-    Args:
-        model_fn: the model function.
-        machine: where and how.
-
     Attributes:
-        machine: the same.
         num_replicas: devices that share the examples of a step.
 
     Raises:
@@ -122,12 +111,7 @@ class Estimators:
                 f"step(s); expected a multiple of {parts}"
             )
 
-    def train(
-        self,
-        input_fn: Callable[..., Any],
-        to_step: int,
-        hooks: list[tf.train.SessionRunHook],
-    ) -> None:
+    def train(self, input_fn: InputFn, to_step: int, hooks: list[tf.train.SessionRunHook]) -> None:
         """Trains until the global step is ``to_step``, from the last checkpoint on."""
         if self.machine.distribution_strategy == "multi_worker":
             # Only this way the Estimator starts the servers of a cluster.
@@ -140,24 +124,15 @@ class Estimators:
             (self._spread or self._single).train(input_fn, max_steps=to_step, hooks=hooks)
 
     def evaluate(
-        self, input_fn: Callable[..., Any], steps: int, checkpoint: str | None = None
+        self, input_fn: InputFn, steps: int, checkpoint: str | None = None
     ) -> dict[str, Any]:
-        """Returns the metrics over at most ``steps`` batches.
-
-        Args:
-            input_fn: the input.
-            steps: the maximum number of batches.
-            checkpoint: as for ``predict``.
-        """
+        """Returns the metrics over at most ``steps`` batches; the checkpoint as for ``predict``."""
         return self._single.evaluate(input_fn, steps=steps, checkpoint_path=checkpoint)
 
-    def predict(
-        self, input_fn: Callable[..., Any], checkpoint: str | None
-    ) -> Iterator[dict[str, Any]]:
+    def predict(self, input_fn: InputFn, checkpoint: str | None) -> Iterator[dict[str, Any]]:
         """Yields the model's outputs, arrays of a batch by name.
 
         Args:
-            input_fn: the input, which has an end.
             checkpoint: prefix of the weights; None: the newest of the folder, or else those that
                 the model function starts from.
         """

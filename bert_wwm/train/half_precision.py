@@ -11,12 +11,7 @@ _INSTRUCTIONS = re.compile(r"^(?:flags|Features)\s*:.*\b(?:amx_bf16|avx512_bf16|
 
 
 def check_half_precision(use_tpu: bool, log: Callable[[str], None]) -> None:
-    """Logs a line where bfloat16 makes a step slower: on a CPU without instructions for it.
-
-    Args:
-        use_tpu: whether the model runs on a TPU.
-        log: takes the line.
-    """
+    """Logs a line where bfloat16 makes a step slower: on a CPU without instructions for it."""
     if use_tpu or tf.config.list_physical_devices("GPU"):
         return
     try:

@@ -1,4 +1,4 @@
-"""What one sees while a model trains, and what stops it."""
+"""Reports on a training that runs, and stops it."""
 
 import signal
 import time
@@ -10,10 +10,11 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.core.progress import duration
+from bert_wwm.train.settings import TrainingSettings
 
 
 class ProgressHook(tf.train.SessionRunHook):
-    """Every N steps, and at the end, a line and the same scalars for TensorBoard; a watch.
+    """Reports every N steps, and at the end: a line, and the same scalars for TensorBoard.
 
     Values are means over the steps since the line before, the learning rate is that of the last
     step, the speed is that of the steps since the line before.
@@ -22,32 +23,24 @@ class ProgressHook(tf.train.SessionRunHook):
         scalars: float32 scalars by name: ``loss``, ``<head>_loss`` and ``<head>_accuracy`` of each
             head, ``learning_rate``, ``gradient_norm``, ``tokens`` (of the step, without padding),
             ``padding`` or, where it isn't computed, ``padding_skipped`` (share of the positions),
-            ``skipped`` (1 where the step changed nothing for want of finite numbers), and whatever
-            else TensorBoard should show.
-        batch_size: examples of a step.
-        num_train_steps: the last step, for the time left.
-        every_steps: N.
+            ``skipped`` (1 where the step changed nothing, as numbers were not finite), and
+            whatever else TensorBoard should show.
+        settings: ``log_every_steps`` is N; ``stop_on_nan``: raise a ToolkitError where a step is
+            skipped, else count.
         output_dir: where TensorBoard's events go.
-        stop_on_nan: raise a ToolkitError where a step is skipped; else count.
-        log: takes the lines; None: only watch, as another machine reports.
+        log: takes the lines; None: another machine reports.
     """
 
     def __init__(
         self,
         scalars: dict[str, tf.Tensor],
-        batch_size: int,
-        num_train_steps: int,
-        every_steps: int,
+        settings: TrainingSettings,
         output_dir: str,
-        stop_on_nan: bool,
         log: Callable[[str], None] | None,
     ):
         self._scalars = scalars
-        self._batch_size = batch_size
-        self._num_train_steps = num_train_steps
-        self._every_steps = every_steps
+        self._settings = settings
         self._output_dir = output_dir
-        self._stop_on_nan = stop_on_nan
         self._log = log
         self._seen: list[dict[str, float]] = []
         self._since = 0.0
@@ -69,9 +62,10 @@ class ProgressHook(tf.train.SessionRunHook):
     ) -> None:
         self._step += 1
         self._seen.append(run_values.results)
-        if run_values.results["skipped"] and self._stop_on_nan:
-            raise not_finite(self._step, self._output_dir)
-        if self._step % self._every_steps == 0 or self._step == self._num_train_steps:
+        if run_values.results["skipped"] and self._settings.stop_on_nan:
+            raise make_nan_error(self._step, self._output_dir)
+        is_last = self._step == self._settings.num_train_steps
+        if is_last or self._step % self._settings.log_every_steps == 0:
             self._report()
 
     def end(self, session: tf.Session) -> None:
@@ -92,16 +86,16 @@ class ProgressHook(tf.train.SessionRunHook):
         values = {name: _mean(step[name] for step in good) for name in self._scalars}
         values["learning_rate"] = float(self._seen[-1]["learning_rate"])
         values["skipped"] = float(len(self._seen) - len(good))
-        values["examples_per_second"] = speed * self._batch_size
+        values["examples_per_second"] = speed * self._settings.train_batch_size
         values["tokens_per_second"] = speed * values["tokens"]
-        log(f"step {self._step:,}/{self._num_train_steps:,}  {self._line(values, speed)}")
+        log(f"step {self._step:,}/{self._settings.num_train_steps:,}  {self._line(values, speed)}")
         summary = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._writer.add_summary(tf.Summary(value=summary), self._step)
 
     def _line(self, values: dict[str, float], speed: float) -> str:
         parts = [
             f"loss {values['loss']:.4f}",
-            *head_results(values),
+            *format_heads(values),
             f"learning rate {values['learning_rate']:.2e}",
             f"gradient {values['gradient_norm']:.2f}",
             f"{values['examples_per_second']:.1f} examples/s",
@@ -112,12 +106,12 @@ class ProgressHook(tf.train.SessionRunHook):
                 parts.append(f"{100 * values[name]:.0f} % {name.replace('_', ' ')}")
         if values["skipped"]:
             parts.append(f"{values['skipped']:.0f} steps skipped: no finite numbers")
-        left = (self._num_train_steps - self._step) / speed
+        left = (self._settings.num_train_steps - self._step) / speed
         return "  ".join([*parts, f"{duration(left)} left"])
 
 
-def not_finite(step: int, output_dir: str) -> ToolkitError:
-    """The error of a step that changed nothing."""
+def make_nan_error(step: int, output_dir: str) -> ToolkitError:
+    """Returns the error of a step that changed nothing."""
     return ToolkitError(
         f"step {step:,}: the loss or its gradients are no finite numbers; the last good checkpoint "
         f"is {tf.train.latest_checkpoint(output_dir)}. A lower --learning_rate may help; "
@@ -125,7 +119,7 @@ def not_finite(step: int, output_dir: str) -> ToolkitError:
     )
 
 
-def head_results(values: dict[str, float]) -> list[str]:
+def format_heads(values: dict[str, float]) -> list[str]:
     """Returns each head's loss (nats) and accuracy, as in ``masked_lm 6.3403 (5.73 %)``."""
     heads = [name[: -len("_loss")] for name in values if name.endswith("_loss")]
     return [
@@ -150,7 +144,7 @@ class EndOnSignal(tf.train.SessionRunHook):
 
 
 class StopOnSignal(tf.train.SessionRunHook):
-    """Lets SIGTERM end the training behind the step that is running, with a checkpoint.
+    """Lets SIGTERM end the training after the step that is running, with a checkpoint.
 
     Cloud machines that are about to be taken away send it. On a TPU the steps of a loop run to its
     end first. A second SIGTERM ends the process at once.

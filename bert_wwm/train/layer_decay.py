@@ -10,7 +10,7 @@ _EMBEDDINGS = re.compile(r"(?:^|/)embeddings/")
 
 
 def layer_scales(names: Iterable[str], layer_decay: float) -> Callable[[str], float]:
-    """Returns what gives, by a variable's name, the factor of its learning rate.
+    """Returns a function from a variable's name to the factor of its learning rate.
 
     It is ``layer_decay ** d``: of L layers ``layer_<i>`` has d = L - i, the embeddings below them
     L + 1, and what is above (pooler, heads) 0. So does BEiT (microsoft/unilm,
@@ -19,7 +19,7 @@ def layer_scales(names: Iterable[str], layer_decay: float) -> Callable[[str], fl
 
     Args:
         names: of all variables that are trained; from them L is known.
-        layer_decay: fraction of 1 that is left of the rate one layer further down.
+        layer_decay: fraction of 1 that is left of the learning rate one layer further down.
 
     Raises:
         ConfigError: ``layer_decay`` is not above 0, or above 1.

@@ -20,18 +20,9 @@ Features = dict[str, tf.Tensor]
 
 
 class Encoded:
-    """A batch and what the encoder makes of it.
+    """A batch and its encoder; the arguments are those of ``BertModel``, and
 
     Args:
-        config: the encoder's configuration.
-        features: the fields of the records.
-        training: whether dropout is at work.
-        for_tpu: build what a TPU computes fastest.
-        compute_dtype: of the encoder's activations.
-        gradient_checkpointing: keep the layers' inputs only, and compute the rest again where
-            gradients need it.
-        skip_padding: compute nothing for padding in dense layers, and little in attention.
-        use_one_hot_embeddings: look words up by a product.
         num_choices: sequences of an example, C. Their tokens take turns in the features,
             [B, S * C]; the encoder has them one after the other, [B * C, S].
     """
@@ -67,7 +58,7 @@ class Encoded:
 
     @functools.cached_property
     def masked_states(self) -> tf.Tensor:
-        """What masked tokens are predicted from: float Tensor of shape [B * P, H]."""
+        """The states that predict masked tokens: float Tensor of shape [B * P, H]."""
         return heads.masked_states(
             self.config, self.model.get_sequence_output(), self.features["masked_lm_positions"]
         )
@@ -142,18 +133,17 @@ class Objective(Protocol):
         ...
 
 
-def sums(
+def sum_losses(
     predictions: dict[str, Prediction], totals: dict[str, tf.Tensor], weights: Mapping[str, Any]
 ) -> dict[str, tf.Tensor]:
-    """Returns what a part of a batch adds to the whole batch's means: float32 scalars.
+    """Returns the share of a part in the means of its batch: float32 scalars.
+
+    They are ``loss``, and each head's ``<head>_loss`` (nats) and ``<head>_accuracy`` (fraction of
+    1).
 
     Args:
         predictions: of the part.
-        totals: of the whole batch, as ``Objective.totals`` has them.
-        weights: of the heads.
-
-    Returns:
-        ``loss``, and each head's ``<head>_loss`` (nats) and ``<head>_accuracy`` (fraction of 1).
+        totals, weights: of the whole batch, as ``Objective`` has them.
     """
     result = {"loss": tf.zeros([])}
     for name, prediction in predictions.items():

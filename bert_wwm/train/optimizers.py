@@ -9,37 +9,43 @@ from bert_wwm.compat import tf
 from bert_wwm.core.registry import Registry
 
 GradientsAndVariables = Iterable[tuple[Any, tf.Variable]]
-Scalar = float | tf.Tensor
+Scalar = Any  # a float, or a float32 scalar Tensor
 
 
-class TwoMomentOptimizer(tf.train.Optimizer):
-    """What AdamW and LAMB share: two moments a weight, no bias correction, decoupled decay.
+OPTIMIZERS: Registry[type["AdamWeightDecayOptimizer"]] = Registry("optimizer")
 
-    A subclass names its slots and says what the update is. The moments are slots of the v1
-    optimizer interface, variables ``<weight>/<slot>`` of the weight's shape that start at 0, so
-    that strategies of ``tf.distribute`` and ``CrossShardOptimizer`` place them. Gradients of
-    gathers (``tf.IndexedSlices``) are summed into dense ones, since all moments and weights decay
-    at every step.
+
+@OPTIMIZERS.register("adamw")
+class AdamWeightDecayOptimizer(tf.train.Optimizer):
+    """Adam with decoupled weight decay and without bias correction.
+
+    As in google-research/bert's ``optimization.py``, after Kingma and Ba 2014 (arXiv 1412.6980) and
+    Loshchilov and Hutter 2017 (arXiv 1711.05101):
+
+        m <- beta_1 * m + (1 - beta_1) * g
+        v <- beta_2 * v + (1 - beta_2) * g^2
+        w <- w - learning_rate * (m / (sqrt(v) + epsilon) + weight_decay_rate * w)
+
+    The moments are slots of the v1 optimizer interface, variables ``<weight>/<slot>`` of the
+    weight's shape that start at 0, so that strategies of ``tf.distribute`` and
+    ``CrossShardOptimizer`` place them. Gradients of gathers (``tf.IndexedSlices``) are summed into
+    dense ones, since all moments and weights decay at every step.
 
     ``apply_gradients`` leaves the global step alone, as google-research/bert's does: code written
     for it counts by itself.
 
     Args:
-        learning_rate: a float, or a float32 scalar Tensor; so the two decay rates.
-        weight_decay_rate: fraction of a weight that a rate of 1 would take off at each step.
-        beta_1: decay rate of the mean of the gradients.
-        beta_2: decay rate of the mean of their squares.
-        epsilon: added to the root of the second moment.
+        learning_rate: a float, or a float32 scalar Tensor; so are the two decay rates.
+        weight_decay_rate: fraction of a weight that a learning rate of 1 would take off at a step.
         exclude_from_weight_decay: regular expressions; a weight in whose name one is found
             doesn't decay.
-        name: prefix of the operations; by default the name of the class.
-        rate_scale: given a weight's name, returns what the learning rate is multiplied by for it;
-            None for 1.
+        name: prefix of the operations.
+        rate_scale: given a weight's name, returns the factor of its learning rate; None for 1.
     """
 
     # Names of the slots of the first and the second moment.
-    first_moment: str
-    second_moment: str
+    first_moment = "adam_m"
+    second_moment = "adam_v"
 
     def __init__(
         self,
@@ -49,10 +55,10 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         beta_2: Scalar = 0.999,
         epsilon: float = 1e-6,
         exclude_from_weight_decay: Sequence[str] | None = None,
-        name: str | None = None,
+        name: str = "AdamWeightDecayOptimizer",
         rate_scale: Callable[[str], float] | None = None,
     ):
-        super().__init__(use_locking=False, name=name or type(self).__name__)
+        super().__init__(use_locking=False, name=name)
         self.learning_rate = learning_rate
         self.weight_decay_rate = weight_decay_rate
         self.beta_1 = beta_1
@@ -77,8 +83,7 @@ class TwoMomentOptimizer(tf.train.Optimizer):
         Args:
             grads_and_vars: pairs of a gradient (a Tensor, ``tf.IndexedSlices``, or None where the
                 loss doesn't depend on the weight) and its variable.
-            global_step: not touched; it stands here for the interface's sake.
-            name: name of the operation.
+            global_step: not touched; the interface has it.
 
         Raises:
             ValueError: there is no gradient at all.
@@ -115,111 +120,15 @@ class TwoMomentOptimizer(tf.train.Optimizer):
             name = self._get_variable_name(variable.name)
             is_own_name = name == variable.name.partition(":")[0]
             for slot in (self.first_moment, self.second_moment):
-                with contextlib.nullcontext() if is_own_name else _naming(f"{name}/{slot}"):
+                with contextlib.nullcontext() if is_own_name else _rename(f"{name}/{slot}"):
                     self._zeros_slot(variable, slot, slot)
 
     def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
-        """One step of one variable; the gradient has its shape."""
-        raise NotImplementedError
+        """One step of one variable; the gradient has its shape.
 
-    def _resource_apply_dense(self, grad: tf.Tensor, handle: tf.Variable) -> tf.Operation:
-        return self._apply_dense(grad, handle)
-
-    def _apply_sparse_duplicate_indices(
-        self, grad: tf.IndexedSlices, var: tf.Variable
-    ) -> tf.Operation:
-        return self._apply_dense(_densify(grad.values, grad.indices, var), var)
-
-    def _resource_apply_sparse_duplicate_indices(
-        self, grad: tf.Tensor, handle: tf.Variable, indices: tf.Tensor
-    ) -> tf.Operation:
-        return self._apply_dense(_densify(grad, indices, handle), handle)
-
-    def _get_variable_name(self, param_name: str) -> str:
-        """Returns a weight's name, which decides its decay and names its slots, of its tensor's.
-
-        It leaves out the output's number, and /replica_1 and so on of copies on further replicas.
+        TensorFlow's kernel of Adam does it, the bias correction switched off and the decay taken
+        off before: a weight's step is bound by how often memory is read and written.
         """
-        return re.sub(r"(/replica_\d+)?:\d+$", "", param_name)
-
-    def _do_use_weight_decay(self, param_name: str) -> bool:
-        """Whether the weight of a name decays."""
-        if not self.weight_decay_rate:
-            return False
-        excluded = self.exclude_from_weight_decay or ()
-        return not any(re.search(pattern, param_name) for pattern in excluded)
-
-    def _decays(self, variable: tf.Variable) -> bool:
-        return self._do_use_weight_decay(self._get_variable_name(variable.name))
-
-    def _rate(self, variable: tf.Variable) -> Scalar:
-        """The learning rate of one variable."""
-        if not self.rate_scale:
-            return self.learning_rate
-        scale = self.rate_scale(self._get_variable_name(variable.name))
-        return self.learning_rate if scale == 1.0 else self.learning_rate * scale
-
-
-def _naming(name: str) -> contextlib.AbstractContextManager[Any]:
-    """A scope that gives the variable made in it another name."""
-    scope = tf.get_variable_scope()
-    full_name = f"{scope.name}/{name}" if scope.name else name
-
-    def rename(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
-        return getter(full_name, *args, **kwargs)
-
-    return tf.variable_scope(scope, custom_getter=rename, auxiliary_name_scope=False)
-
-
-def _densify(values: tf.Tensor, indices: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
-    """Sums rows [K, ...] with their indices [K] into a gradient of the variable's shape."""
-    return tf.math.unsorted_segment_sum(values, indices, variable.shape.as_list()[0])
-
-
-OPTIMIZERS: Registry[type[TwoMomentOptimizer]] = Registry("optimizer")
-
-
-@OPTIMIZERS.register("adamw")
-class AdamWeightDecayOptimizer(TwoMomentOptimizer):
-    """Adam with decoupled weight decay and without bias correction.
-
-    As in google-research/bert's ``optimization.py``, after Kingma and Ba 2014 (arXiv 1412.6980) and
-    Loshchilov and Hutter 2017 (arXiv 1711.05101):
-
-        m <- beta_1 * m + (1 - beta_1) * g
-        v <- beta_2 * v + (1 - beta_2) * g^2
-        w <- w - learning_rate * (m / (sqrt(v) + epsilon) + weight_decay_rate * w)
-
-    TensorFlow's kernel of Adam does it, the bias correction switched off and the decay taken off
-    before: a weight's step is bound by how often memory is read and written.
-    """
-
-    first_moment = "adam_m"
-    second_moment = "adam_v"
-
-    def __init__(
-        self,
-        learning_rate: Scalar,
-        weight_decay_rate: float = 0.0,
-        beta_1: Scalar = 0.9,
-        beta_2: Scalar = 0.999,
-        epsilon: float = 1e-6,
-        exclude_from_weight_decay: Sequence[str] | None = None,
-        name: str = "AdamWeightDecayOptimizer",
-        rate_scale: Callable[[str], float] | None = None,
-    ):
-        super().__init__(
-            learning_rate,
-            weight_decay_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-            exclude_from_weight_decay,
-            name,
-            rate_scale,
-        )
-
-    def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
         rate = self._rate(var)
         before = [grad]  # who needs the weights for the gradient has read them by then
         if self._decays(var):
@@ -247,9 +156,60 @@ class AdamWeightDecayOptimizer(TwoMomentOptimizer):
             )
         return tf.group(step)
 
+    def _resource_apply_dense(self, grad: tf.Tensor, handle: tf.Variable) -> tf.Operation:
+        return self._apply_dense(grad, handle)
+
+    def _apply_sparse_duplicate_indices(
+        self, grad: tf.IndexedSlices, var: tf.Variable
+    ) -> tf.Operation:
+        return self._apply_dense(_densify(grad.values, grad.indices, var), var)
+
+    def _resource_apply_sparse_duplicate_indices(
+        self, grad: tf.Tensor, handle: tf.Variable, indices: tf.Tensor
+    ) -> tf.Operation:
+        return self._apply_dense(_densify(grad, indices, handle), handle)
+
+    def _get_variable_name(self, param_name: str) -> str:
+        """Returns the name that decides a weight's decay and names its slots.
+
+        It omits the output's number, and /replica_1 and so on of copies on further replicas.
+        """
+        return re.sub(r"(/replica_\d+)?:\d+$", "", param_name)
+
+    def _do_use_weight_decay(self, param_name: str) -> bool:
+        if not self.weight_decay_rate:
+            return False
+        excluded = self.exclude_from_weight_decay or ()
+        return not any(re.search(pattern, param_name) for pattern in excluded)
+
+    def _decays(self, variable: tf.Variable) -> bool:
+        return self._do_use_weight_decay(self._get_variable_name(variable.name))
+
+    def _rate(self, variable: tf.Variable) -> Any:
+        if not self.rate_scale:
+            return self.learning_rate
+        scale = self.rate_scale(self._get_variable_name(variable.name))
+        return self.learning_rate if scale == 1.0 else self.learning_rate * scale
+
+
+def _rename(name: str) -> contextlib.AbstractContextManager[Any]:
+    """A scope that gives the variable made in it another name."""
+    scope = tf.get_variable_scope()
+    full_name = f"{scope.name}/{name}" if scope.name else name
+
+    def rename(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+        return getter(full_name, *args, **kwargs)
+
+    return tf.variable_scope(scope, custom_getter=rename, auxiliary_name_scope=False)
+
+
+def _densify(values: tf.Tensor, indices: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
+    """Sums rows [K, ...] with their indices [K] into a gradient of the variable's shape."""
+    return tf.math.unsorted_segment_sum(values, indices, variable.shape.as_list()[0])
+
 
 @OPTIMIZERS.register("lamb")
-class LAMBOptimizer(TwoMomentOptimizer):
+class LAMBOptimizer(AdamWeightDecayOptimizer):
     """LAMB (You et al. 2019, arXiv 1904.00962) in HFL's version, ymcui/LAMB_Optimizer_TF.
 
     AdamW's update u, scaled for each variable by the trust ratio:
@@ -261,6 +221,9 @@ class LAMBOptimizer(TwoMomentOptimizer):
 
     first_moment = "lamb_m"
     second_moment = "lamb_v"
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **{"name": "LAMBOptimizer", **kwargs})
 
     def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
         m, v = self.get_slot(var, self.first_moment), self.get_slot(var, self.second_moment)

@@ -17,12 +17,9 @@ _NEW_FOLDER = "expected a new folder as --output_dir, and"
 def check_start(output_dir: str, init_checkpoint: str | None, for_task: bool) -> None:
     """Checks where weights go and where they come from, before any data is read.
 
-    Args:
-        output_dir, for_task: as for ``check_output_dir``.
-        init_checkpoint: the weights to start from, needed unless the folder has its own.
-
     Raises:
-        CheckpointError: as ``check_output_dir``, or there is no such checkpoint to start from.
+        CheckpointError: as ``check_output_dir``, or ``init_checkpoint`` is missing, which is needed
+            unless the folder has a checkpoint of its own.
     """
     check_output_dir(output_dir, for_task)
     if init_checkpoint and not tf.train.latest_checkpoint(output_dir):
@@ -33,8 +30,8 @@ def check_output_dir(output_dir: str, for_task: bool) -> None:
     """Refuses a released model's folder, and the folder of another kind of training.
 
     Args:
-        output_dir: the folder, local or in a bucket; it may be missing.
-        for_task: whether a task is trained there or evaluated, rather than pretraining.
+        output_dir: local or in a bucket; it may be missing.
+        for_task: whether it is for fine-tuning, rather than pretraining.
 
     Raises:
         CheckpointError: the folder holds other weights. The message says how to start from them.

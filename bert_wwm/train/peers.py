@@ -55,7 +55,6 @@ class Peers:
     """The other processes of a cluster; use it as a context from the start to the training's end.
 
     Args:
-        cluster: the processes, and which of them this one is.
         log: takes a line if others are waited for.
         end: ends this process with a sentence, from another thread: the main one may be in an
             operation of TensorFlow's that never returns.
@@ -117,9 +116,8 @@ class Peers:
         """
         values = json.loads(json.dumps(values))
         if self._name == self._first:
-            others = {name: self._receive(name)["values"] for name in self._lines}
-            for name, found in others.items():
-                self._refuse_differences(name, found, values)
+            for name, found in {name: self._receive(name) for name in self._lines}.items():
+                self._refuse_differences(name, found["values"], values)
             self._send({"same": True})
         else:
             self._send({"values": values})
@@ -234,22 +232,16 @@ class Peers:
 
 
 class _Wait:
-    """A wait for others: says once who they are, and ends after some time."""
+    """A wait for others: logs once who they are, and ends after some time."""
 
     def __init__(self, patience: float, log: Callable[[str], None]):
-        self._begun = time.monotonic()
+        self._begin = time.monotonic()
         self._patience = patience
         self._log: Callable[[str], None] | None = log
 
     def check(self, others: str, what: str, problem: str = "") -> None:
-        """Raises PeerError if it took too long.
-
-        Args:
-            others: who is waited for.
-            what: what they have failed to do, such as "not started".
-            problem: why, if that is known.
-        """
-        waited = time.monotonic() - self._begun
+        """Raises PeerError if it took too long, such as "worker 1: not started (why)"."""
+        waited = time.monotonic() - self._begin
         if waited > self._patience:
             why = problem and f" ({problem})"
             raise PeerError(
@@ -272,7 +264,7 @@ class _Line:
         self._stream = connection.makefile("rb")
 
     def greet(self) -> Message:
-        """Returns the first message; an empty one if what has connected is none of the cluster."""
+        """Returns the first message; an empty one of what is not in the cluster."""
         try:
             message = parse_line(self._stream.readline(_LONGEST_GREETING), "a greeting")
         except (OSError, DataError):
@@ -308,7 +300,7 @@ class _Line:
         self._socket.close()
 
 
-def _split(address: str) -> "tuple[str, int]":
+def _split(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
         raise ConfigError(f"TF_CONFIG: {address!r} is not an address; expected host:port")
@@ -316,9 +308,9 @@ def _split(address: str) -> "tuple[str, int]":
 
 
 def _reason(error: OSError) -> str:
-    """Returns what the operating system says, without Python's additions."""
-    is_of_system = isinstance(error.errno, int) and error.errno > 0  # not of the resolver
-    return os.strerror(error.errno) if is_of_system else str(error)
+    """Returns the operating system's message, without Python's additions."""
+    number = error.errno  # the resolver's are not above 0
+    return os.strerror(number) if number and number > 0 else str(error)
 
 
 def _listen(address: str) -> socket.socket:

@@ -23,14 +23,14 @@ class Head(NamedTuple):
     """A row of the table.
 
     Attributes:
-        label: the field of the records that holds what is true.
+        label: the field of the records that holds the true classes.
         predict: builds the head over a batch.
-        of_pairs: one prediction a sequence, rather than one a masked token.
+        is_of_pairs: one prediction a sequence, rather than one a masked token.
     """
 
     label: str
     predict: Callable[[Encoded], Prediction]
-    of_pairs: bool = False
+    is_of_pairs: bool = False
 
 
 def _masked_lm(batch: Encoded) -> Prediction:
@@ -83,20 +83,19 @@ HEADS.add("masked_lm", Head("masked_lm_ids", _masked_lm))
 HEADS.add("position", Head("target_positions", _position))
 for _task, _inventory in INVENTORIES.items():
     HEADS.add(_task, Head(_inventory.feature, _linguistic(_task)))
-HEADS.add("next_sentence", Head("next_sentence_labels", _sentence_pair, of_pairs=True))
-HEADS.add("sentence_order", Head("next_sentence_labels", _sentence_pair, of_pairs=True))
+HEADS.add("next_sentence", Head("next_sentence_labels", _sentence_pair, is_of_pairs=True))
+HEADS.add("sentence_order", Head("next_sentence_labels", _sentence_pair, is_of_pairs=True))
 
 
 def heads_for(
     fields: Sequence[str], pairing: str | None = None, sentence_pair_loss: bool = True
 ) -> tuple[str, ...]:
-    """Returns the heads that records are made for, by their fields.
+    """Returns the heads that records are made for, by the names of their fields.
 
-    Permuted text (PERT) has nothing masked, so there positions stand in the masked LM's place.
+    Permuted text (PERT) has nothing masked: positions take the place of the masked LM.
 
     Args:
-        fields: names of the records' fields.
-        pairing: how the records' pairs were made, where known.
+        pairing: how the records' pairs were made, if known.
         sentence_pair_loss: whether to learn from the pairs' labels where there are some.
     """
     pair = "sentence_order" if pairing == "sop" else "next_sentence"
@@ -121,11 +120,9 @@ class PretrainingObjective:
     num_choices: ClassVar[int] = 1
 
     def predictions(self, batch: Encoded) -> dict[str, Prediction]:
-        """Builds the heads over a batch."""
         return {name: HEADS[name].predict(batch) for name in self.heads}
 
     def weights(self, global_step: tf.Tensor) -> dict[str, Any]:
-        """Returns what the heads' losses are multiplied by at a step, counted from 0."""
         step = tf.cast(global_step, tf.float32)
         return {
             name: tf.minimum(step / float(self.ramps[name]), 1.0) if name in self.ramps else 1.0
@@ -133,20 +130,18 @@ class PretrainingObjective:
         }
 
     def totals(self, features: Features) -> dict[str, tf.Tensor]:
-        """Returns what each head's sums over a batch are divided by: float32 scalars above 0."""
         masked = tf.reduce_sum(features["masked_lm_weights"]) + heads.EPSILON
         sequences = tf.cast(tf.shape(features["input_ids"])[0], tf.float32)
-        return {name: sequences if HEADS[name].of_pairs else masked for name in self.heads}
+        return {name: sequences if HEADS[name].is_of_pairs else masked for name in self.heads}
 
 
 def lert_ramps(
     names: Sequence[str], num_train_steps: int, end_steps: Sequence[int] | None = None
 ) -> dict[str, int]:
-    """Returns the steps where LERT's linguistic losses come to count in full.
+    """Returns the steps from which LERT's linguistic losses count in full.
 
     Args:
         names: the heads.
-        num_train_steps: steps of the training.
         end_steps: the steps, for pos, ner and dep in this order as far as they are among the
             heads; by default 1/6, 1/3 and 1/2 of the training, as HFL has it.
 

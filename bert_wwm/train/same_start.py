@@ -1,4 +1,4 @@
-"""What the processes of a cluster have to have in common when they start to train."""
+"""Describes what the processes of a cluster must have in common when they start to train."""
 
 import hashlib
 import pathlib
@@ -46,11 +46,7 @@ def describe_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_code(program: str) -> dict[str, str]:
-    """Describes the code that runs: the sources of the program and the package, and TensorFlow.
-
-    Args:
-        program: the path of the program.
-    """
+    """Describes the code that runs: the sources of a program and the package, and TensorFlow."""
     package = pathlib.Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(pathlib.Path(program).read_bytes())
     for path in sorted(package.rglob("*.py")):
@@ -86,8 +82,4 @@ def _describe_records(flag: str, patterns: Sequence[str]) -> dict[str, Any]:
 
 
 def _hash(path: str) -> str:
-    digest = hashlib.sha256()
-    with files.open_raw(path) as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()[:_HASH_DIGITS]
+    return files.sha256(path)[:_HASH_DIGITS]

@@ -12,12 +12,12 @@ def warmup_and_linear_decay(
 ) -> tf.Tensor:
     """google-research/bert's schedule (``optimization.py``): a line up, then a line down.
 
-    Step t, counted from 0, has the rate
+    Step t, counted from 0, has the learning rate
 
         init_lr * t / num_warmup_steps             while t < num_warmup_steps
         init_lr * (1 - t / num_train_steps)        from there to the end, and 0 after it
 
-    The second line falls from step 0 on, not from the end of the warmup: at that point the rate
+    The second line falls from step 0 on, not from the end of the warmup: at that point it
     drops from almost ``init_lr`` to ``1 - num_warmup_steps / num_train_steps`` of it.
 
     Args:

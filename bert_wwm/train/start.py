@@ -1,4 +1,4 @@
-"""What the weights of a model function start from."""
+"""Chooses the weights that a model function starts from."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ ScaffoldFn = Callable[[], "tf.train.Scaffold"] | None
 Log = Callable[[str], None] | None
 
 
-def start(
+def initialize_weights(
     model_dir: str,
     settings: TrainingSettings,
     training: bool,
@@ -47,7 +47,7 @@ def start(
         note = untrained_head.describe_restored(plan.checkpoint, plan.sources)
         if note:
             log(f"  note: {note}")
-    # Of the encoder only what --allow_random_init names may be lacking, such as an unused pooler.
+    # Of the encoder only what --allow_random_init names may be missing, such as an unused pooler.
     heads = [name for name in plan.initialized if not name.startswith("bert/")]
     if heads and not training:
         raise CheckpointError(
@@ -73,7 +73,7 @@ def _is_first_replica() -> bool:
 
 
 def check_own(checkpoint: str, variables: list[tf.Variable]) -> None:
-    """Says by name which variables a checkpoint of --output_dir lacks or has in another shape."""
+    """Raises CheckpointError if a checkpoint of --output_dir lacks variables, or shapes differ."""
     once = [variable for variable in variables if "/replica_" not in variable.name]
     missing = plan_restore(once, checkpoint, encoder_scope="").initialized
     if missing:

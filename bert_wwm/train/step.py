@@ -21,7 +21,7 @@ class TrainStep(NamedTuple):
 
     Attributes:
         train_op: updates the weights, then adds 1 to the global step.
-        learning_rate: float32 scalar, the rate of that step.
+        learning_rate: float32 scalar, of that step.
         gradient_norm: float32 scalar, the global norm before clipping; on a TPU that of this core.
         finite: bool scalar; where loss or gradients are not finite numbers, the step changes no
             weight and no slot.
@@ -36,7 +36,7 @@ class TrainStep(NamedTuple):
     trust_ratios: tf.Tensor | None
 
 
-def all_reduced(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+def all_reduce(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """Returns the sums over the replicas of a ``tf.distribute`` strategy; elsewhere the same."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return tensors
@@ -50,7 +50,7 @@ def all_reduced(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     return list(tf.distribute.get_replica_context().merge_call(add, args=(tensors,)))
 
 
-def gradients_of(loss: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Variable]]:
+def compute_gradients(loss: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Variable]]:
     """Returns dense gradients, and the trainable variables that the loss depends on.
 
     Raises:
@@ -81,9 +81,9 @@ def update_weights(
 ) -> TrainStep:
     """Builds the operation that takes one step along gradients.
 
-    The order within a step is fixed: the rate is the schedule at the step's own number, counted
-    from 0, the weights change, then the global step goes up by one. So the first step of a warmup
-    has rate 0, and runs from the same weights agree.
+    The order within a step is fixed: the learning rate is the schedule at the step's own number,
+    counted from 0, the weights change, then the global step goes up by one. So the first step of a
+    warmup has rate 0, and runs from the same weights agree.
 
     Over the replicas of a ``tf.distribute`` strategy gradients are added up, then clipped to a
     global norm of 1: the step of one device on the whole batch. On several TPU cores they are
@@ -92,14 +92,9 @@ def update_weights(
     Args:
         loss: float32 scalar; only whether it is finite counts.
         gradients: dense, of this replica.
-        variables: what they are of.
-        init_lr: the peak learning rate.
-        num_train_steps: steps until the learning rate is 0.
-        num_warmup_steps: steps of the warmup; None or 0 for none.
+        init_lr, num_train_steps, num_warmup_steps: see ``warmup_and_linear_decay``.
         use_tpu: whether the step runs under TPUEstimator on TPU cores.
-        optimizer: a name in ``OPTIMIZERS``.
-        layer_decay: what is left of the learning rate, weight decay included, one layer further
-            down, fraction of 1; see ``layer_scales``.
+        layer_decay: see ``layer_scales``.
 
     Raises:
         ConfigError: the optimizer's name is unknown, or a number of steps or the decay makes no
@@ -108,12 +103,14 @@ def update_weights(
     rate_scale = layer_scales([variable.name for variable in variables], layer_decay)
     global_step = tf.train.get_or_create_global_step()
     learning_rate = warmup_and_linear_decay(global_step, init_lr, num_train_steps, num_warmup_steps)
-    gradients = all_reduced(list(gradients))
+    gradients = all_reduce(list(gradients))
     norm = tf.linalg.global_norm(gradients)
     finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
     if use_tpu:
         finite = tf.equal(tf.tpu.cross_replica_sum(tf.cast(~finite, tf.float32)), 0.0)
-    gradients = _clipped(gradients, norm, finite)
+    # Clips, and makes 0 of what isn't finite.
+    scale = tf.where(finite, _CLIP_NORM / tf.maximum(norm, _CLIP_NORM), 0.0)
+    gradients = [tf.math.multiply_no_nan(gradient, scale) for gradient in gradients]
     if use_tpu:
         gradients = [tf.tpu.cross_replica_sum(gradient) for gradient in gradients]
     # Decay rates of 1 and gradients of 0 leave the moments as they are, a rate of 0 the weights.
@@ -131,13 +128,6 @@ def update_weights(
     return TrainStep(tf.group(train_op), learning_rate, norm, finite, updater.trust_ratios())
 
 
-def _clipped(gradients: list[tf.Tensor], norm: tf.Tensor, finite: tf.Tensor) -> list[tf.Tensor]:
-    """Scales gradients down to a global norm of 1; where they aren't finite they become 0."""
-    scale = tf.where(finite, _CLIP_NORM / tf.maximum(norm, _CLIP_NORM), 0.0)
-    # A scale of 0 makes 0 also of what isn't finite.
-    return [tf.math.multiply_no_nan(gradient, scale) for gradient in gradients]
-
-
 def build_train_step(
     loss: tf.Tensor,
     init_lr: float,
@@ -150,23 +140,11 @@ def build_train_step(
 
     Args:
         loss: float32 scalar; over the replicas of a ``tf.distribute`` strategy its mean counts.
-
-    Raises:
-        ConfigError: the optimizer's name is unknown, or a number of steps makes no sense.
-        ValueError: the loss depends on no trainable variable.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    gradients, variables = gradients_of(loss / replicas if replicas > 1 else loss)
-    return update_weights(
-        loss,
-        gradients,
-        variables,
-        init_lr,
-        num_train_steps,
-        num_warmup_steps,
-        use_tpu,
-        optimizer,
-    )
+    gradients, variables = compute_gradients(loss / replicas if replicas > 1 else loss)
+    schedule = (init_lr, num_train_steps, num_warmup_steps)
+    return update_weights(loss, gradients, variables, *schedule, use_tpu, optimizer)
 
 
 def create_optimizer(

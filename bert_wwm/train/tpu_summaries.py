@@ -1,4 +1,4 @@
-"""What goes out of a TPU's loop while it runs: scalars for TensorBoard, and a watch on the loss."""
+"""Scalars that leave a TPU's loop while it runs: for TensorBoard, and to stop at a NaN."""
 
 import re
 from collections.abc import Callable
@@ -7,17 +7,16 @@ from bert_wwm.compat import tf
 
 HostCall = tuple[Callable[..., list[tf.Operation]], dict[str, tf.Tensor]]
 
-
 _NOT_FINITE = "no finite numbers at step"
 
 
-def step_not_finite(error: "tf.errors.InvalidArgumentError") -> int | None:
+def find_nan_step(error: "tf.errors.InvalidArgumentError") -> int | None:
     """Returns the step that the host stopped the training at; None for any other error."""
     found = re.search(rf"{_NOT_FINITE}\]?\W*(\d+)", error.message)
     return int(found.group(1)) if found else None
 
 
-def host_call(
+def make_host_call(
     scalars: dict[str, tf.Tensor],
     step: tf.Tensor,
     output_dir: str,
@@ -29,7 +28,6 @@ def host_call(
     Args:
         scalars: float32 scalars by name, of one core; ``skipped`` is 1 where the step was none.
         step: integer scalar, the number of steps after this one.
-        output_dir: where TensorBoard's events go.
         every_steps: steps between two entries.
         stop_on_nan: end the training where a step is skipped.
     """
@@ -37,9 +35,9 @@ def host_call(
     tensors = {name: tf.reshape(value, [1]) for name, value in scalars.items()}
     tensors["step"] = tf.reshape(tf.cast(step, tf.int32), [1])
 
-    def on_host(step: tf.Tensor, **of_cores: tf.Tensor) -> list[tf.Operation]:
+    def on_host(step: tf.Tensor, **scalars: tf.Tensor) -> list[tf.Operation]:
         step = tf.cast(step[0], tf.int64)
-        means = {name: tf.reduce_mean(values) for name, values in of_cores.items()}
+        means = {name: tf.reduce_mean(values) for name, values in scalars.items()}
         checks = []
         if stop_on_nan:
             checks.append(tf.debugging.Assert(means["skipped"] <= 0.0, [_NOT_FINITE, step]))

@@ -57,7 +57,7 @@ def make(shapes):
 def test_plan_sorts_all_names(graph, checkpoint):
     plan = plan_restore(make({**MODEL, "output_weights": [2, 4]}), checkpoint)
     assert plan.checkpoint == checkpoint
-    assert plan.restored == tuple(MODEL)
+    assert tuple(plan.sources) == tuple(MODEL)
     assert plan.initialized == ("output_weights",)
     assert plan.unused == (
         "bert/encoder/layer_1/output/dense/bias",
@@ -139,7 +139,7 @@ def test_layers_start_from_those_named(graph, twelve_layers):
     layers = (0, 2, 4, 7, 9, 11)
     variables = make(deep(6))
     plan = plan_restore(variables, twelve_layers, layers=layers)
-    assert plan.restored == tuple(deep(6))
+    assert tuple(plan.sources) == tuple(deep(6))
     kernels = {f"bert/encoder/layer_{n}/output/dense/kernel" for n in range(6)}
     assert {name: plan.sources[name] for name in kernels} == {
         f"bert/encoder/layer_{new}/output/dense/kernel": (
@@ -235,7 +235,7 @@ RANDOM = {"bert/embeddings/token_type_embeddings": [2, 4], "bert/pooler/dense/bi
 )
 def test_what_may_start_at_random(graph, checkpoint, allowed):
     plan = plan_restore(make({**MODEL, **RANDOM}), checkpoint, allow_random=allowed)
-    assert plan.restored == tuple(MODEL)
+    assert tuple(plan.sources) == tuple(MODEL)
     assert plan.initialized == tuple(RANDOM)
 
 

@@ -13,7 +13,7 @@ from variable_kinds import RESOURCE_FIRST
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint import plan_restore
-from bert_wwm.train.objective import Encoded, sums
+from bert_wwm.train.objective import Encoded, sum_losses
 from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for
 from bert_wwm.train.step import create_optimizer
 
@@ -77,7 +77,7 @@ class Pretraining:
         batch = Encoded(config, self.feeds, True, compute_dtype=compute_dtype, **FORMS[form])
         self.predictions = objective.predictions(batch)
         weights = objective.weights(tf.train.get_or_create_global_step())
-        scalars = sums(self.predictions, objective.totals(self.feeds), weights)
+        scalars = sum_losses(self.predictions, objective.totals(self.feeds), weights)
         self.loss = scalars["loss"]
         self.outputs = {
             "embedding_output": batch.model.get_embedding_output(),

@@ -8,7 +8,7 @@ import pytest
 from bert_wwm.compat import tf
 from bert_wwm.model import untrained_head
 from bert_wwm.model.checkpoint import write_variables
-from bert_wwm.train.start import start
+from bert_wwm.train.start import initialize_weights
 
 BIAS = "cls/predictions/output_bias"
 GAMMA, BETA = (f"cls/predictions/transform/LayerNorm/{name}" for name in ("gamma", "beta"))
@@ -46,7 +46,7 @@ def start_lines(prefix, variables):
     with tf.Graph().as_default():
         for name, value in variables.items():
             tf.get_variable(name, value.shape)
-        start(f"{prefix}.run", settings, True, lines.append)
+        initialize_weights(f"{prefix}.run", settings, True, lines.append)
     return lines
 
 

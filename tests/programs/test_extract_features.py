@@ -199,7 +199,7 @@ def test_what_is_no_text_ends_the_run_without_output(model, tmp_path):
         (["--layers=last"], "--layers=last: expected numbers of layers, such as -1,-2"),
         (["--layers="], "--layers=: expected numbers of layers"),
         (["--max_seq_length=65"], "--max_seq_length=65 is more than max_position_embeddings"),
-        (["--use_tpu"], "--use_tpu: which TPU? expected --tpu_name or --master"),
+        (["--use_tpu"], "--use_tpu needs --tpu_name or --master"),
         (["--use_tpu", "--master=a", "--batch_size=12"], "--batch_size=12 can't be divided evenly"),
         (["--output_file=missing.txt"], "--output_file=missing.txt: is the input"),
         (["--output_file=/tmp"], "/tmp: is no regular file"),

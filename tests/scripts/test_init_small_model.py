@@ -109,7 +109,7 @@ def test_tensors_are_bit_by_bit_the_same(model, tmp_path: pathlib.Path, layers) 
 
     with tf.Graph().as_default():
         plan = plan_restore(_variables(len(layers)), str(tmp_path / "bert_model.ckpt"))
-    assert set(plan.restored) == set(made)
+    assert set(plan.sources) == set(made)
     assert (plan.initialized, plan.unused, plan.optimizer_state) == ((), (), ())
 
 

@@ -7,7 +7,7 @@ from variable_kinds import RESOURCE_FIRST
 
 from bert_wwm.compat import tf
 from bert_wwm.train.accumulation import accumulate
-from bert_wwm.train.objective import Encoded, sums
+from bert_wwm.train.objective import Encoded, sum_losses
 from bert_wwm.train.pretraining_objective import PretrainingObjective
 
 LERT = ("masked_lm", "pos", "ner", "dep", "sentence_order")
@@ -26,7 +26,7 @@ def build(objective, features, num_parts):
     def forward(part, number):
         numbers.append(number)
         batch = Encoded(small_config(), part, training=True)
-        return sums(objective.predictions(batch), totals, weights)
+        return sum_losses(objective.predictions(batch), totals, weights)
 
     result = accumulate(forward, features, num_parts)
     # Built once outside of the loop and once inside, however many parts there are.

@@ -3,7 +3,7 @@ import pytest
 from task_steps import OBJECTIVES, assert_same_step, features, run
 
 from bert_wwm.compat import tf
-from bert_wwm.train.buckets import by_length
+from bert_wwm.train.buckets import switch_length
 
 BUCKETS = (6, 10, 16)
 MODES = tf.estimator.ModeKeys
@@ -13,7 +13,7 @@ MODES = tf.estimator.ModeKeys
 def test_the_shortest_length_that_fits_is_taken(longest, expected):
     with tf.Graph().as_default(), tf.Session() as session:
         tensors = {name: tf.constant(array) for name, array in features(longest).items()}
-        found = by_length(lambda cut: [tf.shape(cut["input_ids"])[1]], tensors, BUCKETS)
+        found = switch_length(lambda cut: [tf.shape(cut["input_ids"])[1]], tensors, BUCKETS)
         assert session.run(found) == [expected]
 
 

@@ -9,7 +9,8 @@ import pytest
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.report.curves import read_scalars
-from bert_wwm.train.hooks import ProgressHook, StopOnSignal, head_results
+from bert_wwm.train.hooks import ProgressHook, StopOnSignal, format_heads
+from bert_wwm.train.settings import TrainingSettings
 
 NUM_STEPS = 25
 
@@ -38,7 +39,10 @@ def train(folder, log, stop_on_nan=True, skipped=(), first=0, hooks=()):
             "padding": tf.constant(0.5),
             "skipped": tf.cast(is_skipped, tf.float32),
         }
-        progress = ProgressHook(scalars, 8, NUM_STEPS, 10, str(folder), stop_on_nan, log)
+        settings = TrainingSettings(
+            1e-3, NUM_STEPS, 0, 8, log_every_steps=10, stop_on_nan=stop_on_nan
+        )
+        progress = ProgressHook(scalars, settings, str(folder), log)
         scaffold = tf.train.Scaffold(init_fn=lambda _, session: global_step.load(first, session))
         with tf.control_dependencies(list(scalars.values())):
             train_op = tf.assign_add(global_step, 1)
@@ -120,7 +124,7 @@ def test_skipped_steps_are_counted_and_left_out_of_the_means(tmp_path):
 
 def test_heads_of_results():
     results = {"loss": 3.0, "ner_accuracy": 0.5, "ner_loss": 1.25, "pos_accuracy": 1, "pos_loss": 0}
-    assert head_results(results) == ["ner 1.2500 (50.00 %)", "pos 0.0000 (100.00 %)"]
+    assert format_heads(results) == ["ner 1.2500 (50.00 %)", "pos 0.0000 (100.00 %)"]
 
 
 class SendSignal(tf.train.SessionRunHook):

@@ -16,7 +16,7 @@ from bert_wwm.model.checkpoint_path import find_newest, read_newest
 from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
 from bert_wwm.train import loop as loop_module
 from bert_wwm.train.estimator import Estimators, Machine
-from bert_wwm.train.loop import Loop, Summary, step_of
+from bert_wwm.train.loop import Loop, Summary, read_step
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.pretraining_objective import PretrainingObjective
 from bert_wwm.train.settings import TrainingSettings
@@ -126,7 +126,7 @@ def test_the_summary_says_what_happened(whole):
         "best": json.loads((training.folder / "best" / "best.json").read_text()),
     }
     assert 0 < summary.seconds < 600
-    assert step_of(summary.checkpoint) == NUM_STEPS
+    assert read_step(summary.checkpoint) == NUM_STEPS
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_the_best_weights_are_those_of_the_best_evaluation(whole):
     training, summary = whole
     best = min(summary.evaluations, key=lambda results: results["loss"])
     assert (summary.best["step"], summary.best["value"]) == (best["step"], best["loss"])
-    assert step_of(tf.train.latest_checkpoint(str(training.folder / "best"))) == best["step"]
+    assert read_step(tf.train.latest_checkpoint(str(training.folder / "best"))) == best["step"]
 
 
 @pytest.mark.slow
@@ -198,7 +198,7 @@ def test_a_kill_before_an_evaluation_is_made_up_for(whole, paths, tmp_path):
     for first in (0, 8):
         with pytest.raises(KilledError):
             training.run(eval_every_steps=8, evaluate=killed)
-        assert step_of(tf.train.latest_checkpoint(str(tmp_path / "model"))) == 8, first
+        assert read_step(tf.train.latest_checkpoint(str(tmp_path / "model"))) == 8, first
     summary = training.run(eval_every_steps=8)
     assert (summary.first_step, summary.examples) == (8, 4 * BATCH)
     assert f"Going on from {training.folder}/model.ckpt-8" in training.lines

@@ -9,7 +9,7 @@ from bert_wwm.finetuning.reading import ReadingObjective
 from bert_wwm.finetuning.sentence import SentenceObjective
 from bert_wwm.finetuning.tagging import TaggingObjective
 from bert_wwm.model.heads import Prediction
-from bert_wwm.train.objective import Objective, Predictor, sums
+from bert_wwm.train.objective import Objective, Predictor, sum_losses
 from bert_wwm.train.pretraining_objective import HEADS, PretrainingObjective, heads_for, lert_ramps
 
 MASKED = ["input_ids", "input_mask", "segment_ids", "masked_lm_ids", "masked_lm_weights"]
@@ -32,7 +32,7 @@ PAIR = ["next_sentence_labels"]
 )
 def test_heads_by_fields(fields, pairing, expected):
     assert heads_for(fields, pairing) == tuple(expected)
-    without = tuple(head for head in expected if not HEADS[head].of_pairs)
+    without = tuple(head for head in expected if not HEADS[head].is_of_pairs)
     assert heads_for(fields, pairing, sentence_pair_loss=False) == without
 
 
@@ -77,7 +77,7 @@ def test_parts_add_up_to_the_batch(graph):
                 tf.ones([len(pair_logits[pairs])]),
             ),
         }
-        return sums(predictions, totals, {"masked_lm": 1.0, "next_sentence": 0.5})
+        return sum_losses(predictions, totals, {"masked_lm": 1.0, "next_sentence": 0.5})
 
     with tf.Session() as session:
         whole = session.run(part(slice(0, 12), slice(0, 4)))

@@ -10,7 +10,12 @@ from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.train.optimizers import OPTIMIZERS
 from bert_wwm.train.schedules import warmup_and_linear_decay
-from bert_wwm.train.step import build_train_step, create_optimizer, gradients_of, update_weights
+from bert_wwm.train.step import (
+    build_train_step,
+    compute_gradients,
+    create_optimizer,
+    update_weights,
+)
 
 TWO_CPUS = tf.ConfigProto(device_count={"CPU": 2})
 STRATEGIES = {
@@ -224,7 +229,7 @@ def layered_step(layer_decay, optimizer="adamw"):
         for part in DECAYED
     ]
     loss = sum(tf.reduce_sum(tf.square(weight - 9.0)) for weight in weights)
-    gradients, variables = gradients_of(loss)
+    gradients, variables = compute_gradients(loss)
     return update_weights(
         loss, gradients, variables, 1e-2, 6, optimizer=optimizer, layer_decay=layer_decay
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bert_wwm.compat import tf
-from bert_wwm.train.tpu_summaries import host_call, step_not_finite
+from bert_wwm.train.tpu_summaries import find_nan_step, make_host_call
 
 CORES = 8
 
@@ -14,7 +14,7 @@ def run_host(output_dir, steps, stop_on_nan=True, skipped=lambda step: 0.0):
     with tf.Graph().as_default() as graph:
         scalars = {"loss": tf.constant(0.0), "skipped": tf.constant(0.0)}
         step = tf.constant(0, tf.int64)
-        on_host, tensors = host_call(scalars, step, str(output_dir), 10, stop_on_nan)
+        on_host, tensors = make_host_call(scalars, step, str(output_dir), 10, stop_on_nan)
         assert {name: tensor.shape.as_list() for name, tensor in tensors.items()} == {
             "loss": [1],
             "skipped": [1],
@@ -60,13 +60,13 @@ def test_the_means_of_the_cores_are_written_every_n_steps(tmp_path):
 def test_a_skipped_step_ends_the_training(tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         run_host(tmp_path, range(1, 36), skipped=lambda step: step == 17)
-    assert step_not_finite(raised.value) == 17
+    assert find_nan_step(raised.value) == 17
     assert entries(tmp_path)["loss"] == [(10, 13.5)]
 
 
 def test_other_errors_are_no_skipped_steps():
     error = tf.errors.InvalidArgumentError(None, None, "Key: input_ids.  Can't parse step 17")
-    assert step_not_finite(error) is None
+    assert find_nan_step(error) is None
 
 
 def test_skipped_steps_are_counted_where_they_may_be(tmp_path):
