@@ -18,7 +18,12 @@ from bert_wwm.tasks.table import TASKS
 _PURPOSES = {"train": "--do_train", "dev": "--do_eval", "test": "--do_predict"}
 _RUN, _FINISHED = "run.json", "finished.json"
 
-Data = dict[str, str]  # by split: its file
+
+class Data(NamedTuple):
+    """A task's folder, and the file of each split that is there."""
+
+    folder: str
+    splits: dict[str, str]
 
 
 class Model(NamedTuple):
@@ -108,7 +113,7 @@ def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
             for name in reversed(names)  # the usual name is the first
             if os.path.exists(os.path.join(folder, name))
         }
-        data[task] = {split: paths[split] for split in _PURPOSES if split in paths}
+        data[task] = Data(folder, {split: paths[split] for split in _PURPOSES if split in paths})
         lacking = [split for split in ("train", "dev") if split not in paths]
         if "train" in lacking or ("dev" in lacking and "test" not in paths):
             names = [TASKS[task].files[s][0] for s in lacking if TASKS[task].files.get(s)]
@@ -135,56 +140,43 @@ def make_cells(
     Args:
         root: folder of the programs.
         models: the rows of the tables.
-        data: files by task and split.
+        data: by task.
         published: learning rates that a model has instead of the task's; those of small models
             are known to the programs.
         output_dir: each cell has a folder in it.
         num_runs: seeds of each cell.
         program_flags: further flags of all programs.
     """
-    return [
-        _make_cell(root, task, model, files_, published, output_dir, num_runs, program_flags)
-        for task, files_ in data.items()
-        for model in models
-    ]
-
-
-def _make_cell(
-    root: str,
-    task: str,
-    model: Model,
-    data: Data,
-    published: Published,
-    output_dir: str,
-    num_runs: int,
-    program_flags: Sequence[str],
-) -> Cell:
-    folder = os.path.join(output_dir, task, model.name)
-    config, vocabulary, *_ = model.files
-    flags = {
-        "task_name": task,
-        "data_dir": os.path.dirname(data["train"]),
-        "output_dir": folder,
-        "feature_dir": os.path.join(output_dir, "features"),
-        "model_name": model.name,
-        "bert_config_file": config,
-        "vocab_file": vocabulary,
-        "init_checkpoint": model.checkpoint,
-        "num_runs": num_runs,
-    }
-    for name, rates in published.learning_rates.items():
-        if is_same_model(name, model.name) and task in rates:
-            flags["learning_rate"] = rates[task]
-    command = [
-        sys.executable,
-        os.path.join(root, KINDS[TASKS[task].kind].program),
-        *(f"--{name}={value}" for name, value in flags.items()),
-        *(_PURPOSES[split] for split in data),
-        *program_flags,
-    ]
-    cost = files.size(data["train"]) * _count_weights(config)
-    inputs = [*model.files, *data.values()]
-    return Cell(task, model.name, folder, command, inputs, num_runs, cost)
+    cells = []
+    for task, (data_dir, splits) in data.items():
+        for model in models:
+            folder = os.path.join(output_dir, task, model.name)
+            config, vocabulary, *_ = model.files
+            flags = {
+                "task_name": task,
+                "data_dir": data_dir,
+                "output_dir": folder,
+                "feature_dir": os.path.join(output_dir, "features"),
+                "model_name": model.name,
+                "bert_config_file": config,
+                "vocab_file": vocabulary,
+                "init_checkpoint": model.checkpoint,
+                "num_runs": num_runs,
+            }
+            for name, rates in published.learning_rates.items():
+                if is_same_model(name, model.name) and task in rates:
+                    flags["learning_rate"] = rates[task]
+            command = [
+                sys.executable,
+                os.path.join(root, KINDS[TASKS[task].kind].program),
+                *(f"--{name}={value}" for name, value in flags.items()),
+                *(_PURPOSES[split] for split in splits),
+                *program_flags,
+            ]
+            inputs = [*model.files, *splits.values()]
+            cost = files.size(splits["train"]) * _count_weights(config)
+            cells.append(Cell(task, model.name, folder, command, inputs, num_runs, cost))
+    return cells
 
 
 def _count_weights(config: str) -> int:

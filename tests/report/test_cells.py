@@ -87,6 +87,18 @@ def test_a_cell_is_a_run_of_the_task_s_program(plan, tmp_path):
     assert by_ernie.cost == 2 * lcqmc.cost == 4 * 8 * 8 * (32 + 32)
 
 
+def test_files_may_be_in_folders_below_the_task_s(tmp_path):
+    (tmp_path / "xnli" / "multinli").mkdir(parents=True)
+    for name in ("train.tsv", "multinli/multinli.train.zh.tsv", "xnli.dev.tsv"):
+        (tmp_path / "xnli" / name).touch()
+    folder, splits = find_data(str(tmp_path), ["xnli"])["xnli"]
+    assert folder == f"{tmp_path}/xnli"
+    assert splits == {
+        "train": f"{folder}/multinli/multinli.train.zh.tsv",
+        "dev": f"{folder}/xnli.dev.tsv",
+    }
+
+
 def test_a_cell_has_finished_for_one_command_and_its_inputs(plan, tmp_path):
     cell = plan()[0]
     assert not is_finished(cell)

@@ -63,7 +63,7 @@ def _run(*flags: str) -> str:
 
 def _tables(text: str, folder: pathlib.Path) -> str:
     """Returns the tables that a program has printed."""
-    return re.sub(r"\nWrote .*", "", text[text.index("# Results") :]).replace(str(folder), "OUT")
+    return re.sub(r"\nWrote .*\n$", "", text[text.index("# Results") :]).replace(str(folder), "OUT")
 
 
 def test_the_tables_are_the_same_though_it_was_killed(flags, tmp_path):
