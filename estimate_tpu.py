@@ -273,20 +273,11 @@ def pretraining():
 def finetuning():
     """The same of --task_name."""
     from bert_wwm.estimate import step
-    from bert_wwm.finetuning.objective import (
-        ReadingObjective,
-        SentenceObjective,
-        TaggingObjective,
-    )
-    from bert_wwm.tasks.examples import ANSWER_TYPES
-    from bert_wwm.tasks.task import READING, TAGGING
+    from bert_wwm.tasks.kinds import KINDS
 
     task = TASKS[FLAGS.task_name]
-    if task.kind == READING:
-        objective = ReadingObjective(len(ANSWER_TYPES) if task.answer_types else 0)
-    else:
-        kind = TaggingObjective if task.kind == TAGGING else SentenceObjective
-        objective = kind(len(task.labels or range(NUM_LABELS)))
+    num_labels = len(task.labels or range(NUM_LABELS))
+    objective = KINDS[task.kind].load_job().make_objective(task, num_labels)
 
     trains = FLAGS.mode == TRAIN
 

@@ -35,8 +35,8 @@ from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.finetuning.outcome import find_outcome
-from bert_wwm.finetuning.served import USERS_TASK, describe
-from bert_wwm.tasks.table import TASKS
+from bert_wwm.finetuning.served import describe
+from bert_wwm.tasks.table import TASKS, USERS_TASK
 
 FLAGS = flags.FLAGS
 

@@ -79,7 +79,7 @@ def main(_) -> None:
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.finetuning.extracted import write_array, write_lines
-    from bert_wwm.finetuning.extraction import Extraction, Extractor
+    from bert_wwm.finetuning.hidden_states import Extraction, Extractor
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.model.checkpoint_path import read_newest, resolve
     from bert_wwm.train.estimator import Machine

@@ -169,7 +169,7 @@ def save_model(config_file: str, checkpoint: str) -> None:
 def measure(job: Job) -> Cost:
     """Extracts the features of a file, and returns what that takes."""
     from bert_wwm.finetuning.extracted import write_array, write_lines
-    from bert_wwm.finetuning.extraction import Extraction, Extractor
+    from bert_wwm.finetuning.hidden_states import Extraction, Extractor
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.train.estimator import Machine
 

@@ -233,7 +233,7 @@ class Measure:
         from bert_wwm.finetuning.input import host_input_fn
 
         return host_input_fn(
-            self._table, self._job.objective, names, batches.__getitem__, len(batches)
+            lambda: ((self._table, batch) for batch in batches), self._job.objective, names
         )
 
     def _estimators(self, num_steps: int, skip_padding: bool = False) -> Any:

@@ -9,15 +9,14 @@ from collections.abc import Callable
 from absl import flags
 
 from bert_wwm.cli import app
+from bert_wwm.tasks.kinds import KINDS
 from bert_wwm.tasks.sentence_tasks import user_task
-from bert_wwm.tasks.table import TASKS, tasks_of
-from bert_wwm.tasks.task import KINDS, READING, SENTENCE, TAGGING, Task
+from bert_wwm.tasks.table import TASKS
+from bert_wwm.tasks.task import Task
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_bool("markdown", False, "Whether to print a Markdown table, as in the README.")
-
-PROGRAMS = {SENTENCE: "run_classifier.py", READING: "run_squad.py", TAGGING: "run_ner.py"}
 
 
 def _rate(rate: float) -> str:
@@ -44,7 +43,7 @@ def _files(task: Task) -> str:
 COLUMNS: dict[str, Callable[[Task], str]] = {
     "name": lambda task: task.name,
     "task": lambda task: task.title,
-    "program": lambda task: PROGRAMS[task.kind],
+    "program": lambda task: KINDS[task.kind].program,
     "scores": _metrics,
     "tokens": lambda task: str(task.settings.max_seq_length),
     "batch": lambda task: str(task.settings.train_batch_size),
@@ -58,7 +57,8 @@ COLUMNS: dict[str, Callable[[Task], str]] = {
 
 def make_table() -> list[list[str]]:
     """Returns the lines of the table, first the names of its columns."""
-    tasks = [TASKS[name] for kind in KINDS for name in tasks_of(kind)]
+    rows = [TASKS[name] for name in TASKS.names()]
+    tasks = [task for kind in KINDS.names() for task in rows if task.kind == kind]
     tasks.append(user_task(["text"], "label"))
     return [list(COLUMNS), *([cell(task) for cell in COLUMNS.values()] for task in tasks)]
 

@@ -1,6 +1,5 @@
 """Models as google-research/bert has them: a checkpoint, bert_config.json and vocab.txt."""
 
-import json
 import os
 from typing import NamedTuple
 
@@ -15,18 +14,14 @@ from bert_wwm.convert.architectures import (
 )
 from bert_wwm.convert.pretrained import Pretrained, as_float32, check
 from bert_wwm.core import files
-from bert_wwm.core.json_files import read_json
-from bert_wwm.core.label_file import read_labels
 from bert_wwm.model.checkpoint import note_files, write_variables
+from bert_wwm.tasks.run_files import RunFiles
 from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
 
 CHECKPOINT, CONFIG, VOCABULARY = "bert_model.ckpt", "bert_config.json", "vocab.txt"
-LABELS = "labels.json"  # the classes of a classifier
 # Said in the configuration of a cased model; google-research/bert passes over what it doesn't know.
 _LOWER_CASE = "do_lower_case"
-_RUN = "run.json"  # what a fine-tuning leaves beside its weights
-_BEST = "best"  # the folder of its best ones
 
 
 class Recorded(NamedTuple):
@@ -87,7 +82,7 @@ def read(
         model.skipped[name] = "no numbers"
     if model.num_classes:
         model.kind = run.kind or kind_of(architecture)
-        model.labels = _labels(prefix)
+        model.labels = RunFiles.of_checkpoint(prefix).read_labels() or []
         if not model.kind:
             model.notes.append(
                 "nothing says what the classifier judges; it is taken for one of whole texts"
@@ -122,38 +117,25 @@ def write_folder(folder: str, model: Pretrained) -> list[str]:
         values[model_config.ARCHITECTURES_KEY] = [
             architecture_of(names.parts_of(tensors), model.kind)
         ]
-    if model.labels:
-        contents[LABELS] = json.dumps(model.labels, ensure_ascii=False) + "\n"
     contents[CONFIG] = model_config.to_text(values)
     for name, text in contents.items():
         files.write_text(os.path.join(folder, name), text)
-    return [CHECKPOINT, *sorted(contents)]
-
-
-def _beside(prefix: str, name: str) -> str | None:
-    """Returns the path of a file beside a checkpoint, or above its ``best``, if there is one."""
-    folder = os.path.dirname(prefix)
-    above = [os.path.dirname(folder)] if os.path.basename(folder) == _BEST else []
-    paths = (os.path.join(place, name) for place in (folder, *above))
-    return next(filter(files.exists, paths), None)
+    written = [CHECKPOINT, *sorted(contents)]
+    if model.labels:
+        written.append(RunFiles(folder).write_labels(model.labels))
+    return written
 
 
 def recorded(prefix: str) -> Recorded:
-    """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model."""
-    path = _beside(prefix, _RUN)
-    try:
-        settings = dict(read_json(path)["settings"]) if path else {}
-    except (KeyError, TypeError, ValueError):
-        return Recorded()
+    """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model.
+
+    Raises:
+        DataError: it is broken.
+    """
+    settings = RunFiles.of_checkpoint(prefix).read_settings()
     kind, gelu = settings.get("kind"), settings.get("gelu")
-    lower_case = settings.get(_LOWER_CASE)
     return Recorded(
         kind if kind in (SENTENCE, TAGGING) else None,
         gelu if gelu in ("tanh", "erf") else None,
-        lower_case if isinstance(lower_case, bool) else None,
+        settings.get(_LOWER_CASE),
     )
-
-
-def _labels(prefix: str) -> list[str]:
-    path = _beside(prefix, LABELS)
-    return read_labels(path) if path else []

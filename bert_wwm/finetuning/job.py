@@ -1,21 +1,27 @@
-"""A task and its data, as a fine-tuning run needs them."""
+"""A kind of tasks and its data, as a fine-tuning run needs them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bert_wwm.compat import tf
 from bert_wwm.core.errors import DataError
 from bert_wwm.finetuning.objective import TaskObjective
+from bert_wwm.model.bert import BertConfig
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.task import Task
+from bert_wwm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from bert_wwm.finetuning.served import Served
 
 # Of each sequence of a table what the model says, by name.
 Outputs = Sequence[Mapping[str, np.ndarray]]
 
-TRAIN, DEV, TEST = "train", "dev", "test"
+TRAIN, DEV, TEST = SPLITS = ("train", "dev", "test")
 
 
 class Split(NamedTuple):
@@ -37,9 +43,10 @@ class Split(NamedTuple):
 
 
 class Job:
-    """What to learn, and what becomes of the model's outputs; one subclass for a kind of tasks.
+    """Examples to features, outputs to predictions, scores and files; a subclass for each kind.
 
     Attributes:
+        has_labels: whether the examples' labels are the classes that the model is made for.
         task: the row of the table.
         featurizer: makes features of examples.
         objective: the heads.
@@ -47,11 +54,62 @@ class Job:
         decoding: what predictions depend on besides features and weights, as JSON knows it.
     """
 
+    has_labels = False
     task: Task
     featurizer: Featurizer
     objective: TaskObjective
     labels: Sequence[str] = ()
     decoding: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(
+        self,
+        task: Any,
+        tokenizer: Tokenizer,
+        max_seq_length: int,
+        labels: Sequence[str] = (),
+        **options: Any,
+    ):
+        """Makes the job.
+
+        Args:
+            task: the row of the table.
+            tokenizer: of the model.
+            max_seq_length: tokens of a sequence, at most.
+            labels: the classes or tags.
+            options: what the kind's program has flags for.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def make_objective(cls, task: Any, num_labels: int) -> TaskObjective:
+        """Returns the heads for a task."""
+        raise NotImplementedError
+
+    @classmethod
+    def find_labels(cls, path: str, examples: Sequence[Any]) -> list[str]:
+        """Returns the labels of training examples, for tasks that don't define them."""
+        raise NotImplementedError
+
+    @classmethod
+    def served_facts(
+        cls, task: Task | None, settings: Mapping[str, Any], known: Callable[..., Any]
+    ) -> dict[str, Any]:
+        """Returns what a client needs to know, besides what it does of every kind.
+
+        Args:
+            task: the row of the table; None for a table of the user's own.
+            settings: those that the run has recorded.
+            known: returns what is recorded or the user says: of the name of a flag, and, by
+                keyword, of its ``default``.
+        """
+        return {}
+
+    @classmethod
+    def build_answers(
+        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Builds encoder and head, for serving; see ``build_signature``."""
+        raise NotImplementedError
 
     def usable(self, name: str, examples: Sequence[Any]) -> Sequence[Any]:
         """Returns those of a file's examples that a split is made of; ``test`` is of all."""
@@ -107,11 +165,16 @@ class Job:
             return {}
         begin = "dev_" if split.name == DEV else ""
         lines = self.task.submission(split.examples, predictions)
-        return {f"{begin}{self.task.name}_predict.json": "".join(f"{line}\n" for line in lines)}
+        return {f"{begin}{self.task.name}_predict.json": lines_of(lines)}
 
     def result_lines(self, scores: dict[str, float]) -> dict[str, float]:
         """Returns what ``eval_results.txt`` holds, by name."""
         return scores
+
+
+def lines_of(lines: Any) -> str:
+    """Returns the text of a file of lines."""
+    return "".join(f"{line}\n" for line in lines)
 
 
 def nothing_told(name: str, path: str, truth: str) -> DataError:

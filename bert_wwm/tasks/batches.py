@@ -39,6 +39,10 @@ class Padding(NamedTuple):
     by_length: bool = False
     skipped: bool = False
 
+    def times(self, num_choices: int) -> "Padding":
+        """Returns the same for examples of several sequences, whose tokens take turns."""
+        return self._replace(shapes=[num_choices * length for length in self.shapes])
+
 
 def shapes_up_to(max_length: int, step: int) -> tuple[int, ...]:
     """Returns the multiples of a step below a length, and the length."""

@@ -1,5 +1,6 @@
 """What the files of a task hold, one example each."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -24,9 +25,44 @@ class Sentence(NamedTuple):
     undecided: bool = False
 
     @property
+    def labels(self) -> Sequence[str]:
+        """What there is to count: here, one or none."""
+        return () if self.label is None else (self.label,)
+
+    @property
     def line(self) -> str:
         """The number of its line, or what else says where it stands in its file."""
         return self.place or self.id
+
+
+class Choices(NamedTuple):
+    """A question on a text, with choices of which one is right.
+
+    Attributes:
+        id: its name in predictions.
+        context: the text.
+        question: the question.
+        choices: the answers to choose from.
+        label: the number of the right one, as text; None where the file doesn't tell.
+        line: where it is in its file, in words.
+    """
+
+    id: str
+    context: str
+    question: str
+    choices: tuple[str, ...]
+    label: str | None = None
+    line: str = ""
+
+    @property
+    def undecided(self) -> bool:
+        """Never; see ``Sentence``."""
+        return False
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The label, or none."""
+        return () if self.label is None else (self.label,)
 
 
 class Tagged(NamedTuple):
@@ -41,6 +77,11 @@ class Tagged(NamedTuple):
     id: str
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The tags; none where the file doesn't tell."""
+        return self.tags or ()
 
 
 class Answer(NamedTuple):
@@ -77,5 +118,10 @@ class Question(NamedTuple):
     answers: tuple[Answer, ...] = ()
     answer_type: str = SPAN
 
+    @property
+    def labels(self) -> Sequence[str]:
+        """Its type of answer; none where the file doesn't tell."""
+        return (self.answer_type,) if self.answers else ()
 
-Example = Sentence | Tagged | Question
+
+Example = Sentence | Choices | Tagged | Question

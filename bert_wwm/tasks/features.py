@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-INPUT_IDS, SEGMENT_IDS = "input_ids", "segment_ids"
+INPUT_IDS, SEGMENT_IDS, INPUT_MASK = "input_ids", "segment_ids", "input_mask"
 
 
 @dataclasses.dataclass
@@ -50,12 +50,14 @@ class FeatureTable:
 
         Returns:
             int32 [B, S] of names of tokens, [B] of those of sequences; and ``input_mask``, 1 at
-            tokens and 0 at padding.
+            tokens and 0 at padding, unless the tokens have one of their own.
         """
         places = np.arange(length)
         inside = places < self.lengths[rows][:, None]
         positions = np.where(inside, self.offsets[rows][:, None] + places, 0)
-        arrays = {"input_mask": inside.astype(np.int32)}
+        arrays = {INPUT_MASK: inside.astype(np.int32)}
+        if INPUT_MASK in self.tokens:
+            names = (INPUT_MASK, *names)
         for name in names:
             if name in self.rows:
                 arrays[name] = self.rows[name][rows].astype(np.int32)

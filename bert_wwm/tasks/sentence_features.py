@@ -14,6 +14,7 @@ from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
 
 _VERSION = 1  # of the features
+SCORE_UNITS = 1000  # features are whole numbers
 _SHORTEST = 5  # [CLS] a [SEP] b [SEP]
 
 
@@ -87,13 +88,14 @@ class SentenceFeaturizer(Featurizer):
         segment_ids = np.zeros(offsets[-1], np.int32)
         segment_ids[ranges(begins + a + 2, b + is_pair)] = 1
         rows = {
-            "label_ids": self._label_ids(examples),
+            "label_ids": self.label_ids(examples),
             "example": np.arange(first, first + count, dtype=np.int32),
             "truncated": (a + b < sizes[:count] + sizes[count:]).astype(np.int32),
         }
         return FeatureTable(offsets, {INPUT_IDS: input_ids, SEGMENT_IDS: segment_ids}, rows)
 
-    def _label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
+    def label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
+        """Returns the number of each example's label, -1 without one: int32 [n]."""
         ids: dict[str | None, int] = {label: index for index, label in enumerate(self._labels)}
         ids[None] = -1
         for example in examples:
@@ -103,6 +105,20 @@ class SentenceFeaturizer(Featurizer):
                     f"{listed(self._labels)}"
                 )
         return np.array([ids[example.label] for example in examples], np.int32)
+
+
+class ScoreFeaturizer(SentenceFeaturizer):
+    """The same for texts with a score instead of a label: ``label_ids`` has it in thousandths."""
+
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int):
+        super().__init__(tokenizer, max_seq_length, labels=())
+
+    def describe(self) -> dict[str, object]:
+        return {**super().describe(), "kind": "regression"}
+
+    def label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
+        scores = [-1 if e.label is None else SCORE_UNITS * float(e.label) for e in examples]
+        return np.rint(scores).astype(np.int32)
 
 
 def kept(

@@ -53,12 +53,14 @@ class TableReader:
         labels: what the labels are.
         columns: by their number, what the columns of files without a header hold.
         language: of files that name languages, the one to keep.
+        label_names: what headers call the column of labels.
     """
 
     is_pair: bool
     labels: Labels
     columns: Mapping[int, Columns] = dataclasses.field(default_factory=dict)
     language: str | None = None
+    label_names: tuple[str, ...] = _LABEL_NAMES
 
     def __call__(self, path: str, note: Note) -> list[Sentence]:
         """Reads a file.
@@ -95,7 +97,7 @@ class TableReader:
         texts = next((texts for texts in known if set(texts) <= set(names)), None)
         if texts is None or any(cell.strip() in (self.labels.known or ()) for cell in cells):
             return None
-        label = next((name for name in _LABEL_NAMES if name in names), None)
+        label = next((name for name in self.label_names if name in names), None)
         return Columns(
             names.index(texts[0]),
             names.index(texts[1]) if self.is_pair else None,

@@ -11,12 +11,13 @@ from typing import Any
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import classification
+from bert_wwm.metrics.regression import correlations
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import Labels, listed, unknown_label
 from bert_wwm.tasks.sentence_json import JsonReader, clue_lines
 from bert_wwm.tasks.sentence_news import read_news
 from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
-from bert_wwm.tasks.task import SENTENCE, Note, Settings, Task, add
+from bert_wwm.tasks.task import Note, Settings, Task, add
 
 Reader = Callable[[str, Note], list[Sentence]]
 Measure = Callable[[Sequence[str], Sequence[str]], dict[str, float]]
@@ -28,6 +29,7 @@ _GOOGLE = "google-research/bert, README, sentence (and sentence-pair) classifica
 _GOOGLE_SETTINGS = Settings(128, 32, 3.0, 2e-5)
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_SCORE = re.compile(r"[0-9]{1,5}(\.[0-9]+)?")
 
 _SPLITS = ("train", "dev", "test")
 _TSV = {split: (f"{split}.tsv",) for split in _SPLITS}
@@ -65,6 +67,15 @@ def score(
     return {name: 100 * value for name, value in scores.items()}
 
 
+def score_numbers(examples: Sequence[Sentence], predictions: Sequence[str]) -> dict[str, float]:
+    """Returns the correlations of predicted scores with the true ones, fractions of 100."""
+
+    def measure(targets: Sequence[str], found: Sequence[str]) -> dict[str, float]:
+        return correlations([float(target) for target in targets], [float(one) for one in found])
+
+    return score((measure,), examples, predictions)
+
+
 _accuracy = functools.partial(score, (classification.accuracy,))
 
 
@@ -78,12 +89,14 @@ def _add(
     **others: Any,
 ) -> None:
     """Adds a row that is scored by accuracy and has files of the usual names, unless told else."""
-    row: dict[str, Any] = {"files": _TSV, "score": _accuracy, "metrics": ("accuracy",), **others}
-    add(
-        Task(
-            name, title, SENTENCE, read=read, labels=labels, settings=settings, source=source, **row
-        )
-    )
+    row: dict[str, Any] = {
+        "kind": "sentence",
+        "files": _TSV,
+        "score": _accuracy,
+        "metrics": ("accuracy",),
+        **others,
+    }
+    add(Task(name, title, read=read, labels=labels, settings=settings, source=source, **row))
 
 
 _add(
@@ -216,6 +229,21 @@ _add(
 )
 
 
+# GLUE's, and the Chinese translations of it, which have no header.
+_add(
+    "sts-b",
+    "STS-B",
+    TableReader(True, Labels(), {3: Columns(0, 1, 2), 2: Columns(0, 1)}, label_names=("score",)),
+    None,
+    _GOOGLE_SETTINGS,
+    "google-research/bert, README, as for its other sentence pairs (inferred)",
+    kind="regression",
+    score=score_numbers,
+    metrics=("spearman", "pearson"),
+    shows_labels=False,
+)
+
+
 def user_task(text_columns: Sequence[str], label_column: str) -> Task:
     """Returns the task of a user's own tables, ``tsv``.
 
@@ -230,7 +258,7 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
     return Task(
         name="tsv",
         title="a table of your own",
-        kind=SENTENCE,
+        kind="sentence",
         files={split: (f"{split}.tsv", f"{split}.csv") for split in _SPLITS},
         read=UserTableReader(tuple(text_columns), label_column),
         score=_accuracy,
@@ -286,3 +314,17 @@ def check_labels(
                 raise DataError(f"{path}:{example.line}: has no label; expected {listed(labels)}")
         elif example.label not in known:
             raise unknown_label(path, example.line, example.label, labels)
+
+
+def check_scores(path: str, examples: Sequence[Sentence], required: bool) -> None:
+    """Checks the labels of a file that are to be scores.
+
+    Raises:
+        DataError: one is not a number from 0 up, or is missing where it is required.
+    """
+    for example in examples:
+        if example.label is None and not required:
+            continue
+        if example.label is None or not _SCORE.fullmatch(example.label):
+            found = "no score" if example.label is None else f"the score {example.label!r}"
+            raise DataError(f"{path}:{example.line}: has {found}; expected a number from 0 up")

@@ -6,7 +6,7 @@ from typing import Any
 from bert_wwm.metrics.tagging import evaluate
 from bert_wwm.tasks.examples import Tagged
 from bert_wwm.tasks.tagging_files import cluener_lines, read_cluener, read_columns, read_msra
-from bert_wwm.tasks.task import TAGGING, Settings, Task, add
+from bert_wwm.tasks.task import Settings, Task, add
 
 METRICS = ("precision", "recall", "f1")
 
@@ -38,7 +38,7 @@ def _add(name: str, title: str, settings: Settings, source: str, **others: Any) 
         Task(
             name=name,
             title=title,
-            kind=TAGGING,
+            kind="tagging",
             score=score,
             metrics=METRICS,
             best_metric="f1",

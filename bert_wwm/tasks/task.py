@@ -8,10 +8,11 @@ from typing import (
 )
 
 from bert_wwm.core.registry import Registry
+from bert_wwm.tasks.kinds import KINDS
 
 Note = Callable[[str], None]  # takes what the user should know, a sentence at a time
 
-SENTENCE, READING, TAGGING = KINDS = ("sentence", "reading", "tagging")
+KIND_OF_USERS_TASK = "sentence"  # that of a table of the user's own, which has no row
 
 
 class Settings(NamedTuple):
@@ -37,7 +38,7 @@ class Task:
     Attributes:
         name: as in --task_name.
         title: as in the papers.
-        kind: ``sentence``, ``reading`` or ``tagging``: the program that takes it.
+        kind: a name in ``KINDS``.
         files: the names that its files ``train``, ``dev`` and ``test`` go by in --data_dir, the
             usual one first; a split may have none.
         read: reads a file, and tells by its second argument what the user should know: what was
@@ -54,6 +55,7 @@ class Task:
         submission: yields the lines of the file that the task's benchmark takes,
             ``NAME_predict.json``, from examples and of each the predicted label or tags; None: it
             takes none.
+        shows_labels: whether the labels of a file are worth counting.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Task:
     best_metric: str | None = None
     small_learning_rate: float = 1e-4
     submission: Callable[[Sequence[Any], Sequence[Any]], Iterator[str]] | None = None
+    shows_labels: bool = True
 
     def settings_for(self, small: bool) -> Settings:
         """Returns the settings for a released model of 12 layers and more, or for a small one.
@@ -93,6 +96,6 @@ def add(task: Task) -> Task:
     return TASKS.add(task.name, task)
 
 
-def tasks_of(kind: str) -> list[str]:
-    """Returns the names of the tasks of a kind."""
-    return [name for name in TASKS.names() if TASKS[name].kind == kind]
+def tasks_of(program: str) -> list[str]:
+    """Returns the names of the tasks that a program fine-tunes for."""
+    return [name for name in TASKS.names() if KINDS[TASKS[name].kind].program == program]

@@ -15,7 +15,8 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.model.checkpoint import check_readable, read_variables, write_variables
-from bert_wwm.model.checkpoint_path import BEST, named_checkpoint
+from bert_wwm.model.checkpoint_path import find_newest, named_checkpoint
+from bert_wwm.tasks.run_files import BEST
 
 _INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
 # What this module writes to the folder of the best, and the temporary names of all of it.
@@ -86,6 +87,17 @@ def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = 
         f"{output_dir}: no checkpoint can be read; expected a whole one, or a folder without: "
         f"{'; '.join(broken.values())}"
     )
+
+
+def find_weights(folder: str, log: Callable[[str], None], repair: bool = True) -> str | None:
+    """Returns the prefix of the best weights of a run, or else of the newest that are whole.
+
+    Args:
+        folder: the run's.
+        log: as for ``newest_readable``.
+        repair: the same.
+    """
+    return find_newest(f"{folder}/{BEST}") or newest_readable(folder, log, repair)
 
 
 def remove_leftovers(output_dir: str) -> None:

@@ -95,7 +95,9 @@ def make_model_fn(
 
     def evaluate(features: Features, model_dir: str) -> Spec:
         assert isinstance(objective, Objective)
-        predictions = objective.predictions(_encoded(config, settings, features, training=False))
+        predictions = objective.predictions(
+            _encoded(config, objective, settings, features, training=False)
+        )
         scaffold_fn = restored(model_dir)
         # All count in full, at whatever step: evaluations of a training are compared.
         weights = dict.fromkeys(objective.heads, 1.0)
@@ -112,12 +114,12 @@ def make_model_fn(
         return tf.estimator.tpu.TPUEstimatorSpec(
             mode=tf.estimator.ModeKeys.PREDICT,
             predictions=outputs,
-            scaffold_fn=restored(model_dir),
+            scaffold_fn=restored(model_dir, objective.unused_scopes),
         )
 
-    def restored(model_dir: str) -> ScaffoldFn:
+    def restored(model_dir: str, unused_scopes: tuple[str, ...] = ()) -> ScaffoldFn:
         """Sees to it that all that is trained comes from a checkpoint."""
-        latest, scaffold_fn = start(model_dir, settings, False, log)
+        latest, scaffold_fn = start(model_dir, settings, False, log, unused_scopes)
         if latest:
             check_own(latest, tf.trainable_variables())
         return scaffold_fn
@@ -126,7 +128,11 @@ def make_model_fn(
 
 
 def _encoded(
-    config: BertConfig, settings: TrainingSettings, features: Features, training: bool
+    config: BertConfig,
+    objective: Objective | Predictor,
+    settings: TrainingSettings,
+    features: Features,
+    training: bool,
 ) -> Encoded:
     return Encoded(
         config,
@@ -136,6 +142,8 @@ def _encoded(
         compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
         gradient_checkpointing=training and settings.gradient_checkpointing,
         skip_padding=training and settings.skip_padding,
+        use_one_hot_embeddings=settings.use_one_hot_embeddings,
+        num_choices=objective.num_choices,
     )
 
 
@@ -149,7 +157,9 @@ def _scalars_and_gradients(
         return accumulate(forward, features, parts)
     # Branches make no variables: those of the shortest, without dropout, stay unused.
     objective.predictions(
-        _encoded(config, settings, cut(features, settings.tpu_buckets[0]), training=False)
+        _encoded(
+            config, objective, settings, cut(features, settings.tpu_buckets[0]), training=False
+        )
     )
     names: list[str] = []
     variables: list[tf.Variable] = []
@@ -169,15 +179,17 @@ def _outputs(
 ) -> dict[str, tf.Tensor]:
     """Returns the model's outputs; those of tokens have the features' length."""
     if len(settings.tpu_buckets) < 2:
-        return objective.outputs(_encoded(config, settings, features, training=False))
+        return objective.outputs(_encoded(config, objective, settings, features, training=False))
     length = settings.tpu_buckets[-1]
     shortest = cut(features, settings.tpu_buckets[0])
-    names = list(objective.outputs(_encoded(config, settings, shortest, training=False)))
+    names = list(objective.outputs(_encoded(config, objective, settings, shortest, training=False)))
 
     def build(of_length: Features) -> list[tf.Tensor]:
         missing = length - of_length["input_ids"].shape.as_list()[1]
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-            outputs = objective.outputs(_encoded(config, settings, of_length, training=False))
+            outputs = objective.outputs(
+                _encoded(config, objective, settings, of_length, training=False)
+            )
         return [
             tf.pad(value, [[0, 0], [0, missing], *[[0, 0]] * (value.shape.ndims - 2)])
             if name in objective.token_outputs
@@ -208,7 +220,7 @@ def _forward(
         # Dropout hangs on the step, not on what ran before: a training that goes on drops the
         # same. Not on a TPU: seeded bits cost three times the rest of the step there.
         with contextlib.nullcontext() if settings.use_tpu else seeded_dropout(seed):
-            batch = _encoded(config, settings, part, training=True)
+            batch = _encoded(config, objective, settings, part, training=True)
             scalars = sums(objective.predictions(batch), totals, weights)
         mask = tf.cast(part["input_mask"], tf.float32)
         padding = (1.0 - tf.reduce_mean(mask)) / shares

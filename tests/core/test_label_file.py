@@ -1,9 +1,9 @@
 import json
 
 import pytest
+from bert_wwm.core.label_file import read_labels
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.core.label_file import read_labels
 
 
 def test_white_space_at_the_ends_is_left_out(tmp_path):

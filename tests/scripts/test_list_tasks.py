@@ -2,8 +2,8 @@
 
 import launcher
 
-from bert_wwm.tasks.table import TASKS, tasks_of
-from bert_wwm.tasks.task import KINDS
+from bert_wwm.tasks.kinds import KINDS
+from bert_wwm.tasks.table import TASKS
 
 PROGRAM = "scripts/list_tasks.py"
 
@@ -14,7 +14,16 @@ def test_markdown_has_a_line_for_each_task():
     assert set(rule) == {"---"}
     assert all(len(line) == len(header) == len(rule) for line in lines)
     rows = {line[0]: dict(zip(header, line)) for line in lines}
-    assert list(rows) == [*(name for kind in KINDS for name in tasks_of(kind)), "tsv"]
+    assert sorted(rows) == sorted([*TASKS.names(), "tsv"])
+    assert [row["program"] for row in rows.values()] == [
+        *(
+            KINDS[kind].program
+            for kind in KINDS.names()
+            for name in TASKS.names()
+            if TASKS[name].kind == kind
+        ),
+        "run_classifier.py",
+    ]
     assert rows["chnsenticorp"] == {
         "name": "chnsenticorp",
         "task": "ChnSentiCorp",

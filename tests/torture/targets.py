@@ -199,9 +199,9 @@ def _open_run_folder(folder: pathlib.Path) -> Any:
 
 def _find_outcome(folder: pathlib.Path) -> Any:
     from bert_wwm.convert.google_folder import recorded
-    from bert_wwm.core.label_file import read_labels
     from bert_wwm.finetuning.outcome import find_outcome
     from bert_wwm.finetuning.served import describe
+    from bert_wwm.tasks.run_files import RunFiles
 
     flags = (
         "task_name bert_config_file gelu vocab_file do_lower_case tokenizer max_seq_length labels "
@@ -210,7 +210,7 @@ def _find_outcome(folder: pathlib.Path) -> Any:
     outcome = find_outcome(str(folder), lambda line: None)
     served = describe(outcome, dict.fromkeys(flags.split()))
     record = recorded(str(folder / "best" / "model.ckpt-8"))
-    return served.facts(), record, read_labels(str(folder / "labels.json"))
+    return served.facts(), record, RunFiles(str(folder)).read_labels()
 
 
 def _load_results(folder: pathlib.Path) -> Any:
