@@ -103,7 +103,7 @@ def sample(provenance, vocabulary):
     of_each = -(-FLAGS.num_sampled // len(provenance.paths))
     of_files = []
     for path in provenance.paths:
-        records, where = read_first(path, of_each, len(vocabulary))
+        records, where = read(path, of_each, len(vocabulary))
         manifest = provenance.manifest_of(path)
         name, model = segmenter_of(manifest)
         name, model = FLAGS.segmenter or name, FLAGS.ltp_model or model
@@ -120,7 +120,7 @@ def sample(provenance, vocabulary):
     return examples
 
 
-def read_first(path, count, vocab_size):
+def read(path, count, vocab_size):
     """Returns the fields of the first records of a file, checked, and the place of each."""
     from bert_wwm.records.checks import check_features
     from bert_wwm.records.decoding import decode_features
