@@ -33,7 +33,7 @@ from bert_wwm.data.sources import SegmentedSource, read_all
 from bert_wwm.metrics.reading_files import read_predictions, read_references
 from bert_wwm.records.framing import count_records, frame, read_records
 from bert_wwm.records.manifest import Manifest
-from bert_wwm.segmentation import ltp_training
+from bert_wwm.segmentation import tagged_text
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.tokenizer import Tokenizer
@@ -223,12 +223,12 @@ add_text(
 )
 add_text(
     "tagged text of LTP",
-    lambda path: ltp_training.read_corpus([path]),
+    lambda path: tagged_text.read_corpus([path]),
     lambda n: f"我们/r 在/p 学习/v {n}/m\n",
 )
 add_text(
     "tagged text of LTP: a long line",
-    lambda path: ltp_training.read_corpus([path]),
+    lambda path: tagged_text.read_corpus([path]),
     lambda n: f"我们/r 在/p 学习/v {n}/m ",
 )
 

@@ -1,6 +1,6 @@
-"""Builds a vocab.txt from text, for those who train from nothing.
+"""Builds a vocab.txt from text, for those who train from scratch.
 
-Whoever goes on with a released model keeps its vocabulary: the weights belong to it.
+Whoever continues the pretraining of a released model keeps its vocabulary.
 
 Example:
   python scripts/build_vocabulary.py --input_file=corpus/*.txt --output_file=vocab.txt
@@ -34,7 +34,7 @@ flags.mark_flags_as_required(["input_file", "output_file"])
 
 def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
-    counts = count_words(sentences(inputs), FLAGS.do_lower_case)
+    counts = count_words(read_sentences(inputs), FLAGS.do_lower_case)
     if not counts:
         raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     pieces = build_vocabulary(counts, FLAGS.vocab_size, FLAGS.min_count, FLAGS.num_unused)
@@ -43,7 +43,7 @@ def main(_) -> None:
     print(f"Wrote {len(pieces):,} pieces to {FLAGS.output_file}")
 
 
-def sentences(inputs):
+def read_sentences(inputs):
     done = 0
     with Progress("words", sum(files.text_size(path) for path in inputs)) as progress:
         for document in read_documents(inputs):

@@ -27,7 +27,7 @@ from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.report.examples import surface_of
+from bert_wwm.report.examples import strip_mark
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK
 
 LEAST_SHOWN = 0.1  # probability of a tag
@@ -79,7 +79,7 @@ def main(_) -> None:
     if filler.note:
         print(f"  note: {filler.note}", file=sys.stderr)
     lexicon = None if words is None else Lexicon(words, config.vocab_size)
-    surfaces = [surface_of(piece) for piece in tokenizer.vocabulary.pieces]
+    surfaces = [strip_mark(piece) for piece in tokenizer.vocabulary.pieces]
     beam_size = max(FLAGS.beam_size, FLAGS.num_candidates)
     for text in FLAGS.text:
         ids, blanks = encode(text, tokenizer)

@@ -69,17 +69,16 @@ def main(_) -> None:
 
     numbers = statistics.gather(examples)
     verdict = judge(numbers.wholeness, provenance.values("strategy"), provenance.segmenters)
-    drawn = charts.charts(provenance, numbers)
+    drawn = charts.draw_charts(provenance, numbers)
     shown = examples[: FLAGS.num_examples]
-    pairings = provenance.values("pairing")
-    pairing = pairings[0] if len(pairings) == 1 else ""
+    pairing = provenance.value("pairing")
 
     colour = FLAGS.colour == "always" or (FLAGS.colour == "auto" and sys.stdout.isatty())
     out = trusting(sys.stdout) if colour else sys.stdout
     print(terminal.render_verdict(verdict, colour), file=out)
     print(f"\n{terminal.render_facts(provenance.facts())}\n\n{terminal.render_charts(drawn)}")
     if shown:
-        print(f"\n{terminal.legend(shown, colour)}", file=out)
+        print(f"\n{terminal.render_legend(shown, colour)}", file=out)
     for example in shown:
         print(f"\n{terminal.render_example(example, pairing, colour)}", file=out)
     if FLAGS.html is not None:
@@ -97,30 +96,30 @@ def check_output(path, inputs) -> None:
 def sample(provenance, vocabulary):
     """Returns the sampled examples of all files, one of each in turn."""
     from bert_wwm.report.examples import parse_examples
-    from bert_wwm.report.provenance import segmenter_of
+    from bert_wwm.report.provenance import choose_segmenter
 
     segmenters = functools.cache(make_segmenter)  # a model is loaded once
-    of_each = -(-FLAGS.num_sampled // len(provenance.paths))
-    of_files = []
+    share = -(-FLAGS.num_sampled // len(provenance.paths))
+    by_file = []
     for path in provenance.paths:
-        records, where = read(path, of_each, len(vocabulary))
+        records, where = read_first(path, share, len(vocabulary))
         manifest = provenance.manifest_of(path)
-        name, model = segmenter_of(manifest)
+        name, model = choose_segmenter(manifest)
         name, model = FLAGS.segmenter or name, FLAGS.ltp_model or model
         if name not in provenance.segmenters:
             provenance.segmenters.append(name)
         strategy = manifest.strategy if manifest else None
-        of_files.append(
+        by_file.append(
             parse_examples(records, where, vocabulary, segmenters(name, model), strategy)
         )
-    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*of_files))
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*by_file))
     examples = [example for example in in_turn if example is not None][: FLAGS.num_sampled]
     if not examples:
         raise DataError(f"{list_few(provenance.paths)}: no record after --skip={FLAGS.skip}")
     return examples
 
 
-def read(path, count, vocab_size):
+def read_first(path, count, vocab_size):
     """Returns the fields of the first records of a file, checked, and the place of each."""
     from bert_wwm.records.checks import check_features
     from bert_wwm.records.decoding import decode_features

@@ -37,11 +37,7 @@ flags.DEFINE_integer(
 
 
 def make_segmenter_from_flags(parallelism: bool = True) -> Segmenter:
-    """The segmenter of --segmenter and the --ltp flags.
-
-    Args:
-        parallelism: whether it may use all cores.
-    """
+    """Makes the segmenter of --segmenter and the --ltp flags."""
     return make_segmenter(
         FLAGS.segmenter,
         ltp_model=FLAGS.ltp_model,

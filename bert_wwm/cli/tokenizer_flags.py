@@ -26,12 +26,7 @@ flags.DEFINE_enum(
 
 
 def make_tokenizer_from_flags() -> Tokenizer:
-    """The tokenizer of --vocab_file, --do_lower_case and --tokenizer.
-
-    Raises:
-        ConfigError: --do_lower_case contradicts the model's files.
-        DataError: the vocabulary can't be read.
-    """
+    """Makes the tokenizer of --vocab_file, --do_lower_case and --tokenizer."""
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file)
     model = {
         name: FLAGS[name].value if name in FLAGS else None

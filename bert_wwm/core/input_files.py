@@ -18,15 +18,10 @@ from bert_wwm.core.remote import absolute, is_remote, stat
 
 
 class Version(NamedTuple):
-    """What distinguishes a file from what it was before.
+    """What distinguishes a file from what it was before."""
 
-    Attributes:
-        size: in bytes.
-        modified: when it was last changed, in nanoseconds.
-    """
-
-    size: int
-    modified: int
+    size: int  # in bytes
+    modified: int  # when it was last changed, in nanoseconds
 
     def __str__(self) -> str:
         date = datetime.datetime.fromtimestamp(self.modified / 1e9, datetime.timezone.utc)

@@ -47,10 +47,6 @@ def as_object(value: Any, path: str) -> dict[str, Any]:
 def parse_json(text: str, path: str) -> Any:
     """Returns the value of a text in JSON.
 
-    Args:
-        text: the text.
-        path: its file, for error messages.
-
     Raises:
         DataError: it is not JSON (``path:line``), lists and objects are nested too deep, or an
             object has a name twice, of which ``json`` would keep the last.
@@ -65,11 +61,6 @@ def parse_json(text: str, path: str) -> Any:
 
 def parse_line(line: str | bytes, place: str, expected: str = "JSON") -> Any:
     """Returns the value of a line in JSON, such as one of JSON lines.
-
-    Args:
-        line: the line; bytes are UTF-8.
-        place: where it is, as ``path:line``.
-        expected: what an error message says was expected.
 
     Raises:
         DataError: as ``parse_json``.

@@ -108,12 +108,7 @@ class Shards:
                 shutil.rmtree(self._work, ignore_errors=True)  # nothing to go on from
 
     def append(self, payloads: Sequence[bytes], state: Json) -> None:
-        """Appends to each shard; after a step that is lost all goes on with the state before it.
-
-        Args:
-            payloads: for each shard the bytes to append.
-            state: what the run needs to go on behind them, ready for JSON.
-        """
+        """Appends to each shard; after a step that is lost all goes on with the state before it."""
         for shard, payload in zip(self._shards, payloads):
             shard.write(payload)
         sizes = [size + len(payload) for size, payload in zip(self._done[0], payloads)]
@@ -130,10 +125,6 @@ class Shards:
 
     def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
         """Gives all shards their names, and writes the manifests.
-
-        Args:
-            manifest: what is to be said of all files.
-            of_files: what is to be said of each; its size is added.
 
         Raises:
             DataError: an input file has changed; nothing is written then.
@@ -152,35 +143,16 @@ class Shards:
 
     def _publish(self, complete: Json) -> None:
         """Also where that was interrupted: what has its name already has left the folder."""
-        places = dict.fromkeys(self._manifests.values())
-        for place in places:
+        for place in dict.fromkeys(self._manifests.values()):
             if files.exists(place):
-                self._remove_surplus(place)
+                for path in set(listed_files(place)).difference(self._paths):
+                    files.remove(path)  # an earlier run wrote it and this one doesn't
+                files.remove(place)
         for number, path in enumerate(self._paths):
             if os.path.exists(self._place(number)):
                 files.move(self._place(number), path)
-        for place in places:
-            write_json(place, self._manifest(complete, place))
+        write_manifests(complete)
         shutil.rmtree(self._work)
-
-    def _manifest(self, complete: Json, place: str) -> Json:
-        """Returns the manifest of that path. It describes those of the files that it belongs to."""
-        entries = complete["files"]
-        described = {
-            base_name(path): entries[path] for path in self._paths if self._manifests[path] == place
-        }
-        return {**complete, "files": described}
-
-    def _remove_surplus(self, manifest: str) -> None:
-        """Removes what an earlier run wrote and this one doesn't, and the manifest of both."""
-        folder = manifest[: len(manifest) - len(base_name(manifest))]
-        kept = {base_name(path) for path in self._paths if self._manifests[path] == manifest}
-        written: Json = {}
-        with contextlib.suppress(DataError):  # a broken manifest is replaced like a whole one
-            written = _load(manifest)
-        for name in set(described_files(manifest, written)) - kept:
-            files.remove(folder + name)
-        files.remove(manifest)
 
     def _is_there(self) -> bool:
         """Tells whether the run was finished before, and raises where another one was."""
@@ -311,23 +283,32 @@ def manifest_path(path: str) -> str:
     return f"{path[: len(path) - len(name)]}manifest.{_SHARD.sub('', name)}.json"
 
 
-def described_files(manifest: str, values: Json) -> list[str]:
-    """Returns the names of the files that a manifest describes and a run could have written.
+def write_manifests(complete: Json) -> None:
+    """Writes the manifests of files: what is to be said of all, and each file's entry by its path.
+
+    Each manifest has the entries of those files that it belongs to, by their names.
+    """
+    by_place: dict[str, Json] = {}
+    for path, entry in complete["files"].items():
+        by_place.setdefault(manifest_path(path), {})[base_name(path)] = entry
+    for place, entries in by_place.items():
+        write_json(place, {**complete, "files": entries})
+
+
+def listed_files(manifest: str) -> list[str]:
+    """Returns the paths of the files that a manifest describes and a run could have written.
 
     Manifests travel with records, so their names aren't trusted: other names are ignored, such as
-    those that lead out of the folder.
-
-    Args:
-        manifest: its path.
-        values: what it says.
+    those that lead out of the folder. A broken manifest describes none.
     """
-    names = values.get("files")
-    if not isinstance(names, dict):
+    try:
+        names = read_object(manifest).get("files")
+    except DataError:
         return []
-    place = base_name(manifest)
+    folder, place = manifest[: len(manifest) - len(base_name(manifest))], base_name(manifest)
     return [
-        name
-        for name in names
+        folder + name
+        for name in (names if isinstance(names, dict) else ())
         if name == base_name(name) and name not in ("", ".", "..") and manifest_path(name) == place
     ]
 

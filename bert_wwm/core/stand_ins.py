@@ -12,10 +12,6 @@ _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 def refuse(path: str, error: type[ToolkitError] = DataError) -> None:
     """Raises an error for a file that isn't what its name says, but stands for it.
 
-    Args:
-        path: a file of a model, such as its weights, configuration or vocabulary.
-        error: the class to raise.
-
     Raises:
         DataError: there is no such file.
         ToolkitError: of the class ``error``: it is a Git LFS pointer, or a page in HTML or XML.

@@ -36,11 +36,6 @@ def map_blocks(
 ) -> Iterator[tuple[Block, Result]]:
     """Yields blocks and what became of them, in their order.
 
-    Args:
-        work: what is done with a block; it is pickled once, for all workers.
-        blocks: pieces of work of any kind; only as many are read ahead as the workers need.
-        num_workers: processes.
-
     Raises:
         ToolkitError: what ``work`` raised, or a worker was killed.
     """

@@ -1,23 +1,23 @@
 """A corpus as a stream of blocks of whole documents: the units of work, randomness and resumption.
 
-Where blocks begin and end depends on the input files alone. Small files are first put together to
+Where blocks begin and end depends on the input files alone. Small files are first grouped into
 runs, so that a corpus of one document a file has blocks of many documents too; within a run a block
 takes stretches of the files, which end at blank lines, until it has BLOCK_BYTES. Cutting looks at
-bytes only, at the speed of the disk; decoding is left to the workers.
+bytes only, at the speed of the disk; the workers decode them.
 
 Lines end at a line feed. Only in a file without any do they end at a carriage return, as on the
 classic Mac; in all others a carriage return within a line is text.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 
 BLOCK_BYTES = 1 << 19
-# A longer document is taken apart, so that a block has several even of a text without blank lines.
+# A longer document is split, so that a block has several even of a text without blank lines.
 DOCUMENT_BYTES = BLOCK_BYTES // 4
 
 _READ_BYTES = 1 << 20
@@ -26,9 +26,11 @@ _LINE_END, _CARRIAGE_RETURN = b"\n", b"\r"
 _LONGEST_LINE = 1 << 26
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
 _ENDS_BLANK = re.compile(rb"\n[ \t\r]*\n\Z")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Place = tuple[int, int]  # of a block: its run, and its number there
+# Finds where a stretch of a text ends, 0 if more text is needed, and whether a document ends there.
+FindEnd = Callable[[bytes], tuple[int, bool]]
 
 
 class Stretch(NamedTuple):
@@ -38,34 +40,36 @@ class Stretch(NamedTuple):
         path: the file.
         line: number of the first line, counted from 1.
         text: the bytes.
-        is_rest: it goes on with a document that was too long.
+        is_rest: it continues a document that was too long.
+        left_out: bytes of the file that were read for it but are not in the text.
     """
 
     path: str
     line: int
     text: bytes
     is_rest: bool = False
+    left_out: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.text) + self.left_out
 
 
 class Block(NamedTuple):
-    """Documents that are worked on together.
-
-    Attributes:
-        place: the block's run, and its number within the run.
-        stretches: its text, in order.
-    """
+    """Documents that are worked on together."""
 
     place: Place
     stretches: list[Stretch]
 
     @property
     def size(self) -> int:
-        """Bytes of text."""
-        return sum(len(stretch.text) for stretch in self.stretches)
+        """Bytes of the files."""
+        return sum(stretch.size for stretch in self.stretches)
 
 
 def runs(paths: Sequence[str]) -> list[list[str]]:
-    """Puts files together, in their order, until a run has the size of a block.
+    """Groups files, in their order, until a run has the size of a block.
 
     A rest that is smaller joins the run before it. Sizes are as stored, compressed or not.
     """
@@ -111,40 +115,64 @@ def blocks_of_run(number: int, paths: Sequence[str]) -> Iterator[Block]:
 def read_stretches(path: str) -> Iterator[Stretch]:
     """Yields a file in stretches of about DOCUMENT_BYTES that end at a blank line.
 
-    Where there is none within the next DOCUMENT_BYTES, a stretch ends at the end of a line.
+    Without one in the next DOCUMENT_BYTES, a stretch ends at the end of a line.
     """
-    text = b""
-    line = 1
-    is_rest = False
+    return cut(path, _read_chunks(path), _find_end, "a line", "one sentence a line")
+
+
+def _read_chunks(path: str) -> Iterator[tuple[bytes, int]]:
     has_returns = False
     for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
-        if number == 0 and _LINE_END not in chunk:
-            has_returns = files.ends_lines_by_returns(path)
+        if number == 0:
+            has_returns = _LINE_END not in chunk and files.ends_lines_by_returns(path)
+            chunk = chunk.removeprefix(BYTE_ORDER_MARK)
         if has_returns:
             chunk = chunk.replace(_CARRIAGE_RETURN, _LINE_END)
-        if number == 0 and chunk.startswith(_BYTE_ORDER_MARK):
-            chunk = chunk[len(_BYTE_ORDER_MARK) :]
-        text += chunk
-        end = _cut(text)
-        while end:
-            stretch, text = text[:end], text[end:]
-            yield Stretch(path, line, stretch, is_rest)
-            line += stretch.count(b"\n")
-            is_rest = not _ENDS_BLANK.search(stretch)
-            end = _cut(text)
-        if len(text) > _LONGEST_LINE:
-            raise DataError(
-                f"{path}:{line + text.count(_LINE_END)}: a line of more than "
-                f"{_LONGEST_LINE >> 20} MB; expected one sentence a line"
-            )
-    if text:
-        yield Stretch(path, line, text, is_rest)
+        yield chunk, len(chunk)
 
 
-def _cut(text: bytes) -> int:
-    """Returns where a stretch ends; 0 if that can't be told yet."""
+def _find_end(text: bytes) -> tuple[int, bool]:
     limit = 2 * DOCUMENT_BYTES
     blank = _BLANK_LINE.search(text, DOCUMENT_BYTES, limit)
     if blank:
-        return blank.end()
-    return text.find(b"\n", limit) + 1 if len(text) > limit else 0
+        return blank.end(), True
+    end = text.find(_LINE_END, limit) + 1 if len(text) > limit else 0
+    return end, bool(_ENDS_BLANK.search(text, 0, end))
+
+
+def cut(
+    path: str, chunks: Iterable[tuple[bytes, int]], find_end: FindEnd, unit: str, expected: str
+) -> Iterator[Stretch]:
+    """Yields a file in stretches.
+
+    Args:
+        path: the file.
+        chunks: its text with line feeds alone, and for each the bytes of the file that were read.
+        find_end: see ``FindEnd``.
+        unit, expected: for errors, what has to be in memory as a whole, and what should be there.
+
+    Raises:
+        DataError: a line, or what else must be whole, is too long.
+    """
+    text = b""
+    line = 1
+    left_out = 0
+    is_rest = False
+    for chunk, size in chunks:
+        text += chunk
+        left_out += size - len(chunk)
+        end, is_whole = find_end(text)
+        while end:
+            stretch, text = text[:end], text[end:]
+            yield Stretch(path, line, stretch, is_rest, left_out)
+            left_out = 0
+            line += stretch.count(_LINE_END)
+            is_rest = not is_whole
+            end, is_whole = find_end(text)
+        if len(text) > _LONGEST_LINE:
+            raise DataError(
+                f"{path}:{line + text.count(_LINE_END)}: {unit} of more than "
+                f"{_LONGEST_LINE >> 20} MB; expected {expected}"
+            )
+    if text:
+        yield Stretch(path, line, text, is_rest, left_out)

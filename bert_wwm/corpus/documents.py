@@ -1,7 +1,7 @@
 """Documents in google-research/bert's format: one sentence a line, a blank line between documents.
 
-Unlike google-research/bert a document never goes on in the next file, and a very long one, such as
-a file without any blank line, is taken apart: so memory stays bounded whatever the corpus.
+Unlike in google-research/bert a document never continues in the next file, and a very long one,
+such as a file without any blank line, is split: so memory stays bounded whatever the corpus.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from bert_wwm.corpus.blocks import DOCUMENT_BYTES, Stretch, read_stretches
 
 
 class Document(NamedTuple):
-    """A document as it stands in its file.
+    """A document of a file.
 
     Attributes:
         sentences: its lines without surrounding white space; none is empty.
         path: the file.
-        line: where it begins, counted from 1.
-        is_rest: it goes on with a document that was too long.
+        line: its first line, counted from 1.
+        is_rest: it continues a document that was too long.
     """
 
     sentences: list[str]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_line
-from bert_wwm.corpus.blocks import Stretch
+from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.corpus.documents import decode
 from bert_wwm.corpus.raw_blocks import (
     BLANK_LINE,
@@ -18,53 +18,46 @@ from bert_wwm.corpus.raw_blocks import (
     TEXT,
     WIKIEXTRACTOR,
     Layout,
-    RawBlock,
 )
 
 _BETWEEN_DOCUMENTS = re.compile(r"\n\s*\n")
 _WIKI_BEGIN = re.compile(r"(<doc\s[^\n]*>) *\n")
 _WIKI_END = re.compile(r"^</doc> *$", re.MULTILINE)
 _WIKI_TITLE = re.compile(r'\btitle="([^"\n]*)"')
-_BLANKS = re.compile(r"\s*")
+_VISIBLE = re.compile(r"\S")
 _SHOWN_FIELDS = 20
 
 
 class RawDocument(NamedTuple):
-    """A document as it was found.
+    """A document as it was found; its text may be empty.
 
-    Attributes:
-        text: its text; it may be empty.
-        is_rest: it goes on with a document that was too long.
+    ``is_rest`` marks one that continues a document that was too long.
     """
 
     text: str
     is_rest: bool = False
 
 
-def read_documents(block: RawBlock, layout: Layout) -> Iterator[RawDocument]:
-    """Yields the documents of a block.
+def read_documents(block: Block, layout: Layout) -> Iterator[RawDocument]:
+    """Yields the documents of a block of ``raw_blocks.read_blocks``.
 
-    Plain text that is white space only is no document; a record whose text is empty or null is an
-    empty one. WikiExtractor's titles are left out in both of its formats: it writes them into the
-    attribute ``title`` or the field of that name, and some versions into the first line again.
+    Plain text that is white space only is not a document; a record whose text is empty or null is
+    an empty one. WikiExtractor's titles are left out in both of its formats: it writes them into
+    the attribute ``title`` or the field of that name, and some versions into the first line again.
 
     Raises:
         DataError: a byte is not UTF-8 or NUL, a record is broken or lacks the field; ``path:line``.
     """
     for stretch in block.stretches:
-        read = _READERS[layout.formats[stretch.path]]
-        yield from read(stretch, _text(stretch, layout), layout)
+        kind = layout.formats[stretch.path]
+        place = stretch.text.find(b"\0")
+        if place >= 0 and kind != CSV:
+            line = stretch.line + stretch.text.count(b"\n", 0, place)
+            raise DataError(f"{stretch.path}:{line}: holds a NUL byte; expected text")
+        yield from _READERS[kind](stretch, decode(stretch), layout)
 
 
-def _text(stretch: Stretch, layout: Layout) -> str:
-    place = stretch.text.find(b"\0")
-    if place >= 0 and layout.formats[stretch.path] != CSV:
-        line = stretch.line + stretch.text.count(b"\n", 0, place)
-        raise DataError(f"{stretch.path}:{line}: holds a NUL byte; expected text")
-    return decode(stretch)
-
-
-def _plain(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
+def _read_text(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
     if layout.documents == BLANK_LINE:
         parts = _BETWEEN_DOCUMENTS.split(text)
     else:
@@ -76,24 +69,24 @@ def _plain(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]
         is_rest = False
 
 
-def _cells(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
+def _read_cells(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
     yield from map(RawDocument, text.split(SEPARATOR))
 
 
-def _json_lines(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
+def _read_json_lines(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
     for number, line in enumerate(text.split("\n"), stretch.line):
         if line.strip():
-            yield RawDocument(_field(line, layout.text_field, f"{stretch.path}:{number}"))
+            yield RawDocument(_read_field(line, layout.text_field, f"{stretch.path}:{number}"))
 
 
-def _field(line: str, field: str, place: str) -> str:
+def _read_field(line: str, field: str, place: str) -> str:
     record = parse_line(line, place, "one object a line")
     if not isinstance(record, dict):
         raise DataError(
             f"{place}: is a JSON {type(record).__name__}; expected an object with the field "
             f"{field!r}"
         )
-    value = _value(record, field, place)
+    value = _find_value(record, field, place)
     if value is not None and not isinstance(value, str):
         raise DataError(
             f"{place}: the field {field!r} is a JSON {type(value).__name__}; expected a string"
@@ -101,7 +94,7 @@ def _field(line: str, field: str, place: str) -> str:
     return value or ""
 
 
-def _value(record: dict, field: str, place: str) -> object:
+def _find_value(record: dict, field: str, place: str) -> object:
     """Returns the value of ``a.b``: of the field of that very name, or of ``b`` within ``a``."""
     if field in record:
         return record[field]
@@ -116,12 +109,13 @@ def _value(record: dict, field: str, place: str) -> object:
     return value
 
 
-def _articles(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
+def _read_articles(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:
     if text.lstrip()[:1] == "{":
-        yield from _json_lines(stretch, text, layout)
+        yield from _read_json_lines(stretch, text, layout)
         return
-    place = _behind_blanks(text, 0)
-    while place < len(text):
+    place = 0
+    while visible := _VISIBLE.search(text, place):
+        place = visible.start()
         begin = _WIKI_BEGIN.match(text, place)
         end = _WIKI_END.search(text, begin.end()) if begin else None
         if not begin or not end:
@@ -132,16 +126,11 @@ def _articles(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocume
                 "WikiExtractor writes: <doc id=... url=... title=...> and </doc> on lines of their "
                 "own"
             )
-        yield RawDocument(_without_title(begin[1], text[begin.end() : end.start()]))
-        place = _behind_blanks(text, end.end())
+        yield RawDocument(_remove_title(begin[1], text[begin.end() : end.start()]))
+        place = end.end()
 
 
-def _behind_blanks(text: str, place: int) -> int:
-    blanks = _BLANKS.match(text, place)
-    return blanks.end() if blanks else place
-
-
-def _without_title(header: str, text: str) -> str:
+def _remove_title(header: str, text: str) -> str:
     title = _WIKI_TITLE.search(header)
     first, _, rest = text.lstrip().partition("\n")
     is_title = title and html.unescape(first).strip() == html.unescape(title[1]).strip()
@@ -150,8 +139,8 @@ def _without_title(header: str, text: str) -> str:
 
 _Reader = Callable[[Stretch, str, Layout], Iterator[RawDocument]]
 _READERS: dict[str, _Reader] = {
-    TEXT: _plain,
-    CSV: _cells,
-    JSON_LINES: _json_lines,
-    WIKIEXTRACTOR: _articles,
+    TEXT: _read_text,
+    CSV: _read_cells,
+    JSON_LINES: _read_json_lines,
+    WIKIEXTRACTOR: _read_articles,
 }

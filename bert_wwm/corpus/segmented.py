@@ -1,12 +1,12 @@
-"""Segmented corpora: text whose words, and where wanted their tags, were found once and kept.
+"""Segmented corpora: text whose words, and on request their tags, were found once and stored.
 
 A file is UTF-8 text, compressed by gzip, of JSON lines:
 
 - first ``{"format": "segmented corpus 1", "segmenter": {...}, "tags": ["pos", "ner"]}``;
 - ``{"block": [0, 3]}`` begins a block of the corpus, the fourth of its first run of files;
-- ``{"words": ["使用", " ", "BERT"], "pos": ["v", null, "ws"]}`` is a sentence. The words put
-  together are the sentence; each tag belongs to the word at its place, null where that is white
-  space. A sentence that the segmenter's output didn't match is ``{"text": "使用 BERT"}``;
+- ``{"words": ["使用", " ", "BERT"], "pos": ["v", null, "ws"]}`` is a sentence. The joined words are
+  the sentence; each tag belongs to the word at its place, null where that is white space. A
+  sentence that the segmenter's output didn't match is ``{"text": "使用 BERT"}``;
 - a blank line ends a document.
 
 The blocks are those that the text itself is cut into, so records made from a segmented corpus are
@@ -29,8 +29,7 @@ from bert_wwm.segmentation.segmenters import Span
 FORMAT = "segmented corpus 1"
 
 _HEADER = b'{"format": "segmented corpus'
-_BLOCK = b'{"block": '
-_READ_BYTES = 1 << 20
+_BLOCK = '{"block": '
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +41,8 @@ class SegmentedBlock:
         words: for each its words, spans that tile it; None where they don't match it.
         tags: for each task and sentence the tags of the words; None where there are no words.
         documents: offsets in sentences, one more than there are documents.
-        places: file and line where each document begins.
-        split_documents: how many documents go on with one that was too long.
+        places: file and line of each document's beginning.
+        split_documents: number of documents that continue one that was too long.
     """
 
     sentences: list[str]
@@ -82,7 +81,7 @@ def read_header(path: str) -> dict[str, Any]:
 
 
 def format_header(segmenter: dict[str, object], tasks: Sequence[str]) -> bytes:
-    """Returns the first line of a file."""
+    """Returns a file's first line."""
     header = {"format": FORMAT, "segmenter": segmenter, "tags": list(tasks)}
     return json.dumps(header, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
@@ -110,47 +109,37 @@ def read_blocks(path: str) -> Iterator[Block]:
         DataError: the file is missing, broken, or of another format.
     """
     read_header(path)
-    text = b""
-    line = 1
-    begin = b"\n" + _BLOCK
-    for chunk in files.read_chunks(path, _READ_BYTES):
-        place = max(0, len(text) - len(begin))  # what comes before was searched
-        text += chunk
-        start = 0
-        while end := text.find(begin, place) + 1:
-            if line > 1:
-                yield _block(path, line, text[start:end])
-            elif text.count(b"\n", 0, end) > 1:
-                break
-            line += text.count(b"\n", start, end)
-            start = place = end
-        text = text[start:]
-        if line == 1 and text.count(b"\n") > 1:
-            raise DataError(f"{path}:2: begins no block; expected {_BLOCK.decode()}...")
-    if line > 1:
-        yield _block(path, line, text)
+    lines: list[str] = []  # of a block, and the number of its first
+    first = 0
+    for number, line in enumerate(files.read_lines(path), 1):
+        if line.startswith(_BLOCK):
+            if lines:
+                yield _make_block(path, first, lines)
+            first, lines = number, []
+        elif number == 2:
+            raise DataError(f"{path}:2: begins no block; expected {_BLOCK}...")
+        if number > 1:
+            lines.append(line)
+    if lines:
+        yield _make_block(path, first, lines)
 
 
-def _block(path: str, line: int, text: bytes) -> Block:
-    first, _, rest = text.partition(b"\n")
+def _make_block(path: str, line: int, lines: list[str]) -> Block:
     try:
-        run, number = parse_line(first, path)["block"]
+        run, number = parse_line(lines[0], path)["block"]
         if not all(type(n) is int and n >= 0 for n in (run, number)):
             raise ValueError
     except (DataError, KeyError, TypeError, ValueError):
-        raise DataError(f"{path}:{line}: {first[:40]!r} begins no block") from None
-    return Block((run, number), [Stretch(path, line + 1, rest)])
+        raise DataError(f"{path}:{line}: {lines[0][:40]!r} begins no block") from None
+    text = "".join(f"{row}\n" for row in lines[1:]).encode("utf-8")
+    return Block((run, number), [Stretch(path, line + 1, text)])
 
 
 def parse_block(block: Block, tasks: Sequence[str]) -> SegmentedBlock:
-    """Returns the sentences of a block.
-
-    Args:
-        block: a block of ``read_blocks``.
-        tasks: the tags that are wanted.
+    """Returns the sentences of a block of ``read_blocks``, with the tags of some tasks.
 
     Raises:
-        DataError: a line is none of a segmented corpus, or lacks a tag; ``path:line``.
+        DataError: a line is not one of a segmented corpus, or lacks a tag; ``path:line``.
     """
     result = SegmentedBlock([], [], {task: [] for task in tasks}, [0], [])
     for stretch in block.stretches:

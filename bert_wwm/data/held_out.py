@@ -14,11 +14,6 @@ EVERY = 20  # one document in twenty is kept apart
 def hold_out(source: str, train: str, heldout: str) -> tuple[int, int] | None:
     """Parts the documents of a corpus into two files, which are there whole or not at all.
 
-    Args:
-        source: one sentence a line, a blank line between documents.
-        train: the file of most of them.
-        heldout: the file of the first of every twenty.
-
     Returns:
         How many there are of each; None where both files are there already.
 

@@ -1,7 +1,7 @@
-"""The very step that a TPU would run, as the HLO that its compiler takes.
+"""The step that a TPU would run, as HLO for its compiler.
 
-The model function is called as TPUEstimator calls it, and what it builds is handed to tf2xla. No
-weights are made: the variables have shapes, and memory that nobody writes to.
+The model function is called as TPUEstimator calls it, and tf2xla translates the graph. No weights
+are initialised: the variables have shapes, and memory that nobody writes to.
 """
 
 import contextlib
@@ -32,19 +32,14 @@ TRAIN, EVAL, PREDICT = (
 
 
 class Step(NamedTuple):
-    """A step of one device.
+    """A step of one device."""
 
-    Attributes:
-        hlo: a serialised HloModuleProto.
-        reduced_bytes: what the step adds up over all devices.
-    """
-
-    hlo: bytes
-    reduced_bytes: int
+    hlo: bytes  # a serialised HloModuleProto
+    reduced_bytes: int  # the size of what the step adds up over all devices
 
 
 def pretraining_features(schema: Schema, batch_size: int) -> Specs:
-    """Returns what a device is fed with in pretraining: [B, length of the field]."""
+    """Returns the features of a device in pretraining: [B, length of the field]."""
     return {
         field.name: tf.TensorSpec(
             [batch_size, field.length], tf.float32 if field.dtype == FLOAT else tf.int32
@@ -56,13 +51,9 @@ def pretraining_features(schema: Schema, batch_size: int) -> Specs:
 def task_features(
     objective: TaskObjective, batch_size: int, length: int, with_targets: bool
 ) -> Specs:
-    """Returns what a device is fed with in fine-tuning: int32, [B, S] of tokens and [B] of texts.
+    """Returns those of fine-tuning: int32, [B, S] for tokens and [B] for texts.
 
-    Args:
-        objective: of the task.
-        batch_size: B.
-        length: S.
-        with_targets: whether what is true is told, as in training.
+    Training has targets, prediction doesn't.
     """
     of_tokens = {"input_ids", "input_mask", "segment_ids", *objective.padding}
     names = [*sorted(of_tokens - set(objective.targets)), *objective.inputs]
@@ -81,15 +72,13 @@ def build_step(
     mode: str = TRAIN,
     num_replicas: int = 1,
 ) -> Step:
-    """Builds the step that one device runs.
-
-    What goes to the host is part of it, what the host does with it isn't: summaries, metrics.
+    """Builds the step that one device runs, without the host's work: summaries, metrics.
 
     Args:
         config: the encoder.
         objective: the heads; a ``Predictor`` for PREDICT.
-        settings: how to train. It may name a checkpoint, which isn't looked at.
-        features: what a device is fed with, of static shapes.
+        settings: how to train. It may name a checkpoint, which isn't read.
+        features: those of a device, of static shapes.
         mode: TRAIN, EVAL or PREDICT.
         num_replicas: devices that gradients are added up over.
     """
@@ -122,7 +111,7 @@ def build_step(
 
 
 def _outputs(spec: Any, mode: str) -> list[tf.Tensor]:
-    """Returns what leaves the device besides the weights."""
+    """Returns what leaves the device, other than the weights."""
     if mode == PREDICT:
         return list(spec.predictions.values())
     _, to_host = spec.host_call if mode == TRAIN else spec.eval_metrics
@@ -130,7 +119,7 @@ def _outputs(spec: Any, mode: str) -> list[tf.Tensor]:
 
 
 def _unwritten(create: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
-    """Makes a variable whose memory is asked for, but not written to, so that it takes none."""
+    """Makes a variable whose memory is reserved but never written, so that none is used."""
     shape, dtype = options["shape"], tf.as_dtype(options["dtype"])
     if shape is None:
         return create(**options)
@@ -142,19 +131,14 @@ def _unwritten(create: Callable[..., tf.Variable], **options: Any) -> tf.Variabl
 
 @contextlib.contextmanager
 def _summed(num_replicas: int, reduced: list[tf.Tensor]) -> Iterator[None]:
-    """Lets ``cross_replica_sum``, which wants a TPU, be built for its compiler.
-
-    Args:
-        num_replicas: devices to add up over.
-        reduced: takes what is added up.
-    """
+    """Makes ``cross_replica_sum``, which needs a TPU, an all-reduce; collects what it adds up."""
 
     def cross_replica_sum(value: tf.Tensor, *_: Any, **__: Any) -> tf.Tensor:
         reduced.append(value)
         if num_replicas == 1:
             return value
-        # The one operation that tf2xla makes an all-reduce of on any kind of device. XLA gives
-        # each a channel of its own, so the keys, by which TensorFlow would match them, don't count.
+        # The only operation that tf2xla makes an all-reduce of for any kind of device. XLA gives
+        # each a channel of its own, so the keys, by which TensorFlow matches them, don't matter.
         return tf.raw_ops.CollectiveReduceV2(
             input=value,
             group_size=num_replicas,

@@ -11,15 +11,10 @@ from bert_wwm.core.errors import ConfigError, DataError
 
 
 class Inventory(NamedTuple):
-    """The labels of a task.
+    """The labels of a task."""
 
-    Attributes:
-        feature: what the records call the numbers of these labels.
-        labels: the labels, each at its number.
-    """
-
-    feature: str
-    labels: tuple[str, ...]
+    feature: str  # what the records call the numbers of these labels
+    labels: tuple[str, ...]  # the labels, each at its number
 
 
 # By LTP's names of the tasks: parts of speech (28), named entities (13), relations of words to
@@ -63,10 +58,6 @@ LABEL_IDS: dict[str, dict[str, int]] = {task: _label_ids(task) for task in INVEN
 
 def label_id(task: str, tag: str) -> int:
     """Returns the number of a tag.
-
-    Args:
-        task: one of ``INVENTORIES``.
-        tag: a tag of LTP's.
 
     Raises:
         DataError: the tag is neither in the inventory nor in ``SUBSTITUTES``.

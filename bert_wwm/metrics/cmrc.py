@@ -26,12 +26,11 @@ import numpy as np
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.metrics.reading import (
-    NO_SCORE,
     Predictions,
     References,
     Score,
-    check_references,
     f1_of,
+    score_questions,
 )
 
 # The program's list has …… too, two characters that no single one equals.
@@ -70,11 +69,7 @@ def formatted(figures: Mapping[str, float], prediction_file: str) -> dict[str, A
 
 def question_scores(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question. Raises DataError as ``evaluate`` does."""
-    check_references(references, need_answers=True)
-    return {
-        question: score(answers, predictions[question]) if question in predictions else NO_SCORE
-        for question, answers in references.items()
-    }
+    return score_questions(references, predictions, score, need_answers=True)
 
 
 def score(answers: Sequence[str], prediction: str) -> Score:

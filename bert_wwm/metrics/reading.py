@@ -6,7 +6,7 @@ is no question's doesn't.
 """
 
 import collections
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
@@ -16,15 +16,10 @@ Predictions = Mapping[str, str]
 
 
 class Score(NamedTuple):
-    """How good the answer to one question is.
+    """How good the answer to one question is."""
 
-    Attributes:
-        em: exact match, 1.0 or 0.0; CJRC's may be between.
-        f1: from 0.0 to 1.0.
-    """
-
-    em: float
-    f1: float
+    em: float  # exact match, 1.0 or 0.0; CJRC's may be between
+    f1: float  # from 0.0 to 1.0
 
 
 NO_SCORE = Score(0.0, 0.0)
@@ -42,6 +37,24 @@ def bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float
     """Returns the F1 of two lists of tokens whose order doesn't matter."""
     common = collections.Counter(predicted) & collections.Counter(expected)
     return f1_of(sum(common.values()), len(predicted), len(expected))
+
+
+def score_questions(
+    references: References,
+    predictions: Predictions,
+    score: Callable[[Sequence[str], str], Score],
+    need_answers: bool,
+) -> dict[str, Score]:
+    """Returns the score of each question, of its answers and the predicted one.
+
+    Raises:
+        DataError: as ``check_references``.
+    """
+    check_references(references, need_answers)
+    return {
+        question: score(answers, predictions[question]) if question in predictions else NO_SCORE
+        for question, answers in references.items()
+    }
 
 
 def check_references(references: References, need_answers: bool) -> None:

@@ -5,6 +5,7 @@ tokens between blanks that they have in common, in any order. Of several answers
 for exact match and F1 each.
 """
 
+import functools
 import re
 import string
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from bert_wwm.metrics.reading import (
     Score,
     bag_f1,
     check_references,
+    score_questions,
 )
 
 _PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
@@ -35,13 +37,8 @@ def evaluate_v1(references: References, predictions: Predictions) -> dict[str, f
 
 def question_scores_v1(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question of SQuAD 1.1. Raises DataError as ``evaluate_v1`` does."""
-    check_references(references, need_answers=True)
-    return {
-        question: _score(answers, predictions[question], empty_match=0.0)
-        if question in predictions
-        else NO_SCORE
-        for question, answers in references.items()
-    }
+    score = functools.partial(_score, empty_match=0.0)
+    return score_questions(references, predictions, score, need_answers=True)
 
 
 def evaluate_v2(

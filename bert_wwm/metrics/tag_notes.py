@@ -20,14 +20,7 @@ def tag_notes(
     first_lines: Sequence[int],
     scheme: str = "seqeval",
 ) -> Iterator[str]:
-    """Yields a sentence on each thing that is odd about the tags of a file.
-
-    Args:
-        path: the file.
-        sentences: the tags of each sentence.
-        first_lines: the number of the line of each sentence's first tag; the others follow it.
-        scheme: whose rules the tags are scored by, one of ``tagging.SCHEMES``.
-    """
+    """Yields a sentence on each thing that is odd about the tags of a file."""
     tags = collections.Counter(itertools.chain.from_iterable(sentences))
     prefixes = _PREFIXES[scheme]
     known = re.compile(f"{OUTSIDE}|[{prefixes}](-.+)?", re.DOTALL)
@@ -52,12 +45,7 @@ def tag_notes(
 
 
 def unfinished_note(path: str, sentences: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yields a sentence if some entities end with E or S, and others, as in BIO, do not.
-
-    Args:
-        path: the file.
-        sentences: the tags of each sentence.
-    """
+    """Yields a sentence if some entities end with E or S, and others, as in BIO, do not."""
     pairs = collections.Counter(
         itertools.chain.from_iterable(zip(tags, (*tags[1:], OUTSIDE)) for tags in sentences)
     )

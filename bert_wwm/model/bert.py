@@ -17,10 +17,10 @@ from bert_wwm.model.layers import (
     get_shape_list,
     reshape_to_matrix,
 )
-from bert_wwm.model.packed_encoder import packed_transformer_model
+from bert_wwm.model.packed_encoder import encode_packed
 from bert_wwm.model.packing import Packing
-from bert_wwm.model.tpu_encoder import tpu_transformer_model
-from bert_wwm.model.transformer import transformer_model
+from bert_wwm.model.tpu_encoder import encode_on_tpu
+from bert_wwm.model.transformer import EncoderSettings, encode_padded
 
 # B batch, S sequence, H hidden, V vocabulary
 
@@ -31,11 +31,10 @@ class BertConfig:
     Args:
         vocab_size: V, rows of the word embeddings.
         hidden_size: H.
-        num_hidden_layers: number of encoder layers.
-        num_attention_heads: heads of each layer, a divisor of H.
+        num_attention_heads: a divisor of H.
         intermediate_size: width of the feed-forward layers.
-        hidden_act: activation of the feed-forward layers and the masked LM head, a name that
-            ``get_activation`` knows or a function.
+        hidden_act: activation of the feed-forward layers and the masked LM head: a name that
+            ``get_activation`` knows, or a function.
         hidden_dropout_prob: fraction of the hidden states that dropout drops in training.
         attention_probs_dropout_prob: the same of the attention weights.
         max_position_embeddings: longest sequence, in tokens.
@@ -104,7 +103,7 @@ class BertConfig:
         Hugging Face and some of HFL's models the exact one. Other activations stay.
 
         Args:
-            form: ``tanh`` or ``erf``.
+            form: one of ``GELU_FORMS``.
 
         Raises:
             ConfigError: there is no such form.
@@ -165,12 +164,14 @@ def _check(values: dict[str, Any], path: str) -> None:
         if type(size) is not int or size < 1:
             raise ConfigError(f"{path}: {name} is {size!r}; expected a positive integer")
     for name in _DROPOUTS:
-        share = getattr(config, name)
-        if not _is_number(share) or not 0 <= share < 1:
-            raise ConfigError(f"{path}: {name} is {share!r}; expected a number from 0 to below 1")
-    spread = config.initializer_range
-    if not _is_number(spread) or not 0 <= spread < math.inf:
-        raise ConfigError(f"{path}: initializer_range is {spread!r}; expected a number from 0 up")
+        prob = getattr(config, name)
+        if not _is_number(prob) or not 0 <= prob < 1:
+            raise ConfigError(f"{path}: {name} is {prob!r}; expected a number from 0 to below 1")
+    deviation = config.initializer_range
+    if not _is_number(deviation) or not 0 <= deviation < math.inf:
+        raise ConfigError(
+            f"{path}: initializer_range is {deviation!r}; expected a number from 0 up"
+        )
     if config.hidden_size % config.num_attention_heads:
         raise ConfigError(
             f"{path}: hidden_size {config.hidden_size} is not a multiple of num_attention_heads "
@@ -188,8 +189,7 @@ class BertModel:
     """The encoder over a batch of token ids, with its embeddings below and its pooler above.
 
     Args:
-        config: the model's configuration; it isn't changed.
-        is_training: whether dropout is at work.
+        is_training: whether dropout is on.
         input_ids: int32 Tensor of shape [B, S].
         input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding; all 1 by default.
         token_type_ids: int32 Tensor of shape [B, S], the segments; all 0 by default.
@@ -197,13 +197,12 @@ class BertModel:
         scope: variable scope; by default ``bert``, made unique.
         compute_dtype: of the layers' activations, tf.float32 or tf.bfloat16. Variables, layer
             norm's means, and scores and exponents of the softmax are float32 in any case.
-        gradient_checkpointing: keep only each layer's input for the backward pass; see
-            ``transformer_model``.
+        gradient_checkpointing: see ``EncoderSettings``.
         for_tpu: build what a TPU computes fastest: the same numbers up to rounding. Shapes have to
-            be known with the graph; ``use_one_hot_embeddings`` doesn't count then.
+            be known with the graph; ``use_one_hot_embeddings`` is ignored then.
         skip_padding: compute nothing for padding in dense layers, and little in attention: the
             same numbers up to rounding at tokens, and all outputs 0 at padding. Not ``for_tpu``, as
-            shapes hang on the mask.
+            shapes depend on the mask.
 
     Raises:
         ValueError: a shape or the configuration doesn't fit.
@@ -230,23 +229,16 @@ class BertModel:
         if skip_padding and (for_tpu or input_mask is None):
             raise ValueError("skip_padding needs input_mask, and has no form for TPUs")
         hidden_dropout = config.hidden_dropout_prob if is_training else 0.0
-        attention_dropout = config.attention_probs_dropout_prob if is_training else 0.0
         batch_size, sequence_length = get_shape_list(input_ids, expected_rank=2)
         if token_type_ids is None:
             token_type_ids = tf.zeros([batch_size, sequence_length], tf.int32)
         if input_mask is not None:
             assert_rank(input_mask, 2, "input_mask")
-        position_ids = packing = None
-        if skip_padding:  # below, all tokens are one sequence
-            packing = Packing(input_mask)
-            input_ids, token_type_ids, position_ids = (
-                tf.expand_dims(ids, 0)
-                for ids in (
-                    packing.packed(input_ids),
-                    packing.packed(token_type_ids),
-                    packing.position_ids,
-                )
-            )
+        packing = Packing(input_mask) if skip_padding else None
+        position_ids = None
+        if packing:  # below, all tokens are one sequence
+            ids = packing.pack(input_ids), packing.pack(token_type_ids), packing.position_ids
+            input_ids, token_type_ids, position_ids = (tf.expand_dims(x, 0) for x in ids)
 
         with tf.variable_scope(scope, default_name="bert"):
             with tf.variable_scope("embeddings"):
@@ -269,40 +261,30 @@ class BertModel:
                     compute_dtype=compute_dtype,
                     position_ids=position_ids,
                 )
+            settings = EncoderSettings(
+                config.num_hidden_layers,
+                config.num_attention_heads,
+                config.intermediate_size,
+                get_activation(config.hidden_act),
+                hidden_dropout,
+                config.attention_probs_dropout_prob if is_training else 0.0,
+                config.initializer_range,
+                gradient_checkpointing,
+            )
             with tf.variable_scope("encoder"):
-                settings = {
-                    "num_hidden_layers": config.num_hidden_layers,
-                    "num_attention_heads": config.num_attention_heads,
-                    "intermediate_size": config.intermediate_size,
-                    "intermediate_act_fn": get_activation(config.hidden_act),
-                    "hidden_dropout_prob": hidden_dropout,
-                    "attention_probs_dropout_prob": attention_dropout,
-                    "initializer_range": config.initializer_range,
-                    "gradient_checkpointing": gradient_checkpointing,
-                }
                 if packing:
                     tokens = reshape_to_matrix(self.embedding_output)
-                    states = packed_transformer_model(tokens, packing, **settings)
-                    self.embedding_output = packing.unpacked(tokens)
-                    self.all_encoder_layers = [packing.unpacked(output) for output in states]
-                elif for_tpu:
-                    self.all_encoder_layers = tpu_transformer_model(
-                        self.embedding_output, input_mask, **settings
-                    )
+                    states = encode_packed(tokens, packing, settings)
+                    self.embedding_output = packing.unpack(tokens)
+                    self.all_encoder_layers = [packing.unpack(x) for x in states]
                 else:
-                    self.all_encoder_layers = transformer_model(
-                        self.embedding_output,
-                        # [B, 1, S]: every position sees the same tokens, and broadcasting over
-                        # the scores costs less than a mask [B, S, S].
-                        attention_mask=None if input_mask is None else input_mask[:, tf.newaxis],
-                        hidden_size=config.hidden_size,
-                        do_return_all_layers=True,
-                        **settings,
-                    )
+                    choice = encode_on_tpu if for_tpu else encode_padded
+                    states = choice(self.embedding_output, input_mask, settings)
+                    self.all_encoder_layers = states
             self.sequence_output = self.all_encoder_layers[-1]
             with tf.variable_scope("pooler"):
                 self.pooled_output = dense(
-                    packing.first(states[-1]) if packing else self.sequence_output[:, 0, :],
+                    packing.take_first(states[-1]) if packing else self.sequence_output[:, 0, :],
                     config.hidden_size,
                     config.initializer_range,
                     activation=tf.tanh,

@@ -1,8 +1,8 @@
-"""What a checkpoint gives a model: all of it by name, and nothing in silence."""
+"""Starts a model from a checkpoint: all of it by name, and nothing in silence."""
 
 import os
 import re
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ _LAYER = re.compile(r"^(.*/layer_\d+)/")
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """Which variables of a model start from a checkpoint.
+    """The variables of a model that start from a checkpoint, and the others of both.
 
     Attributes:
         checkpoint: prefix of the checkpoint's files.
@@ -65,13 +65,13 @@ class RestorePlan:
         """Returns a table for the log: how many variables, and which, layers in one line each."""
         rows = [
             ("from the checkpoint", self.sources),
-            ("from initialisers", _same(self.initialized)),
-            ("left in the checkpoint", _same(self.unused)),
+            ("from initialisers", _map_to_self(self.initialized)),
+            ("left in the checkpoint", _map_to_self(self.unused)),
         ]
         lines = [f"Initial weights from {self.checkpoint}"]
         for title, sources in rows:
             lines.append(f"  {title:<24}{len(sources):>6}")
-            lines.extend(f"    {line}" for line in _by_layer(sources))
+            lines.extend(f"    {line}" for line in _list_by_layer(sources))
         lines.append(f"  {'optimizer state, unused':<24}{len(self.optimizer_state):>6}")
         return "\n".join(lines)
 
@@ -89,8 +89,7 @@ def plan_restore(
     heads, but no variable of its encoder that ``allow_random`` doesn't cover.
 
     Args:
-        variables: the model's variables, as ``tf.trainable_variables()``.
-        init_checkpoint: a path that ``checkpoint_path.resolve`` takes.
+        init_checkpoint: a path for ``checkpoint_path.resolve``.
         encoder_scope: scope of the variables that the checkpoint must hold.
         layers: the checkpoint's layers that the model's layers 0, 1, 2, ... start from; by default
             those of the same numbers.
@@ -116,22 +115,23 @@ def _plan(
     allow_random: Sequence[str],
 ) -> RestorePlan:
     reader = _open(prefix)
-    stored = _kinds(reader)
-    wanted = OrderedDict(
-        (_name(variable), _kind(variable.dtype.base_dtype, variable.shape.as_list()))
+    dtypes = reader.get_variable_to_dtype_map()
+    shapes = reader.get_variable_to_shape_map()
+    stored = {name: f"{dtypes[name].name} {shape}" for name, shape in shapes.items()}
+    wanted = {
+        _name(variable): f"{variable.dtype.base_dtype.name} {variable.shape.as_list()}"
         for variable in variables
-    )
-    origins = _same(wanted)
+    }
+    origins = _map_to_self(wanted)
     if layers is not None:
-        _check_layers(layers, stored, prefix, encoder_scope)
-        origins = _layer_origins(wanted, layers, encoder_scope)
+        origins = _map_layers(wanted, stored, layers, prefix, encoder_scope)
 
-    sources = OrderedDict()
+    sources = {}
     differing = []
     for name, source in origins.items():
         if wanted[name] == stored.get(source):
             sources[name] = source
-        elif source in stored and not _covered(name, allow_random):
+        elif source in stored and not _is_in(name, allow_random):
             differing.append(
                 f"{name} is {wanted[name]} in the model and {stored[source]} in the checkpoint"
             )
@@ -141,17 +141,24 @@ def _plan(
     missing = [
         name
         for name in initialized
-        if name.startswith(f"{encoder_scope}/") and not _covered(name, allow_random)
+        if name.startswith(f"{encoder_scope}/") and not _is_in(name, allow_random)
     ]
     if missing:
         raise CheckpointError(
             f"{prefix} lacks {len(missing)} variables of the encoder, which would stay random: "
-            f"{', '.join(_by_layer(_same(missing)))}; --allow_random_init with their names or "
-            "scopes would allow it"
+            f"{', '.join(_list_by_layer(_map_to_self(missing)))}; --allow_random_init with their "
+            "names or scopes would allow it"
         )
     _check_allowed(allow_random, wanted, initialized, prefix)
     _read_all(reader, prefix, sources.values())
-    return RestorePlan(prefix, sources, initialized, *_left(stored, sources))
+    left = sorted(set(stored) - set(sources.values()), key=_natural_key)
+    return RestorePlan(
+        prefix,
+        sources,
+        initialized,
+        unused=tuple(name for name in left if not is_optimizer_state(name)),
+        optimizer_state=tuple(filter(is_optimizer_state, left)),
+    )
 
 
 def note_files(prefix: str) -> None:
@@ -178,7 +185,7 @@ def read_variables(
     """Reads the variables of a checkpoint, by which their sums are checked.
 
     Args:
-        init_checkpoint: a path that ``checkpoint_path.resolve`` takes.
+        init_checkpoint: a path for ``checkpoint_path.resolve``.
         optimizer_state: whether to read the optimizer's variables and ``global_step`` too.
         only: the names to read, if the checkpoint has them; by default all.
 
@@ -191,13 +198,13 @@ def read_variables(
 
     def read(prefix: str) -> dict[str, np.ndarray]:
         reader = _open(prefix)
-        stored = sorted(reader.get_variable_to_shape_map(), key=_natural)
+        stored = sorted(reader.get_variable_to_shape_map(), key=_natural_key)
         wanted = [
             name
             for name in stored
             if (optimizer_state or not is_optimizer_state(name)) and (only is None or name in only)
         ]
-        return dict(zip(wanted, _tensors(reader, prefix, wanted)))
+        return dict(_read(reader, prefix, wanted))
 
     return read_newest(lambda: resolve(init_checkpoint), read)
 
@@ -237,10 +244,6 @@ def get_assignment_map_from_checkpoint(
 
     Unlike ``plan_restore`` it compares names alone, and stays silent on what is missing.
 
-    Args:
-        tvars: the model's variables.
-        init_checkpoint: a path that ``checkpoint_path.resolve`` takes.
-
     Returns:
         The map for ``tf.train.init_from_checkpoint``, each name to itself; and a dictionary whose
         keys are these names with and without ``:0``.
@@ -250,12 +253,8 @@ def get_assignment_map_from_checkpoint(
     """
     stored = _open(resolve(init_checkpoint)).get_variable_to_shape_map()
     wanted = {_name(variable) for variable in tvars}
-    assignment_map = OrderedDict((name, name) for name in sorted(stored) if name in wanted)
-    initialized_variable_names = {}
-    for name in assignment_map:
-        initialized_variable_names[name] = 1
-        initialized_variable_names[f"{name}:0"] = 1
-    return assignment_map, initialized_variable_names
+    shared = [name for name in sorted(stored) if name in wanted]
+    return _map_to_self(shared), {key: 1 for name in shared for key in (name, f"{name}:0")}
 
 
 def _name(variable: tf.Variable) -> str:
@@ -300,16 +299,16 @@ def _files_of(prefix: str) -> list[str]:
 
 def _read_all(reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]) -> None:
     """Reads variables to check their sums now: a session would fail long after the start."""
-    for _ in _tensors(reader, prefix, names):
+    for _ in _read(reader, prefix, names):
         pass
 
 
-def _tensors(
+def _read(
     reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]
-) -> Iterator[np.ndarray]:
+) -> Iterator[tuple[str, np.ndarray]]:
     for name in names:
         try:
-            yield reader.get_tensor(name)
+            yield name, reader.get_tensor(name)
         except _READ_ERRORS as error:
             _refuse_stand_ins(prefix)
             raise CheckpointError(
@@ -321,72 +320,50 @@ def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _kind(dtype: tf.DType, shape: list[int]) -> str:
-    return f"{dtype.name} {shape}"
+def _map_to_self(names: Iterable[str]) -> dict[str, str]:
+    return {name: name for name in names}
 
 
-def _kinds(reader: tf.train.NewCheckpointReader) -> dict[str, str]:
-    """Returns the type and shape of each variable of a checkpoint."""
-    dtypes = reader.get_variable_to_dtype_map()
-    return {
-        name: _kind(dtypes[name], shape)
-        for name, shape in reader.get_variable_to_shape_map().items()
-    }
-
-
-def _same(names: Iterable[str]) -> dict[str, str]:
-    return OrderedDict((name, name) for name in names)
-
-
-def _natural(name: str) -> list[object]:
+def _natural_key(name: str) -> list[object]:
     """A key to sort names by, that puts layer 2 before layer 10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def _encoder_layer(encoder_scope: str) -> "re.Pattern[str]":
-    return re.compile(rf"^({re.escape(encoder_scope)}/encoder/layer_)(\d+)(?=/)")
+def _map_layers(
+    wanted: Iterable[str],
+    stored: Iterable[str],
+    layers: Sequence[int],
+    prefix: str,
+    encoder_scope: str,
+) -> dict[str, str]:
+    """Returns, for each variable of a model, the checkpoint's variable that it starts from."""
+    layer = re.compile(rf"^({re.escape(encoder_scope)}/encoder/layer_)(\d+)(?=/)")
 
+    def find_numbers(names: Iterable[str]) -> list[int]:
+        return sorted({int(match[2]) for match in map(layer.match, names) if match})
 
-def _layer_numbers(names: Iterable[str], encoder_scope: str) -> list[int]:
-    layer = _encoder_layer(encoder_scope)
-    return sorted({int(match[2]) for match in map(layer.match, names) if match})
+    def show(numbers: Iterable[int]) -> str:
+        return ", ".join(map(str, numbers))
 
-
-def _check_layers(
-    layers: Sequence[int], stored: Iterable[str], prefix: str, encoder_scope: str
-) -> None:
-    """Raises CheckpointError where a checkpoint lacks one of the layers."""
-    known = _layer_numbers(stored, encoder_scope)
+    known = find_numbers(stored)
     absent = [number for number in layers if number not in known]
     if absent:
         raise CheckpointError(
-            f"--init_layers: {prefix} has no layer {_numbers(absent)}; expected some of "
-            f"{_numbers(known) or 'its layers, but it has none'}"
+            f"--init_layers: {prefix} has no layer {show(absent)}; expected some of "
+            f"{show(known) or 'its layers, but it has none'}"
         )
-
-
-def _layer_origins(
-    wanted: Iterable[str], layers: Sequence[int], encoder_scope: str
-) -> dict[str, str]:
-    """Returns, for each variable of a model, the checkpoint's variable that it starts from."""
-    count = len(_layer_numbers(wanted, encoder_scope))
+    count = len(find_numbers(wanted))
     if len(layers) != count:
         raise CheckpointError(
-            f"--init_layers: {_numbers(layers)} are {len(layers)} layers; expected {count}, one "
+            f"--init_layers: {show(layers)} are {len(layers)} layers; expected {count}, one "
             "for each layer of the model"
         )
-    layer = _encoder_layer(encoder_scope)
-    return OrderedDict(
-        (name, layer.sub(lambda found: f"{found[1]}{layers[int(found[2])]}", name))
-        for name in wanted
-    )
+    return {
+        name: layer.sub(lambda found: f"{found[1]}{layers[int(found[2])]}", name) for name in wanted
+    }
 
 
-def _numbers(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _covered(name: str, scopes: Iterable[str]) -> bool:
+def _is_in(name: str, scopes: Iterable[str]) -> bool:
     return any(f"{name}/".startswith(f"{scope.rstrip('/')}/") for scope in scopes)
 
 
@@ -395,32 +372,21 @@ def _check_allowed(
 ) -> None:
     """Raises CheckpointError for entries that allow nothing: they are misspelt, or outdated."""
     for scope in allow_random:
-        if not any(_covered(name, [scope]) for name in wanted):
+        if not any(_is_in(name, [scope]) for name in wanted):
             raise CheckpointError(
                 f"--allow_random_init: the model has no variable or scope {scope!r}"
             )
-        if not any(_covered(name, [scope]) for name in initialized):
+        if not any(_is_in(name, [scope]) for name in initialized):
             raise CheckpointError(
                 f"--allow_random_init: {prefix} has all variables of {scope!r}; without it they "
                 "start from there"
             )
 
 
-def _left(
-    stored: Iterable[str], sources: Mapping[str, str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns what a checkpoint holds beside the sources: the model's, and the optimizer's."""
-    left = sorted(set(stored) - set(sources.values()), key=_natural)
-    return (
-        tuple(name for name in left if not is_optimizer_state(name)),
-        tuple(name for name in left if is_optimizer_state(name)),
-    )
-
-
-def _by_layer(sources: Mapping[str, str]) -> list[str]:
+def _list_by_layer(sources: Mapping[str, str]) -> list[str]:
     """Returns names in order, those of an encoder layer as one entry with their number.
 
-    Where layers come from layers of other numbers, each entry says from which.
+    Where layers come from layers of other numbers, each entry has both.
     """
     moved = any(name != source for name, source in sources.items())
     counts: dict[str, int] = Counter()

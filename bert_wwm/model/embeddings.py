@@ -9,7 +9,7 @@ from bert_wwm.model.layers import (
     get_shape_list,
     layer_norm_and_dropout,
 )
-from bert_wwm.model.tpu_layers import gathered_rows
+from bert_wwm.model.tpu_layers import gather_rows
 
 # B batch, S sequence, H hidden, V vocabulary
 
@@ -27,10 +27,8 @@ def embedding_lookup(
 
     Args:
         input_ids: int32 Tensor of shape [B, S], or [B, S, K] for K ids a position.
-        vocab_size: rows V of the table.
-        embedding_size: columns H of the table.
-        initializer_range: standard deviation of the table's initialiser.
-        word_embedding_name: name of the table's variable.
+        vocab_size: V.
+        embedding_size: H.
         use_one_hot_embeddings: multiply by one-hot rows, as google-research/bert does on TPUs.
         tpu_dtype: if given, look up as a TPU does it fastest, rows in this dtype.
 
@@ -45,7 +43,7 @@ def embedding_lookup(
     ids_shape = get_shape_list(input_ids)
     flat_ids = tf.reshape(input_ids, [-1])
     if tpu_dtype is not None:
-        output = gathered_rows(tf.convert_to_tensor(table), flat_ids, tpu_dtype)
+        output = gather_rows(tf.convert_to_tensor(table), flat_ids, tpu_dtype)
     elif use_one_hot_embeddings:
         output = tf.matmul(
             tf.one_hot(flat_ids, depth=vocab_size, dtype=table.dtype.base_dtype), table
@@ -74,15 +72,8 @@ def embedding_postprocessor(
 
     Args:
         input_tensor: float Tensor of shape [B, S, H].
-        use_token_type: whether to add embeddings of ``token_type_ids``.
-        token_type_ids: int32 Tensor of shape [B, S]; needed with ``use_token_type``.
-        token_type_vocab_size: number of segments.
-        token_type_embedding_name: name of the segment table's variable.
-        use_position_embeddings: whether to add embeddings of the positions.
-        position_embedding_name: name of the position table's variable.
-        initializer_range: standard deviation of the tables' initialiser.
+        token_type_ids: int32 Tensor of shape [B, S], the segments; needed with ``use_token_type``.
         max_position_embeddings: rows of the position table, the longest sequence in tokens.
-        dropout_prob: fraction of 1 that dropout drops.
         compute_dtype: of the sum and what comes after it.
         position_ids: int32 Tensor of shape [B, S]; by default 0, 1, ... in each sequence.
 

@@ -1,8 +1,8 @@
 """A trained model fills blanks, with pieces or with whole words, and tags them.
 
-A blank is a run of masked positions. Its pieces hang together, so they are judged together, by the
-chain of conditionals: each piece given the context and the pieces that were put in before it. Other
-blanks of the sentence stay masked meanwhile.
+A blank is a run of masked positions. Its pieces depend on each other, so they are judged together,
+by the chain of conditionals: each piece given the context and the pieces that were put in before
+it. Other blanks of the sentence stay masked meanwhile.
 """
 
 import re
@@ -26,17 +26,16 @@ _CLASSIFIER = re.compile(r"^cls/predictions/output_(\w+)_layer/")
 
 
 class Candidate(NamedTuple):
-    """What may stand in a blank, or a label, and its log probability in nats."""
+    """A text for a blank, or a label, and its log probability in nats."""
 
     text: str
     log_prob: float
 
 
 class MaskFiller:
-    """Predicts what stands at masked positions.
+    """Predicts masked positions. A sequence is given by its ids, ``[CLS]`` and ``[SEP]`` included.
 
     Args:
-        config: the encoder's configuration.
         checkpoint: path of a checkpoint with a masked LM head.
 
     Attributes:
@@ -69,7 +68,7 @@ class MaskFiller:
             }
             plan = plan_restore(tf.trainable_variables(), checkpoint)
             self.checkpoint = plan.checkpoint
-            self.tasks = _classifiers(plan.initialized, plan.checkpoint)
+            self.tasks = _find_classifiers(plan.initialized, plan.checkpoint)
             self.note = untrained_head.describe_restored(plan.checkpoint, plan.sources)
             self._tags = {task: tags[task].log_probs() for task in self.tasks}
             plan.apply()
@@ -77,26 +76,16 @@ class MaskFiller:
             self._session.run(tf.global_variables_initializer())
 
     def log_probs(self, ids: Sequence[int], positions: Sequence[int]) -> np.ndarray:
-        """Returns log probabilities over the vocabulary: float32 array of shape [P, V].
-
-        Args:
-            ids: the sequence, ``[CLS]`` and ``[SEP]`` included.
-            positions: the positions to predict.
-        """
+        """Returns log probabilities over the vocabulary: float32 array of shape [P, V]."""
         return self._session.run(self._log_probs, self._feed(ids, positions))
 
     def tags(
         self, ids: Sequence[int], positions: Sequence[int]
     ) -> list[dict[str, list[Candidate]]]:
-        """Returns LERT's labels of each position: for each of ``tasks`` all, the likeliest first.
-
-        Args:
-            ids: the sequence, ``[CLS]`` and ``[SEP]`` included.
-            positions: the positions to label.
-        """
+        """Returns LERT's labels of each position: for each task all, the likeliest first."""
         found = self._session.run(self._tags, self._feed(ids, positions))
         return [
-            {task: _ranked(INVENTORIES[task].labels, found[task][row]) for task in self.tasks}
+            {task: _rank(INVENTORIES[task].labels, found[task][row]) for task in self.tasks}
             for row in range(len(positions))
         ]
 
@@ -107,11 +96,9 @@ class MaskFiller:
 
         Args:
             rows: sequences of one length, int array of shape [B, S].
-            position: the position to predict.
-            count: how many pieces of each; at most V.
 
         Returns:
-            Log probabilities and ids of the pieces, of shape [B, count].
+            Log probabilities and ids of the pieces, of shape [B, count]; count is at most V.
         """
         count = min(count, self._vocab_size)
         found = [
@@ -125,7 +112,6 @@ class MaskFiller:
 
         Args:
             rows: sequences of one length, int array of shape [B, S].
-            position: the position to predict.
             pieces: the id of each sequence's piece, of shape [B].
 
         Returns:
@@ -151,19 +137,19 @@ class MaskFiller:
             yield feed
 
 
-def _classifiers(initialized: Sequence[str], checkpoint: str) -> tuple[str, ...]:
+def _find_classifiers(initialized: Sequence[str], checkpoint: str) -> tuple[str, ...]:
     """Returns the classifiers that a checkpoint has, by the variables that it lacks."""
-    of_classifiers = {name: _CLASSIFIER.match(name) for name in initialized}
-    missing = [name for name, match in of_classifiers.items() if not match]
+    matches = {name: _CLASSIFIER.match(name) for name in initialized}
+    missing = [name for name, match in matches.items() if not match]
     if missing:
         raise CheckpointError(
             f"{checkpoint}: lacks {', '.join(missing)}; expected a checkpoint with a masked LM head"
         )
-    absent = {match[1] for match in of_classifiers.values() if match}
+    absent = {match[1] for match in matches.values() if match}
     return tuple(task for task in INVENTORIES if task not in absent)
 
 
-def _ranked(texts: Sequence[str], log_probs: np.ndarray) -> list[Candidate]:
+def _rank(texts: Sequence[str], log_probs: np.ndarray) -> list[Candidate]:
     order = np.argsort(-log_probs, kind="stable")
     return [Candidate(texts[index], float(log_probs[index])) for index in order]
 
@@ -171,9 +157,9 @@ def _ranked(texts: Sequence[str], log_probs: np.ndarray) -> list[Candidate]:
 class Lexicon:
     """Words that may fill a blank, and how often each occurs.
 
-    What the model says of the pieces of a blank in one run, it says of each by itself; by the
-    product alone, frequent pieces make up words that are none, or rare ones. What is known of words
-    is put in by Bayes' rule: with pieces c_i that are independent given the context,
+    One run of the model judges each piece of a blank by itself; by the product alone, frequent
+    pieces make up rare words, or none. The frequency of words comes in by Bayes' rule: with pieces
+    c_i that are independent given the context,
 
         p(word | context) ~ p(word) * prod_i p(c_i | context) / p(c_i)
 
@@ -195,14 +181,12 @@ class Lexicon:
         self._log_pieces = np.log(np.maximum(pieces, 1.0) / max(1.0, pieces.sum()))
 
     def best(self, log_probs: np.ndarray, num_candidates: int) -> list[Candidate]:
-        """Returns the words that fit a blank best, the best first.
+        """Returns the words of as many pieces as a blank that fit it best, the best first.
+
+        Probabilities are among all words of that length.
 
         Args:
             log_probs: of shape [pieces of the blank, V].
-            num_candidates: how many to return.
-
-        Returns:
-            Words of as many pieces as the blank; probabilities are among all words of that length.
         """
         fitting = self._by_length.get(len(log_probs), [])
         if not fitting:
@@ -230,27 +214,23 @@ def best_pieces(
     """Returns the sequences of pieces that fit a blank best, words or not, the best first.
 
     A beam search: after each position the best sequences are kept, and the model sees them for the
-    next position.
+    next position. A text has the sum of its pieces' log probabilities.
 
     Args:
-        filler: the model.
         ids: the sequence, with [MASK] at the blank.
         blank: its positions.
         pieces: the vocabulary, as it should be shown.
         beam_size: sequences to keep, and to return.
-
-    Returns:
-        Texts with the sums of their pieces' log probabilities.
     """
     rows = np.array([ids])
     scores = np.zeros(1)
-    for position in _filling_order(filler, ids, blank):
+    for position in _order_positions(filler, ids, blank):
         log_probs, likeliest = filler.likeliest(rows, position, beam_size)
         longer = (scores[:, None] + log_probs).ravel()
-        kept = np.argsort(-longer, kind="stable")[:beam_size]
-        rows = rows[kept // log_probs.shape[1]]
-        rows[:, position] = likeliest.ravel()[kept]
-        scores = longer[kept]
+        best = np.argsort(-longer, kind="stable")[:beam_size]
+        rows = rows[best // log_probs.shape[1]]
+        rows[:, position] = likeliest.ravel()[best]
+        scores = longer[best]
     texts = ("".join(pieces[piece] for piece in row[blank]) for row in rows)
     return [Candidate(text, float(score)) for text, score in zip(texts, scores)]
 
@@ -262,22 +242,17 @@ def best_words(
     blank: Sequence[int],
     beam_size: int,
 ) -> list[Candidate]:
-    """Returns the words that fit a blank best, the best first.
+    """Returns the words of as many pieces as a blank that fit it best, the best first.
 
-    The lexicon chooses words by what the model says of each piece by itself, and by their
-    frequencies. Of these the model then judges the whole. By then it knows which pieces make up
-    words, and how frequent ones; the lexicon's prior would count that twice.
+    The lexicon chooses words by the probabilities of each piece by itself, and by their
+    frequencies. The model then judges the chosen words as a whole. By then it knows which pieces
+    make up words, and how frequent ones; the lexicon's prior would count that twice. Probabilities
+    are among all words of that length: the chosen ones share what the lexicon gives to them.
 
     Args:
-        filler: the model.
-        lexicon: the words.
         ids: the sequence, with [MASK] at the blank.
         blank: its positions.
         beam_size: words to judge, and to return.
-
-    Returns:
-        Words of as many pieces as the blank. Probabilities are among all words of that length: what
-        the lexicon gives to the chosen ones is shared out anew among them.
     """
     chosen = lexicon.best(filler.log_probs(ids, blank), beam_size)
     if not chosen:
@@ -286,23 +261,23 @@ def best_words(
     spelt = np.array([lexicon.ids(word) for word in words])  # [words, pieces]
     rows = np.tile(ids, [len(words), 1])
     scores = np.zeros(len(words))
-    for position in _filling_order(filler, ids, blank):
+    for position in _order_positions(filler, ids, blank):
         pieces = spelt[:, position - blank[0]]
         scores += filler.log_probs_of(rows, position, pieces)
         rows[:, position] = pieces
     scores += _log_sum([log_prob for _, log_prob in chosen]) - _log_sum(scores)
-    return _ranked(words, scores)
+    return _rank(words, scores)
 
 
 def _log_sum(log_probs: Sequence[float]) -> float:
     return float(np.logaddexp.reduce(log_probs))
 
 
-def _filling_order(filler: MaskFiller, ids: Sequence[int], blank: Sequence[int]) -> list[int]:
+def _order_positions(filler: MaskFiller, ids: Sequence[int], blank: Sequence[int]) -> list[int]:
     """Returns the positions of a blank in the order in which they are filled.
 
-    What the model is surest of comes first: there a narrow beam loses least. All candidates share
-    one order, for only then the chain of conditionals is one distribution over them.
+    The position that the model is surest of comes first: there a narrow beam loses least. All
+    candidates share one order: only then the chain of conditionals is one distribution over them.
     """
     surest = filler.log_probs(ids, blank).max(axis=1)
     return [blank[index] for index in np.argsort(-surest, kind="stable")]

@@ -32,12 +32,12 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         outputs, gradient = function(*tensors)
         flat = tf.nest.flatten(outputs)
 
-        def gradients(operation: tf.Operation, *slopes: tf.Tensor) -> list[Any]:
-            of_inputs = gradient(*slopes[: len(flat)])
-            if not isinstance(of_inputs, (list, tuple)):
-                of_inputs = [of_inputs]
+        def gradients(operation: tf.Operation, *grads: tf.Tensor) -> list[Any]:
+            input_grads = gradient(*grads[: len(flat)])
+            if not isinstance(input_grads, (list, tuple)):
+                input_grads = [input_grads]
             # What the outputs were computed from gets its gradients from here alone.
-            return [*[None] * len(flat), *of_inputs]
+            return [*[None] * len(flat), *input_grads]
 
         name = f"WrittenOut-{next(_numbers)}"
         tf.RegisterGradient(name)(gradients)

@@ -1,4 +1,4 @@
-"""What is predicted from the encoder's output, and how right it is.
+"""The heads of pretraining, and what their predictions cost.
 
 Masked tokens, pairs of segments, linguistic labels of masked tokens (LERT), where permuted tokens
 are (PERT). Variables have the names of the released checkpoints.
@@ -11,12 +11,12 @@ from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.gradients import custom_gradient
 from bert_wwm.model.layers import (
+    compute_after,
     create_initializer,
     dense,
     dropout,
     get_activation,
     get_shape_list,
-    known_after,
     layer_norm,
 )
 
@@ -29,7 +29,7 @@ _PADDING_SCORE = -1e9
 
 
 class Prediction(NamedTuple):
-    """What a head says of a batch, and what is true.
+    """The scores of a head over a batch, and the true classes.
 
     Attributes:
         logits: float32 Tensor of shape [predictions, classes].
@@ -81,21 +81,30 @@ def masked_states(
     Its variables are in the scope ``cls/predictions/transform``.
 
     Args:
-        config: the encoder's configuration.
         sequence_output: float Tensor of shape [B, S, H].
         positions: int32 Tensor of shape [B, P], 0 where a sequence has fewer predictions.
 
     Returns:
         float Tensor of shape [B * P, H].
     """
-    with tf.variable_scope("cls/predictions/transform"):
+    return _transform(config, "cls/predictions/transform", sequence_output, positions)
+
+
+def _transform(
+    config: BertConfig,
+    scope: str,
+    sequence_output: tf.Tensor,
+    positions: tf.Tensor,
+    dropout_prob: float = 0.0,
+) -> tf.Tensor:
+    with tf.variable_scope(scope):
         states = dense(
             gather_indexes(sequence_output, positions),
             config.hidden_size,
             config.initializer_range,
             get_activation(config.hidden_act),
         )
-        return layer_norm(states)
+        return layer_norm(dropout(states, dropout_prob))
 
 
 def masked_lm(
@@ -105,12 +114,11 @@ def masked_lm(
     label_ids: tf.Tensor,
     label_weights: tf.Tensor,
 ) -> Prediction:
-    """The masked language model: which token stood at each position, over the whole vocabulary.
+    """The masked language model: the token at each position, of the whole vocabulary.
 
     Its bias is in the scope ``cls/predictions``; the decoder's matrix is the word embeddings.
 
     Args:
-        config: the encoder's configuration.
         states: float Tensor of shape [B * P, H], of ``masked_states``.
         embedding_table: float variable of shape [V, H].
         label_ids: int32 Tensor of shape [B, P], the ids of the original tokens, 0 to V - 1.
@@ -124,20 +132,20 @@ def masked_lm(
             "output_bias", shape=[config.vocab_size], initializer=tf.zeros_initializer()
         )
     table = tf.cast(tf.convert_to_tensor(embedding_table), states.dtype)
-    logits = _scores_of_words(states, table)
-    return _of_masked(tf.nn.bias_add(tf.cast(logits, tf.float32), bias), label_ids, label_weights)
+    logits = tf.nn.bias_add(tf.cast(_score_words(states, table), tf.float32), bias)
+    return _make_prediction(logits, label_ids, label_weights)
 
 
 @custom_gradient
-def _scores_of_words(
+def _score_words(
     states: tf.Tensor, table: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
     """[rows, H] x [V, H] -> [rows, V]"""
 
-    def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gradient(grad: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # The table's gradient first: what it is computed from is the largest tensor of all.
-        of_table = tf.matmul(slope, states, transpose_a=True)
-        return known_after(of_table, tf.matmul(slope, table)), of_table
+        table_grad = tf.matmul(grad, states, transpose_a=True)
+        return compute_after(table_grad, tf.matmul(grad, table)), table_grad
 
     return tf.matmul(states, table, transpose_b=True), gradient
 
@@ -155,10 +163,8 @@ def linguistic(
     Its variables are in the scope ``cls/predictions/output_<task>_layer``, as in HFL's LERT.
 
     Args:
-        config: the encoder's configuration.
         states: float Tensor of shape [B * P, H], of ``masked_states``.
         task: ``pos``, ``ner`` or ``dep``.
-        num_labels: number of classes.
         labels: int32 Tensor of shape [B, P].
         label_weights: float32 Tensor of shape [B, P], 1 for predictions and 0 for padding.
 
@@ -167,7 +173,7 @@ def linguistic(
     """
     with tf.variable_scope("cls/predictions"):
         logits = dense(states, num_labels, config.initializer_range, name=f"output_{task}_layer")
-    return _of_masked(tf.cast(logits, tf.float32), labels, label_weights)
+    return _make_prediction(tf.cast(logits, tf.float32), labels, label_weights)
 
 
 def position(
@@ -179,14 +185,13 @@ def position(
     label_weights: tf.Tensor,
     dropout_prob: float,
 ) -> Prediction:
-    """PERT's head: which position of the sequence a token points at (arXiv 2203.06906).
+    """PERT's head: the position of the sequence that a token points at (arXiv 2203.06906).
 
     Dense, activation, dropout and layer norm over the selected states, then their products with
     all states, and a bias by position; HFL released no code, so this follows descriptions of the
     paper. Padding is left out of the softmax. Its variables are in the scope ``cls/permutation``.
 
     Args:
-        config: the encoder's configuration.
         sequence_output: float Tensor of shape [B, S, H].
         input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding.
         positions: int32 Tensor of shape [B, P], 0 where a sequence has fewer predictions.
@@ -200,14 +205,7 @@ def position(
     batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
     num_predictions = get_shape_list(positions)[1]
     with tf.variable_scope("cls/permutation"):
-        with tf.variable_scope("transform"):
-            states = dense(
-                gather_indexes(sequence_output, positions),
-                config.hidden_size,
-                config.initializer_range,
-                get_activation(config.hidden_act),
-            )
-            states = layer_norm(dropout(states, dropout_prob))
+        states = _transform(config, "transform", sequence_output, positions, dropout_prob)
         bias = tf.get_variable(
             "output_bias",
             shape=[config.max_position_embeddings],
@@ -218,7 +216,7 @@ def position(
     padding = tf.cast(tf.expand_dims(1 - input_mask, 1), tf.float32)  # [B, 1, S]
     logits += bias[:sequence_length] + padding * _PADDING_SCORE
     logits = tf.reshape(logits, [batch_size * num_predictions, sequence_length])
-    return _of_masked(logits, target_positions, label_weights)
+    return _make_prediction(logits, target_positions, label_weights)
 
 
 def sentence_pair(config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tensor) -> Prediction:
@@ -227,7 +225,6 @@ def sentence_pair(config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tenso
     Its variables are in the scope ``cls/seq_relationship``.
 
     Args:
-        config: the encoder's configuration.
         pooled_output: float Tensor of shape [B, H].
         labels: int32 Tensor of shape [B] or [B, 1]: 0 follows, 1 is from elsewhere (next sentence
             prediction) or swapped (sentence order).
@@ -248,6 +245,6 @@ def sentence_pair(config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tenso
     return Prediction(logits, flat, tf.ones_like(flat, tf.float32))
 
 
-def _of_masked(logits: tf.Tensor, labels: tf.Tensor, label_weights: tf.Tensor) -> Prediction:
+def _make_prediction(logits: tf.Tensor, labels: tf.Tensor, label_weights: tf.Tensor) -> Prediction:
     weights = tf.reshape(tf.cast(label_weights, tf.float32), [-1])
     return Prediction(logits, tf.reshape(labels, [-1]), weights)

@@ -9,10 +9,9 @@ from bert_wwm.model.bert import BertModel
 
 
 def states_of_layers(model: BertModel, layers: Sequence[int]) -> tf.Tensor:
-    """Returns what some layers put out: float32 Tensor of shape [B, S, L, H].
+    """Returns the outputs of some layers: float32 Tensor of shape [B, S, L, H].
 
     Args:
-        model: the encoder.
         layers: their numbers, 0 for the lowest or -1 for the highest, in the order wanted.
     """
     outputs = model.get_all_encoder_layers()

@@ -2,7 +2,7 @@
 
 Variables come from ``tf.get_variable`` alone, under the names google-research/bert gives them, so
 checkpoints fit. They are float32; where a layer's input is of half precision they are cast to it.
-What is delicate in half precision (layer norm, softmax) is worked out in float32.
+What is delicate in half precision (layer norm, softmax) is computed in float32.
 """
 
 import contextlib
@@ -30,15 +30,11 @@ def get_shape_list(
     expected_rank: int | Sequence[int] | None = None,
     name: str | None = None,
 ) -> list[Dimension]:
-    """Returns the shape of a tensor, each dimension as an int wherever the graph knows it.
+    """Returns the shape of a tensor of known rank: ints wherever the graph knows them.
 
     Args:
-        tensor: of any shape and dtype; its rank is known.
         expected_rank: the rank, or the ranks, that the tensor may have.
         name: what an error calls the tensor.
-
-    Returns:
-        One entry a dimension: an int, or a scalar int32 Tensor where only a run can tell.
 
     Raises:
         ValueError: the rank is not an expected one.
@@ -55,16 +51,7 @@ def get_shape_list(
 def assert_rank(
     tensor: tf.Tensor, expected_rank: int | Sequence[int], name: str | None = None
 ) -> None:
-    """Checks the number of a tensor's dimensions.
-
-    Args:
-        tensor: of any shape and dtype.
-        expected_rank: the rank, or the ranks, that the tensor may have.
-        name: what an error calls the tensor.
-
-    Raises:
-        ValueError: the rank is not an expected one.
-    """
+    """Raises ValueError if a tensor has another rank; arguments as for ``get_shape_list``."""
     allowed = [expected_rank] if isinstance(expected_rank, int) else list(expected_rank)
     rank = tensor.shape.ndims
     if rank not in allowed:
@@ -89,12 +76,7 @@ def reshape_to_matrix(input_tensor: tf.Tensor) -> tf.Tensor:
 
 
 def reshape_from_matrix(output_tensor: tf.Tensor, orig_shape_list: list[Dimension]) -> tf.Tensor:
-    """Undoes ``reshape_to_matrix``: [rows, W] -> the original leading dimensions, then W.
-
-    Args:
-        output_tensor: of shape [rows, W], where W may differ from the original width.
-        orig_shape_list: ``get_shape_list`` of the tensor before it was folded.
-    """
+    """Undoes ``reshape_to_matrix``: [rows, W] -> the original leading dimensions, then W."""
     if len(orig_shape_list) == 2:
         return output_tensor
     width = get_shape_list(output_tensor)[-1]
@@ -105,43 +87,35 @@ def reshape_from_matrix(output_tensor: tf.Tensor, orig_shape_list: list[Dimensio
 # times as many passes over tensors as large as the intermediate layer.
 
 
-def gelu(x: tf.Tensor) -> tf.Tensor:
+@custom_gradient
+def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
     """GELU in its tanh form, elementwise (Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2).
 
-    What google-research/bert computes for ``hidden_act: gelu``.
+    google-research/bert computes it for ``hidden_act: gelu``.
     """
     linear = math.sqrt(2.0 / math.pi)
     cubic = 0.044715 * linear
+    squared = tf.square(x)
+    cdf = 0.5 * tf.tanh(x * (linear + cubic * squared)) + 0.5
 
-    @custom_gradient
-    def function(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
-        squared = tf.square(x)
-        share = 0.5 * tf.tanh(x * (linear + cubic * squared)) + 0.5
+    def gradient(grad: tf.Tensor) -> tf.Tensor:
+        inner = 2.0 * linear + (6.0 * cubic) * squared
+        return grad * (cdf + x * cdf * (1.0 - cdf) * inner)
 
-        def gradient(slope: tf.Tensor) -> tf.Tensor:
-            inner = 2.0 * linear + (6.0 * cubic) * squared
-            return slope * (share + x * share * (1.0 - share) * inner)
-
-        return x * share, gradient
-
-    return function(x)
+    return x * cdf, gradient
 
 
-def gelu_erf(x: tf.Tensor) -> tf.Tensor:
+@custom_gradient
+def gelu_erf(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
     """GELU exactly, x times the normal distribution function, elementwise (arXiv 1606.08415)."""
+    scaled = x * math.sqrt(0.5)
+    cdf = 0.5 * tf.math.erf(scaled) + 0.5
 
-    @custom_gradient
-    def function(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
-        scaled = x * math.sqrt(0.5)
-        share = 0.5 * tf.math.erf(scaled) + 0.5
+    def gradient(grad: tf.Tensor) -> tf.Tensor:
+        density = tf.exp(-tf.square(scaled))
+        return grad * (cdf + (scaled * math.sqrt(1.0 / math.pi)) * density)
 
-        def gradient(slope: tf.Tensor) -> tf.Tensor:
-            density = tf.exp(-tf.square(scaled))
-            return slope * (share + (scaled * math.sqrt(1.0 / math.pi)) * density)
-
-        return x * share, gradient
-
-    return function(x)
+    return x * cdf, gradient
 
 
 _ACTIVATIONS: dict[str, Activation | None] = {
@@ -162,8 +136,8 @@ def get_activation(activation_string: Any) -> Activation | None:
     Args:
         activation_string: ``gelu_tanh``, ``gelu_erf``, ``relu``, ``tanh``, or ``linear``;
             ``gelu_new``, the tanh form by transformers' name; ``gelu``, by itself the tanh form as
-            in google-research/bert: the toolkit's programs say which they mean by
-            ``BertConfig.with_gelu``. What isn't a string is taken for the function itself.
+            in google-research/bert: the toolkit's programs choose by ``BertConfig.with_gelu``. If
+            it isn't a string, it is the function itself.
 
     Returns:
         The function; None for ``linear``, the empty string, and None.
@@ -181,12 +155,18 @@ def get_activation(activation_string: Any) -> Activation | None:
 
 
 def create_initializer(initializer_range: float = 0.02) -> Any:
-    """Returns the initialiser of weight matrices: a normal cut off at two standard deviations.
-
-    Args:
-        initializer_range: the standard deviation before the cut.
-    """
+    """Returns the initialiser of weight matrices: a normal cut off at two standard deviations."""
     return tf.truncated_normal_initializer(stddev=initializer_range)
+
+
+def dense_variables(
+    width: int, units: int, initializer_range: float
+) -> tuple[tf.Variable, tf.Variable]:
+    """Makes the variables ``kernel`` [width, units] and ``bias`` [units], which starts at 0."""
+    kernel = tf.get_variable(
+        "kernel", shape=[width, units], initializer=create_initializer(initializer_range)
+    )
+    return kernel, tf.get_variable("bias", shape=[units], initializer=tf.zeros_initializer())
 
 
 def dense(
@@ -198,25 +178,16 @@ def dense(
 ) -> tf.Tensor:
     """A fully connected layer, ``activation(x @ kernel + bias)``.
 
-    Makes the variables ``kernel`` [W, units] and ``bias`` [units] in the scope ``name``.
-
     Args:
         x: float, of shape [rows, W].
-        units: width of the output.
-        initializer_range: standard deviation of the kernel's initialiser; biases start at 0.
-        activation: applied to the sum; None for none.
+        initializer_range: standard deviation of the kernel's initialiser.
         name: scope of the variables; by default ``dense``, made unique.
 
     Returns:
         float of shape [rows, units].
     """
     with tf.variable_scope(name, default_name="dense"):
-        kernel = tf.get_variable(
-            "kernel",
-            shape=[x.shape.as_list()[-1], units],
-            initializer=create_initializer(initializer_range),
-        )
-        bias = tf.get_variable("bias", shape=[units], initializer=tf.zeros_initializer())
+        kernel, bias = dense_variables(x.shape.as_list()[-1], units, initializer_range)
         y = tf.nn.bias_add(tf.matmul(x, tf.cast(kernel, x.dtype)), tf.cast(bias, x.dtype))
         return y if activation is None else activation(y)
 
@@ -234,22 +205,22 @@ class _SeededDropout(threading.local):
 _seeded_dropout = _SeededDropout()
 
 
-def dropout_state() -> tuple[tf.Tensor | None, int]:
+def get_dropout_state() -> tuple[tf.Tensor | None, int]:
     """Returns the seed of ``seeded_dropout``, None outside of it, and the next call's number."""
     return _seeded_dropout.seed, _seeded_dropout.calls
 
 
 @contextlib.contextmanager
 def seeded_dropout(seed: tf.Tensor | None, calls: int = 0) -> Iterator[None]:
-    """Within it what ``dropout`` drops hangs on a seed and the number of the call alone.
+    """Within it what ``dropout`` drops depends on a seed and the number of the call alone.
 
     So a training step that is run again, in a later process too, drops the same elements.
 
     Args:
         seed: int32 Tensor of shape [2], another one at each step; None for dropout without a seed.
-        calls: number of the first call; with ``dropout_state`` calls are made a second time.
+        calls: number of the first call; with ``get_dropout_state`` calls are made a second time.
     """
-    outer = dropout_state()
+    outer = get_dropout_state()
     _seeded_dropout.seed, _seeded_dropout.calls = seed, calls
     try:
         yield
@@ -269,17 +240,16 @@ def dropout(input_tensor: tf.Tensor, dropout_prob: float | None) -> tf.Tensor:
         return input_tensor
     if _seeded_dropout.seed is None:
         return tf.nn.dropout(input_tensor, rate=dropout_prob)
-    dropped = round(dropout_prob * 2**16)  # of 2^16
-    kept = _at_least(dropped, get_shape_list(input_tensor))
-    return tf.where_v2(kept, input_tensor * (2**16 / (2**16 - dropped)), 0.0)
+    threshold = round(dropout_prob * 2**16)
+    is_kept = _draw_at_least(threshold, get_shape_list(input_tensor))
+    return tf.where_v2(is_kept, input_tensor * (2**16 / (2**16 - threshold)), 0.0)
 
 
-def random_words(shape: Sequence[Dimension], num_bits: int = 32) -> tf.Tensor:
-    """Draws int32, all alike likely; within ``seeded_dropout`` by the seed of the next call.
+def draw_bits(shape: Sequence[Dimension], num_bits: int = 32) -> tf.Tensor:
+    """Draws int32 of a shape; within ``seeded_dropout`` by the seed of the next call.
 
     Args:
-        shape: of the result.
-        num_bits: random bits of a word: the lowest ones, the others are 0.
+        num_bits: random bits of each: the lowest ones, the others are 0.
     """
     least, limit = (0, 2**num_bits) if num_bits < 32 else (-(2**31), 2**31 - 1)
     if _seeded_dropout.seed is None:
@@ -287,32 +257,35 @@ def random_words(shape: Sequence[Dimension], num_bits: int = 32) -> tf.Tensor:
     offset = _seeded_dropout.calls * _SEED_STRIDE % 2**32 - 2**31
     seed = tf.add(_seeded_dropout.seed, [0, offset])
     _seeded_dropout.calls += 1
-    words = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32)
-    return tf.bitwise.bitwise_and(words, limit - 1) if num_bits < 32 else words
+    bits = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32)
+    return tf.bitwise.bitwise_and(bits, limit - 1) if num_bits < 32 else bits
 
 
-def _at_least(threshold: int, shape: list[Dimension]) -> tf.Tensor:
-    """Draws integers of 0 to 2^16 - 1 and tells which reach a threshold; bool of the shape.
+def _draw_at_least(threshold: int, shape: list[Dimension]) -> tf.Tensor:
+    """Draws integers of 0 to 2^16 - 1; returns where they reach a threshold: bool of the shape.
 
     Two come from each 32 bits: to draw bits takes most of dropout's time on a CPU.
     """
     size = math.prod(shape)
-    bits = random_words([(size + 1) // 2])
+    bits = draw_bits([(size + 1) // 2])
     least = (threshold - 2**15) * 2**16  # in the upper half of a signed integer
     halves = tf.concat([bits >= least, tf.bitwise.left_shift(bits, 16) >= least], axis=0)
     return tf.reshape(halves[:size], shape)
 
 
-def known_after(first: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def compute_after(first: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """Returns x as a value that no compiler can know before another one, which isn't empty.
 
-    XLA keeps to data, not to control dependencies: so x hangs on what it can't see to be false.
+    XLA keeps to data, not to control dependencies: so x depends on what it can't see to be false.
     """
     rank = first.shape.ndims
     # A slice, since a TPU may copy a tensor to reshape it.
     element = tf.slice(first, [0] * rank, [1] * rank)
     never = tf.reduce_any(tf.math.is_nan(element) & tf.math.is_finite(element))
     return tf.where_v2(never, tf.zeros([], x.dtype), x)
+
+
+Moments = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
@@ -328,40 +301,38 @@ def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
     Returns:
         The shape and dtype of ``input_tensor``.
     """
-    with tf.variable_scope(name, default_name="LayerNorm"):
-        x = tf.cast(input_tensor, tf.float32)
-        width = x.shape.as_list()[-1:]
-        beta = tf.get_variable("beta", shape=width, initializer=tf.zeros_initializer())
-        gamma = tf.get_variable("gamma", shape=width, initializer=tf.ones_initializer())
-        return tf.cast(_normalise(x, gamma, beta), input_tensor.dtype)
+    return normalise(input_tensor, _moments, name)
 
 
-def normaliser(moments: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Any:
-    """Returns a function of x [..., H], gamma [H] and beta [H], with a gradient written out.
-
-    It gives x the mean beta and the standard deviation gamma along its last dimension.
+def normalise(input_tensor: tf.Tensor, moments: Moments, name: str | None = None) -> tf.Tensor:
+    """``layer_norm`` with a gradient written out.
 
     Args:
-        moments: given x, returns x less its mean, and its variance [..., 1].
+        moments: given x [..., H], returns x less its mean, and its variance [..., 1].
     """
 
     @custom_gradient
-    def normalise(
+    def scale_and_shift(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
         centred, variance = moments(x)
         scale = tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
         normal = centred * scale
 
-        def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def gradient(grad: tf.Tensor) -> tuple[tf.Tensor, ...]:
             rows = list(range(x.shape.ndims - 1))
-            inner = slope * gamma
-            x_slope = scale * ((inner - mean(inner)) - normal * mean(inner * normal))
-            return x_slope, tf.reduce_sum(slope * normal, rows), tf.reduce_sum(slope, rows)
+            inner = grad * gamma
+            x_grad = scale * ((inner - mean(inner)) - normal * mean(inner * normal))
+            return x_grad, tf.reduce_sum(grad * normal, rows), tf.reduce_sum(grad, rows)
 
         return normal * gamma + beta, gradient
 
-    return normalise
+    with tf.variable_scope(name, default_name="LayerNorm"):
+        x = tf.cast(input_tensor, tf.float32)
+        width = x.shape.as_list()[-1:]
+        beta = tf.get_variable("beta", shape=width, initializer=tf.zeros_initializer())
+        gamma = tf.get_variable("gamma", shape=width, initializer=tf.ones_initializer())
+        return tf.cast(scale_and_shift(x, gamma, beta), input_tensor.dtype)
 
 
 def mean(x: tf.Tensor) -> tf.Tensor:
@@ -372,9 +343,6 @@ def mean(x: tf.Tensor) -> tf.Tensor:
 def _moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     centred = x - mean(x)
     return centred, mean(tf.square(centred))
-
-
-_normalise = normaliser(_moments)
 
 
 def layer_norm_and_dropout(

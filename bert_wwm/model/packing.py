@@ -1,8 +1,8 @@
-"""The tokens of a batch without its padding, and the way there and back.
+"""Packs the tokens of a batch without its padding, and unpacks them.
 
 Most of a layer treats each token on its own, so it can run over the matrix of all tokens, [T, H].
-Attention alone needs to know the sequences: for it they are put into a few groups of like length,
-each padded to the longest of its own. Results are those of the padded batch, up to rounding.
+Attention alone needs to know the sequences: for it they are put into a few groups of similar
+length, each padded to its longest. Results are those of the padded batch, up to rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _NUM_GROUPS = 8
 
 
 class Group(NamedTuple):
-    """Sequences of like length.
+    """Sequences of similar length.
 
     Attributes:
         rows: where their tokens stand among all, int32 [G, L]; anywhere for padding.
@@ -32,7 +32,7 @@ class Group(NamedTuple):
 
 
 class Packing:
-    """Where the tokens of a batch stand.
+    """The places of a batch's tokens.
 
     Args:
         input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding.
@@ -80,17 +80,17 @@ class Packing:
         rows = tf.where_v2(mask, begins[:, tf.newaxis] + offsets, 0)
         return Group(rows, tf.cast(mask, tf.int32))
 
-    def packed(self, x: tf.Tensor) -> tf.Tensor:
+    def pack(self, x: tf.Tensor) -> tf.Tensor:
         """Returns what the tokens have of a Tensor [B, S] of integers: [T]."""
         return tf.gather(tf.reshape(x, [-1]), self._places)
 
-    def unpacked(self, x: tf.Tensor) -> tf.Tensor:
+    def unpack(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the rows of tokens [T, W] in their places: [B, S, W], 0 at padding."""
         (y,) = _spread(x, [Group(self._rows, self._mask)], self._places)
         return y * tf.cast(self._mask, x.dtype)[:, :, tf.newaxis]
 
-    def first(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns what ``unpacked`` has in the sequences' first places: [B, W]."""
+    def take_first(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns what ``unpack`` has in the sequences' first places: [B, W]."""
         return tf.gather(x, self._rows[:, 0]) * tf.cast(self._mask[:, :1], x.dtype)
 
     def spread(self, x: tf.Tensor) -> list[tf.Tensor]:
@@ -100,9 +100,9 @@ class Packing:
         """
         return _spread(x, self.groups, self._places_in_groups)
 
-    def gathered(self, of_groups: Sequence[tf.Tensor]) -> tf.Tensor:
+    def gather(self, groups: Sequence[tf.Tensor]) -> tf.Tensor:
         """Undoes ``spread``."""
-        return _gathered(of_groups, self.groups, self._places_in_groups)
+        return _gather(groups, self.groups, self._places_in_groups)
 
 
 # Both are gathers, and so are their gradients: TensorFlow's own would add up rows one by one, as it
@@ -112,32 +112,30 @@ class Packing:
 def _spread(x: tf.Tensor, groups: Sequence[Group], places: tf.Tensor) -> list[tf.Tensor]:
     @custom_gradient
     def function(x: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
-        def gradient(*slopes: tf.Tensor) -> tf.Tensor:
-            return tf.gather(_rows_of(slopes), places)
+        def gradient(*grads: tf.Tensor) -> tf.Tensor:
+            return tf.gather(_join(grads), places)
 
         return [tf.gather(x, group.rows) for group in groups], gradient
 
     return function(x)
 
 
-def _gathered(
-    of_groups: Sequence[tf.Tensor], groups: Sequence[Group], places: tf.Tensor
-) -> tf.Tensor:
+def _gather(xs: Sequence[tf.Tensor], groups: Sequence[Group], places: tf.Tensor) -> tf.Tensor:
     @custom_gradient
     def function(*xs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
-        def gradient(slope: tf.Tensor) -> list[tf.Tensor]:
-            ones = [1] * (slope.shape.ndims - 1)
+        def gradient(grad: tf.Tensor) -> list[tf.Tensor]:
+            ones = [1] * (grad.shape.ndims - 1)
             return [
-                tf.gather(slope, group.rows)
-                * tf.reshape(tf.cast(group.mask, slope.dtype), [*get_shape_list(group.mask), *ones])
+                tf.gather(grad, group.rows)
+                * tf.reshape(tf.cast(group.mask, grad.dtype), [*get_shape_list(group.mask), *ones])
                 for group in groups
             ]
 
-        return tf.gather(_rows_of(xs), places), gradient
+        return tf.gather(_join(xs), places), gradient
 
-    return function(*of_groups)
+    return function(*xs)
 
 
-def _rows_of(of_groups: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Tensors [G, L, ...] one behind the other: [the sum of G * L, ...]."""
-    return tf.concat([tf.reshape(x, [-1, *x.shape.as_list()[2:]]) for x in of_groups], 0)
+def _join(xs: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Tensors [G, L, ...] one after the other: [the sum of G * L, ...]."""
+    return tf.concat([tf.reshape(x, [-1, *x.shape.as_list()[2:]]) for x in xs], 0)

@@ -1,7 +1,7 @@
 """Gradient checkpointing: memory for time (Chen et al. 2016, arXiv 1604.06174).
 
 Of a part of the network only its input and output stay in memory until the backward pass, which
-builds what lies between anew from the input. As TensorFlow's ``tf.recompute_grad``, but with
+builds what lies between again from the input. As TensorFlow's ``tf.recompute_grad``, but with
 variables of either kind and with the same dropout.
 """
 
@@ -10,23 +10,23 @@ from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.model.gradients import custom_gradient
-from bert_wwm.model.layers import dropout_state, known_after, seeded_dropout
+from bert_wwm.model.layers import compute_after, get_dropout_state, seeded_dropout
 
 Part = Callable[[tf.Tensor], tf.Tensor]
 
 
-def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
+def recompute(part: Part, x: tf.Tensor) -> tf.Tensor:
     """Returns ``part(x)``, whose inner values the backward pass computes a second time.
 
     Outputs and gradients are those of ``part(x)``, to the bit as far as the kernels are
-    deterministic. Dropout within the part has to be seeded, or it would draw anew.
+    deterministic. Dropout within the part has to be seeded, or it would draw again.
 
     Args:
         part: builds one Tensor from another, all its variables by ``tf.get_variable``; what else
             it takes from outside gets no gradient.
         x: float Tensor.
     """
-    scope, dropout = tf.get_variable_scope(), dropout_state()
+    scope, dropout = tf.get_variable_scope(), get_dropout_state()
     variables: dict[str, Any] = {}
 
     def note(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
@@ -49,12 +49,12 @@ def recomputed(part: Part, x: tf.Tensor) -> tf.Tensor:
     def boundary(
         y: tf.Tensor, x: tf.Tensor, *weights: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[Any, ...]]]:
-        def gradient(slope: tf.Tensor) -> tuple[Any, ...]:
+        def gradient(grad: tf.Tensor) -> tuple[Any, ...]:
             # Else Grappler and XLA see that the second computation is the first, and keep the
             # values of that one.
-            copies = [known_after(slope, x), *map(tf.identity, weights)]
+            copies = [compute_after(grad, x), *map(tf.identity, weights)]
             y_again = again(copies[0], dict(zip(variables, copies[1:])))
-            return (None, *tf.gradients(y_again, copies, slope))
+            return (None, *tf.gradients(y_again, copies, grad))
 
         return tf.identity(y), gradient
 

@@ -1,4 +1,4 @@
-"""What fine-tuning puts on the encoder: classes of texts, spans of answers, tags of tokens.
+"""The heads of fine-tuning: classes of texts, spans of answers, tags of tokens.
 
 Variables have the names of google-research/bert's programs, so that what these have trained can be
 evaluated here.
@@ -32,7 +32,6 @@ def classes_of_texts(
     """The class of a text or a pair: google-research/bert's ``run_classifier.py``.
 
     Args:
-        config: the encoder's configuration.
         pooled_output: float Tensor of shape [B, H].
         num_classes: C.
         dropout_prob: fraction of the pooled output that dropout drops.
@@ -49,7 +48,6 @@ def tags_of_tokens(
     """The tag of each token, by a layer over its state.
 
     Args:
-        config: the encoder's configuration.
         sequence_output: float Tensor of shape [B, S, H].
         num_classes: C.
         dropout_prob: fraction of the states that dropout drops.
@@ -75,10 +73,9 @@ def spans_of_answers(
     Its variables are in the scope ``cls/squad``.
 
     Args:
-        config: the encoder's configuration.
         sequence_output: float Tensor of shape [B, S, H].
         context_begin: int32 Tensor of shape [B], the first position of the context.
-        context_end: int32 Tensor of shape [B], the position behind its last.
+        context_end: int32 Tensor of shape [B], the position after its last.
 
     Returns:
         Logits of the first and of the last position: float32 Tensors of shape [B, S].
@@ -102,7 +99,6 @@ def types_of_answers(
     Its variables are in the scope ``cls/answer_type``.
 
     Args:
-        config: the encoder's configuration.
         pooled_output: float Tensor of shape [B, H].
         num_types: C.
         dropout_prob: fraction of the pooled output that dropout drops.

@@ -9,40 +9,27 @@ from collections.abc import Callable, Sequence
 
 from bert_wwm.compat import tf
 from bert_wwm.model.gradients import custom_gradient
-from bert_wwm.model.layers import (
-    create_initializer,
-    known_after,
-    mean,
-    normaliser,
-    random_words,
-)
+from bert_wwm.model.layers import compute_after, dense_variables, draw_bits, mean, normalise
+from bert_wwm.model.transformer import MASKED_SCORE
 
 # B batch, S sequence, F sequence attended from, T sequence attended to, H hidden, N heads,
 # D size per head, V vocabulary
 
 Weights = tuple[tf.Tensor, tf.Tensor]  # kernel and bias
 
-_MASKED_SCORE = -10000.0
-
 
 def dense_weights(
-    width: int,
-    units: int,
-    initializer_range: float,
-    dtype: "tf.DType",
-    name: str | None = None,
+    x: tf.Tensor, units: int, initializer_range: float, name: str | None = None
 ) -> Weights:
-    """Returns kernel [width, units] and bias [units] of a dense layer, cast to a dtype."""
+    """Returns kernel [H, units] and bias [units] of a dense layer over x [..., H], in its dtype."""
     with tf.variable_scope(name, default_name="dense"):
-        kernel = tf.get_variable(
-            "kernel", shape=[width, units], initializer=create_initializer(initializer_range)
-        )
-        bias = tf.get_variable("bias", shape=[units], initializer=tf.zeros_initializer())
+        kernel, bias = dense_variables(x.shape.as_list()[-1], units, initializer_range)
     # Custom gradients take no variables, which a cast to their own dtype leaves as they are.
-    return tf.cast(tf.convert_to_tensor(kernel), dtype), tf.cast(tf.convert_to_tensor(bias), dtype)
+    kernel, bias = tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias)
+    return tf.cast(kernel, x.dtype), tf.cast(bias, x.dtype)
 
 
-def product(x: tf.Tensor, kernel: tf.Tensor, states: str, outputs: str) -> tf.Tensor:
+def multiply(x: tf.Tensor, kernel: tf.Tensor, states: str, outputs: str) -> tf.Tensor:
     """Multiplies by a kernel, and computes the kernel's gradient no later than that of x.
 
     Left alone, the compiler puts the gradients of kernels off, and what they are computed from
@@ -56,27 +43,23 @@ def product(x: tf.Tensor, kernel: tf.Tensor, states: str, outputs: str) -> tf.Te
     """
 
     @custom_gradient
-    def multiplied(
+    def product(
         x: tf.Tensor, kernel: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
-        def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            kernel_slope = tf.einsum(f"{states},{outputs}->hk", x, slope)
-            x_slope = tf.einsum(f"hk,{outputs}->{states}", kernel, slope)
-            return known_after(kernel_slope, x_slope), kernel_slope
+        def gradient(grad: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            kernel_grad = tf.einsum(f"{states},{outputs}->hk", x, grad)
+            x_grad = tf.einsum(f"hk,{outputs}->{states}", kernel, grad)
+            return compute_after(kernel_grad, x_grad), kernel_grad
 
         # The kernel first: the compiler lays the result out by the order of the factors.
         return tf.einsum(f"hk,{states}->{outputs}", kernel, x), gradient
 
-    return multiplied(x, kernel)
+    return product(x, kernel)
 
 
 def layer_norm(x: tf.Tensor) -> tf.Tensor:
     """As ``layers.layer_norm``, mean and variance from one pass over [..., H]."""
-    with tf.variable_scope(None, default_name="LayerNorm"):
-        width = x.shape.as_list()[-1:]
-        beta = tf.get_variable("beta", shape=width, initializer=tf.zeros_initializer())
-        gamma = tf.get_variable("gamma", shape=width, initializer=tf.ones_initializer())
-        return tf.cast(_normalise(tf.cast(x, tf.float32), gamma, beta), x.dtype)
+    return normalise(x, _moments)
 
 
 def _moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -85,14 +68,11 @@ def _moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return x - centre, variance
 
 
-_normalise = normaliser(_moments)
-
-
 class Dropout:
-    """Dropout of tensors of one shape: a word of random bits serves two of them.
+    """Dropout of tensors of one shape: 30 random bits serve two of them.
 
     Args:
-        shape: of what is dropped from.
+        shape: of the tensors.
         prob: fraction of 1 that is dropped, rounded to a multiple of 2^-15; 0 for none.
         count: how many tensors there will be.
         bits_to_a_byte: keep in memory what is kept of eight tensors as the bits of a byte. Of
@@ -101,31 +81,31 @@ class Dropout:
 
     def __init__(self, shape: Sequence[int], prob: float, count: int, bits_to_a_byte: bool = True):
         self._shape = shape
-        self._dropped = round(prob * 2**15)  # of 2^15
-        self._kept: list[tf.Tensor] = []
+        self._threshold = round(prob * 2**15)
+        self._is_kept: list[tf.Tensor] = []
         size = 8 if bits_to_a_byte else 2
-        for first in range(0, count if self._dropped else 0, size):
-            kept = self._drawn(min(size, count - first))
-            self._kept += _through_a_byte(kept) if bits_to_a_byte else kept
+        for first in range(0, count if self._threshold else 0, size):
+            flags = self._draw(min(size, count - first))
+            self._is_kept += _store_in_byte(flags) if bits_to_a_byte else flags
 
-    def _drawn(self, count: int) -> list[tf.Tensor]:
+    def _draw(self, count: int) -> list[tf.Tensor]:
         """Returns which elements are kept, for each of some tensors."""
         halves: list[tf.Tensor] = []
         while len(halves) < count:
             # Not all 32 bits: that range is beyond an int32, and no TPU has shown that it minds.
-            words = random_words(self._shape, num_bits=30)
-            halves += [tf.bitwise.bitwise_and(words, 2**15 - 1), tf.bitwise.right_shift(words, 15)]
-        return [half >= self._dropped for half in halves[:count]]
+            bits = draw_bits(self._shape, num_bits=30)
+            halves += [tf.bitwise.bitwise_and(bits, 2**15 - 1), tf.bitwise.right_shift(bits, 15)]
+        return [half >= self._threshold for half in halves[:count]]
 
     def next(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Returns the dropout of the next tensor; called again it drops the same."""
-        if not self._dropped:
+        if not self._threshold:
             return tf.identity
-        kept, scale = self._kept.pop(0), 2**15 / (2**15 - self._dropped)
-        return lambda x: tf.where_v2(kept, x * scale, tf.zeros([], x.dtype))
+        is_kept, scale = self._is_kept.pop(0), 2**15 / (2**15 - self._threshold)
+        return lambda x: tf.where_v2(is_kept, x * scale, tf.zeros([], x.dtype))
 
 
-def _through_a_byte(flags: list[tf.Tensor]) -> list[tf.Tensor]:
+def _store_in_byte(flags: list[tf.Tensor]) -> list[tf.Tensor]:
     """Returns up to eight bool Tensors of a shape as they are read from the bits of one uint8."""
     byte = tf.add_n([tf.where_v2(flag, 2**bit, 0) for bit, flag in enumerate(flags)])
     byte = tf.cast(byte, tf.uint8)
@@ -133,7 +113,7 @@ def _through_a_byte(flags: list[tf.Tensor]) -> list[tf.Tensor]:
     return [tf.not_equal(tf.bitwise.bitwise_and(byte, bit), 0) for bit in bits]
 
 
-def _sums_of_rows(x: tf.Tensor) -> tf.Tensor:
+def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     """[B, N, F, T] -> float32 [B, N, F, 1], by the matrix unit, which has less to do."""
     ones = tf.ones([x.shape.as_list()[-1], 8])  # a single column would be made a sum again
     return tf.einsum("bnft,tx->bnfx", tf.cast(x, tf.float32), ones)[..., :1]
@@ -142,24 +122,24 @@ def _sums_of_rows(x: tf.Tensor) -> tf.Tensor:
 def attention(
     query: tf.Tensor,
     states: tf.Tensor,
-    of_keys: Weights,
-    of_values: Weights,
+    key_weights: Weights,
+    value_weights: Weights,
     input_mask: tf.Tensor,
     drop: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.Tensor:
     """Attends, to keys and values that it projects from the states.
 
     Of the S x S tensors only the exponentials of the scores stay in memory. The gradient of the
-    softmax takes from each row sum_t(w_t * dw_t); that is sum_d(context_d * dcontext_d), over D
+    softmax takes from each row sum_t(p_t * dp_t); that is sum_d(context_d * dcontext_d), over D
     numbers rather than over S, with dropout as well (Dao et al. 2022, arXiv 2205.14135, appendix
     B.4). Where sequences are long for the model's width, keys and values are projected a second
-    time rather than kept: that is little beside the products of S x S.
+    time rather than kept: that is little compared with the products of S x S.
 
     Args:
         query: of shape [B, N, D, F], scaled.
         states: of shape [B, T, H].
-        of_keys: kernel [H, N * D] and bias [N * D] of the keys' projection.
-        of_values: the same of the values'.
+        key_weights: kernel [H, N * D] and bias [N * D] of the keys' projection.
+        value_weights: the same of the values'.
         input_mask: int32 Tensor of shape [B, T], 1 at tokens and 0 at padding.
         drop: dropout of the attention weights, [B, N, F, T].
 
@@ -168,59 +148,59 @@ def attention(
     """
     shape = query.shape.as_list()[:3] + states.shape.as_list()[1:2]  # [B, N, D, T]
     mask = tf.cast(input_mask, tf.float32)[:, tf.newaxis, tf.newaxis]
-    added = (1.0 - mask) * _MASKED_SCORE
+    offsets = (1.0 - mask) * MASKED_SCORE
     is_long = states.shape.as_list()[2] < 2 * shape[-1]
 
     def project(states: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         y = tf.einsum("hk,bsh->bks", kernel, states) + bias[:, tf.newaxis]
         return tf.reshape(y, shape)
 
-    def gradients_of_projection(
-        slope: tf.Tensor, states: tf.Tensor, kernel: tf.Tensor
+    def projection_gradients(
+        grad: tf.Tensor, states: tf.Tensor, kernel: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        slope = tf.reshape(slope, [shape[0], -1, shape[-1]])
-        of_kernel = tf.einsum("bsh,bks->hk", states, slope)
-        of_states = known_after(of_kernel, tf.einsum("hk,bks->bsh", kernel, slope))
-        return of_states, of_kernel, tf.reduce_sum(slope, [0, 2])
+        grad = tf.reshape(grad, [shape[0], -1, shape[-1]])
+        kernel_grad = tf.einsum("bsh,bks->hk", states, grad)
+        states_grad = compute_after(kernel_grad, tf.einsum("hk,bks->bsh", kernel, grad))
+        return states_grad, kernel_grad, tf.reduce_sum(grad, [0, 2])
 
     @custom_gradient
     def attend(
         query: tf.Tensor, states: tf.Tensor, *weights: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
-        of_keys, of_values = weights[:2], weights[2:]
+        key_weights, value_weights = weights[:2], weights[2:]
         dtype = query.dtype
-        key = project(states, *of_keys)
+        key = project(states, *key_weights)
         scores = tf.cast(tf.einsum("bndf,bndt->bnft", query, key), tf.float32)
-        scores += added
-        raised = tf.cast(tf.exp(scores - tf.reduce_max(scores, -1, keepdims=True)), dtype)
-        share = 1.0 / _sums_of_rows(raised)
-        shares = tf.cast(raised, tf.float32) * share
-        dropped = drop(tf.cast(shares, dtype))
-        value = project(states, *of_values)
-        context = tf.einsum("bnft,bndt->bndf", dropped, value)
+        scores += offsets
+        exps = tf.cast(tf.exp(scores - tf.reduce_max(scores, -1, keepdims=True)), dtype)
+        scale = 1.0 / _sum_rows(exps)
+        probs = tf.cast(exps, tf.float32) * scale
+        dropped_probs = drop(tf.cast(probs, dtype))
+        value = project(states, *value_weights)
+        context = tf.einsum("bnft,bndt->bndf", dropped_probs, value)
 
-        def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            again, key_again = value, key
+        def gradient(grad: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            value_again, key_again = value, key
             if is_long:
-                late = known_after(slope, states)
-                again, key_again = project(late, *of_values), project(late, *of_keys)
-            both = tf.cast(slope, tf.float32) * tf.cast(context, tf.float32)
+                late = compute_after(grad, states)
+                value_again, key_again = project(late, *value_weights), project(late, *key_weights)
+            both = tf.cast(grad, tf.float32) * tf.cast(context, tf.float32)
             row = tf.reduce_sum(both, 2)[..., tf.newaxis]  # [B, N, F, 1]
-            shares_slope = tf.cast(tf.einsum("bndf,bndt->bnft", slope, again), tf.float32)
-            scores_slope = tf.cast(shares * (drop(shares_slope) - row), dtype)
-            query_slope = tf.einsum("bnft,bndt->bndf", scores_slope, key_again)
-            key_slope = tf.einsum("bnft,bndf->bndt", scores_slope, query)
-            value_slope = tf.einsum("bnft,bndf->bndt", dropped, slope)
-            by_keys, *keys = gradients_of_projection(key_slope, states, of_keys[0])
-            by_values, *values = gradients_of_projection(value_slope, states, of_values[0])
-            return (query_slope, by_keys + by_values, *keys, *values)
+            probs_grad = tf.cast(tf.einsum("bndf,bndt->bnft", grad, value_again), tf.float32)
+            scores_grad = tf.cast(probs * (drop(probs_grad) - row), dtype)
+            query_grad = tf.einsum("bnft,bndt->bndf", scores_grad, key_again)
+            key_grad = tf.einsum("bnft,bndf->bndt", scores_grad, query)
+            value_grad = tf.einsum("bnft,bndf->bndt", dropped_probs, grad)
+            by_keys, *keys = projection_gradients(key_grad, states, key_weights[0])
+            by_values, *values = projection_gradients(value_grad, states, value_weights[0])
+            return (query_grad, by_keys + by_values, *keys, *values)
 
         return context, gradient
 
-    return attend(query, states, *of_keys, *of_values)
+    return attend(query, states, *key_weights, *value_weights)
 
 
-def gathered_rows(table: tf.Tensor, ids: tf.Tensor, dtype: "tf.DType") -> tf.Tensor:
+def gather_rows(table: tf.Tensor, ids: tf.Tensor, dtype: "tf.DType") -> tf.Tensor:
     """Looks up rows of a table [V, H]; its gradient is a product with one-hot rows.
 
     A TPU gathers fast, but adds rows up one after the other.
@@ -235,11 +215,11 @@ def gathered_rows(table: tf.Tensor, ids: tf.Tensor, dtype: "tf.DType") -> tf.Ten
     """
 
     @custom_gradient
-    def gathered(table: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def gradient(slope: tf.Tensor) -> tf.Tensor:
-            rows = tf.one_hot(ids, table.shape.as_list()[0], dtype=dtype)
-            return tf.cast(tf.matmul(rows, tf.cast(slope, dtype), transpose_a=True), tf.float32)
+    def rows(table: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(grad: tf.Tensor) -> tf.Tensor:
+            one_hot = tf.one_hot(ids, table.shape.as_list()[0], dtype=dtype)
+            return tf.cast(tf.matmul(one_hot, tf.cast(grad, dtype), transpose_a=True), tf.float32)
 
         return tf.cast(tf.gather(tf.cast(table, dtype), ids), tf.float32), gradient
 
-    return gathered(table)
+    return rows(table)

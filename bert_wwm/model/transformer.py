@@ -6,6 +6,7 @@ Vaswani et al. 2017, arXiv 1706.03762, with the layer norm after each residual s
 import contextlib
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import (
@@ -13,21 +14,55 @@ from bert_wwm.model.layers import (
     Dimension,
     dense,
     dropout,
-    dropout_state,
     gelu,
+    get_dropout_state,
     get_shape_list,
     layer_norm,
     reshape_from_matrix,
     reshape_to_matrix,
     seeded_dropout,
 )
-from bert_wwm.model.recomputation import recomputed
+from bert_wwm.model.recomputation import recompute
 
-# B batch, S sequence, F sequence attended from, T sequence attended to, H hidden, N heads,
-# D size per head, I intermediate
+# B batch, S sequence, F sequence attended from, T sequence attended to, W width of the input,
+# H hidden, N heads, D size per head
 
 # Added to the scores of positions that may not be attended to: after the softmax they are 0.
-_MASKED_SCORE = -10000.0
+MASKED_SCORE = -10000.0
+
+
+class EncoderSettings(NamedTuple):
+    """The make of a stack of encoder layers, in each of its three forms.
+
+    Attributes:
+        num_attention_heads: N, a divisor of H.
+        intermediate_size: width of the feed-forward layers.
+        intermediate_act_fn: their activation.
+        hidden_dropout_prob: fraction of the hidden states that dropout drops.
+        attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
+        initializer_range: standard deviation of the kernels' initialiser.
+        gradient_checkpointing: keep only each layer's input for the backward pass, which computes
+            the layer a second time: the same gradients from less memory in about a third more
+            time. Dropout is seeded then, outside of ``seeded_dropout`` by a draw at each step.
+    """
+
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    intermediate_act_fn: Activation | None
+    hidden_dropout_prob: float
+    attention_probs_dropout_prob: float
+    initializer_range: float
+    gradient_checkpointing: bool = False
+
+    def head_size(self, hidden_size: int) -> int:
+        """Returns D. Raises ValueError if H is not a multiple of N."""
+        if hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {hidden_size} is not a multiple of the number of attention heads, "
+                f"{self.num_attention_heads}"
+            )
+        return hidden_size // self.num_attention_heads
 
 
 def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Tensor) -> tf.Tensor:
@@ -70,21 +105,14 @@ def attention_layer(
     Makes the dense layers ``query``, ``key`` and ``value``.
 
     Args:
-        from_tensor: float Tensor of shape [B, F, W] or [B * F, W], what attends.
-        to_tensor: float Tensor of shape [B, T, W] or [B * T, W], what is attended to.
+        from_tensor: float Tensor of shape [B, F, W] or [B * F, W].
+        to_tensor: float Tensor of shape [B, T, W] or [B * T, W].
         attention_mask: Tensor of shape [B, F, T], 1 where attending is allowed and 0 where not;
             [B, 1, T] where it is the same for all F.
         num_attention_heads: N.
         size_per_head: D.
-        query_act: activation of the queries.
-        key_act: activation of the keys.
-        value_act: activation of the values.
-        attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
-        initializer_range: standard deviation of the kernels' initialiser.
-        do_return_2d_tensor: return a matrix.
-        batch_size: B; needed where the tensors are matrices.
-        from_seq_length: F; needed where the tensors are matrices.
-        to_seq_length: T; needed where the tensors are matrices.
+        batch_size, from_seq_length, to_seq_length: B, F and T; needed where the tensors are
+            matrices.
 
     Returns:
         float Tensor of shape [B, F, N * D], or [B * F, N * D] with ``do_return_2d_tensor``.
@@ -111,7 +139,7 @@ def attention_layer(
         y = dense(x, num_attention_heads * size_per_head, initializer_range, activation, name)
         return tf.reshape(y, [batch_size, length, num_attention_heads, size_per_head])
 
-    context = weighted_sum(
+    context = attend(
         project(from_matrix, from_seq_length, query_act, "query")
         * (1.0 / math.sqrt(size_per_head)),
         project(to_matrix, to_seq_length, key_act, "key"),
@@ -129,23 +157,22 @@ def score_offsets(attention_mask: tf.Tensor) -> tf.Tensor:
     """Returns what is added to attention's scores: 0 where attending is allowed, else far below.
 
     Args:
-        attention_mask: Tensor of shape [B, F, T] or [B, 1, T], 1 where attending is allowed and 0
-            where not.
+        attention_mask: Tensor of shape [B, F, T] or [B, 1, T], 1 where attending is allowed.
 
     Returns:
         float32 Tensor of shape [B, 1, F or 1, T].
     """
-    return (1.0 - tf.cast(tf.expand_dims(attention_mask, 1), tf.float32)) * _MASKED_SCORE
+    return (1.0 - tf.cast(tf.expand_dims(attention_mask, 1), tf.float32)) * MASKED_SCORE
 
 
-def weighted_sum(
+def attend(
     query: tf.Tensor,
     key: tf.Tensor,
     value: tf.Tensor,
     offsets: tf.Tensor | None,
     dropout_prob: float,
 ) -> tf.Tensor:
-    """What attention does once queries, keys and values are there.
+    """Sums the values, weighted by the softmax of the products of queries and keys.
 
     Args:
         query: float Tensor of shape [B, F, N, D], scaled by 1 / sqrt(D): that costs B * F * N * D
@@ -159,16 +186,16 @@ def weighted_sum(
         float Tensor of shape [B, F, N, D].
     """
 
-    def by_head(x: tf.Tensor) -> tf.Tensor:
+    def swap(x: tf.Tensor) -> tf.Tensor:
         """[B, length, N, D] -> [B, N, length, D], and back"""
         return tf.transpose(x, [0, 2, 1, 3])
 
-    scores = tf.matmul(by_head(query), by_head(key), transpose_b=True)
+    scores = tf.matmul(swap(query), swap(key), transpose_b=True)
     scores = tf.cast(scores, tf.float32)  # [B, N, F, T]
     if offsets is not None:
         scores += offsets
-    weights = dropout(tf.cast(tf.nn.softmax(scores), value.dtype), dropout_prob)
-    return by_head(tf.matmul(weights, by_head(value)))
+    probs = dropout(tf.cast(tf.nn.softmax(scores), value.dtype), dropout_prob)
+    return swap(tf.matmul(probs, swap(value)))
 
 
 def transformer_model(
@@ -185,47 +212,73 @@ def transformer_model(
     do_return_all_layers: bool = False,
     gradient_checkpointing: bool = False,
 ) -> tf.Tensor | list[tf.Tensor]:
-    """A stack of encoder layers, in the scopes ``layer_0``, ``layer_1``, ...
+    """google-research/bert's way in, with an argument for each of the settings.
 
     Args:
         input_tensor: float Tensor of shape [B, S, H].
         attention_mask: Tensor of shape [B, S, S] or [B, 1, S], 1 where attending is allowed and 0
             where not.
         hidden_size: H.
-        num_hidden_layers: number of layers.
-        num_attention_heads: N, a divisor of H.
-        intermediate_size: I, width of the feed-forward layer.
-        intermediate_act_fn: activation of the feed-forward layer.
-        hidden_dropout_prob: fraction of the hidden states that dropout drops.
-        attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
-        initializer_range: standard deviation of the kernels' initialiser.
-        do_return_all_layers: return the output of every layer.
-        gradient_checkpointing: keep only each layer's input for the backward pass, which computes
-            the layer a second time: the same gradients from less memory in about a third more
-            time. Dropout is seeded then, outside of ``seeded_dropout`` by a draw at each step.
+        do_return_all_layers: return the output of every layer, the lowest first, in a list.
 
     Returns:
-        float Tensor of shape [B, S, H], or with ``do_return_all_layers`` a list of them, one a
-        layer, the lowest first.
+        float Tensor of shape [B, S, H].
 
     Raises:
         ValueError: H is not a multiple of N, or the input is not of shape [B, S, H].
     """
-    size_per_head = head_size(hidden_size, num_attention_heads)
-    input_shape = get_shape_list(input_tensor, expected_rank=3)
-    batch_size, sequence_length, width = input_shape
+    settings = EncoderSettings(
+        num_hidden_layers,
+        num_attention_heads,
+        intermediate_size,
+        intermediate_act_fn,
+        hidden_dropout_prob,
+        attention_probs_dropout_prob,
+        initializer_range,
+        gradient_checkpointing,
+    )
+    settings.head_size(hidden_size)
+    width = get_shape_list(input_tensor, expected_rank=3)[2]
     if width != hidden_size:
         raise ValueError(f"the input is {width} wide; the residual sums expect {hidden_size}")
+    outputs = _encode(input_tensor, attention_mask, settings)
+    return outputs if do_return_all_layers else outputs[-1]
+
+
+def encode_padded(
+    input_tensor: tf.Tensor, input_mask: tf.Tensor | None, settings: EncoderSettings
+) -> list[tf.Tensor]:
+    """Builds a stack of encoder layers, in the scopes ``layer_0``, ``layer_1``, ...
+
+    Args:
+        input_tensor: float Tensor of shape [B, S, H].
+        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding; None: all are
+            tokens.
+
+    Returns:
+        The layers' outputs, the lowest first: float Tensors of shape [B, S, H].
+    """
+    # [B, 1, S]: every position sees the same tokens, and broadcasting over the scores costs less
+    # than a mask [B, S, S].
+    attention_mask = None if input_mask is None else input_mask[:, tf.newaxis]
+    return _encode(input_tensor, attention_mask, settings)
+
+
+def _encode(
+    input_tensor: tf.Tensor, attention_mask: tf.Tensor | None, settings: EncoderSettings
+) -> list[tf.Tensor]:
+    input_shape = get_shape_list(input_tensor, expected_rank=3)
+    batch_size, sequence_length, width = input_shape
 
     def attention(states: tf.Tensor) -> tf.Tensor:
         return attention_layer(
             states,
             states,
             attention_mask=attention_mask,
-            num_attention_heads=num_attention_heads,
-            size_per_head=size_per_head,
-            attention_probs_dropout_prob=attention_probs_dropout_prob,
-            initializer_range=initializer_range,
+            num_attention_heads=settings.num_attention_heads,
+            size_per_head=settings.head_size(width),
+            attention_probs_dropout_prob=settings.attention_probs_dropout_prob,
+            initializer_range=settings.initializer_range,
             do_return_2d_tensor=True,
             batch_size=batch_size,
             from_seq_length=sequence_length,
@@ -233,86 +286,52 @@ def transformer_model(
         )
 
     # The states stay a matrix [B * S, H] from layer to layer: on a TPU each reshape is a copy.
-    outputs = encoder_layers(
-        reshape_to_matrix(input_tensor),
-        attention,
-        num_hidden_layers,
-        intermediate_size,
-        intermediate_act_fn,
-        hidden_dropout_prob,
-        initializer_range,
-        gradient_checkpointing,
-    )
-    if do_return_all_layers:
-        return [reshape_from_matrix(output, input_shape) for output in outputs]
-    return reshape_from_matrix(outputs[-1], input_shape)
+    outputs = stack_layers(reshape_to_matrix(input_tensor), attention, settings)
+    return [reshape_from_matrix(output, input_shape) for output in outputs]
 
 
-def head_size(hidden_size: int, num_attention_heads: int) -> int:
-    """Returns D.
-
-    Raises:
-        ValueError: H is not a multiple of N.
-    """
-    if hidden_size % num_attention_heads:
-        raise ValueError(
-            f"hidden_size {hidden_size} is not a multiple of the number of attention heads, "
-            f"{num_attention_heads}"
-        )
-    return hidden_size // num_attention_heads
-
-
-def encoder_layers(
-    states: tf.Tensor,
-    attention: Callable[[tf.Tensor], tf.Tensor],
-    num_hidden_layers: int,
-    intermediate_size: int,
-    intermediate_act_fn: Activation | None,
-    hidden_dropout_prob: float,
-    initializer_range: float,
-    gradient_checkpointing: bool,
+def stack_layers(
+    states: tf.Tensor, attention: Callable[[tf.Tensor], tf.Tensor], settings: EncoderSettings
 ) -> list[tf.Tensor]:
-    """The layers of ``transformer_model``, whatever rows their matrix has.
+    """Builds the layers over a matrix of states, whatever its rows are.
 
     Args:
         states: float Tensor of shape [rows, H].
         attention: builds a layer's attention, [rows, H] -> [rows, H], in the scope ``self``.
-        num_hidden_layers: as for ``transformer_model``, like what follows.
-        intermediate_size: I.
-        intermediate_act_fn: activation of the feed-forward layer.
-        hidden_dropout_prob: fraction of the hidden states that dropout drops.
-        initializer_range: standard deviation of the kernels' initialiser.
-        gradient_checkpointing: keep only each layer's input for the backward pass.
 
     Returns:
         The layers' outputs, the lowest first: float Tensors of shape [rows, H].
     """
     hidden_size = states.shape.as_list()[-1]
+    deviation, dropout_prob = settings.initializer_range, settings.hidden_dropout_prob
 
     def layer(states: tf.Tensor) -> tf.Tensor:
         with tf.variable_scope("attention"):
             with tf.variable_scope("self"):
                 context = attention(states)
             with tf.variable_scope("output"):
-                context = dense(context, hidden_size, initializer_range)
-                attended = layer_norm(dropout(context, hidden_dropout_prob) + states)
+                context = dense(context, hidden_size, deviation)
+                attended = layer_norm(dropout(context, dropout_prob) + states)
         with tf.variable_scope("intermediate"):
-            inner = dense(attended, intermediate_size, initializer_range, intermediate_act_fn)
+            inner = dense(
+                attended, settings.intermediate_size, deviation, settings.intermediate_act_fn
+            )
         with tf.variable_scope("output"):
-            outer = dense(inner, hidden_size, initializer_range)
-            return layer_norm(dropout(outer, hidden_dropout_prob) + attended)
+            outer = dense(inner, hidden_size, deviation)
+            return layer_norm(dropout(outer, dropout_prob) + attended)
 
     outputs = []
-    with _repeatable_dropout() if gradient_checkpointing else contextlib.nullcontext():
-        for index in range(num_hidden_layers):
+    checkpointing = settings.gradient_checkpointing
+    with _repeatable_dropout() if checkpointing else contextlib.nullcontext():
+        for index in range(settings.num_hidden_layers):
             with tf.variable_scope(f"layer_{index}"):
-                states = recomputed(layer, states) if gradient_checkpointing else layer(states)
+                states = recompute(layer, states) if checkpointing else layer(states)
             outputs.append(states)
     return outputs
 
 
 def _repeatable_dropout() -> contextlib.AbstractContextManager[None]:
     """The surrounding ``seeded_dropout``, or without one a seed drawn at each step."""
-    if dropout_state()[0] is not None:
+    if get_dropout_state()[0] is not None:
         return contextlib.nullcontext()
     return seeded_dropout(tf.random.uniform([2], -(2**31), 2**31 - 1, tf.int32))

@@ -14,12 +14,6 @@ def check_features(
 ) -> None:
     """Compares a record with a schema and the ranges of its fields.
 
-    Args:
-        features: the values of the record.
-        schema: the fields it should have.
-        limits: the highest value of each field.
-        where: the file and the record, for the message.
-
     Raises:
         ConfigError: a field is missing or has another length, or a value is out of its range.
     """

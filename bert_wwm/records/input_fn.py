@@ -18,17 +18,11 @@ InputFn = Callable[[dict[str, Any]], "tf.data.Dataset"]
 
 
 class Share(NamedTuple):
-    """The part of every global batch that one host or worker reads.
+    """The part of every global batch that one host or worker reads."""
 
-    Attributes:
-        index: its number among them.
-        count: how many they are.
-        batches: how many batches of a global batch it takes, as each of them does.
-    """
-
-    index: int = 0
-    count: int = 1
-    batches: int = 1
+    index: int = 0  # its number among them
+    count: int = 1  # how many they are
+    batches: int = 1  # how many batches of a global batch it takes, as each of them does
 
 
 _EVERYTHING = Share()
@@ -71,10 +65,7 @@ def train_input_fn(
 def sequential_input_fn(paths: Sequence[str], schema: Schema, first_record: int = 0) -> InputFn:
     """Returns an input of all records once, in the order of one file; the hosts of a TPU share it.
 
-    Args:
-        paths: a file of records.
-        schema: their fields.
-        first_record: the position to begin at, a multiple of the global batch's size.
+    ``first_record`` is a multiple of the global batch's size.
     """
 
     def stream(own_paths: Sequence[str], own_first: int) -> "tf.data.Dataset":

@@ -59,12 +59,6 @@ def ordered_records(
 ) -> "tf.data.Dataset":
     """Returns the stream from a position on: serialised Examples, without end.
 
-    Args:
-        paths: files of records.
-        seed: of the order.
-        first_record: the position to begin at.
-        counts: the records of each file; only looked at where ``first_record`` isn't 0.
-
     Raises:
         DataError: there is no record at all.
     """

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from bert_wwm.core import files
+from bert_wwm.core.json_files import format_json
 from bert_wwm.report.averages import make_average_tables
 from bert_wwm.report.results import Published, Results
 from bert_wwm.report.results_plot import draw_results
@@ -42,7 +42,7 @@ def write_report(folder: str, published: Published, own: Sequence[Results]) -> N
     texts = {
         "report.md": render_report(published, own),
         "report.csv": table.getvalue(),
-        "report.json": json.dumps(numbers, indent=2, ensure_ascii=False) + "\n",
+        "report.json": format_json(numbers),
     }
     for name, text in texts.items():
         files.write_bytes(os.path.join(folder, name), text.encode("utf-8", "backslashreplace"))

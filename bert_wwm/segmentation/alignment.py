@@ -1,8 +1,7 @@
-"""Words meet wordpieces: which runs of pieces form one word.
+"""Which runs of wordpieces form one word.
 
-Segmentation and WordPiece run independently on the raw sentence; both say where in it their parts
-stand, and that is all they need to be aligned (ymcui/Chinese-BERT-wwm#13). Words never
-travel as ``##`` marks.
+Segmentation and WordPiece run independently on the raw sentence; both give the positions of their
+parts in it, which is enough to align them (ymcui/Chinese-BERT-wwm#13). ``##`` never marks words.
 """
 
 from collections.abc import Sequence
@@ -12,15 +11,10 @@ from bert_wwm.text.tokenizer import Piece
 
 
 def word_lengths(pieces: Sequence[Piece], words: Sequence[Span] | None) -> list[int] | None:
-    """Returns the number of pieces of each word, words without pieces left out.
+    """Returns the number of pieces of each word, without words that have none.
 
-    Args:
-        pieces: the pieces of a sentence, in order.
-        words: spans of characters that tile the sentence; None where the segmenter found none.
-
-    Returns:
-        Lengths that add up to ``len(pieces)``; None where the two can't be aligned, because a
-        piece (such as the ``[UNK]`` of a long string) reaches over the end of its word.
+    The words tile the sentence. None where the two can't be aligned: there are no words, or a piece
+    (such as the ``[UNK]`` of a long string) reaches over the end of its word.
 
     Example:
         使 用 be ##rt  with the words 使用, BERT  -> [2, 2]

@@ -1,9 +1,10 @@
-"""The files of LTP's perceptrons: read as a whole, so that any damage is found, and written.
+"""The files of LTP's perceptrons: read completely, so that any damage is found, and written.
 
 LTP's own reader ends the process where a file is damaged, and so does its prediction where a number
-leads out of the parameters. Neither happens with a file that ``read`` accepts.
+is beyond the parameters. Neither happens with a file that ``read`` accepts.
 
-A file is an object container file of Avro with one record:
+A file is an object container file of Avro with one record. Python's packages for Avro would make an
+object of each of the millions of parameters. The record holds:
 
 - definition: the labels. The model of words (cws) has none: its labels are always S, B, M and E.
 - features: a number for each feature, which is a text such as ``2北``.
@@ -35,17 +36,11 @@ _WORD_LABELS = ("S", "B", "M", "E")
 
 
 class Perceptron(NamedTuple):
-    """A model of one task.
-
-    Attributes:
-        labels: the labels, by their number.
-        features: the number of each feature.
-        parameters: the scores, float64 of [numbers, labels].
-    """
+    """A model of one task: labels by number, numbers of features, scores."""
 
     labels: list[str]
     features: dict[str, int]
-    parameters: np.ndarray
+    parameters: np.ndarray  # float64 [numbers, labels]
 
 
 class _Damage(Exception):
@@ -53,11 +48,7 @@ class _Damage(Exception):
 
 
 def read(path: str, task: str) -> Perceptron:
-    """Reads a file and checks all of it.
-
-    Args:
-        path: the file.
-        task: cws, pos or ner.
+    """Reads a file of the task cws, pos or ner, and checks all of it.
 
     Raises:
         CheckpointError: the file is missing, damaged, or of another kind or task.
@@ -82,14 +73,12 @@ def write(path: str, task: str, model: Perceptron) -> None:
     """Writes a file: the same bytes for the same model, whatever the numbers of its features."""
     names = sorted(model.features)
     first = len(model.parameters) - len(names)
-    parts = []
-    if task != "cws":
-        parts.append(_pack_items(map(_pack_text, model.labels)))
-        parts.append(_pack_numbers(model.labels, 0))
-    parts.append(_pack_numbers(names, first))
     rows = [*range(first), *(model.features[name] for name in names)]
     scores = model.parameters[rows].astype(_DOUBLE).tobytes()
-    parts.append(_pack_long(model.parameters.size) + scores + _pack_long(0))
+    parts = [_pack_numbers(names, first), _pack_long(model.parameters.size), scores, _pack_long(0)]
+    if task != "cws":
+        texts = _pack_items(map(_pack_text, model.labels))
+        parts = [texts, _pack_numbers(model.labels, 0), *parts]
     compressor = zlib.compressobj(wbits=_RAW_WINDOW)
     block = b"".join([*map(compressor.compress, parts), compressor.flush()])
     facts = {_CODEC: _DEFLATE, _SCHEMA: json.dumps(_schema(task)).encode()}
@@ -107,9 +96,9 @@ def _parse(content: bytes, task: str) -> Perceptron:
         raise _Damage("no description of its record") from None
     if _without_defaults(schema) != _schema(task):
         raise _Damage("its record is of another kind")
-    mark = header.take(_MARK_BYTES)
+    mark = header.read(_MARK_BYTES)
     number, block = header.long(), header.bytes()
-    if number != 1 or header.take(_MARK_BYTES) != mark or header.rest():
+    if number != 1 or header.read(_MARK_BYTES) != mark or header.count_rest():
         raise _Damage("more or less than one record")
     record = _Reader(_decompress(block, facts.get(_CODEC, _NONE)))
     labels = list(_WORD_LABELS)
@@ -118,8 +107,8 @@ def _parse(content: bytes, task: str) -> Perceptron:
         record.numbers()
     features = record.numbers()
     parameters = record.doubles()
-    if record.rest():
-        raise _Damage("bytes behind its record")
+    if record.count_rest():
+        raise _Damage("bytes after its record")
     if not labels or parameters.size % len(labels):
         raise _Damage(f"{parameters.size:,} parameters for {len(labels):,} labels")
     parameters = parameters.reshape(-1, len(labels))
@@ -149,7 +138,7 @@ def _fields(**types: Any) -> list[dict[str, Any]]:
 
 
 def _without_defaults(schema: Any) -> Any:
-    """Returns a description without what says nothing of a record that is there."""
+    """Returns a description without what doesn't matter to a record that is there."""
     if isinstance(schema, list):
         return [_without_defaults(value) for value in schema]
     if isinstance(schema, dict):
@@ -176,25 +165,18 @@ def _decompress(block: bytes, codec: bytes) -> bytes:
 
 
 class _Reader:
-    """Reads Avro's values one after the other.
-
-    Args:
-        data: the bytes.
-        position: where the first value begins.
-    """
+    """Reads Avro's values one after the other, from a position of the data."""
 
     def __init__(self, data: bytes, position: int = 0):
         self._data = data
         self._position = position
 
-    def rest(self) -> int:
-        """Returns how many bytes follow."""
+    def count_rest(self) -> int:
         return len(self._data) - self._position
 
-    def take(self, size: int) -> bytes:
-        """Returns the next bytes."""
-        if not 0 <= size <= self.rest():
-            raise _Damage("a length leads out of the file")
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= self.count_rest():
+            raise _Damage("a length leads beyond the file")
         self._position += size
         return self._data[self._position - size : self._position]
 
@@ -216,7 +198,7 @@ class _Reader:
         return (value >> 1) ^ -(value & 1)
 
     def bytes(self) -> bytes:
-        return self.take(self.long())
+        return self.read(self.long())
 
     def text(self) -> str:
         try:
@@ -224,12 +206,17 @@ class _Reader:
         except UnicodeDecodeError:
             raise _Damage("a text that is not UTF-8") from None
 
-    def items(self) -> Iterator[int]:
-        """Yields once for each item of an array or a map, which the caller reads then."""
+    def _counts(self) -> Iterator[int]:
+        """Yields the number of items of each block of an array or a map."""
         while count := self.long():
             if count < 0:  # the size of so many in bytes follows
                 count = -count
                 self.long()
+            yield count
+
+    def items(self) -> Iterator[int]:
+        """Yields once for each item of an array or a map, which the caller then reads."""
+        for count in self._counts():
             yield from range(count)
 
     def numbers(self) -> dict[str, int]:
@@ -244,13 +231,8 @@ class _Reader:
 
     def doubles(self) -> np.ndarray:
         """Returns an array of floating-point numbers."""
-        chunks = []
-        while count := self.long():
-            if count < 0:
-                count = -count
-                self.long()
-            chunks.append(np.frombuffer(self.take(count * _DOUBLE.itemsize), _DOUBLE))
-        return np.concatenate(chunks) if chunks else np.empty(0)
+        chunks = [self.read(count * _DOUBLE.itemsize) for count in self._counts()]
+        return np.frombuffer(b"".join(chunks), _DOUBLE)
 
 
 def _pack_long(value: int) -> bytes:
@@ -274,7 +256,7 @@ def _pack_text(text: str) -> bytes:
 def _pack_items(items: Iterable[bytes]) -> bytes:
     """Returns an array, or a map, of packed items."""
     packed = list(items)
-    # No count of 0, which is the end, behind another.
+    # A count of 0 is the end, so there must not be two.
     return (_pack_long(len(packed)) if packed else b"") + b"".join(packed) + _pack_long(0)
 
 

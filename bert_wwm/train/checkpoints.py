@@ -1,7 +1,6 @@
 """The checkpoints of a training's folder: the newest that is whole, and the best."""
 
 import contextlib
-import json
 import math
 import numbers
 import re
@@ -13,7 +12,7 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import read_json, write_json
 from bert_wwm.model.checkpoint import check_readable, read_variables, write_variables
 from bert_wwm.model.checkpoint_path import find_newest, named_checkpoint
 from bert_wwm.tasks.run_files import BEST
@@ -176,8 +175,7 @@ class BestCheckpoint:
             "checkpoint": name,
             "results": {key: _number(results[key]) for key in sorted(results)},
         }
-        text = json.dumps(self._best, indent=2, ensure_ascii=False) + "\n"
-        files.write_text(_join(self.folder, "best.json"), text)  # from here on it is the best
+        write_json(_join(self.folder, "best.json"), self._best)  # from here on it is the best
         self._finish()
         before = f", before {former['results'][self._metric]:.4f}" if former else ""
         self._log(

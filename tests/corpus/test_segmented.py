@@ -3,14 +3,12 @@ import itertools
 import json
 import pathlib
 import tempfile
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.corpus import segmented
 from bert_wwm.corpus.segmented import (
     SegmentedBlock,
     format_block,
@@ -78,8 +76,8 @@ def line_of(path, number):
 
 
 @settings(deadline=None)
-@given(BLOCKS, st.integers(1, 100))
-def test_blocks_are_read_as_they_were_written_however_the_file_is_read(blocks, read_bytes):
+@given(BLOCKS)
+def test_blocks_are_read_as_they_were_written(blocks):
     places = [(number // 2, number % 2) for number in range(len(blocks))]
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/a"
@@ -88,8 +86,6 @@ def test_blocks_are_read_as_they_were_written_however_the_file_is_read(blocks, r
         pathlib.Path(path).write_bytes(b"".join(map(gzip.compress, parts)))
         assert is_segmented(path)
         raw = list(read_blocks(path))
-        with mock.patch.object(segmented, "_READ_BYTES", read_bytes):
-            assert list(read_blocks(path)) == raw
         assert [block.place for block in raw] == places
         for block, original in zip((parse_block(block, TASKS) for block in raw), blocks):
             assert block.sentences == original.sentences
@@ -211,5 +207,5 @@ def test_segmented_files_are_told_from_text(tmp_path):
 def test_a_truncated_file_is_named(write):
     path = pathlib.Path(write('{"block": [0, 0]}', *['{"text": "好"}'] * 100))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=r"a\.seg\.gz: broken gzip data"):
+    with pytest.raises(DataError, match=r"a\.seg\.gz:\d+: broken gzip data"):
         parse_all(str(path))

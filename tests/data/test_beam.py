@@ -19,6 +19,7 @@ from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.schema import pretraining_schema
 from bert_wwm.segmentation.segmenters import make_segmenter
+from bert_wwm.text.bulk import BulkTokenizer
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -57,7 +58,7 @@ def work_of(vocab_file, num_shards, compress=bytes):
     schema = pretraining_schema(64, 10, True, [])
     maker = RecordMaker(
         SOURCE,
-        Tokenizer(vocabulary),
+        BulkTokenizer(Tokenizer(vocabulary)),
         ExampleMaker(vocabulary, settings),
         2,
         functools.partial(encode_examples, schema=schema),
@@ -67,7 +68,7 @@ def work_of(vocab_file, num_shards, compress=bytes):
 
 def run_locally(work, inputs, paths):
     with Shards(paths, RUN) as shards:
-        before = local.written(shards, len(paths))
+        before = local.load_written(shards, len(paths))
         progress = Progress("records", 1, stream=io.StringIO())
         blocks = read_all(SOURCE, inputs)
         after = local.write_blocks(work, blocks, shards, before, 1, progress)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bert_wwm.core.seeding import rng_for
 from bert_wwm.data.counts import Counts
-from bert_wwm.data.instances import PAIRINGS, make_instances, truncated_lengths
+from bert_wwm.data.instances import PAIRINGS, Pass, make_instances, truncated_lengths
 
 SEEDS = st.integers(0, 1000)
 MAX_LENGTHS = st.integers(5, 40)
@@ -108,7 +108,7 @@ def make(block, pairing, max_seq_length=32, short_seq_prob=0.1, seed=1):
     """Of each instance the starts and the lengths of its segments, and its label."""
     counts = Counts()
     instances = make_instances(
-        block, PAIRINGS[pairing], max_seq_length, short_seq_prob, rng_for(seed), counts
+        Pass(block, rng_for(seed), counts), PAIRINGS[pairing], max_seq_length, short_seq_prob
     )
     assert instances.starts.shape == instances.lengths.shape
     assert instances.starts.shape == (len(instances.labels), PAIRINGS[pairing].segments)

@@ -4,7 +4,7 @@ import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.masking.labels import INVENTORIES, LABEL_IDS, SUBSTITUTES, label_id, labels_of
-from bert_wwm.segmentation import ltp_training
+from bert_wwm.segmentation import tagged_text
 
 # The vocabularies that LTP 4's neural models are trained on (python/core/data/*/vocabs).
 _LTP_LABELS = {
@@ -45,8 +45,8 @@ def test_every_tag_of_ltp_has_a_number() -> None:
     for task, tags in _LTP_LABELS.items():
         for tag in tags:
             assert INVENTORIES[task].labels[label_id(task, tag)] == tag
-    assert set(ltp_training.POS_TAGS) == set(INVENTORIES["pos"].labels)
-    assert set(ltp_training.NER_TAGS) == set(INVENTORIES["ner"].labels)
+    assert set(tagged_text.POS_TAGS) == set(INVENTORIES["pos"].labels)
+    assert set(tagged_text.NER_TAGS) == set(INVENTORIES["ner"].labels)
 
 
 def test_tags_of_the_guidelines_are_substituted() -> None:

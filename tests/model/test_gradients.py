@@ -96,7 +96,7 @@ def test_numbers_are_those_of_tensorflows_custom_gradient(graph, monkeypatch):
 
     ours = built()
     monkeypatch.setattr(layers, "custom_gradient", tf.custom_gradient)
-    monkeypatch.setattr(layers, "_normalise", layers.normaliser(layers._moments))
+    monkeypatch.setattr(layers, "gelu", tf.custom_gradient(layers.gelu.__wrapped__))
     with tf.variable_scope(tf.get_variable_scope(), reuse=True):
         theirs = built()
     with tf.Session() as session:

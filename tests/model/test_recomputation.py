@@ -9,7 +9,7 @@ from variable_kinds import RESOURCE_FIRST
 from bert_wwm.compat import tf
 from bert_wwm.model import layers
 from bert_wwm.model.bert import BertModel
-from bert_wwm.model.recomputation import recomputed
+from bert_wwm.model.recomputation import recompute
 
 IDS = np.random.default_rng(5).integers(1, 50, [4, 6])
 MASK = np.arange(6) < np.array([[6], [4], [5], [3]])
@@ -191,7 +191,7 @@ def test_dropout_without_a_seed_is_drawn_at_each_step_and_once(graph):
     """Of ones, what dropout makes and its derivative are the same."""
     x = tf.ones([50, 8])
     with layers.seeded_dropout(tf.random.uniform([2], -100, 100, tf.int32)):
-        y = recomputed(lambda states: layers.dropout(states, 0.5), x)
+        y = recompute(lambda states: layers.dropout(states, 0.5), x)
     (slope,) = tf.gradients(y, x)
     with tf.Session() as session:
         runs = [session.run([y, slope]) for _ in range(2)]

@@ -228,7 +228,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(records_run, tmp_path):
     assert "error: [Errno 27] File too large" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not contents(tmp_path, "*")
-    assert "Going on behind" in launcher.output(*command)
+    assert "Resumes after" in launcher.output(*command)
     assert contents(tmp_path) == expected
 
 

@@ -63,14 +63,14 @@ def test_it_writes_a_page(make_records, inspect, tmp_path):
     assert "Yes: whole words are masked." in content
     assert content.count('<article class="example">') == 3
     for title in re.findall(r"^  (\S.*?)  ", printed, re.MULTILINE):
-        assert f"<h3>{title}</h3>" in content
+        assert title in content
 
 
 @pytest.mark.parametrize(
     "flags, shown",
     [
         (["--masking_strategy=ngram", "--compression=GZIP"], "[x] masked"),
-        (["--masking_strategy=pert"], "[x>y] changed for y of another place"),
+        (["--masking_strategy=pert"], "[x>y] exchanged for y of another place"),
         (["--pairing=single"], "[x] masked"),
         (["--pairing=sop"], "swapped"),
     ],

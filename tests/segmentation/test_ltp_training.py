@@ -10,8 +10,8 @@ import pytest
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.segmentation import ltp, ltp_training
-from bert_wwm.segmentation.ltp_training import NER_TAGS, PKU_TO_LTP, POS_TAGS, parse_line
+from bert_wwm.segmentation import ltp, ltp_training, tagged_text
+from bert_wwm.segmentation.tagged_text import NER_TAGS, PKU_TO_LTP, POS_TAGS, parse_line
 
 
 def silent(line: str) -> None:
@@ -73,7 +73,7 @@ def test_bad_tokens_are_told(tmp_path: pathlib.Path, line: str, message: str) ->
     path = tmp_path / "tagged.txt"
     path.write_text(f"好/a\n\n{line}\n", encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
-        ltp_training.read_corpus([str(path)])
+        tagged_text.read_corpus([str(path)])
     assert str(caught.value).startswith(f"{path}:3: ")
 
 
@@ -87,7 +87,7 @@ def test_text_without_sentences_is_told(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "tagged.txt"
     path.write_text("\n\n", encoding="utf-8")
     with pytest.raises(DataError, match="no sentence"):
-        ltp_training.read_corpus([str(path)])
+        tagged_text.read_corpus([str(path)])
 
 
 def test_folder_holds_what_was_trained(perceptron_folder: str, tagged_file: str) -> None:
@@ -151,7 +151,7 @@ def test_nothing_held_out(tagged_file: str, tmp_path: pathlib.Path) -> None:
     )
     assert results["cws"].scores == {}
     assert "training on 150 sentences, 0 held out, 1 epochs" in lines
-    assert ltp_training.table(results).endswith("none")
+    assert ltp_training.format_table(results).endswith("none")
     assert ltp.load(str(tmp_path)).words(["我爱北京。"]) == [["我", "爱", "北京", "。"]]
 
 

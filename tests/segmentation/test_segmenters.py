@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.segmentation import ltp, perceptron_file, segmenters
 from bert_wwm.segmentation.alignment import word_lengths
+from bert_wwm.segmentation.ltp_model import Tagged
 from bert_wwm.segmentation.segmenters import (
     SEGMENTERS,
     Segmenter,
     Span,
     make_segmenter,
-    spans_of_words,
+    place_words,
 )
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
@@ -138,8 +139,8 @@ def test_unknown_segmenter_is_told() -> None:
         pytest.param(["e"], "e\u0301", ["e\u0301"], id="accent stripped"),
     ],
 )
-def test_spans_of_words(found: list[str], sentence: str, expected: list[str]) -> None:
-    assert words(sentence, spans_of_words(found, sentence)) == expected
+def test_place_words(found: list[str], sentence: str, expected: list[str]) -> None:
+    assert words(sentence, place_words(found, sentence)) == expected
 
 
 @pytest.mark.parametrize(
@@ -147,13 +148,13 @@ def test_spans_of_words(found: list[str], sentence: str, expected: list[str]) ->
     [(["我"], "我爱"), (["我爱"], "我"), (["爱", "我"], "我爱"), (["A"], "a"), (["[UNK]"], "字")],
 )
 def test_other_text_does_not_match(found: list[str], sentence: str) -> None:
-    assert spans_of_words(found, sentence) is None
+    assert place_words(found, sentence) is None
 
 
 @given(found=st.lists(_ANY_TEXT), data=st.data())
-def test_spans_of_words_on_any_words(found: list[str], data: st.DataObject) -> None:
+def test_place_words_on_any_words(found: list[str], data: st.DataObject) -> None:
     sentence = "".join(found)
-    spans = spans_of_words(found, sentence)
+    spans = place_words(found, sentence)
     check_tiling(sentence, spans)
     # Each end of a word that holds something is an end of a span.
     ends = {end for _, end in spans or []} | {0}
@@ -165,7 +166,7 @@ def test_spans_of_words_on_any_words(found: list[str], data: st.DataObject) -> N
     # Without its white space and control characters it is still the same sentence.
     dropped = data.draw(st.sets(st.sampled_from(" \t\x00\x01\u200b\ufffd")))
     kept = ["".join(letter for letter in word if letter not in dropped) for word in found]
-    check_tiling(sentence, spans_of_words(kept, sentence))
+    check_tiling(sentence, place_words(kept, sentence))
 
 
 def check_tags(segmenter: Segmenter, sentences: Sequence[str]) -> None:
@@ -202,9 +203,9 @@ class _FixedModel:
     def __init__(self, words: list[str]):
         self._words = words
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[ltp.Tagged]:
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Tagged]:
         numbers = [str(number) for number in range(len(self._words))]
-        return [ltp.Tagged(self._words, dict.fromkeys(tasks, numbers)) for _ in sentences]
+        return [Tagged(self._words, dict.fromkeys(tasks, numbers)) for _ in sentences]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_tags_stay_with_their_words(
         assert annotated is None
     else:
         assert annotated is not None
-        assert annotated.spans == spans_of_words(found, sentence)
+        assert annotated.spans == place_words(found, sentence)
         assert annotated.tags == {"pos": expected, "dep": expected}
 
 
@@ -299,7 +300,7 @@ def test_options_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     segmenter = make_segmenter("ltp", "folder", False, ltp_device="cuda:1", ltp_batch_size=7)
     assert calls == []
     segmenter.annotate([""], ())
-    assert calls == [("folder", False, "cuda:1", 7, frozenset())]
+    assert calls == [("folder", False, "cuda:1", 7)]
 
 
 def test_import_is_light() -> None:

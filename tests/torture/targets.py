@@ -259,7 +259,7 @@ def make_hugging_face(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
     from bert_wwm.convert import safetensors_file
 
     source = inputs.hugging_face
-    tensors = safetensors_file.read(str(source / "model.safetensors")).tensors
+    tensors = safetensors_file.read(str(source / "model.safetensors"))
     folders = {name: folder / name for name in ("safetensors", "torch", "h5")}
     for place in folders.values():
         shutil.copytree(source, place)
