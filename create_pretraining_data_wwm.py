@@ -32,7 +32,7 @@ from bert_wwm.data.instances import PAIRINGS
 from bert_wwm.data.local import Written
 from bert_wwm.data.maker import RecordMaker, ShardWork
 from bert_wwm.data.sources import SegmentedSource, TextSource
-from bert_wwm.masking.labels import INVENTORIES, labels_of
+from bert_wwm.masking.labels import INVENTORIES, parse_labels
 from bert_wwm.masking.strategies import STRATEGIES
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
@@ -207,7 +207,7 @@ def settings_from_flags() -> ExampleSettings:
         masked_lm_prob=FLAGS.masked_lm_prob,
         short_seq_prob=FLAGS.short_seq_prob,
         seed=FLAGS.random_seed,
-        lert_labels=labels_of(FLAGS.lert_labels) if row.has_linguistic_labels else (),
+        lert_labels=parse_labels(FLAGS.lert_labels) if row.has_linguistic_labels else (),
         pert_target=FLAGS.pert_target if row.targets else "",
     )
 

@@ -20,6 +20,7 @@ Example:
       --flagfile=configs/recipes/bert-wwm-512.flags --use_bfloat16 --topology=v3-8
 """
 
+import argparse
 import contextlib
 import dataclasses
 import json
@@ -29,7 +30,6 @@ import sys
 from absl import flags
 
 from bert_wwm.cli import app, model_flags, pretraining_flags
-from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.data.instances import PAIRINGS
 from bert_wwm.estimate import table
@@ -101,7 +101,7 @@ def main(argv) -> None:
     tpu = slice_named(FLAGS.topology)
     # These hold for all phases, also from one's flagfile.
     price, as_json, with_profile = FLAGS.price_per_hour, FLAGS.json, FLAGS.profile
-    phases = list(split_phases(sys.argv[1:]))
+    phases = split_phases(sys.argv[1:])
     for name, arguments in phases:
         with set_flags(name, argv[0], arguments):
             check_flags(tpu)
@@ -116,24 +116,14 @@ def main(argv) -> None:
 
 
 def split_phases(arguments):
-    """Yields the name and the arguments of each phase: all, but of the flagfiles only its own."""
-    flagfiles, rest = [], iter(enumerate(arguments))
-    for place, argument in rest:
-        name, is_one, path = argument.partition("=")
-        if name not in ("-flagfile", "--flagfile"):
-            continue
-        places = {place}
-        if not is_one:
-            following, path = next(rest)
-            places.add(following)
-        flagfiles.append((path, places))
-    if not flagfiles:
-        yield None, arguments
-    of_all = set().union(*(places for _, places in flagfiles))
-    for path, places in flagfiles:
-        others = of_all - places
-        name = os.path.splitext(os.path.basename(path))[0]
-        yield name, [value for place, value in enumerate(arguments) if place not in others]
+    """Returns the name and the arguments of each phase: its flagfile, and the flags of all."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-flagfile", "--flagfile", action="append", default=[])
+    found, others = parser.parse_known_args(arguments)
+    return [
+        (os.path.splitext(os.path.basename(path))[0], [f"--flagfile={path}", *others])
+        for path in found.flagfile
+    ] or [(None, others)]
 
 
 @contextlib.contextmanager
@@ -152,12 +142,7 @@ def set_flags(name, program: str, arguments):
 
 
 def check_flags(tpu) -> None:
-    """Raises ConfigError for wrong flags, before TensorFlow is imported."""
-    if not files.exists(FLAGS.bert_config_file):
-        raise ConfigError(
-            f"--bert_config_file={FLAGS.bert_config_file}: missing; expected the JSON of a model's "
-            "shape"
-        )
+    """Raises ConfigError for flags that contradict each other, before TensorFlow is imported."""
     for name in ("init_layers", "lert_end_steps"):
         pretraining_flags.integers_of(name)
     for name in ("masking_strategy", "pairing", "sentence_pair_loss"):
@@ -199,12 +184,12 @@ def work_from_flags(tpu) -> Work:
 
 def make_estimator(name, tpu, price_per_hour) -> PhaseEstimator:
     """Returns the estimator of the phase whose flags are set."""
+    work = work_from_flags(tpu)
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.estimate import step
     from bert_wwm.model.bert import BertConfig
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
-    work = work_from_flags(tpu)
     config.check_length(work.length, FLAGS.bert_config_file)
     objective, features_of, mode = finetuning() if FLAGS.task_name else pretraining()
     settings = pretraining_flags.settings_from_flags()

@@ -18,12 +18,14 @@ from bert_wwm.text.wordpiece_training import build_vocabulary, count_words
 FLAGS = flags.FLAGS
 
 flags.DEFINE_list(
-    "input_file", None, "Text files: paths or globs, parted by commas; .gz is decompressed."
+    "input_file", None, "Text files: paths or globs, separated by commas; .gz is decompressed."
 )
 flags.DEFINE_string("output_file", None, "The vocabulary to write, one piece a line.")
 flags.DEFINE_bool("do_lower_case", True, "Lower-case and strip accents.")
 flags.DEFINE_integer(
-    "vocab_size", 21128, "Most pieces; the default is the size of Google's Chinese vocabulary."
+    "vocab_size",
+    21128,
+    "Maximum number of pieces; the default is the size of Google's Chinese vocabulary.",
 )
 flags.DEFINE_integer("min_count", 2, "A piece has to occur this often.", lower_bound=1)
 flags.DEFINE_integer(

@@ -124,7 +124,7 @@ def read_first(path, count, vocab_size):
     from bert_wwm.records.checks import check_features
     from bert_wwm.records.decoding import decode_features
     from bert_wwm.records.framing import read_records
-    from bert_wwm.records.limits import limits_of
+    from bert_wwm.records.limits import find_limits
     from bert_wwm.records.schema import pretraining_schema
     from bert_wwm.report.examples import LABELS, PAIR_LABEL
 
@@ -140,7 +140,7 @@ def read_first(path, count, vocab_size):
             )
         labels = [name for name in LABELS if name in features]
         schema = pretraining_schema(*sizes, PAIR_LABEL in features, labels)
-        limits = limits_of(schema, vocab_size)
+        limits = find_limits(schema, vocab_size)
         check_features(features, schema, limits, f"{path}: record {number}")
         records.append(features)
         places.append(f"{path} record {number}")

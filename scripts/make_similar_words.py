@@ -1,8 +1,8 @@
 """Makes the file of similar words that MacBERT's masking needs, from word vectors.
 
 Reads vectors in word2vec's format, text or binary, most frequent words first. Writes a line for
-each word: the word, a tab, and the words nearest to it by cosine, best first, parted by blanks.
-With --vocab_file only words of the same number of pieces are near, as the masking wants it.
+each word: the word, a tab, and the words nearest to it by cosine, best first, separated by
+spaces. With --vocab_file the nearest words have the same number of pieces, as masking needs them.
 
 Example:
   python scripts/make_similar_words.py --word2vec_file=vectors.txt.gz --vocab_file=vocab.txt \\
@@ -13,14 +13,12 @@ import collections
 import gzip
 import logging
 import os
-import sys
 import zlib
 
 import numpy as np
 from absl import flags
 
-from bert_wwm.cli import app
-from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
+from bert_wwm.cli import app, tokenizer_flags
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
@@ -35,8 +33,8 @@ flags.DEFINE_bool(
     "binary", None, "Whether the vectors are binary; found out by the first of them if not given."
 )
 flags.DEFINE_string("output_file", None, "The file of similar words to write.")
-flags.adopt_module_key_flags(sys.modules["bert_wwm.cli.tokenizer_flags"])
-flags.DEFINE_integer("num_similar", 10, "Most similar words of a word.", lower_bound=1)
+flags.adopt_module_key_flags(tokenizer_flags)
+flags.DEFINE_integer("num_similar", 10, "Maximum number of similar words of a word.", lower_bound=1)
 flags.DEFINE_float(
     "min_similarity",
     0.5,
@@ -66,7 +64,7 @@ def main(_) -> None:
         raise ConfigError(
             f"--output_file={FLAGS.output_file}: expected the name of a plain text file to write"
         )
-    tokenizer = make_tokenizer_from_flags() if FLAGS.vocab_file else None
+    tokenizer = tokenizer_flags.make_tokenizer_from_flags() if FLAGS.vocab_file else None
     words, vectors = read_vectors(FLAGS.word2vec_file, FLAGS.binary, FLAGS.max_words)
     kept, dropped = choose_words(words, vectors, tokenizer)
     similar = find_similar(kept, vectors, FLAGS.num_similar, FLAGS.min_similarity)
@@ -124,8 +122,8 @@ def looks_binary(path) -> bool:
             _, dimensions = (int(number) for number in header.split())
         except ValueError:
             raise DataError(
-                f"{path}:1: {header[:30]!r} is no header of word vectors; expected the numbers of "
-                "words and dimensions"
+                f"{path}:1: {header[:30]!r} is not a header of word vectors; expected the numbers "
+                "of words and dimensions"
             ) from None
         numbers = stream.readline(1000 + 100 * dimensions).rstrip().split(b" ")[1:]
     try:
@@ -146,7 +144,7 @@ def choose_words(words, vectors, tokenizer):
     seen = set()
     for number, word in enumerate(words):
         if word.split() != [word]:
-            dropped["with blanks"] += 1
+            dropped["with spaces"] += 1
         elif "\ufffd" in word:
             dropped["not UTF-8"] += 1
         elif not good[number]:

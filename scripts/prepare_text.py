@@ -1,6 +1,6 @@
 """Makes a corpus of raw text: cleans it, cuts it into sentences, and removes duplicates.
 
-Reads plain text, JSON lines, tables (CSV, or parted by tabs) and what WikiExtractor writes, each
+Reads plain text, JSON lines, tables (CSV, or separated by tabs) and WikiExtractor's output, each
 also compressed by gzip, and writes what create_pretraining_data_wwm.py and segment_corpus.py read:
 one sentence a line, a blank line between documents. bert_wwm/corpus/cleaning.py lists what is
 removed from a text: HTML, invisible characters, empty brackets. Documents that are not natural
@@ -33,7 +33,7 @@ from bert_wwm.data.preparing import Keeper, PreparedCounts, PrepareWork, RawSour
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "Raw text: paths or globs, parted by commas.")
+flags.DEFINE_list("input_file", None, "Raw text: paths or globs, separated by commas.")
 flags.adopt_module_key_flags(worker_flags)
 flags.DEFINE_enum(
     "input_format",
@@ -50,8 +50,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "delimiter",
     "",
-    "Tables: what parts the cells, one character or 'tab'; by default a comma, and a tab in files "
-    "named *.tsv.",
+    "Tables: the separator of cells, one character or 'tab'; by default a comma, and a tab in "
+    "files named *.tsv.",
 )
 flags.DEFINE_enum(
     "documents",
@@ -60,7 +60,7 @@ flags.DEFINE_enum(
     "Plain text: a document ends at a blank line, at the end of each line, or of each file.",
 )
 flags.DEFINE_integer(
-    "min_chars", 1, "Leave documents with fewer characters out; blanks don't count.", lower_bound=1
+    "min_chars", 1, "Leave out documents with fewer characters, without spaces.", lower_bound=1
 )
 flags.DEFINE_float(
     "min_text_share",
@@ -119,7 +119,7 @@ def main(_) -> None:
     print(written.counts.summary())
     if written.counts.documents_split:
         print(
-            f"  {written.counts.documents_split:,} documents go on with one that was too long: is "
+            f"  {written.counts.documents_split:,} documents continue one that was too long: is "
             "there a blank line between documents?"
         )
 

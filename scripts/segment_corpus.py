@@ -12,12 +12,9 @@ Example:
       --segmenter=presegmented --output_file=records/wiki.tfrecord --vocab_file=vocab.txt
 """
 
-import sys
-
 from absl import flags
 
-from bert_wwm.cli import app, same_run, worker_flags
-from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
+from bert_wwm.cli import app, same_run, segmenter_flags, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
@@ -29,9 +26,9 @@ from bert_wwm.masking.labels import INVENTORIES
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "Text files: paths or globs, parted by commas.")
-for _name in ("segmenter_flags", "worker_flags"):
-    flags.adopt_module_key_flags(sys.modules[f"bert_wwm.cli.{_name}"])
+flags.DEFINE_list("input_file", None, "Text files: paths or globs, separated by commas.")
+flags.adopt_module_key_flags(segmenter_flags)
+flags.adopt_module_key_flags(worker_flags)
 flags.DEFINE_list(
     "annotate",
     [],
@@ -44,7 +41,7 @@ flags.mark_flags_as_required(["input_file", "output_file"])
 def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
     outputs = worker_flags.outputs_from_flags(inputs)
-    segmenter = make_segmenter_from_flags(parallelism=False)
+    segmenter = segmenter_flags.make_segmenter_from_flags(parallelism=False)
     tasks = tuple(task for task in INVENTORIES if task in FLAGS.annotate)
     lacking = sorted(set(FLAGS.annotate) - set(segmenter.tasks() if FLAGS.annotate else ()))
     if lacking:
@@ -91,7 +88,7 @@ def main(_) -> None:
     )
     if counts.documents_split:
         print(
-            f"  {counts.documents_split:,} documents go on with one that was too long: is there a "
+            f"  {counts.documents_split:,} documents continue one that was too long: is there a "
             "blank line between documents?"
         )
 

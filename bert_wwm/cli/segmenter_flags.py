@@ -11,8 +11,8 @@ flags.DEFINE_enum(
     "segmenter",
     "ltp",
     SEGMENTERS.names(),
-    "What cuts sentences into words. ltp: LTP 4; rjieba: jieba; presegmented: a corpus of "
-    "scripts/segment_corpus.py, or text whose words are parted by blanks; characters: every "
+    "How sentences are cut into words. ltp: LTP 4; rjieba: jieba; presegmented: a corpus of "
+    "scripts/segment_corpus.py, or text whose words are separated by spaces; characters: every "
     "character by itself; none: WordPiece alone, for English whole word masking.",
 )
 flags.DEFINE_string(

@@ -12,7 +12,7 @@ flags.DEFINE_string("vocab_file", None, "The model's vocabulary, one piece a lin
 flags.DEFINE_bool(
     "do_lower_case",
     None,
-    "Lower-case and strip accents, as uncased models want. By default what the model's "
+    "Lower-case and strip accents, as uncased models need. By default as the model's "
     "configuration says, or tokenizer_config.json beside --vocab_file, or else True (all Chinese "
     "models are uncased).",
 )

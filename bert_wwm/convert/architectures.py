@@ -38,7 +38,7 @@ CLASSIFIER_CLASSES: Mapping[str, str] = {
     if CLASSIFIER in ARCHITECTURES[KINDS[name].hugging_face].parts
 }
 CLASSIFIER_KINDS: Mapping[str, str] = {
-    name: kind for kind, name in reversed(CLASSIFIER_CLASSES.items())
+    name: kind for kind, name in reversed(list(CLASSIFIER_CLASSES.items()))
 }
 
 

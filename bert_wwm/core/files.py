@@ -28,6 +28,7 @@ _GZIP_SAMPLE_BYTES = 1 << 18
 # The third byte is the method. No text in UTF-8 begins so; of a TFRecord file, it would be a first
 # record of 560,000 bytes.
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+BROKEN_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)  # what reading such a file raises
 # TensorFlow finds checkpoints by shell patterns, and these match something other than themselves.
 _PATTERN = re.compile(r"\\|\[[^/]*\]")
 PATTERN_REFUSED = (
@@ -51,7 +52,7 @@ def exists(path: str) -> bool:
 
 def size(path: str) -> int:
     """The size of a file in bytes."""
-    return input_files.version_of(path).size
+    return input_files.read_version(path).size
 
 
 def text_size(path: str) -> int:
@@ -80,11 +81,7 @@ def make_folder(path: str) -> None:
 
 
 def find(patterns: Sequence[str]) -> list[str]:
-    """Returns the files that patterns name, sorted within each pattern, each file once.
-
-    Raises:
-        DataError: there is no pattern, or a pattern names no file.
-    """
+    """Returns the files that patterns name, sorted within each pattern, each file once."""
     if not patterns:
         raise DataError("no input file is named; expected paths or globs")
     found: list[str] = []
@@ -129,11 +126,7 @@ def identity(path: str) -> str:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """Opens a file to read its bytes as they are.
-
-    Raises:
-        DataError: there is no such file, or it is a folder.
-    """
+    """Opens a file to read its bytes as they are. Raises DataError if there is no such file."""
     if is_remote(path) and not exists(path):
         raise DataError(f"{path}: no such file")
     if not is_remote(path) and os.path.exists(path) and not os.path.isfile(path):
@@ -155,11 +148,7 @@ def is_gzip(path: str) -> bool:
 
 
 def open_binary(path: str) -> IO[bytes]:
-    """Opens a file to read bytes; one that is compressed by gzip is decompressed.
-
-    Raises:
-        DataError: there is no such file, or it is a folder.
-    """
+    """Opens a file as ``open_raw``; one that is compressed by gzip is decompressed."""
     raw = open_raw(path)
     magic = raw.read(len(_GZIP_MAGIC))
     raw.seek(0)
@@ -199,7 +188,7 @@ def read_lines(path: str) -> Iterator[str]:
                 f"{path}:{number}: byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; "
                 "expected UTF-8 text"
             ) from None
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except BROKEN_GZIP as error:
             raise DataError(
                 f"{path}:{number + 1}: broken gzip data ({error}); expected a whole .gz file"
             ) from None
@@ -228,16 +217,12 @@ def ends_lines_by_returns(path: str) -> bool:
 
 
 def read_chunks(path: str, chunk_bytes: int) -> Iterator[bytes]:
-    """Yields a file, decompressed if it is a ``.gz``, in chunks of that size; the last is shorter.
-
-    Raises:
-        DataError: the file is missing, or a broken ``.gz``.
-    """
+    """Yields a file, decompressed if it is a ``.gz``, in chunks of that size and a shorter last."""
     with open_binary(path) as stream:
         while True:
             try:
                 chunk = stream.read(chunk_bytes)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            except BROKEN_GZIP as error:
                 raise DataError(
                     f"{path}: broken gzip data ({error}); expected a whole .gz file"
                 ) from None

@@ -314,11 +314,7 @@ def listed_files(manifest: str) -> list[str]:
 
 
 def find_shards(patterns: Sequence[str]) -> list[str]:
-    """Returns the files that patterns name; ``records/*`` leaves manifests out.
-
-    Raises:
-        DataError: a pattern names no file, or all name manifests only.
-    """
+    """Returns the files that patterns name; ``records/*`` leaves manifests out."""
     found = [path for path in files.find(patterns) if not _MANIFEST.match(base_name(path))]
     if not found:
         raise DataError(f"{','.join(patterns)}: names only manifests; expected what they describe")

@@ -34,11 +34,7 @@ _folder = ""
 def map_blocks(
     work: Callable[[Block], Result], blocks: Iterable[Block], num_workers: int
 ) -> Iterator[tuple[Block, Result]]:
-    """Yields blocks and what became of them, in their order.
-
-    Raises:
-        ToolkitError: what ``work`` raised, or a worker was killed.
-    """
+    """Yields blocks and what became of them, in their order."""
     others = set(multiprocessing.active_children())
     # The work and the results go by way of files. Through a pipe, a process that is killed while it
     # starts, or while it sends a result, would block this one for ever.

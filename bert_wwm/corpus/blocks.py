@@ -34,21 +34,13 @@ FindEnd = Callable[[bytes], tuple[int, bool]]
 
 
 class Stretch(NamedTuple):
-    """Whole lines of a file, as they are there, but always with line feeds.
-
-    Attributes:
-        path: the file.
-        line: number of the first line, counted from 1.
-        text: the bytes.
-        is_rest: it continues a document that was too long.
-        left_out: bytes of the file that were read for it but are not in the text.
-    """
+    """Whole lines of a file, unchanged, but always with line feeds."""
 
     path: str
-    line: int
+    line: int  # the number of the first line, from 1
     text: bytes
-    is_rest: bool = False
-    left_out: int = 0
+    is_rest: bool = False  # it continues a document that was too long
+    left_out: int = 0  # bytes of the file that were read for it but are not in the text
 
     @property
     def size(self) -> int:
@@ -68,7 +60,7 @@ class Block(NamedTuple):
         return sum(stretch.size for stretch in self.stretches)
 
 
-def runs(paths: Sequence[str]) -> list[list[str]]:
+def group_files(paths: Sequence[str]) -> list[list[str]]:
     """Groups files, in their order, until a run has the size of a block.
 
     A rest that is smaller joins the run before it. Sizes are as stored, compressed or not.
@@ -89,7 +81,7 @@ def runs(paths: Sequence[str]) -> list[list[str]]:
     return result
 
 
-def blocks_of_run(number: int, paths: Sequence[str]) -> Iterator[Block]:
+def read_blocks(number: int, paths: Sequence[str]) -> Iterator[Block]:
     """Yields the blocks of one run; a rest of less than half a block joins the one before it."""
     closed: list[Stretch] = []
     block: list[Stretch] = []
@@ -145,14 +137,10 @@ def cut(
 ) -> Iterator[Stretch]:
     """Yields a file in stretches.
 
-    Args:
-        path: the file.
-        chunks: its text with line feeds alone, and for each the bytes of the file that were read.
-        find_end: see ``FindEnd``.
-        unit, expected: for errors, what has to be in memory as a whole, and what should be there.
+    Each chunk of its text, with line feeds alone, comes with the bytes of the file that were read.
 
     Raises:
-        DataError: a line, or what else must be whole, is too long.
+        DataError: a unit that must be in memory as a whole, such as a line, is too long.
     """
     text = b""
     line = 1

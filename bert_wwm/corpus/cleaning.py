@@ -1,6 +1,6 @@
-"""Text as it is found on the web to text as it was written: without markup and invisible marks.
+"""Removes markup and invisible characters from text of the web.
 
-What goes, and nothing else:
+This is removed, and nothing else:
 
 - HTML: comments, document types, scripts and style sheets with their contents, and tags, but only
   those with names of HTML or MediaWiki and what looks like attributes. ``a<b``, ``<3``,
@@ -9,10 +9,10 @@ What goes, and nothing else:
   come after the tags: who writes ``&lt;b&gt;`` writes about a tag.
 - Escape sequences of terminals (ANSI, ECMA-48), such as those of colours: ``ESC [31m``. Without
   the escape character, ``[31m`` is text.
-- Invisible characters: control characters, zero-width blanks and joiners, byte order marks, soft
+- Invisible characters: control characters, zero-width spaces and joiners, byte order marks, soft
   hyphens, directional marks, fillers, private use, halves of pairs, and U+FFFC and U+FFFD, which
   stand for something lost. Variation selectors stay, and zero-width joiners within emoji.
-- All kinds of blanks become one space; line ends of all kinds become ``\\n``.
+- Spaces of all kinds, and runs of them, become one space; line ends of all kinds become ``\\n``.
 - Brackets that a template left empty: （）, and () unless it is a call as in ``f()``, also within
   each other; commas and semicolons that it left at the ends of full-width ones: （，拉丁文：…；）;
   and the marks of links: ``[[甲|乙]]`` becomes 乙.
@@ -57,7 +57,7 @@ _INLINE_TAGS = (
     "strike strong style sub sup svg path template time track tt u var video wbr "
     "includeonly math noinclude nobr nowiki onlyinclude ref templatestyles"
 ).split()
-# In an attribute without a value any word might stand: <b and c> is none of HTML.
+# An attribute without a value could be any word: <b and c> is not HTML.
 _BARE_ATTRIBUTES = (
     "allowfullscreen async autofocus autoplay checked compact controls defer disabled download "
     "hidden itemscope loop multiple muted noshade nowrap open readonly required reversed selected"
@@ -96,18 +96,11 @@ _NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
 class Cleaned(NamedTuple):
-    """What is left of a text.
+    """The rest of a text, and the numbers of what was removed."""
 
-    Attributes:
-        lines: its lines; none is empty, none has blanks at an end.
-        tags: number of tags, comments, scripts and style sheets that were removed.
-        invisible: number of invisible characters that were removed, those of escape sequences
-            included.
-    """
-
-    lines: list[str]
-    tags: int
-    invisible: int
+    lines: list[str]  # none is empty, none begins or ends with a space
+    tags: int  # tags, comments, scripts and style sheets
+    invisible: int  # invisible characters, with those of escape sequences
 
 
 def clean(text: str) -> Cleaned:
@@ -116,31 +109,31 @@ def clean(text: str) -> Cleaned:
     Example:
         clean("<p>使用&nbsp;语言\\u200b模型（）</p>") -> Cleaned(["使用 语言模型"], 2, 1)
     """
-    text, invisible = _visible(text)
+    text, invisible = _remove_invisible(text)
     tags = 0
     if "<" in text:
-        text, hidden = _without_parts(text, _COMMENT, _COMMENT_END)
-        text, scripts = _without_parts(text, _HIDDEN, _HIDDEN_END)
-        text, tags = _TAG.subn(_behind_tag, text)
+        text, hidden = _remove_parts(text, _COMMENT, _COMMENT_END)
+        text, scripts = _remove_parts(text, _HIDDEN, _HIDDEN_END)
+        text, tags = _TAG.subn(_replace_tag, text)
         tags += hidden + scripts
     if "&" in text:
-        text, entities = _ENTITY.subn(_meaning, text)
+        text, entities = _ENTITY.subn(_decode_entity, text)
         if entities:
-            text, more = _visible(text)
+            text, more = _remove_invisible(text)
             invisible += more
     if "[[" in text:
         text = _LINK.sub(r"\1", text)
     if "(" in text or "（" in text:
-        text = _LEFT_IN_BRACKETS.sub("", _without_empty_brackets(text))
+        text = _LEFT_IN_BRACKETS.sub("", _remove_empty_brackets(text))
     text = _BLANKS.sub(" ", text)
     lines = [line for line in (line.strip(" ") for line in text.split("\n")) if line]
     return Cleaned(lines, tags, invisible)
 
 
-def share_of_text(text: str) -> float:
-    """Returns the share of letters of any script, Chinese characters above all, in what is visible.
+def measure_text_share(text: str) -> float:
+    """Returns the share of letters of any script, such as Chinese characters, in what is visible.
 
-    Digits and punctuation are none. Of 2,500 documents from the web, of natural text nearly all,
+    Digits and punctuation don't count. Of 2,500 documents from the web, of natural text nearly all,
     half have more than 0.90 and two less than 0.30: a list of numbered asteroids and a review that
     is mostly tildes.
     """
@@ -148,7 +141,7 @@ def share_of_text(text: str) -> float:
     return len(_NO_LETTERS.sub("", text)) / visible if visible else 0.0
 
 
-def _visible(text: str) -> tuple[str, int]:
+def _remove_invisible(text: str) -> tuple[str, int]:
     """Returns a text with line ends of one kind and no invisible characters, and their number."""
     text = _LINE_END.sub("\n", text)
     before = len(text)
@@ -160,7 +153,7 @@ def _visible(text: str) -> tuple[str, int]:
     return text, before - len(text)
 
 
-def _without_parts(
+def _remove_parts(
     text: str, opening: "re.Pattern[str]", closing: "re.Pattern[str]"
 ) -> tuple[str, int]:
     """Removes all from an opening to the next closing mark; one that is never closed is text."""
@@ -178,11 +171,11 @@ def _without_parts(
     return "".join([*kept, text[place:]]), count
 
 
-def _behind_tag(tag: "re.Match[str]") -> str:
+def _replace_tag(tag: "re.Match[str]") -> str:
     return _REPLACEMENT.get(tag[1].lower(), "") if tag[1] else "\n"
 
 
-def _without_empty_brackets(text: str) -> str:
+def _remove_empty_brackets(text: str) -> str:
     """Removes brackets that hold nothing, or but others that hold nothing, in one pass."""
     if not _EMPTY_BRACKETS.search(text):
         return text
@@ -210,5 +203,5 @@ def _without_empty_brackets(text: str) -> str:
     return "".join([*kept, text[place:]])
 
 
-def _meaning(entity: "re.Match[str]") -> str:
+def _decode_entity(entity: "re.Match[str]") -> str:
     return " " if "nbsp" in entity[0] else html.unescape(entity[0])

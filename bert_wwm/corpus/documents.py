@@ -12,19 +12,12 @@ from bert_wwm.corpus.blocks import DOCUMENT_BYTES, Stretch, read_stretches
 
 
 class Document(NamedTuple):
-    """A document of a file.
+    """A document of a file."""
 
-    Attributes:
-        sentences: its lines without surrounding white space; none is empty.
-        path: the file.
-        line: its first line, counted from 1.
-        is_rest: it continues a document that was too long.
-    """
-
-    sentences: list[str]
+    sentences: list[str]  # its lines without surrounding white space; none is empty
     path: str
-    line: int
-    is_rest: bool
+    line: int  # its first line, from 1
+    is_rest: bool  # it continues a document that was too long
 
     @property
     def size(self) -> int:

@@ -71,7 +71,7 @@ def find_format(path: str) -> str:
 
 
 def read_blocks(run: int, paths: Sequence[str], layout: Layout) -> Iterator[Block]:
-    """Yields the blocks of a run of files (see ``blocks.runs``); of tables they hold the cells.
+    """Yields the blocks of a run of files, see ``blocks.group_files``; of tables, with the cells.
 
     Raises:
         DataError: a file is missing or a broken ``.gz``, a table lacks the column, a record is too

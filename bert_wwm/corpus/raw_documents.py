@@ -29,13 +29,10 @@ _SHOWN_FIELDS = 20
 
 
 class RawDocument(NamedTuple):
-    """A document as it was found; its text may be empty.
-
-    ``is_rest`` marks one that continues a document that was too long.
-    """
+    """A document as it was found; its text may be empty."""
 
     text: str
-    is_rest: bool = False
+    is_rest: bool = False  # it continues a document that was too long
 
 
 def read_documents(block: Block, layout: Layout) -> Iterator[RawDocument]:

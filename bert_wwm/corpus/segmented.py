@@ -34,25 +34,16 @@ _BLOCK = '{"block": '
 
 @dataclasses.dataclass(frozen=True)
 class SegmentedBlock:
-    """The sentences of a block and their words.
-
-    Attributes:
-        sentences: all sentences.
-        words: for each its words, spans that tile it; None where they don't match it.
-        tags: for each task and sentence the tags of the words; None where there are no words.
-        documents: offsets in sentences, one more than there are documents.
-        places: file and line of each document's beginning.
-        split_documents: number of documents that continue one that was too long.
-    """
+    """The sentences of a block and their words."""
 
     sentences: list[str]
-    words: list[list[Span] | None]
-    tags: dict[str, list[list[str | None] | None]]
-    documents: list[int]
-    places: list[tuple[str, int]]
-    split_documents: int = 0
+    words: list[list[Span] | None]  # of each sentence: spans that tile it, None if none match it
+    tags: dict[str, list[list[str | None] | None]]  # of each task and sentence, one for each word
+    documents: list[int]  # offsets in sentences, one more than there are documents
+    places: list[tuple[str, int]]  # file and line of each document's beginning
+    split_documents: int = 0  # documents that continue one that was too long
 
-    def place_of(self, sentence: int) -> str:
+    def find_place(self, sentence: int) -> str:
         """Returns ``path:line`` of a sentence's document."""
         path, line = self.places[bisect.bisect(self.documents, sentence) - 1]
         return f"{path}:{line}"

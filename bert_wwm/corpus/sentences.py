@@ -1,13 +1,13 @@
-"""Running text to sentences."""
+"""Splits text into sentences."""
 
 import collections
 import itertools
 import re
 
-# Marks that come in pairs, of three kinds. Behind a quotation that ends a sentence the sentence
+# Marks that come in pairs, of three kinds. After a quotation that ends a sentence the sentence
 # around it ends too: 他说：“走吧！”
 _QUOTES = {"“": "”", "‘": "’", "「": "」", "『": "』", '"': '"'}
-# Behind brackets it does so only where they hold all of it: （完。）
+# After brackets it does so only if they hold all of it: （完。）
 _BRACKETS = {
     "（": "）",
     "(": ")",
@@ -23,12 +23,12 @@ _CLOSING = {**_QUOTES, **_BRACKETS, **_TITLES}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
 
 # Characters from opening to closing mark: of 18,002 quotations, brackets and titles in encyclopedia
-# articles 0.1 % are longer, of 15,060 in news 0.3 %. What is longer is taken for a mark that lacks
-# its partner, so that a mark left open costs a few sentences and not a paragraph.
+# articles 0.1 % are longer, of 15,060 in news 0.3 %. A longer one is treated as a mark that
+# lacks its partner, so that a mark left open costs a few sentences and not a paragraph.
 LONGEST_QUOTATION = 128
 
 _ENDS = "。！？!?…；;"
-# English: a full stop, what may close behind it, and a blank before what begins a sentence.
+# English: a full stop, closing marks after it, and a space before the beginning of a sentence.
 _MARKS = re.compile(
     rf"[{_ENDS}]+"
     r"|\.(?=[\"'”’)\]]*\s+[\"'“‘(\[]?[A-Z])"
@@ -41,34 +41,34 @@ _ABBREVIATIONS = frozenset(
     "vs etc cf al pp Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec".split()
 )
 _ASCII_WORD = re.compile(r"[A-Za-z0-9_/=&%#-]")
-# What can't begin a sentence: it goes on behind a quotation (的确 and 的士 begin some).
-_GOES_ON = re.compile(r"[，、：,:]|的(?![确士])")
-_BLANKS = re.compile(r"\s*")
+# These can't begin a sentence: it continues after a quotation (的确 and 的士 begin some).
+_CONTINUATION = re.compile(r"[，、：,:]|的(?![确士])")
+_SPACES = re.compile(r"\s*")
 
 
 def split_sentences(text: str) -> list[str]:
     """Cuts a paragraph at the ends of its sentences; nothing but white space is lost.
 
-    Quotations, brackets and titles stay whole, nested ones too, where both marks are there and at
-    most LONGEST_QUOTATION characters apart. Behind a full stop (``.``) a sentence ends only between
+    Quotations, brackets and titles stay whole, nested ones too, if both marks are there and at most
+    LONGEST_QUOTATION characters apart. After a full stop (``.``) a sentence ends only between
     English words: in Chinese text it is mostly a decimal point.
 
     Example:
         split_sentences("他说：“好。走吧！”大家走了。") -> ["他说：“好。走吧！”", "大家走了。"]
     """
-    cuts = [0, *_cuts(text), len(text)]
+    cuts = [0, *_find_cuts(text), len(text)]
     parts = (text[start:end].strip() for start, end in itertools.pairwise(cuts))
     return [part for part in parts if part]
 
 
-def _cuts(text: str) -> list[int]:
+def _find_cuts(text: str) -> list[int]:
     """Returns where sentences end, but for the last."""
     marks = list(_MARKS.finditer(text))
-    partners = _partners(text, [mark.start() for mark in marks])
+    partners = _find_partners(text, [mark.start() for mark in marks])
     cuts: list[int] = []
-    begin = _after_blanks(text, 0)  # of the sentence
+    begin = _skip_spaces(text, 0)  # of the sentence
     depth = 0  # of pairs that are open
-    end = -1  # behind the marks that end a sentence, here or within what is about to close
+    end = -1  # after the marks that end a sentence, here or within what is about to close
     for mark in marks:
         start, char = mark.start(), mark[0][0]
         partner = partners.get(start, -1)
@@ -83,20 +83,20 @@ def _cuts(text: str) -> list[int]:
             ends = opening in _QUOTES or (opening in _BRACKETS and partner == begin)
             end = mark.end() if follows and ends else -1
             continue
-        if end >= 0 and not depth and not _GOES_ON.match(text, end):
+        if end >= 0 and not depth and not _CONTINUATION.match(text, end):
             cuts.append(end)
-            begin = _after_blanks(text, end)
+            begin = _skip_spaces(text, end)
         end = -1
         if partner > start:
             depth += 1
         elif _is_end(text, mark):
             end = mark.end()
-    if end >= 0 and not depth and not _GOES_ON.match(text, end):
+    if end >= 0 and not depth and not _CONTINUATION.match(text, end):
         cuts.append(end)
     return cuts
 
 
-def _partners(text: str, places: list[int]) -> dict[int, int]:
+def _find_partners(text: str, places: list[int]) -> dict[int, int]:
     """Returns for each mark of a pair the place of the other; marks that lack one are left out.
 
     Each mark is put on the stack and taken off once, so that time is linear in any text.
@@ -139,6 +139,6 @@ def _is_end(text: str, mark: "re.Match[str]") -> bool:
     return not within_word
 
 
-def _after_blanks(text: str, place: int) -> int:
-    blanks = _BLANKS.match(text, place)
-    return blanks.end() if blanks else place
+def _skip_spaces(text: str, place: int) -> int:
+    spaces = _SPACES.match(text, place)
+    return spaces.end() if spaces else place

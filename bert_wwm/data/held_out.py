@@ -12,10 +12,10 @@ EVERY = 20  # one document in twenty is kept apart
 
 
 def hold_out(source: str, train: str, heldout: str) -> tuple[int, int] | None:
-    """Parts the documents of a corpus into two files, which are there whole or not at all.
+    """Splits the documents of a corpus into two files, which are there whole or not at all.
 
-    Returns:
-        How many there are of each; None where both files are there already.
+    The first of every twenty documents is held out. Returns how many there are of each part; None
+    where both files are there already.
 
     Raises:
         DataError: there are fewer than two documents, or the source can't be read.

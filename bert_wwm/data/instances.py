@@ -172,7 +172,7 @@ def _truncate(
     lengths = ends - starts
     if lengths.shape[1] == 1:
         return starts, lengths
-    kept = np.stack(truncated_lengths(lengths[:, 0], lengths[:, 1], limit), axis=1)
+    kept = np.stack(truncate_lengths(lengths[:, 0], lengths[:, 1], limit), axis=1)
     surplus = (lengths - kept).ravel()
     from_front = run.rng.random(int(surplus.sum())) < 0.5
     before = np.append(0, np.cumsum(from_front))
@@ -181,7 +181,7 @@ def _truncate(
     return starts + np.diff(before[edges]).reshape(starts.shape), kept
 
 
-def truncated_lengths(
+def truncate_lengths(
     first: np.ndarray, second: np.ndarray, limit: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is left when the longer of two loses one piece at a time until they fit.

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from bert_wwm.corpus import blocks, raw_blocks
 from bert_wwm.corpus.blocks import Block
-from bert_wwm.corpus.cleaning import clean, share_of_text
+from bert_wwm.corpus.cleaning import clean, measure_text_share
 from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.corpus.raw_documents import read_documents
 from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.data.counts import Tally
-from bert_wwm.data.duplicates import SeenHashes, hash_of
+from bert_wwm.data.duplicates import SeenHashes, hash_document
 from bert_wwm.data.local import BlockOutput, deal_out
 
 FORMAT = "prepared text 2"  # changes with what cleaning and splitting do
@@ -74,7 +74,7 @@ class RawSource:
 
     def runs(self, paths: Sequence[str]) -> list[list[str]]:
         """Groups files so that each group can be read by itself."""
-        return blocks.runs(paths)
+        return blocks.group_files(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
         """Yields the blocks of a group of files, of that number."""
@@ -105,7 +105,7 @@ class PrepareWork:
 
     layout: Layout  # where documents are in the files
     min_chars: int  # least number of visible characters of a document
-    min_text_share: float  # least share of letters in them; see ``share_of_text``
+    min_text_share: float  # least share of letters in them; see ``measure_text_share``
 
     def __call__(self, block: Block) -> PreparedBlock:
         counts = PreparedCounts()
@@ -121,12 +121,12 @@ class PrepareWork:
                 counts.documents_empty += 1
             elif self._is_short(text):
                 counts.documents_short += 1
-            elif self.min_text_share > 0 and share_of_text(text) < self.min_text_share:
+            elif self.min_text_share > 0 and measure_text_share(text) < self.min_text_share:
                 counts.documents_unnatural += 1
             else:
                 sentences = itertools.chain.from_iterable(map(split_sentences, cleaned.lines))
                 documents.append("\n".join(sentences).encode("utf-8"))
-        return PreparedBlock(documents, list(map(hash_of, documents)), counts)
+        return PreparedBlock(documents, list(map(hash_document, documents)), counts)
 
     def _is_short(self, text: str) -> bool:
         return len(text) - text.count(" ") - text.count("\n") < self.min_chars
@@ -175,4 +175,4 @@ def _hashes_of_written(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
     rest = b""
     for chunk in chunks:
         *documents, rest = (rest + chunk).split(_AFTER_DOCUMENT)
-        yield list(map(hash_of, documents))
+        yield list(map(hash_document, documents))

@@ -48,10 +48,10 @@ class TextSource:
     tasks: tuple[str, ...] = ()  # the tags that are wanted of it
 
     def runs(self, paths: Sequence[str]) -> list[list[str]]:
-        return blocks.runs(paths)
+        return blocks.group_files(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
-        return blocks.blocks_of_run(run, paths)
+        return blocks.read_blocks(run, paths)
 
     def segment(self, block: Block) -> SegmentedBlock:
         documents = [
@@ -111,12 +111,7 @@ class SegmentedSource:
         return segmented.parse_block(block, self.tasks)
 
     def describe(self, paths: Sequence[str]) -> dict[str, object]:
-        """Returns what the corpus was segmented with.
-
-        Raises:
-            ConfigError: files are of different kinds, or lack the tags that are wanted.
-            DataError: a file is no segmented corpus.
-        """
+        """Returns what the corpus was segmented with."""
         headers = [segmented.read_header(path) for path in paths]
         for path, header in zip(paths, headers):
             if header != headers[0]:

@@ -109,7 +109,7 @@ def _labels(block: SegmentedBlock, task: str) -> np.ndarray:
         try:
             labels += [_UNTAGGED if tag is None else label_id(task, tag) for tag in tags or (None,)]
         except (DataError, TypeError) as error:
-            raise DataError(f"{block.place_of(number)}: {error}") from None
+            raise DataError(f"{block.find_place(number)}: {error}") from None
     return np.asarray(labels, np.int8)
 
 

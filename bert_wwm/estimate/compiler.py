@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.staging import temporary_folder
 from bert_wwm.estimate.environment import compiler_python, last_line
-from bert_wwm.estimate.profile import MATMUL, Instruction, Unpriced, read_instructions
+from bert_wwm.estimate.profile import MATMUL, UNPRICED, Instruction, read_instructions
 from bert_wwm.estimate.slices import Slice
 
 _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
@@ -30,16 +30,17 @@ _SETTINGS = {
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
-class DoesNotFit(ToolkitError):
+class DoesNotFit(Exception):
     """A program that needs more memory than a device has.
 
     Attributes:
         needed_bytes: of one device; None if the compiler doesn't say.
     """
 
-    def __init__(self, message: str, needed_bytes: int | None):
+    def __init__(self, message: str):
         super().__init__(message)
-        self.needed_bytes = needed_bytes
+        found = re.search(r"\(([\d.]+)([KMGT])\) exceeds available HBM", message)
+        self.needed_bytes = int(float(found[1]) * _UNITS[found[2]]) if found else None
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,16 @@ class Compiled:
     alias_bytes: int  # how much of the arguments is overwritten
     flops: float  # of one step
     instructions: list[Instruction]
-    unpriced: Unpriced
 
     @property
     def cycles(self) -> int:
         """The compiler's estimate for one step."""
-        return sum(instruction.cycles for instruction in self.instructions)
+        return sum(one.cycles for one in self.instructions)
+
+    @property
+    def unpriced(self) -> int:
+        """The gathers, scatters and sorts of a step, which the compiler doesn't estimate."""
+        return sum(one.times for one in self.instructions if one.kind == UNPRICED)
 
     @property
     def used_bytes(self) -> int:
@@ -92,25 +97,25 @@ def compile_for(
         module, optimised = os.path.join(folder, "module.pb"), os.path.join(folder, "hlo.txt.gz")
         with open(module, "wb") as stream:
             stream.write(hlo)
-        arguments = [f"--topology={tpu.topology}", f"--chip_config={tpu.chip_config}"]
-        arguments += [f"--num_replicas={num_replicas}", module, optimised]
-        answer = _run_worker(python, arguments)
+        target = (tpu.topology, tpu.chip_config, str(num_replicas))
+        answer = _run_worker(python, module, optimised, *target)
+        if answer.get("error") == "RESOURCE_EXHAUSTED":
+            raise DoesNotFit(answer["message"])
         if "error" in answer:
-            raise _refusal(tpu, answer["error"], answer["message"])
+            words = " ".join(answer["message"].split())
+            raise ConfigError(f"the TPU compiler refuses the program for {tpu.name}: {words}")
         with gzip.open(optimised, "rt", encoding="utf-8") as stream:
-            instructions, unpriced = read_instructions(stream.read(), num_parts)
+            instructions = read_instructions(stream.read(), num_parts)
     # The compiler counts the operations of a loop's first round only. Most of them are products,
     # and their cycles are known with all rounds.
     products = [one for one in instructions if one.kind == MATMUL]
     if products:
-        rounds = sum(one.cycles for one in products) / sum(
-            one.cycles / one.times for one in products
-        )
-        answer["flops"] *= rounds
-    return Compiled(**answer, instructions=instructions, unpriced=unpriced)
+        first_rounds = sum(one.cycles / one.times for one in products)
+        answer["flops"] *= sum(one.cycles for one in products) / first_rounds
+    return Compiled(**answer, instructions=instructions)
 
 
-def _run_worker(python: str, arguments: list[str]) -> dict[str, Any]:
+def _run_worker(python: str, *arguments: str) -> dict[str, Any]:
     surroundings = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
     run = subprocess.run(
         [python, "-I", _WORKER, *arguments],
@@ -129,17 +134,3 @@ def _run_worker(python: str, arguments: list[str]) -> dict[str, Any]:
             f"{python}: the TPU compiler ended with status {run.returncode}: {reason}"
         )
     return json.loads(lines[-1])
-
-
-def _refusal(tpu: Slice, error: str, message: str) -> ToolkitError:
-    if error != "RESOURCE_EXHAUSTED":
-        words = " ".join(message.split())
-        return ConfigError(f"the TPU compiler refuses the program for {tpu.name}: {words}")
-    found = re.search(r"\(([\d.]+)([KMGT])\) exceeds available HBM", message)
-    needed = int(float(found.group(1)) * _UNITS[found.group(2)]) if found else None
-    amount = f"{needed / 2**30:.2f} GiB" if needed else "more memory"
-    return DoesNotFit(
-        f"{tpu.name}: the program needs {amount}, and a device has {tpu.available_gib:g} GiB for "
-        "programs",
-        needed,
-    )

@@ -63,12 +63,10 @@ def compiler_python(log: Log) -> str:
 
 def _base_python() -> str:
     """Returns a Python that the packages are published for, and that can make environments."""
-    check = (
-        f"import ensurepip, sys, venv; sys.exit('%d.%d' % sys.version_info[:2] not in {PYTHONS})"
-    )
+    code = f"import ensurepip, sys, venv; sys.exit('%d.%d' % sys.version_info[:2] not in {PYTHONS})"
     for name in (sys.executable, *(f"python{version}" for version in PYTHONS)):
         # A name on PATH may be no more than a stub; in some distributions ensurepip is missing.
-        if shutil.which(name) and not _run([name, "-I", "-c", check]).returncode:
+        if shutil.which(name) and not _run([name, "-I", "-c", code]).returncode:
             return name
     raise ConfigError(
         f"the TPU compiler needs Python {PYTHONS[0]} to {PYTHONS[-1]} with its venv module, and "
@@ -77,28 +75,25 @@ def _base_python() -> str:
 
 
 def _set_up(folder: str) -> None:
-    base = _base_python()
-    run = _run([base, "-I", "-m", "venv", folder])
-    if run.returncode:
-        raise ConfigError(
-            f"{base} -m venv: {last_line(run.stdout)}; expected a Python that can make a virtual "
-            f"environment for the TPU compiler, {_OTHERWISE}"
-        )
-    python = os.path.join(folder, "bin", "python")
-    pip = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    run = _run([*pip, "--retries=2", *PACKAGES])
-    if run.returncode:
-        reason = last_line(run.stdout.rpartition("ERROR:")[2])
-        raise ConfigError(
-            f"the TPU compiler can't be installed: pip says {reason!r}; it needs Linux on x86-64, "
-            "and the network or a folder of wheels (pip's PIP_INDEX_URL, PIP_FIND_LINKS, "
-            f"PIP_NO_INDEX); put that right, {_OTHERWISE}"
-        )
-    run = _run([python, "-I", "-c", "import jax, libtpu"])
-    if run.returncode:
-        raise ConfigError(
-            f"the TPU compiler was installed but can't be used here: {last_line(run.stdout)}"
-        )
+    base, python = _base_python(), os.path.join(folder, "bin", "python")
+    pip = ("pip", "install", "--disable-pip-version-check", "--no-input", "--retries=2")
+    packages = (
+        "Linux on x86-64, and the network or a folder of wheels (pip's PIP_INDEX_URL, "
+        "PIP_FIND_LINKS, PIP_NO_INDEX)"
+    )
+    steps = (
+        (base, ["-m", "venv", folder], "a Python that can make a virtual environment"),
+        (python, ["-m", *pip, *PACKAGES], packages),
+        (python, ["-c", "import jax, libtpu"], "a machine that can run it"),
+    )
+    for program, arguments, expected in steps:
+        run = _run([program, "-I", *arguments])
+        if run.returncode:
+            command = f"{program} {' '.join(arguments[:2])}"
+            raise ConfigError(
+                f"the TPU compiler can't be set up: {command}: {last_line(run.stdout)}; expected "
+                f"{expected}, {_OTHERWISE}"
+            )
 
 
 def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":

@@ -1,34 +1,25 @@
-"""The text of an optimised HLO module: what runs, and the sizes of arrays."""
+"""The text of an optimised HLO module: what runs, and what the compiler says of it."""
 
-import math
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 _HEAD = re.compile(r"(ENTRY )?%?([\w.-]+) \(.*\{$")
 # The shape may be a tuple with brackets of its own, but none follows a space and a word.
-_OPERATION = re.compile(r"\s+(?:ROOT )?%?([\w.-]+) = (.*?) ([\w-]+)\(([^)]*)\)(.*)")
+_OPERATION = re.compile(r"\s+(?:ROOT )?%?([\w.-]+) = .*? ([\w-]+)\([^)]*\)(.*)")
 _NAME = re.compile(r"%([\w.-]+)")
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _TRIP_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 _CALLED = re.compile(r"\b(?:calls|to_apply|condition|body|\w+_computations?)=(%[\w.-]+|\{[^}]*\})")
-_ARRAY = re.compile(r"[a-z]+(\d*)\w*\[([\d,]*)\]")
 
 
 class Operation(NamedTuple):
     """One instruction, as written."""
 
-    name: str  # unique within the module
-    shape: str  # an array, or a tuple of arrays, with their layouts
+    name: str
     opcode: str  # such as "fusion"
-    arguments: str
     attributes: str
-
-    @property
-    def operands(self) -> list[str]:
-        """The names of its operands, in the same computation."""
-        return _NAME.findall(self.arguments)
 
     @property
     def op_name(self) -> str:
@@ -53,21 +44,12 @@ class Operation(NamedTuple):
         """The names of the computations that it calls."""
         return [name for text in _CALLED.findall(self.attributes) for name in _NAME.findall(text)]
 
-    @property
-    def array_bytes(self) -> list[int]:
-        """The sizes of its results, without padding: [8192] for "bf16[64,64]{1,0}"."""
-        return [
-            int(bits or 8) * math.prod(int(size) for size in dims.split(",") if size) // 8
-            for bits, dims in _ARRAY.findall(self.shape)
-        ]
-
 
 class Module(NamedTuple):
     """A module."""
 
     entry: str  # the computation that is the program
-    computations: dict[str, list[Operation]]  # in the order in which they run
-    operations: dict[str, Operation]  # all of them, by name
+    computations: dict[str, list[Operation]]
 
     def fused(self, operation: Operation) -> Iterator[Operation]:
         """Yields the operations of a fusion, at any depth, or the operation itself."""
@@ -84,7 +66,6 @@ def parse(text: str) -> Module:
     entry = ""
     current: list[Operation] = []
     computations = {entry: current}
-    operations: dict[str, Operation] = {}
     for line in text.splitlines():
         head = _HEAD.match(line)
         found = _OPERATION.match(line)
@@ -92,7 +73,5 @@ def parse(text: str) -> Module:
             current = computations.setdefault(head.group(2), [])
             entry = head.group(2) if head.group(1) else entry
         elif found:
-            operation = Operation(*found.groups())
-            current.append(operation)
-            operations[operation.name] = operation
-    return Module(entry, computations, operations)
+            current.append(Operation(*found.groups()))
+    return Module(entry, computations)

@@ -36,7 +36,6 @@ class Figures:
     used_gib: float  # all memory
     memory_limit_gib: float  # for programs
     unpriced_instructions: int  # gathers, scatters and sorts in a step
-    unpriced_gib: float  # that these move
     examples_per_second: float  # of the whole slice
     tokens_per_second: float
     # Of the bf16 operations that a device could do in a step's time, fraction of 1; by the
@@ -80,8 +79,7 @@ def compute_figures(
         temp_gib=compiled.temp_bytes / GIB,
         used_gib=compiled.used_bytes / GIB,
         memory_limit_gib=tpu.available_gib,
-        unpriced_instructions=compiled.unpriced.operations,
-        unpriced_gib=compiled.unpriced.num_bytes / GIB,
+        unpriced_instructions=compiled.unpriced,
         examples_per_second=examples,
         tokens_per_second=examples * work.length,
         share_of_peak=compiled.flops / (step * tpu.peak_flops),

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from bert_wwm.estimate.compiler import Compiled, DoesNotFit
 from bert_wwm.estimate.numbers import GIB, Figures, Work, compute_figures
-from bert_wwm.estimate.search import Trial, find_largest_batch, next_batch
+from bert_wwm.estimate.search import Trial, find_largest_batch
 from bert_wwm.estimate.slices import Slice
 
-_MAX_PARTS_TRIED = 4
 _COPIES = 3  # of each weight: itself and an optimizer's two moments
 
 
@@ -38,8 +37,6 @@ class Estimate:
     # The compiler's figure at its last attempt; None if the step fits, or the compiler doesn't say.
     needed_gib: float | None = None
     largest: Figures | None = None  # the largest batch that fits; None if none does, or unknown
-    # The same step with few accumulation steps, if it fits only so.
-    in_parts: Figures | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Returns all of it; figures of a step that doesn't fit are null."""
@@ -57,7 +54,6 @@ class Estimate:
             **work,
             "needed_gib": self.needed_gib,
             "largest": self.largest and dataclasses.asdict(self.largest),
-            "in_parts": self.in_parts and dataclasses.asdict(self.in_parts),
         }
 
 
@@ -79,62 +75,40 @@ class PhaseEstimator:
 
     def estimate(self) -> Estimate:
         """Returns the estimate."""
-        found = self._measure(self.phase.work)
-        if isinstance(found, Measured):
-            largest = self._find_largest(found) if self.find_batch else None
-            return Estimate(self.phase, found, largest=largest)
-        largest = self._find_largest(found)
-        in_parts = self._find_parts(largest) if largest and self.phase.mode == "train" else None
-        needed = found.needed_bytes
-        return Estimate(self.phase, None, needed and needed / GIB, largest, in_parts)
+        trial = self._try(self.phase.work)
+        needed = None if trial.outcome else trial.used_bytes
+        largest = None
+        if self.find_batch or not trial.outcome:
+            largest = self._find_largest(trial)
+        return Estimate(self.phase, trial.outcome, needed and needed / GIB, largest)
 
-    def _measure(self, work: Work) -> Measured | DoesNotFit:
+    def _try(self, work: Work) -> Trial:
+        """Compiles a step; the outcome is a ``Measured``, the batch is of an accumulation step."""
         hlo, self._reduced_bytes = self.build(work)
+        parts = work.num_accumulation_steps
         title = f"{self.phase.name}: {work.batch_per_core:,} examples a {self.tpu.device}"
-        if work.num_accumulation_steps > 1:
-            title += f" in {work.num_accumulation_steps} parts"
+        if parts > 1:
+            title += f" in {parts} parts"
         try:
-            compiled = self.compile_step(hlo, work.num_accumulation_steps)
+            compiled = self.compile_step(hlo, parts)
         except DoesNotFit as error:
             needed = error.needed_bytes
             self.log(f"{title}: {f'{needed / GIB:.2f} GiB, ' if needed else ''}doesn't fit")
-            return error
+            return Trial(work.batch_per_core // parts, needed, None)
         found = compute_figures(compiled, self.tpu, work, self._reduced_bytes, self.price_per_hour)
         self.log(f"{title}: {found.used_gib:.2f} GiB, {found.step_ms:,.1f} ms")
-        return Measured(found, compiled)
+        outcome = Measured(found, compiled)
+        return Trial(work.batch_per_core // parts, compiled.used_bytes, outcome)
 
-    def _find_largest(self, first: Measured | DoesNotFit) -> Figures | None:
+    def _find_largest(self, first: Trial) -> Figures | None:
         """Returns the figures of the largest batch, with the phase's accumulation steps."""
         work = self.phase.work
-        parts = work.num_accumulation_steps
-
-        def as_trial(batch: int, found: Measured | DoesNotFit) -> Trial:
-            if isinstance(found, Measured):
-                return Trial(batch, found.compiled.used_bytes, found.figures)
-            return Trial(batch, found.needed_bytes, None)
-
         largest = find_largest_batch(
-            lambda batch: as_trial(
-                batch, self._measure(work._replace(batch_per_core=batch * parts))
+            lambda batch: self._try(
+                work._replace(batch_per_core=batch * work.num_accumulation_steps)
             ),
-            as_trial(work.batch_per_core // parts, first),
+            first,
             self.tpu.available_gib * GIB,
             _COPIES * self._reduced_bytes,
         )
-        return largest and largest.outcome
-
-    def _find_parts(self, largest: Figures) -> Figures | None:
-        """Returns the figures of the phase's batch with the fewest accumulation steps that fit."""
-        work = self.phase.work
-        # Between the largest batch and the next one nothing was tried.
-        limit = next_batch(largest.batch_per_core // largest.num_accumulation_steps)
-        candidates = [
-            parts
-            for parts in range(work.num_accumulation_steps + 1, work.batch_per_core + 1)
-            if work.batch_per_core % parts == 0 and work.batch_per_core // parts < limit
-        ]
-        for parts in candidates[:_MAX_PARTS_TRIED]:
-            found = self._measure(work._replace(num_accumulation_steps=parts))
-            if isinstance(found, Measured):
-                return found.figures
-        return None
+        return largest and largest.outcome.figures

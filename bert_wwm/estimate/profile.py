@@ -8,35 +8,24 @@ from bert_wwm.core.errors import ConfigError
 from bert_wwm.estimate import hlo
 from bert_wwm.estimate.hlo import Module, Operation
 
-MATMUL, REDUCE, RANDOM, COLLECTIVE, COPY, OTHER = KINDS = (
-    "matmul",
-    "reduce",
-    "random bits",
-    "collective",
-    "copy",
-    "other",
-)
-OPTIMIZER = "optimizer"
-PARTS = (
-    "embeddings",
-    "layers/attention",
-    "layers/feed-forward",
-    "pooler",
-    "heads",
-    "other",
-    OPTIMIZER,
-)
-_COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
-_RANDOM = {"rng", "rng-bit-generator", "rng-get-and-update-state"}
-_MOVES = {"copy", "copy-start", "copy-done", "transpose", "reshape", "bitcast"}
-_FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
+MATMUL, UNPRICED = "matmul", "not priced"
+# The first kind of which a fusion has an operation counts; XLA calls a matmul a convolution.
+_KINDS = {
+    MATMUL: r"convolution|dot",
+    "random bits": r"rng(-.*)?",
+    "collective": r"(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(-.*)?",
+    "reduce": r"reduce",
+}
+_COPIES = {"copy", "copy-start", "copy-done", "transpose", "reshape", "bitcast"}
+_FREE = {"parameter", "constant", "tuple", "get-tuple-element"}
+KINDS = (*_KINDS, "copy", "other")
 _CALLS = {"while", "call", "async-start", "conditional"}
-# Operations without cycles from the compiler, and how often they move the bytes that count.
-_UNPRICED = {"gather": 2, "scatter": 3, "sort": 2}
+_WITHOUT_CYCLES = {"gather", "scatter", "sort"}  # from the compiler
 
-# The first that is found in the name of a TensorFlow operation counts.
-_SCOPES = {
-    OPTIMIZER: r"(^|/)(\w*Optimizer|global_norm|clip_by_global_norm)(_\d+)?/",
+# The first part whose scope is in the name of a TensorFlow operation counts.
+_OPTIMIZER = "optimizer"
+_PARTS = {
+    _OPTIMIZER: r"(^|/)(\w*Optimizer|global_norm|clip_by_global_norm)(_\d+)?/",
     "layers/attention": r"(^|/)layer_\d+/attention/",
     "layers/feed-forward": r"(^|/)layer_\d+/",
     "embeddings": r"(^|/)embeddings/",
@@ -44,32 +33,22 @@ _SCOPES = {
     # Heads have no scopes of their own, or none at all: the remaining matmuls are theirs.
     "heads": r"(^|/)(cls|(\w*SoftmaxCrossEntropy\w*|MatMul|BiasAdd)(_\d+)?(_grad)?)(/|$)",
 }
-_BACKWARD = re.compile(r"(?:^|/)gradients(_\d+)?/")
+_BACKWARD = r"(^|/)gradients(_\d+)?/"
 
 
 class Instruction(NamedTuple):
-    """An instruction that the compiler estimates the cycles of."""
+    """An instruction that costs something."""
 
-    cycles: int  # of all its runs in one step
+    cycles: int  # of all its runs in one step; 0 if the compiler doesn't estimate them
     times: int  # how often it runs in one step
-    kind: str  # one of ``KINDS``
-    part: str  # one of ``PARTS``
-    is_backward: bool
+    kind: str  # one of ``KINDS``, or without cycles UNPRICED
+    part: str  # of the model, such as "layers/attention, backward"
 
 
-class Unpriced(NamedTuple):
-    """Gathers, scatters and sorts, which the compiler doesn't estimate the cycles of."""
+def read_instructions(hlo_text: str, num_parts: int) -> list[Instruction]:
+    """Returns what a step spends its cycles on, and its gathers, scatters and sorts.
 
-    operations: int  # that run in one step
-    num_bytes: int  # that they read and write, roughly
-
-
-def read_instructions(hlo_text: str, num_parts: int) -> tuple[list[Instruction], Unpriced]:
-    """Returns what a step spends its cycles on, in the order in which it runs.
-
-    The kind is that of the costliest operation in a fusion: a matmul (XLA calls it a convolution),
-    random bits, a sum over replicas, a reduction; a copy only moves data. Loops count with all
-    their rounds, a choice with all its branches (no step of this toolkit has one).
+    Loops count with all their rounds, a choice with all its branches (no step has one).
 
     Args:
         hlo_text: the optimised program of one device.
@@ -81,33 +60,25 @@ def read_instructions(hlo_text: str, num_parts: int) -> tuple[list[Instruction],
     """
     module = hlo.parse(hlo_text)
     found = []
-    number = num_bytes = 0
     for operation, times in _run(module, module.entry, num_parts - 1):
         fused = list(module.fused(operation))
+        # The compiler's own operations come from where the last one fused in them does.
+        names = [operation.op_name, *(inner.op_name for inner in reversed(fused))]
+        part = find_part(next(filter(None, names), ""))
         if operation.cycles:
-            # The compiler's own operations come from where the last one fused in them does.
-            names = [operation.op_name, *(inner.op_name for inner in reversed(fused))]
-            op_name = next(filter(None, names), "")
-            found.append(
-                Instruction(
-                    cycles=operation.cycles * times,
-                    times=times,
-                    kind=_find_kind(fused),
-                    part=find_part(op_name),
-                    is_backward=bool(_BACKWARD.search(op_name)),
-                )
-            )
+            found.append(Instruction(operation.cycles * times, times, _find_kind(fused), part))
         elif operation.cycles is None:
-            unpriced = [inner for inner in fused if inner.opcode in _UNPRICED]
-            number += times * len(unpriced)
-            num_bytes += times * sum(_moved_bytes(module, inner) for inner in unpriced)
-    return found, Unpriced(number, num_bytes)
+            number = sum(inner.opcode in _WITHOUT_CYCLES for inner in fused)
+            found += [Instruction(0, times, UNPRICED, part)] * number
+    return found
 
 
 def find_part(op_name: str) -> str:
     """Returns the part of the model that a TensorFlow operation belongs to."""
-    found = (part for part, scope in _SCOPES.items() if re.search(scope, op_name))
-    return next(found, "other")
+    part = next((part for part, scope in _PARTS.items() if re.search(scope, op_name)), "other")
+    if part == _OPTIMIZER:
+        return part
+    return f"{part}, {'backward' if re.search(_BACKWARD, op_name) else 'forward'}"
 
 
 def _run(module: Module, computation: str, rounds: int) -> Iterator[tuple[Operation, int]]:
@@ -128,25 +99,7 @@ def _run(module: Module, computation: str, rounds: int) -> Iterator[tuple[Operat
 
 def _find_kind(fused: list[Operation]) -> str:
     opcodes = {operation.opcode for operation in fused}
-    if opcodes & {"convolution", "dot"}:
-        return MATMUL
-    if opcodes & _RANDOM:
-        return RANDOM
-    if any(opcode.startswith(_COLLECTIVES) for opcode in opcodes):
-        return COLLECTIVE
-    if "reduce" in opcodes:
-        return REDUCE
-    return COPY if opcodes <= _MOVES | _FREE else OTHER
-
-
-def _moved_bytes(module: Module, operation: Operation) -> int:
-    """Returns what a gather, scatter or sort reads and writes.
-
-    A gather moves its result; a scatter reads its updates, and reads and writes as much of the
-    array that they go into.
-    """
-    sizes = operation.array_bytes
-    if operation.opcode == "scatter":  # its operands: as many as results, the indices, the updates
-        updates = operation.operands[len(sizes) + 1 :]
-        sizes = [size for name in updates for size in module.operations[name].array_bytes]
-    return _UNPRICED[operation.opcode] * sum(sizes)
+    for kind, pattern in _KINDS.items():
+        if any(re.fullmatch(pattern, opcode) for opcode in opcodes):
+            return kind
+    return "copy" if opcodes <= _COPIES | _FREE else "other"

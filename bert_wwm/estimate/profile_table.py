@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from bert_wwm.estimate.profile import KINDS, OPTIMIZER, PARTS, Instruction
+from bert_wwm.estimate.profile import KINDS, Instruction
 
 _ALL = "all"
 
@@ -11,7 +11,7 @@ Cells = dict[str, Counter[str]]  # cycles by row and kind; of the kind "all", th
 
 
 def profile_lines(instructions: Sequence[Instruction]) -> list[str]:
-    """Returns a table of megacycles by part of the model and kind of work."""
+    """Returns a table of megacycles by part of the model and kind of work, the costliest first."""
     cells = _add_up(instructions)
     cells[_ALL] = sum(cells.values(), Counter())
     columns = [*(kind for kind in KINDS if cells[_ALL][kind]), _ALL]
@@ -35,12 +35,8 @@ def profile_json(instructions: Sequence[Instruction]) -> dict[str, dict[str, flo
 
 
 def _add_up(instructions: Sequence[Instruction]) -> Cells:
-    """Returns the cells of all rows that aren't empty, in order."""
     cells: Cells = {}
-    for part in PARTS:
-        for way in ("",) if part == OPTIMIZER else (", forward", ", backward"):
-            cells[part + way] = Counter()
     for one in instructions:
-        way = "" if one.part == OPTIMIZER else ", backward" if one.is_backward else ", forward"
-        cells[one.part + way].update({one.kind: one.cycles, _ALL: one.cycles})
-    return {row: cycles for row, cycles in cells.items() if cycles}
+        row = cells.setdefault(one.part, Counter())
+        row.update({one.kind: one.cycles, _ALL: one.cycles})
+    return dict(sorted(cells.items(), key=lambda item: -item[1][_ALL]))

@@ -95,8 +95,13 @@ def build_step(
         def step(*values: tf.Tensor) -> list[tf.Tensor]:
             with tf.variable_creator_scope(_unwritten), _summed(num_replicas, reduced):
                 spec = model_fn(dict(zip(names, values)), None, mode, params)
+            if mode == PREDICT:
+                outputs = list(spec.predictions.values())
+            else:
+                _, to_host = spec.host_call if mode == TRAIN else spec.eval_metrics
+                outputs = [spec.loss, *to_host.values()]
             with tf.control_dependencies([spec.train_op] if mode == TRAIN else []):
-                return [tf.identity(value) for value in _outputs(spec, mode)]
+                return [tf.identity(output) for output in outputs]
 
         specs = list(features.values())
         wrapped = tf.wrap_function(step, specs)
@@ -108,14 +113,6 @@ def build_step(
             f"this step can't be compiled by XLA: {str(error).splitlines()[0]}"
         ) from None
     return Step(hlo, sum(value.shape.num_elements() * value.dtype.size for value in reduced))
-
-
-def _outputs(spec: Any, mode: str) -> list[tf.Tensor]:
-    """Returns what leaves the device, other than the weights."""
-    if mode == PREDICT:
-        return list(spec.predictions.values())
-    _, to_host = spec.host_call if mode == TRAIN else spec.eval_metrics
-    return [spec.loss, *to_host.values()]
 
 
 def _unwritten(create: Callable[..., tf.Variable], **options: Any) -> tf.Variable:

@@ -32,17 +32,17 @@ def estimate_lines(estimate: Estimate, tpu: Slice) -> list[str]:
     if estimate.measured:
         lines += _figures(estimate.measured.figures, tpu, phase.mode)
     else:
-        lines.append(_row("fits", _why_not(estimate, tpu)))
+        fits = f"no: more than {tpu.available_gib:g} GiB a {tpu.device}"
+        if estimate.needed_gib:
+            fits += f"; {estimate.needed_gib:.1f} GiB by the compiler's last attempt"
+        lines.append(_row("fits", fits))
     if estimate.largest:
-        lines.append(_row("largest batch", _batch(estimate.largest, tpu)))
+        figures, batch = estimate.largest, estimate.largest.batch_per_core
+        memory = f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms, {_speed(figures)}"
+        largest = f"{batch:,} a {tpu.device}, {batch * tpu.cores:,} a step: {memory}"
+        lines.append(_row("largest batch", largest))
     elif not estimate.measured:
         lines.append(_row("largest batch", f"none: not even one example a {tpu.device} fits"))
-    if estimate.in_parts:
-        figures = estimate.in_parts
-        fits = f"--num_accumulation_steps={figures.num_accumulation_steps} fits"
-        lines.append(_row("in parts", f"{fits}: {_cost(figures)}"))
-        if figures.hours is not None:
-            lines.append(_row(f"{figures.steps:,} steps", _duration(figures.hours, figures.cost)))
     return lines
 
 
@@ -76,10 +76,7 @@ def _figures(figures: Figures, tpu: Slice, mode: str) -> list[str]:
         _row("share of peak", f"{100 * figures.share_of_peak:.0f} % of {peak}"),
     ]
     if figures.unpriced_instructions:
-        unpriced = (
-            f"{figures.unpriced_instructions} of gathers, scatters and sorts, which move "
-            f"{figures.unpriced_gib:.2f} GiB"
-        )
+        unpriced = f"{figures.unpriced_instructions} gathers, scatters and sorts"
         lines.append(_row("not counted", unpriced))
     if figures.hours is not None:
         lines.append(_row(f"{figures.steps:,} steps", _duration(figures.hours, figures.cost)))
@@ -87,22 +84,6 @@ def _figures(figures: Figures, tpu: Slice, mode: str) -> list[str]:
         flag = "--num_train_steps" if mode == "train" else "--max_eval_steps"
         lines.append(_row("hours", f"the number of steps depends on the data; set {flag}"))
     return lines
-
-
-def _why_not(estimate: Estimate, tpu: Slice) -> str:
-    limit = f"{tpu.available_gib:g} GiB a {tpu.device}"
-    if not estimate.needed_gib:
-        return f"no: more than {limit}"
-    return f"no: {estimate.needed_gib:.1f} of {limit}, by the compiler's last attempt"
-
-
-def _batch(figures: Figures, tpu: Slice) -> str:
-    batch = figures.batch_per_core
-    return f"{batch:,} a {tpu.device}, {batch * tpu.cores:,} a step: {_cost(figures)}"
-
-
-def _cost(figures: Figures) -> str:
-    return f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms, {_speed(figures)}"
 
 
 def _speed(figures: Figures) -> str:

@@ -4,11 +4,14 @@ This is a program of its own in the environment of the compiler (environment.py)
 another than TensorFlow's. So it imports nothing of this package, and Python must not look for
 modules in this folder (``python -I``). If the program doesn't fit the memory of a device, or the
 compiler refuses it, the object has "error" and "message", the compiler's words.
+
+Arguments: a file with a serialised HloModuleProto, the file for the optimised program (compressed
+text), the topology, the configuration of its chips, and the number of replicas.
 """
 
-import argparse
 import gzip
 import json
+import sys
 
 import jax
 import numpy as np
@@ -73,23 +76,15 @@ def describe(executable) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("module", help="a serialised HloModuleProto")
-    parser.add_argument("hlo", help="where to write the optimised program, as text, compressed")
-    parser.add_argument("--topology", required=True)
-    parser.add_argument("--chip_config", required=True)
-    parser.add_argument("--num_replicas", type=int, required=True)
-    args = parser.parse_args()
+    path, optimised, topology, chip_config, num_replicas = sys.argv[1:]
     jax.config.update("jax_platforms", "cpu")  # don't look for a TPU
     try:
-        executable = compile_module(
-            load(args.module), args.topology, args.chip_config, args.num_replicas
-        )
+        executable = compile_module(load(path), topology, chip_config, int(num_replicas))
     except jax.errors.JaxRuntimeError as error:
         message = str(error)
         print(json.dumps({"error": message.partition(":")[0], "message": message}))
         return
-    with gzip.open(args.hlo, "wt", compresslevel=1, encoding="utf-8") as stream:
+    with gzip.open(optimised, "wt", compresslevel=1, encoding="utf-8") as stream:
         stream.write(executable.hlo_modules()[0].to_string())
     print(json.dumps(describe(executable)))
 

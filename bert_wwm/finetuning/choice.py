@@ -1,23 +1,19 @@
 """The right one of several choices, each of which is a sequence for the model."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.finetuning.job import Outputs, Split
-from bert_wwm.finetuning.objective import TaskObjective, build_outputs
+from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.finetuning.sentence import Predictions, SentenceJob, SentenceObjective
-from bert_wwm.model.bert import BertConfig
 from bert_wwm.tasks.choice_features import NUM_CHOICES, ChoiceFeaturizer
+from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.sentence_features import predicted_labels, probabilities
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 
 class ChoiceObjective(SentenceObjective):
@@ -38,31 +34,16 @@ class ChoiceJob(SentenceJob):
 
     has_labels = False
 
-    def __init__(
-        self, task: Task, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str] = ()
-    ):
-        self.task = task
-        self.featurizer = ChoiceFeaturizer(tokenizer, max_seq_length)
-        self.objective = ChoiceObjective()
-        self.classes = task.labels or ()
-        self._max_seq_length = max_seq_length
+    def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
+        return ChoiceFeaturizer(tokenizer, self.max_seq_length)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        return self.task.labels
 
     @classmethod
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
         return ChoiceObjective()
-
-    @classmethod
-    def served_facts(
-        cls, task: Task | None, settings: Mapping[str, Any], known: Callable[..., Any]
-    ) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        """``scores`` float32 [B], of each row of a request, which is one choice."""
-        return {"scores": build_outputs(config, SentenceObjective(1), inputs)["logits"][:, 0]}
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         logits = np.stack([output["logits"] for output in outputs])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Outputs, Split, nothing_told
+from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Outputs, Split, make_unlabelled_error
 from bert_wwm.finetuning.objective import TaskObjective, build_outputs, predict_labels
 from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
@@ -119,18 +119,19 @@ class ReadingJob(Job):
         labels: Sequence[str] = (),
         **options: Any,
     ):
-        self.task = task
         self._options = ReadingOptions(**options)
-        self._max_seq_length = max_seq_length
-        self.featurizer = task.featurizer(
-            tokenizer,
-            max_seq_length,
-            self._options.doc_stride,
-            self._options.max_query_length,
-            self._options.hfl_compat,
-        )
-        self.objective = self.make_objective(task, 0)
+        super().__init__(task, tokenizer, max_seq_length)
         self.decoding = {name: getattr(self._options, name) for name in _OF_DECODING}
+
+    def make_featurizer(self, tokenizer: Tokenizer) -> ReadingFeaturizer:
+        options = self._options
+        return self.task.featurizer(
+            tokenizer,
+            self.max_seq_length,
+            options.doc_stride,
+            options.max_query_length,
+            options.hfl_compat,
+        )
 
     @classmethod
     def make_objective(cls, task: ReadingTask, num_labels: int) -> TaskObjective:
@@ -191,14 +192,14 @@ class ReadingJob(Job):
         self, name: str, path: str, examples: Sequence[Question], log: Callable[[str], None]
     ) -> None:
         if name != TEST and not any(example.answers for example in examples):
-            raise nothing_told(name, path, "an answer")
+            raise make_unlabelled_error(name, path, "an answer")
 
     def notes(self, split: Split) -> Iterator[str]:
         yield from self._truncated_questions(split)
         example = split.table.rows["example"]
         in_several = np.bincount(example, minlength=len(split.examples)) > 1
         # Between the question and the last [SEP].
-        rooms = self._max_seq_length - 1 - split.table.rows[CONTEXT_BEGIN][in_several[example]]
+        rooms = self.max_seq_length - 1 - split.table.rows[CONTEXT_BEGIN][in_several[example]]
         if len(rooms) and 2 * self._options.doc_stride > rooms.min():
             yield (
                 f"{split.path}: {in_several.sum():,} of {len(in_several):,} contexts are read in "
@@ -221,7 +222,7 @@ class ReadingJob(Job):
                 "--max_seq_length may help"
             )
         if self._options.verbose_logging:
-            for number in lost:
+            for number in lost.tolist():
                 yield f"  {split.examples[number].id}"
 
     def _truncated_questions(self, split: Split) -> Iterator[str]:
@@ -232,7 +233,7 @@ class ReadingJob(Job):
         longest, limit = self.featurizer.longest_question, self._options.max_query_length
         holds = f"--max_query_length={limit} holds"
         if longest < limit:  # the context needs a quarter of the sequence
-            holds = f"the {longest} that --max_seq_length={self._max_seq_length} leaves them"
+            holds = f"the {longest} that --max_seq_length={self.max_seq_length} leaves them"
         yield (
             f"{split.path}: {count:,} of {len(split.examples):,} questions "
             f"({100 * count / len(split.examples):.1f} %) have more pieces than {holds}, and lose "

@@ -1,24 +1,21 @@
 """A score of a text or of a pair of texts: a variant of their class."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import TEST, Outputs, Split, nothing_told
-from bert_wwm.finetuning.objective import TaskObjective, build_outputs, predict_labels
+from bert_wwm.finetuning.job import TEST, Outputs, Split, make_unlabelled_error
+from bert_wwm.finetuning.objective import TaskObjective, predict_labels
 from bert_wwm.finetuning.sentence import Predictions, SentenceJob, SentenceObjective
-from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
+from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.sentence_features import SCORE_UNITS, ScoreFeaturizer
 from bert_wwm.tasks.sentence_tasks import check_scores
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 _CLOSE = 0.5  # predictions that are nearer to the true score count as right, while it trains
 
@@ -54,36 +51,18 @@ class RegressionJob(SentenceJob):
 
     has_labels = False
 
-    def __init__(
-        self, task: Task, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str] = ()
-    ):
-        self.task = task
-        self.featurizer = ScoreFeaturizer(tokenizer, max_seq_length)
-        self.objective = RegressionObjective()
-        self._max_seq_length = max_seq_length
+    def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
+        return ScoreFeaturizer(tokenizer, self.max_seq_length)
 
     @classmethod
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
         return RegressionObjective()
 
-    @classmethod
-    def served_facts(
-        cls, task: Task | None, settings: Mapping[str, Any], known: Callable[..., Any]
-    ) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        """``scores`` float32 [B]."""
-        return {"scores": build_outputs(config, SentenceObjective(1), inputs)["logits"][:, 0]}
-
     def check(
         self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
     ) -> None:
         if name != TEST and all(example.label is None for example in examples):
-            raise nothing_told(name, path, "a score")
+            raise make_unlabelled_error(name, path, "a score")
         check_scores(path, examples, required=name != TEST)
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:

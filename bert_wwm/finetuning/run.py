@@ -123,7 +123,7 @@ class Run:
         elif do_train:
             self._train_and_record(splits, record)
 
-        def use(checkpoint: str | None) -> None:
+        def evaluate_splits(checkpoint: str) -> None:
             if not checkpoint and not self._settings.init_checkpoint:
                 raise ConfigError(
                     f"{self.folder}: holds no trained weights; expected --do_train, the "
@@ -136,11 +136,11 @@ class Run:
                 made_of = {"features": split.key, **self._job.decoding}
                 if do_train and record["made_of"].get(split.name) == made_of:
                     continue
-                record[split.name] = self._evaluate(split, checkpoint)
+                record[split.name] = self._evaluate(split, checkpoint or None)
                 record["made_of"][split.name] = made_of
 
         # Without --do_train another process may be training there.
-        read_newest(lambda: self._find_weights(repair=do_train), use, self._log)
+        read_newest(lambda: self._find_weights(repair=do_train) or "", evaluate_splits, self._log)
         if do_train:
             self._files.write_record(record)
             if self._plan.only_best:

@@ -1,18 +1,27 @@
 """The class of a text or of a pair of texts."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, lines_of, nothing_told
+from bert_wwm.finetuning.job import (
+    DEV,
+    TEST,
+    Job,
+    Outputs,
+    Split,
+    join_lines,
+    make_unlabelled_error,
+)
 from bert_wwm.finetuning.objective import TaskObjective, build_outputs, predict_labels
 from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
 from bert_wwm.tasks import sentence_tasks
+from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer, predicted_labels, probabilities
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
@@ -48,27 +57,17 @@ class SentenceObjective(TaskObjective):
 
 
 class SentenceJob(Job):
-    """The class of a text or of a pair.
-
-    Attributes:
-        classes: what is predicted; ``labels`` too, where the model is made for them.
-    """
+    """The class of a text or of a pair."""
 
     has_labels = True
-    classes: Sequence[str] = ()
 
-    def __init__(
-        self,
-        task: Task,
-        tokenizer: Tokenizer,
-        max_seq_length: int,
-        labels: Sequence[str] = (),
-    ):
-        self.task = task
-        self.featurizer = SentenceFeaturizer(tokenizer, max_seq_length, labels)
-        self.objective = self.make_objective(task, len(labels))
-        self.labels = self.classes = list(labels)
-        self._max_seq_length = max_seq_length
+    def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
+        return SentenceFeaturizer(tokenizer, self.max_seq_length, self.labels)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """What is predicted."""
+        return self.labels
 
     @classmethod
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
@@ -79,17 +78,16 @@ class SentenceJob(Job):
         return sentence_tasks.labels_of(path, examples)
 
     @classmethod
-    def served_facts(
-        cls, task: Task | None, settings: Mapping[str, Any], known: Callable[..., Any]
-    ) -> dict[str, Any]:
-        labels = known("labels", default=task and task.labels)
-        return {"labels": tuple(label.strip() for label in labels)}
-
-    @classmethod
     def build_answers(
         cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """``label_ids`` int32 [B]; ``probabilities`` and ``logits`` float32 [B, classes]."""
+        """``label_ids`` int32 [B]; ``probabilities`` and ``logits`` float32 [B, classes].
+
+        Without labels: ``scores`` float32 [B], one for each row of a request.
+        """
+        if not cls.has_labels:
+            scores = build_outputs(config, SentenceObjective(1), inputs)["logits"]
+            return {"scores": scores[:, 0]}
         objective = SentenceObjective(len(served.facts_of_kind["labels"]))
         logits = build_outputs(config, objective, inputs)["logits"]
         return {
@@ -107,7 +105,7 @@ class SentenceJob(Job):
         self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
     ) -> None:
         if name != TEST and all(example.label is None for example in examples):
-            raise nothing_told(name, path, "a label")
+            raise make_unlabelled_error(name, path, "a label")
         sentence_tasks.check_labels(path, examples, self.classes, required=name != TEST)
 
     def notes(self, split: Split) -> Iterator[str]:
@@ -116,7 +114,7 @@ class SentenceJob(Job):
             yield (
                 f"{split.path}: {truncated:,} of {len(split.table):,} texts "
                 f"({100 * truncated / len(split.table):.1f} %) have more pieces than "
-                f"--max_seq_length={self._max_seq_length} holds, and lose the last ones"
+                f"--max_seq_length={self.max_seq_length} holds, and lose the last ones"
             )
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
@@ -134,12 +132,7 @@ class SentenceJob(Job):
         return {**scores, "loss": float(np.mean(self.losses(values[decided], targets)))}
 
     def losses(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Returns the loss of each example.
-
-        Args:
-            values: what ``decode`` returns of each, [n, ...].
-            targets: ``label_ids`` of each, [n].
-        """
+        """Returns the loss of each example, of the first value of ``decode`` and ``label_ids``."""
         chances = values[np.arange(len(values)), targets]
         return -np.log(np.maximum(chances, _LEAST_PROBABILITY))
 
@@ -147,8 +140,8 @@ class SentenceJob(Job):
         values, labels = predictions
         begin = "dev_" if split.name == DEV else "test_"
         return {
-            f"{begin}results.tsv": lines_of("\t".join(map(str, row)) for row in values.tolist()),
-            f"{begin}labels.tsv": lines_of(self.label_lines(split, values, labels)),
+            f"{begin}results.tsv": join_lines("\t".join(map(str, row)) for row in values.tolist()),
+            f"{begin}labels.tsv": join_lines(self.label_lines(split, values, labels)),
             **self.submission(split, labels),
         }
 

@@ -1,11 +1,19 @@
 """The tag of each token."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, lines_of, nothing_told
+from bert_wwm.finetuning.job import (
+    DEV,
+    TEST,
+    Job,
+    Outputs,
+    Split,
+    join_lines,
+    make_unlabelled_error,
+)
 from bert_wwm.finetuning.objective import (
     NO_LABEL,
     TaskObjective,
@@ -17,6 +25,7 @@ from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
 from bert_wwm.tasks import tagging_features
 from bert_wwm.tasks.examples import Tagged
+from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.tagging_files import conll_lines
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
@@ -57,17 +66,8 @@ class TaggingJob(Job):
 
     has_labels = True
 
-    def __init__(
-        self,
-        task: Task,
-        tokenizer: Tokenizer,
-        max_seq_length: int,
-        labels: Sequence[str] = (),
-    ):
-        self.task = task
-        self.featurizer = tagging_features.TaggingFeaturizer(tokenizer, max_seq_length, labels)
-        self.objective = TaggingObjective(len(labels))
-        self.labels = list(labels)
+    def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
+        return tagging_features.TaggingFeaturizer(tokenizer, self.max_seq_length, self.labels)
 
     @classmethod
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
@@ -76,13 +76,6 @@ class TaggingJob(Job):
     @classmethod
     def find_labels(cls, path: str, examples: Sequence[Tagged]) -> list[str]:
         return tagging_features.labels_of(path, examples)
-
-    @classmethod
-    def served_facts(
-        cls, task: Task | None, settings: Mapping[str, Any], known: Callable[..., Any]
-    ) -> dict[str, Any]:
-        labels = known("labels", default=task and task.labels)
-        return {"labels": tuple(label.strip() for label in labels)}
 
     @classmethod
     def build_answers(
@@ -101,7 +94,7 @@ class TaggingJob(Job):
         self, name: str, path: str, examples: Sequence[Tagged], log: Callable[[str], None]
     ) -> None:
         if name != TEST and not any(example.tags for example in examples):
-            raise nothing_told(name, path, "a tag")
+            raise make_unlabelled_error(name, path, "a tag")
         unknown = tagging_features.unknown_tags(examples, self.labels)
         if unknown:
             counts = ", ".join(f"{tag} ({count:,})" for tag, count in unknown.items())
@@ -117,5 +110,5 @@ class TaggingJob(Job):
 
     def files(self, split: Split, predictions: Predictions) -> dict[str, str]:
         begin = "dev_" if split.name == DEV else ""
-        lines = lines_of(conll_lines(split.examples, predictions))
+        lines = join_lines(conll_lines(split.examples, predictions))
         return {f"{begin}predictions.conll": lines, **self.submission(split, predictions)}

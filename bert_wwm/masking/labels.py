@@ -57,11 +57,7 @@ LABEL_IDS: dict[str, dict[str, int]] = {task: _label_ids(task) for task in INVEN
 
 
 def label_id(task: str, tag: str) -> int:
-    """Returns the number of a tag.
-
-    Raises:
-        DataError: the tag is neither in the inventory nor in ``SUBSTITUTES``.
-    """
+    """Returns the number of a tag."""
     try:
         return LABEL_IDS[task][tag]
     except KeyError:
@@ -69,7 +65,7 @@ def label_id(task: str, tag: str) -> int:
         raise DataError(f"{tag!r} is no label of {task} in LERT; expected one of {known}") from None
 
 
-def labels_of(names: Sequence[str]) -> tuple[str, ...]:
+def parse_labels(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the tasks that a flag such as ``--lert_labels=dep,pos`` names, in LERT's order.
 
     Raises:

@@ -19,7 +19,7 @@ from bert_wwm.metrics.reading import (
     Predictions,
     References,
     Score,
-    bag_f1,
+    compute_bag_f1,
     score_questions,
 )
 
@@ -34,9 +34,6 @@ def evaluate(
     Returns:
         For ``civil``, ``criminal`` and ``overall``: ``em`` and ``f1``, in percent with one decimal
         (0.0 where there is no question), and ``qas``, the number of questions.
-
-    Raises:
-        DataError: there are no questions, or one is of no or of another domain.
     """
     scores = question_scores(references, predictions)
     for question in references:
@@ -85,7 +82,7 @@ def score(answers: Sequence[str], prediction: str) -> Score:
 
 def _score(expected: str, predicted: str) -> Score:
     em = float(expected == predicted)
-    return Score(em, bag_f1(predicted, expected) if predicted and expected else em)
+    return Score(em, compute_bag_f1(predicted, expected) if predicted and expected else em)
 
 
 def _normalised(text: str) -> str:

@@ -29,7 +29,7 @@ from bert_wwm.metrics.reading import (
     Predictions,
     References,
     Score,
-    f1_of,
+    compute_f1,
     score_questions,
 )
 
@@ -44,9 +44,6 @@ def evaluate(references: References, predictions: Predictions) -> dict[str, floa
     Returns:
         ``AVERAGE`` of the next two, ``F1`` and ``EM``, in percent; ``TOTAL``, the number of
         questions, and ``SKIP``, of those without a prediction, which score 0.
-
-    Raises:
-        DataError: there are no questions, or one has no answer.
     """
     scores = question_scores(references, predictions).values()
     f1 = 100.0 * sum(score.f1 for score in scores) / len(scores)
@@ -111,7 +108,7 @@ def longest_common_run(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def _run_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
-    return f1_of(longest_common_run(expected, predicted), len(predicted), len(expected))
+    return compute_f1(longest_common_run(expected, predicted), len(predicted), len(expected))
 
 
 def _without_punctuation(text: str) -> str:

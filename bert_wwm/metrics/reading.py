@@ -25,7 +25,7 @@ class Score(NamedTuple):
 NO_SCORE = Score(0.0, 0.0)
 
 
-def f1_of(common: int, predicted: int, expected: int) -> float:
+def compute_f1(common: int, predicted: int, expected: int) -> float:
     """Returns the F1 of two lengths and of what they have in common; 0.0 if that is nothing."""
     if not common:
         return 0.0
@@ -33,10 +33,10 @@ def f1_of(common: int, predicted: int, expected: int) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-def bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float:
+def compute_bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float:
     """Returns the F1 of two lists of tokens whose order doesn't matter."""
     common = collections.Counter(predicted) & collections.Counter(expected)
-    return f1_of(sum(common.values()), len(predicted), len(expected))
+    return compute_f1(sum(common.values()), len(predicted), len(expected))
 
 
 def score_questions(
@@ -45,11 +45,7 @@ def score_questions(
     score: Callable[[Sequence[str], str], Score],
     need_answers: bool,
 ) -> dict[str, Score]:
-    """Returns the score of each question, of its answers and the predicted one.
-
-    Raises:
-        DataError: as ``check_references``.
-    """
+    """Returns the score of each question, of its answers and the predicted one."""
     check_references(references, need_answers)
     return {
         question: score(answers, predictions[question]) if question in predictions else NO_SCORE
@@ -58,11 +54,7 @@ def score_questions(
 
 
 def check_references(references: References, need_answers: bool) -> None:
-    """Checks that there are questions, and, where they are needed, answers to each.
-
-    Raises:
-        DataError: there are none.
-    """
+    """Raises DataError if there are no questions, or a question lacks the answers it needs."""
     if not references:
         raise DataError("no questions; expected one at least")
     if need_answers:

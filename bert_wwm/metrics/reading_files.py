@@ -58,11 +58,7 @@ def read_references(path: str, as_text: bool = False) -> dict[str, Reference]:
 
 
 def read_predictions(path: str, as_text: bool = False) -> dict[str, str]:
-    """Reads predicted answers: ``{id: answer}`` or CJRC's ``[{"id", "answer"}]``.
-
-    Raises:
-        DataError: the file is of another format, or an id is there twice.
-    """
+    """Reads predicted answers: ``{id: answer}`` or CJRC's ``[{"id", "answer"}]``."""
     content = read_json(path)
     if isinstance(content, dict):
         return {
@@ -81,11 +77,7 @@ def read_predictions(path: str, as_text: bool = False) -> dict[str, str]:
 
 
 def read_na_probs(path: str) -> dict[str, float]:
-    """Reads how sure it is that questions have no answer: ``{id: number}``.
-
-    Raises:
-        DataError: the file is of another format, or an id is there twice.
-    """
+    """Reads how sure it is that questions have no answer: ``{id: number}``."""
     content = read_json(path)
     _check(content, dict, f"{path}: the whole")
     for name, number in content.items():

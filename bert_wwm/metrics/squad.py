@@ -16,8 +16,8 @@ from bert_wwm.metrics.reading import (
     Predictions,
     References,
     Score,
-    bag_f1,
     check_references,
+    compute_bag_f1,
     score_questions,
 )
 
@@ -26,11 +26,7 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def evaluate_v1(references: References, predictions: Predictions) -> dict[str, float]:
-    """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent.
-
-    Raises:
-        DataError: there are no questions, or one has no answer.
-    """
+    """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent."""
     em, f1 = _percents(list(question_scores_v1(references, predictions).values()))
     return {"exact_match": em, "f1": f1}
 
@@ -158,13 +154,11 @@ def _score(answers: Sequence[str], prediction: str, empty_match: float) -> Score
     """Returns the best score. Args: empty_match: the F1 of two answers without tokens."""
     predicted = _normalised(prediction)
     expected = [_normalised(answer) for answer in answers]
-    return Score(
-        em=float(predicted in expected),
-        f1=max(
-            bag_f1(predicted.split(), answer.split()) if predicted or answer else empty_match
-            for answer in expected
-        ),
-    )
+    f1s = [
+        compute_bag_f1(predicted.split(), answer.split()) if predicted or answer else empty_match
+        for answer in expected
+    ]
+    return Score(em=float(predicted in expected), f1=max(f1s))
 
 
 def _normalised(text: str) -> str:

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from bert_wwm.core.errors import list_few
 from bert_wwm.metrics.tagging import OUTSIDE
 
 # The prefixes that each of tagging.SCHEMES knows.
 _PREFIXES = {"seqeval": "BMIES", "conlleval": "BIE"}
 _INSIDE = ("B", "M", "I")  # prefixes that another token of the entity may follow
-_SHOWN_TAGS = 10
 
 
 def tag_notes(
@@ -30,9 +30,10 @@ def tag_notes(
     if odd:
         tag, line = _first(sentences, first_lines, odd)
         expected = ", ".join(f"{prefix}-" for prefix in prefixes)
+        listed = [f"{tag} ({count:,})" for tag, count in odd.most_common()]
         yield (
             f"{path}: {sum(odd.values()):,} tag(s) neither are {OUTSIDE} nor begin with one of "
-            f"{expected}: {_listed(odd)}; the first is {tag!r} at {path}:{line}"
+            f"{expected}: {list_few(listed)}; the first is {tag!r} at {path}:{line}"
         )
     by_prefix: Counter[str] = collections.Counter()
     for tag, count in (tags - odd).items():
@@ -74,9 +75,3 @@ def _first(
         for line, tag in enumerate(tags, first)
         if tag in odd
     )
-
-
-def _listed(odd: Counter[str]) -> str:
-    shown: list[str] = [f"{tag} ({count:,})" for tag, count in odd.most_common(_SHOWN_TAGS)]
-    more = len(odd) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")

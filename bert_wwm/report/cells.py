@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.input_files import version_of
+from bert_wwm.core.input_files import read_version
 from bert_wwm.core.json_files import read_json, read_object
 from bert_wwm.report.results import RESULTS_FILE, Published, is_same_model
 from bert_wwm.tasks.kinds import KINDS
@@ -216,7 +216,7 @@ def mark_finished(cell: Cell) -> None:
 
 
 def _describe(cell: Cell) -> dict[str, object]:
-    inputs = {path: str(version_of(path)) for path in cell.inputs}
+    inputs = {path: str(read_version(path)) for path in cell.inputs}
     return {"command": cell.command[1:], "inputs": inputs}
 
 

@@ -29,15 +29,10 @@ class Tagged(NamedTuple):
 
 
 class Model(abc.ABC):
-    """A loaded model.
+    """A loaded model."""
 
-    Attributes:
-        name: the model's, for errors.
-        tasks: those of ``TASKS`` that the model does; cws is always among them.
-    """
-
-    name: str
-    tasks: tuple[str, ...]
+    name: str  # for errors
+    tasks: tuple[str, ...]  # those of ``TASKS`` that the model does; cws is always among them
 
     def words(self, sentences: Sequence[str]) -> list[list[str]]:
         """Returns the words of each sentence."""

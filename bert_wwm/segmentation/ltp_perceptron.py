@@ -17,13 +17,7 @@ class PerceptronModel(Model):
     """Averaged perceptrons, in Rust: over characters for words, over words for tags.
 
     The file of each task is checked and loaded when it is first needed, that for words checked at
-    once. A copy in another process doesn't check again.
-
-    Args:
-        name: see ``Model``.
-        file_names: the file of each task.
-        find_file: returns the path of a file.
-        parallelism: whether all cores may be used.
+    once. A copy in another process doesn't check again. ``find_file`` returns the path of a file.
     """
 
     def __init__(

@@ -63,8 +63,8 @@ def train(
         output_dir: a local folder. Each file appears there when it is complete, config.json last.
         tasks: some of ``TASKS``.
         num_epochs: passes over the training text.
-        heldout_fraction: how much (fraction of 1 of all sentences) isn't trained on but scored.
-        random_seed: of the choice of held-out sentences and of the order of the others.
+        heldout_fraction: the fraction (0 to 1) of the sentences that is scored, not trained on.
+        random_seed: for the choice of held-out sentences and the order of the others.
         num_processes: how many tasks are trained at the same time; 0: one for each CPU core.
         report: gets lines of progress.
 

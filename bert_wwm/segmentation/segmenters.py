@@ -29,16 +29,13 @@ _DROPPED = -2
 
 
 class Annotated(NamedTuple):
-    """The words of a sentence and their tags.
+    """The words of a sentence, as ``Segmenter.segment`` gives them, and their tags.
 
-    Attributes:
-        spans: the words, as ``Segmenter.segment`` gives them.
-        tags: for each task a list as long as ``spans``; None stands for a span that has no tag:
-            white space, or characters that the segmenter left out of its words.
+    A span without a tag (None) is white space, or characters that the segmenter left out.
     """
 
     spans: list[Span]
-    tags: dict[str, list[str | None]]
+    tags: dict[str, list[str | None]]  # for each task, one for each span
 
 
 class Segmenter(abc.ABC):
@@ -141,12 +138,7 @@ class LtpSegmenter(Segmenter):
 
 
 class RuleSegmenter(Segmenter):
-    """Cuts each sentence by a function, without a model.
-
-    Args:
-        cut: returns the words of a sentence.
-        description: what ``describe`` returns.
-    """
+    """Cuts each sentence by a function, without a model."""
 
     def __init__(self, cut: Callable[[str], list[str]], **description: object):
         self._cut = cut

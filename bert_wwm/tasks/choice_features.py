@@ -54,8 +54,8 @@ class ChoiceFeaturizer(Featurizer):
     def __call__(self, examples: Sequence[Choices], first: int) -> FeatureTable:
         """Returns one row an example.
 
-        Rows have ``label_ids`` (the number of the right choice, -1 where the file doesn't tell),
-        ``example``, and ``truncated``, 1 where the texts have more pieces than fit.
+        Rows have ``label_ids`` (the number of the right choice, -1 if unknown), ``example``, and
+        ``truncated``, 1 if the texts have more pieces than fit.
         """
         # E examples, C choices of each, Q = E * C sequences, T tokens of all.
         if self._bulk is None:
@@ -106,13 +106,9 @@ class ChoiceFeaturizer(Featurizer):
 def truncate_longest(
     a: np.ndarray, b: np.ndarray, c: np.ndarray, room: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns how many pieces three texts keep.
+    """Returns how many pieces three texts keep, int64 [n] each; ``room`` is their maximum number.
 
     One piece after the other is taken from the longest; of texts of one length, from the first.
-
-    Args:
-        a, b, c: pieces of the texts, int64 [n].
-        room: the maximum number of pieces in all.
 
     Example:
         truncate_longest([9], [2], [3], 7) -> [2], [2], [3]

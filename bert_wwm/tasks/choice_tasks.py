@@ -23,9 +23,6 @@ def read_c3(path: str, note: Note) -> list[Choices]:
 
     C3 has each split in two files, ``d-train.json`` of dialogues and ``m-train.json`` of other
     texts. Of the first the second is read too, if it is there.
-
-    Raises:
-        DataError: it can't be read, or has another form.
     """
     folder, name = os.path.split(path)
     paths = [path]

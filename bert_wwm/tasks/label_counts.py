@@ -9,12 +9,9 @@ _SHOWN = 20
 
 
 def label_counts(examples: Sequence[Example]) -> str | None:
-    """Returns the labels of examples with their counts, the most frequent first, in one line.
+    """Returns the labels of examples with their counts in one line, the most frequent first.
 
-    Of many labels it has the first and how many more, and the rarest of these.
-
-    Returns:
-        None if no example has a label.
+    Of many labels it has the first, the number of others, and the rarest. None: no labels.
 
     Example: ``"好评 (4,800), 差评 (4,799), label (1)"``
     """

@@ -24,10 +24,10 @@ class ReadingTask(Task):
     """A task of reading comprehension.
 
     Attributes:
-        max_answer_length: pieces of an answer that is predicted, at most.
+        max_answer_length: the maximum number of pieces of a predicted answer.
         with_null: whether a question may have no answer.
         answer_types: whether YES and NO are answers too, so that the model predicts the type.
-        strip_blanks: whether HFL's code takes the blanks out of answers.
+        strip_blanks: whether HFL's code removes the spaces from answers.
     """
 
     max_answer_length: int = _LONGEST_CHINESE

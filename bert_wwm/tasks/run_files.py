@@ -16,11 +16,7 @@ _RECORD, _LABELS, _RESULTS = "run.json", "labels.json", "results.json"
 
 
 class RunFiles:
-    """The folder of a run.
-
-    Args:
-        folder: the --output_dir of a run, or the folder of one of several runs in it.
-    """
+    """The folder of a run: its --output_dir, or the folder of one of several runs in it."""
 
     def __init__(self, folder: str):
         self.folder = folder
@@ -55,11 +51,7 @@ class RunFiles:
         return files.exists(self.record) or files.exists(self.labels)
 
     def read_record(self) -> dict[str, Any] | None:
-        """Returns ``run.json``; None if there is none.
-
-        Raises:
-            DataError: it is broken, or of another version.
-        """
+        """Returns ``run.json``; None if there is none."""
         if not files.exists(self.record):
             return None
         record = read_json(self.record)
@@ -70,11 +62,7 @@ class RunFiles:
         return record
 
     def read_settings(self) -> dict[str, Any]:
-        """Returns the settings of ``run.json``, whatever else it has; empty if there is none.
-
-        Raises:
-            DataError: they are broken.
-        """
+        """Returns the settings of ``run.json``, whatever else it has; empty if there is none."""
         if not files.exists(self.record):
             return {}
         record = read_json(self.record)
@@ -86,11 +74,7 @@ class RunFiles:
         return settings
 
     def read_labels(self) -> list[str] | None:
-        """Returns the labels in the order of their ids; None if there is no file of them.
-
-        Raises:
-            DataError: the file is broken.
-        """
+        """Returns the labels in the order of their ids; None if there is no file of them."""
         if not files.exists(self.labels):
             return None
         labels = read_json(self.labels)

@@ -51,11 +51,7 @@ _TEXT_COLUMNS = {2: Columns(1, None, 0), 1: Columns(0)}
 def score(
     measures: Sequence[Measure], examples: Sequence[Sentence], predictions: Sequence[str]
 ) -> dict[str, float]:
-    """Returns what the measures say of predictions, fractions of 100.
-
-    Raises:
-        DataError: an example has no label.
-    """
+    """Returns what the measures say of predictions, fractions of 100."""
     targets = []
     for example in examples:
         if example.label is None:
@@ -88,7 +84,7 @@ def _add(
     source: str,
     **others: Any,
 ) -> None:
-    """Adds a row that is scored by accuracy and has files of the usual names, unless told else."""
+    """Adds a row; the defaults are accuracy, and files of the usual names."""
     row: dict[str, Any] = {
         "kind": "sentence",
         "files": _TSV,
@@ -245,12 +241,7 @@ _add(
 
 
 def user_task(text_columns: Sequence[str], label_column: str) -> Task:
-    """Returns the task of a user's own tables, ``tsv``.
-
-    Args:
-        text_columns: the columns of one or two texts: names in the header, or, for files without
-            one, numbers from 0.
-        label_column: the column of the label, in the same way.
+    """Returns the task of a user's own tables, ``tsv``; the columns are ``UserTableReader``'s.
 
     Raises:
         ConfigError: they aren't one or two different columns, all of them names or all numbers.
@@ -270,10 +261,6 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
 
 def labels_of(path: str, examples: Sequence[Sentence]) -> list[str]:
     """Returns the labels of training examples, sorted; numbers by their size.
-
-    Args:
-        path: their file, for messages.
-        examples: what it holds.
 
     Raises:
         DataError: an example has no label, or all have the same.
@@ -296,17 +283,7 @@ def labels_of(path: str, examples: Sequence[Sentence]) -> list[str]:
 def check_labels(
     path: str, examples: Sequence[Sentence], labels: Sequence[str], required: bool
 ) -> None:
-    """Checks the labels of a file against those that a model knows.
-
-    Args:
-        path: the file, for messages.
-        examples: what it holds.
-        labels: those of the training.
-        required: whether each example needs one, as in training.
-
-    Raises:
-        DataError: an example has another one, or needs one and has none.
-    """
+    """Checks the labels of a file against those of the training, and that required ones exist."""
     known = frozenset(labels)
     for example in examples:
         if example.label is None:
@@ -317,11 +294,7 @@ def check_labels(
 
 
 def check_scores(path: str, examples: Sequence[Sentence], required: bool) -> None:
-    """Checks the labels of a file that are to be scores.
-
-    Raises:
-        DataError: one is not a number from 0 up, or is missing where it is required.
-    """
+    """Checks that the labels of a file are scores, and that each example has one if required."""
     for example in examples:
         if example.label is None and not required:
             continue

@@ -23,23 +23,14 @@ Run = tuple[list[int], list[int], list[int]]  # ids, starts and ends of its piec
 
 
 class Pieces(NamedTuple):
-    """The pieces of a number of sentences.
+    """The pieces of a number of sentences; spans are half-open, in characters of the text."""
 
-    Attributes:
-        ids: int32 [pieces].
-        starts, ends: int64 [pieces], half-open spans of characters in all sentences' text, in
-            which a line end follows each sentence.
-        offsets: int64 [sentences + 1]; the pieces of sentence i are offsets[i] to offsets[i + 1].
-        characters: int64 [sentences]; where in the text each sentence begins.
-        text: the sentences, a line end after each.
-    """
-
-    ids: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    offsets: np.ndarray
-    characters: np.ndarray
-    text: str
+    ids: np.ndarray  # int32 [pieces]
+    starts: np.ndarray  # int64 [pieces]
+    ends: np.ndarray  # int64 [pieces]
+    offsets: np.ndarray  # int64 [sentences + 1]: the pieces of i are offsets[i] to offsets[i + 1]
+    characters: np.ndarray  # int64 [sentences]: where in the text each sentence begins
+    text: str  # the sentences, a line end after each
 
 
 class BulkTokenizer:

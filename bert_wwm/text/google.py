@@ -13,7 +13,7 @@ from bert_wwm.text import characters, unicode11
 from bert_wwm.text.tokenizer import MAX_CHARS_PER_WORD
 from bert_wwm.text.vocabulary import UNK, Vocabulary
 
-# Released folders by the casing that their vocabulary wants.
+# Released folders by the casing of their vocabulary.
 _CASED = re.compile(r"(multi_)?cased_L-\d+_H-\d+_A-\d+")
 _UNCASED = re.compile(r"(uncased|multilingual|chinese)_L-\d+_H-\d+_A-\d+")
 

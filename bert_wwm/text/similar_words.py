@@ -69,7 +69,7 @@ class SimilarWords:
             if not tab or not word:
                 raise DataError(
                     f"{path}:{number}: no {'word' if tab else 'tab'}; expected a word, a tab, and "
-                    "similar words parted by blanks"
+                    "similar words separated by spaces"
                 )
             if lines.setdefault(word, number) != number:
                 raise DataError(

@@ -17,15 +17,10 @@ _CACHED_WORDS = 200_000  # about 30 MB; then the cache is cleared
 
 
 class Word(NamedTuple):
-    """A word of the basic tokenizer.
-
-    Attributes:
-        text: the word, lower-cased and without accents where the tokenizer is uncased.
-        origins: for each character of ``text`` the position of its original in the string.
-    """
+    """A word of the basic tokenizer, lower-cased and without accents if that is uncased."""
 
     text: str
-    origins: Sequence[int]
+    origins: Sequence[int]  # for each character the position of its original in the string
 
 
 class Piece(NamedTuple):

@@ -25,8 +25,8 @@ TEXTS = st.one_of(
 
 def all_blocks(paths):
     """The blocks of all runs of some files."""
-    runs = enumerate(blocks.runs(paths))
-    return [block for number, run in runs for block in blocks.blocks_of_run(number, run)]
+    runs = enumerate(blocks.group_files(paths))
+    return [block for number, run in runs for block in blocks.read_blocks(number, run)]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -166,17 +166,17 @@ def test_compressed_files_give_the_same_stretches(write):
 
 def test_small_files_are_put_together_and_a_rest_joins_the_run_before_it(write):
     paths = write(*[b"x" * 50] * 5, b"x" * 300, b"x" * 10)
-    assert blocks.runs(paths) == [paths[:3], paths[3:]]
-    assert blocks.runs(paths[:2]) == [paths[:2]]
-    assert blocks.runs(paths[3:6]) == [paths[3:6]]
-    assert blocks.runs([]) == []
+    assert blocks.group_files(paths) == [paths[:3], paths[3:]]
+    assert blocks.group_files(paths[:2]) == [paths[:2]]
+    assert blocks.group_files(paths[3:6]) == [paths[3:6]]
+    assert blocks.group_files([]) == []
 
 
 @given(st.lists(st.integers(0, 200), max_size=20))
 def test_runs_hold_all_files_in_order_and_have_the_size_of_a_block(sizes):
     with mock.patch("bert_wwm.core.files.size", side_effect=lambda path: sizes[int(path)]):
         paths = list(map(str, range(len(sizes))))
-        runs = blocks.runs(paths)
+        runs = blocks.group_files(paths)
     assert list(itertools.chain.from_iterable(runs)) == paths
     for run in runs:
         assert sum(sizes[int(path)] for path in run) >= BLOCK or len(runs) == 1

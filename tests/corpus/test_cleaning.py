@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.corpus.cleaning import Cleaned, clean, share_of_text
+from bert_wwm.corpus.cleaning import Cleaned, clean, measure_text_share
 
 
 def cleaned(text):
@@ -193,8 +193,8 @@ def test_cleaning_twice_changes_nothing_unless_there_was_markup_to_uncover(text)
     "text, share",
     [("", 0), ("一二三。", 0.75), ("12 。\n…", 0), ("Ab c", 1), ("かな한글é1", 5 / 6)],
 )
-def test_share_of_text(text, share):
-    assert share_of_text(text) == pytest.approx(share)
+def test_text_share_is_measured(text, share):
+    assert measure_text_share(text) == pytest.approx(share)
 
 
 UNFINISHED = (

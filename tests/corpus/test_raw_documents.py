@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.corpus import raw_blocks
+from bert_wwm.corpus import blocks, raw_blocks
 from bert_wwm.corpus.blocks import DOCUMENT_BYTES
 from bert_wwm.corpus.raw_blocks import FORMATS, LONGEST_DOCUMENT_BYTES, Layout, find_format
 from bert_wwm.corpus.raw_documents import RawDocument, read_documents
@@ -110,6 +110,14 @@ def test_documents_without_line_feeds_are_cut_into_blocks(write):
     where = Layout({path: "text"})
     assert len(list(raw_blocks.read_blocks(0, [path], where))) > 3
     assert texts(path) == ["一" * 99] * count
+
+
+def test_a_line_that_is_too_long_is_named(write, monkeypatch):
+    monkeypatch.setattr(blocks, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(raw_blocks, "_READ_BYTES", 100)
+    path = write('{"text": ""}\n' * 2 + "x" * 3000, "a.jsonl")
+    with pytest.raises(DataError, match=r"a\.jsonl:3: a line or an article of more than 0 MB"):
+        read(path)
 
 
 def test_json_lines(write):

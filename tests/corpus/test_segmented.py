@@ -122,7 +122,7 @@ def test_sentences_know_where_their_document_begins(write):
     path = write('{"block": [0, 0]}', *['{"text": "a"}', '{"text": "b"}', ""] * 2, '{"text": "c"}')
     (block,) = parse_all(path)
     assert block.documents == [0, 2, 4, 5]
-    places = [block.place_of(sentence) for sentence in range(5)]
+    places = [block.find_place(sentence) for sentence in range(5)]
     assert places == [f"{path}:{line}" for line in (3, 3, 6, 6, 9)]
 
 

@@ -10,7 +10,7 @@ from bert_wwm.core.shards import Shards
 from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.data import preparing
-from bert_wwm.data.duplicates import HASH_BYTES, SeenHashes, hash_of
+from bert_wwm.data.duplicates import HASH_BYTES, SeenHashes, hash_document
 from bert_wwm.data.local import load_written, write_blocks
 from bert_wwm.data.preparing import Keeper, PreparedCounts, PrepareWork
 
@@ -47,7 +47,7 @@ def test_many_hashes_take_few_arrays_and_eight_bytes_each():
 
 def test_hashes_differ_by_all_that_is_in_a_document():
     documents = ["", "\n", "一", "一\n", "一\n二", "二\n一"]
-    made = [hash_of(document.encode("utf-8")) for document in documents]
+    made = [hash_document(document.encode("utf-8")) for document in documents]
     assert len(set(made)) == len(documents) and {len(one) for one in made} == {HASH_BYTES}
 
 
@@ -65,7 +65,7 @@ def test_a_document_is_kept_or_left_out_for_one_reason():
         "一二。\n三\n四",
         "“一。二！”\n三\n四",
     ]
-    assert found.hashes == list(map(hash_of, found.documents))
+    assert found.hashes == list(map(hash_document, found.documents))
     assert found.counts == PreparedCounts(
         documents_read=5,
         documents_empty=1,
@@ -136,4 +136,4 @@ def test_written_documents_are_found_across_chunks():
     for size in range(1, 20):
         chunks = (data[start : start + size] for start in range(0, len(data), size))
         found = [one for part in preparing._hashes_of_written(chunks) for one in part]
-        assert found == list(map(hash_of, documents))
+        assert found == list(map(hash_document, documents))

@@ -54,7 +54,7 @@ def test_sentences_of_text_get_words_and_know_their_documents():
     assert found.documents == [0, 2, 3]
     assert found.places == [("f", 3), ("g", 2)]
     assert (found.tags, found.split_documents) == ({}, 0)
-    assert [found.place_of(n) for n in range(3)] == ["f:3", "f:3", "g:2"]
+    assert [found.find_place(n) for n in range(3)] == ["f:3", "f:3", "g:2"]
 
 
 def test_tags_come_with_the_words():

@@ -6,7 +6,7 @@ import pytest
 
 from bert_wwm.estimate.compiler import Compiled
 from bert_wwm.estimate.numbers import GIB, Work, all_reduce_seconds, compute_figures, sum_phases
-from bert_wwm.estimate.profile import MATMUL, Instruction, Unpriced
+from bert_wwm.estimate.profile import MATMUL, UNPRICED, Instruction
 from bert_wwm.estimate.slices import slice_named
 
 V3 = slice_named("v3-8")
@@ -20,8 +20,10 @@ def compiled():
         temp_bytes=10 * GIB,
         alias_bytes=int(1.0 * GIB),
         flops=26e12,
-        instructions=[Instruction(470_000_000, 1, MATMUL, "heads", False)],
-        unpriced=Unpriced(6, GIB),
+        instructions=[
+            Instruction(470_000_000, 1, MATMUL, "heads, forward"),
+            *[Instruction(0, 1, UNPRICED, "heads, forward")] * 6,
+        ],
     )
 
 
@@ -36,7 +38,7 @@ def test_a_step_of_a_whole_slice():
     assert found.days == pytest.approx(found.hours / 24)
     assert found.cost is None
     assert (found.argument_gib, found.temp_gib, found.memory_limit_gib) == (1.25, 10, 15.48)
-    assert (found.unpriced_instructions, found.unpriced_gib) == (6, 1)
+    assert found.unpriced_instructions == 6
 
 
 def test_outputs_that_overwrite_arguments_take_no_memory():

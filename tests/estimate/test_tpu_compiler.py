@@ -40,12 +40,12 @@ OUT_OF_MEMORY = (
     "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory "
     "required for HLO temporaries (22.37G) exceeds available HBM (15.48G). HLO module: step."
 )
-# What the worker is asked for ends in the module and the file for the optimised program.
+# The worker's arguments begin with the module and the file for the optimised program.
 PYTHON = """\
 #!/bin/sh
 echo "$@" > {folder}/arguments
 env > {folder}/environment
-for last; do before=$module; module=$last; done
+before=$3; module=$4
 {act}
 """
 
@@ -74,10 +74,11 @@ def test_what_the_compiler_says(pretend, tmp_path, monkeypatch):
     assert compiled.flops == 4 * 1e6, "the compiler counts one round of the loop"
     assert compiled.used_bytes == 1000 + 2000 + 900 - 800
     arguments = (tmp_path / "arguments").read_text()
-    assert re.match(
-        r"-I \S+/worker\.py --topology=v3:2x2 --chip_config=default --num_replicas=8 ", arguments
-    )
-    assert not os.path.exists(arguments.split()[-1]), "temporary files are left over"
+    worker, module, *_ = re.fullmatch(
+        r"-I (\S+/worker\.py) (\S+) (\S+) v3:2x2 default 8\n", arguments
+    ).groups()
+    assert os.path.exists(worker)
+    assert not os.path.exists(module), "temporary files are left over"
     surroundings = (tmp_path / "environment").read_text()
     assert "XLA_FLAGS" not in surroundings
     assert "TPU_SKIP_MDS_QUERY=1" in surroundings
@@ -86,7 +87,7 @@ def test_what_the_compiler_says(pretend, tmp_path, monkeypatch):
 def test_it_does_not_fit(pretend):
     error = {"error": "RESOURCE_EXHAUSTED", "message": OUT_OF_MEMORY}
     pretend(f"echo '{json.dumps(error)}'")
-    with pytest.raises(DoesNotFit, match=r"^v3-8: the program needs 22\.37 GiB, .* 15\.48") as told:
+    with pytest.raises(DoesNotFit, match="Ran out of memory") as told:
         compile_for(b"module", 1, slice_named("v3-8"), 1, print)
     assert told.value.needed_bytes == int(22.37 * 2**30)
 
@@ -94,7 +95,7 @@ def test_it_does_not_fit(pretend):
 def test_how_much_it_needs_may_be_unknown(pretend):
     error = {"error": "RESOURCE_EXHAUSTED", "message": "RESOURCE_EXHAUSTED: of vmem"}
     pretend(f"echo '{json.dumps(error)}'")
-    with pytest.raises(DoesNotFit, match="needs more memory") as told:
+    with pytest.raises(DoesNotFit) as told:
         compile_for(b"module", 1, slice_named("v3-8"), 1, print)
     assert told.value.needed_bytes is None
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.masking.labels import INVENTORIES, LABEL_IDS, SUBSTITUTES, label_id, labels_of
+from bert_wwm.masking.labels import INVENTORIES, LABEL_IDS, SUBSTITUTES, label_id, parse_labels
 from bert_wwm.segmentation import tagged_text
 
 # The vocabularies that LTP 4's neural models are trained on (python/core/data/*/vocabs).
@@ -77,11 +77,11 @@ def test_other_tags_are_told(task: str, tag: str) -> None:
     ],
 )
 def test_tasks_come_in_the_order_of_lert(names: list, tasks: tuple) -> None:
-    assert labels_of(names) == tasks
+    assert parse_labels(names) == tasks
 
 
 def test_unknown_tasks_are_told() -> None:
     with pytest.raises(ConfigError, match="unknown label of LERT 'srl'; expected some of pos, ner"):
-        labels_of(["pos", "srl"])
+        parse_labels(["pos", "srl"])
     with pytest.raises(ConfigError, match="no label of LERT; expected some of pos, ner, dep"):
-        labels_of([])
+        parse_labels([])

@@ -12,7 +12,7 @@ import sys
 import estimate_tpu
 from bert_wwm.cli import app
 from bert_wwm.estimate.compiler import Compiled, DoesNotFit
-from bert_wwm.estimate.profile import MATMUL, Instruction, Unpriced
+from bert_wwm.estimate.profile import MATMUL, Instruction
 
 GIB = 2**30
 seen = []
@@ -24,10 +24,10 @@ def compile_for(hlo, num_parts, tpu, num_replicas, log):
     assert replicas == num_replicas and num_replicas in (1, tpu.compiled_devices)
     weights, temp = GIB, int(0.05 * GIB * batch / parts)
     if weights + temp > tpu.available_gib * GIB:
-        raise DoesNotFit("too large", weights + temp)
+        raise DoesNotFit(f"it ({(weights + temp) / GIB}G) exceeds available HBM")
     flops = tpu.peak_flops * batch * 1e-3
-    program = [Instruction(batch * 1_880_000, 1, MATMUL, "layers/attention", False)]
-    return Compiled(weights, weights, temp, weights, flops, program, Unpriced(0, 0))
+    program = [Instruction(batch * 1_880_000, 1, MATMUL, "layers/attention, forward")]
+    return Compiled(weights, weights, temp, weights, flops, program)
 
 
 def build_step(config, objective, settings, features, mode, num_replicas):

@@ -15,6 +15,7 @@ from bert_wwm.convert.pretrained import AddedToken, Pretrained
 from bert_wwm.convert.tf_checkpoint import read as read_tf
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.model import checkpoint_path
+from bert_wwm.tasks.kinds import KINDS
 
 PIECES = [*"[PAD] [unused1] [unused2] [UNK] [CLS] [SEP] [MASK]".split(), *"中国人民大家好ab"]
 CONFIG = {
@@ -244,22 +245,29 @@ def test_to_paddle(exported, tmp_path):
     assert (out / "model_state.pdparams").stat().st_size > 4000
 
 
-@pytest.mark.parametrize("kind", ["sentence", "tagging"])
+@pytest.mark.parametrize("kind", ["sentence", "tagging", "choice"])
 def test_a_fine_tuned_model(tmp_path, kind):
     """What its run's record says; the best weights lie in a folder of their own."""
     import transformers
 
-    model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
+    has_labels = kind != "choice"  # whose head gives each choice one score
+    parts = [names.ENCODER, names.POOLER, names.CLASSIFIER]
+    model = make(parts, num_classes=3 if has_labels else 1)
     google_folder.write_folder(str(tmp_path / "run" / "best"), model)
     (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"kind": kind}}))
-    (tmp_path / "run" / "labels.json").write_text('["好 ", "\u3000坏", "中"]', encoding="utf-8")
+    if has_labels:
+        labels = '["好 ", "\u3000坏", "中"]'
+        (tmp_path / "run" / "labels.json").write_text(labels, encoding="utf-8")
     source = f"--tf_checkpoint={tmp_path / 'run'}"
     launcher.run(PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
     auto = {
         "sentence": transformers.AutoModelForSequenceClassification,
         "tagging": transformers.AutoModelForTokenClassification,
+        "choice": transformers.AutoModelForMultipleChoice,
     }[kind].from_pretrained(tmp_path / "hf")
-    assert auto.config.id2label == {0: "好", 1: "坏", 2: "中"}
+    assert auto.config.architectures == [KINDS[kind].hugging_face]
+    if has_labels:
+        assert auto.config.id2label == {0: "好", 1: "坏", 2: "中"}
     assert (auto.classifier.weight.detach().numpy() == model.tensors["output_weights"]).all()
 
 

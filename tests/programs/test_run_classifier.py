@@ -312,7 +312,7 @@ def test_a_folder_of_something_else_is_left_alone(trained, toy, tmp_path):
     shutil.copytree(trained[0], folder)
     flags = (PROGRAM, *toy, *ALL, f"--output_dir={folder}")
     write(folder / "run.json", '{"settings": ')
-    assert launcher.error(*flags).startswith(f"{folder / 'run.json'}: is broken; expected")
+    assert launcher.error(*flags).startswith(f"{folder / 'run.json'}:1: broken at column 14")
     (folder / "run.json").unlink()
     error = launcher.error(*flags)
     assert error.startswith(f"{folder}: holds weights of another program; expected a new --output")

@@ -86,17 +86,17 @@ def _read_records(folder: pathlib.Path) -> Any:
     """Reads records as run_pretraining.py does, without a model."""
     from bert_wwm.compat import tf
     from bert_wwm.records import manifest
-    from bert_wwm.records.checks import check_records, fields_of
-    from bert_wwm.records.framing import compression_of, count_records
+    from bert_wwm.records.checks import check_records, read_field_names
+    from bert_wwm.records.framing import count_records, find_compression
     from bert_wwm.records.input_fn import READ_ERRORS
 
     path, (schema, limits) = str(folder / "a.tfrecord"), _schema()
     expected = manifest.Expectation(_LENGTH, _PREDICTIONS, CONFIG["vocab_size"])
     for bare in manifest.check([path], expected):
         check_records([bare], schema, limits, first_only=True)
-    fields = fields_of([path])
+    fields = read_field_names([path])
     try:
-        session, initializer, batch = _graph(path, compression_of(path))
+        session, initializer, batch = _graph(path, find_compression(path))
         session.run(initializer)
         rows = []
         with contextlib.suppress(tf.errors.OutOfRangeError):
@@ -109,11 +109,11 @@ def _read_records(folder: pathlib.Path) -> Any:
 
 
 def _schema() -> Any:
-    from bert_wwm.records.limits import limits_of
+    from bert_wwm.records.limits import find_limits
     from bert_wwm.records.schema import pretraining_schema
 
     schema = pretraining_schema(_LENGTH, _PREDICTIONS)
-    return schema, limits_of(schema, CONFIG["vocab_size"])
+    return schema, find_limits(schema, CONFIG["vocab_size"])
 
 
 @functools.cache
