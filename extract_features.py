@@ -25,6 +25,7 @@ from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.choices import POOLINGS
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.output import log
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.staging import temporary_folder
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
@@ -175,10 +176,6 @@ def check_vocabulary(tokenizer, config) -> None:
             f"{FLAGS.vocab_file}: {len(tokenizer.vocabulary):,} pieces; expected at most the "
             f"{config.vocab_size:,} of vocab_size in {FLAGS.bert_config_file}"
         )
-
-
-def log(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags, 
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.lock import locked
+from bert_wwm.core.output import log
 from bert_wwm.core.shards import find_shards
 
 FLAGS = flags.FLAGS
@@ -297,10 +298,6 @@ def evaluate_at_the_end(estimators, records) -> None:
     files.write_text(os.path.join(FLAGS.output_dir, "eval_results.txt"), "".join(lines))
     for line in lines:
         log("  " + line.rstrip())
-
-
-def log(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from bert_wwm.cli import finetuning_flags, model_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.lock import locked
+from bert_wwm.core.output import log
 from bert_wwm.tasks.task import Task
 
 FLAGS = flags.FLAGS
@@ -47,7 +48,3 @@ def finetune(task: Task, **job_options: Any) -> None:
                 f"{config.vocab_size:,} of vocab_size in {FLAGS.bert_config_file}"
             )
         fine_tune(task, config, tokenizer, options, log)
-
-
-def log(text: str) -> None:
-    print(text, flush=True)

@@ -12,7 +12,7 @@ from bert_wwm.cli.same_run import flags_of_run
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.workers import default_num_workers
-from bert_wwm.tasks.batches import Padding, shapes_up_to
+from bert_wwm.tasks.batches import GPU_LENGTH_STEP, Padding, shapes_up_to
 from bert_wwm.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ FLAGS = flags.FLAGS
 for _module in (model_flags, tokenizer_flags):
     flags.adopt_module_key_flags(_module)
 
-# Of what the lengths of batches are multiples: a GPU's products are fastest with multiples of 8,
-# and XLA compiles a step for each length.
-_LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
+_XLA_LENGTH_STEP = 64  # XLA compiles a step for each length
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
 # Flags without influence on the outcome of a run, or whose meaning is compared in another form:
@@ -270,8 +268,8 @@ def _length_step() -> int:
     from bert_wwm.compat import tf
 
     if FLAGS.use_xla:
-        return _LENGTH_STEP_OF_XLA
-    return _LENGTH_STEP_OF_GPU if tf.config.list_physical_devices("GPU") else _LENGTH_STEP
+        return _XLA_LENGTH_STEP
+    return GPU_LENGTH_STEP if tf.config.list_physical_devices("GPU") else 1
 
 
 def _tpu_buckets(max_seq_length: int) -> tuple[int, ...]:

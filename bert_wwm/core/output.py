@@ -73,3 +73,8 @@ def protect_output() -> None:
 def trusting(stream: IO[str]) -> IO[str]:
     """Returns a stream that writes a terminal's commands as they are."""
     return stream.trusting() if isinstance(stream, SafeStream) else stream  # type: ignore
+
+
+def log(text: str) -> None:
+    """Prints a line at once, also where the output goes to a file or a pipe."""
+    print(text, flush=True)

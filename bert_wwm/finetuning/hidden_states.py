@@ -14,7 +14,7 @@ from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.finetuning.prediction import predict_tables
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.hidden_states import pooled_states, states_of_layers
-from bert_wwm.tasks.batches import shapes_up_to
+from bert_wwm.tasks.batches import GPU_LENGTH_STEP, shapes_up_to
 from bert_wwm.tasks.features import INPUT_IDS, FeatureTable, concatenated
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.model_fn import make_model_fn
@@ -23,7 +23,6 @@ from bert_wwm.train.settings import TrainingSettings
 
 _WINDOW_BYTES = 1 << 28  # of states
 _WINDOW_BATCHES = 100  # of states that take less
-_LENGTH_STEP_OF_GPU = 8  # a GPU's products are fastest with multiples of 8
 _STATES = "states"
 
 # The ids of a text's tokens, [T], and its states: float32 [T, L, H], or [L, H] where it is pooled.
@@ -163,4 +162,4 @@ def _shapes(max_seq_length: int, use_tpu: bool) -> tuple[int, ...]:
     if use_tpu:
         return (max_seq_length,)
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return shapes_up_to(max_seq_length, _LENGTH_STEP_OF_GPU if has_gpu else 1)
+    return shapes_up_to(max_seq_length, GPU_LENGTH_STEP if has_gpu else 1)

@@ -16,6 +16,7 @@ from bert_wwm.core.seeding import rng_for
 # So many batches that those of a pool are of nearly one length each; so few that an epoch of a
 # small task has several pools.
 _POOL_BATCHES = 50
+GPU_LENGTH_STEP = 8  # a GPU's products are fastest with multiples of 8
 _EPOCH, _POOL = range(2)  # what a draw is for
 
 
