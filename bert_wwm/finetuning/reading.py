@@ -122,12 +122,13 @@ class ReadingJob(Job):
         self.task = task
         self._options = ReadingOptions(**options)
         self._max_seq_length = max_seq_length
-        self.featurizer = task.featurizer(
+        self.featurizer = ReadingFeaturizer(
             tokenizer,
             max_seq_length,
             self._options.doc_stride,
             self._options.max_query_length,
             self._options.hfl_compat,
+            task.answer_types,
         )
         self.objective = self.make_objective(task, 0)
         self.decoding = {name: getattr(self._options, name) for name in _OF_DECODING}
@@ -240,15 +241,7 @@ class ReadingJob(Job):
         )
 
     def decode(self, split: Split, outputs: Outputs) -> Answers:
-        return self.task.best_answers(
-            split.examples,
-            split.table,
-            outputs,
-            self._options.n_best_size,
-            self._options.max_answer_length,
-            self._options.null_score_diff_threshold,
-            self._options.hfl_compat,
-        )
+        return self.task.best_answers(split.examples, split.table, outputs, **self.decoding)
 
     def score(self, split: Split, predictions: Answers) -> dict[str, float]:
         if not any(example.answers for example in split.examples):
