@@ -125,12 +125,13 @@ class ReadingJob(Job):
 
     def make_featurizer(self, tokenizer: Tokenizer) -> ReadingFeaturizer:
         options = self._options
-        return self.task.featurizer(
+        return ReadingFeaturizer(
             tokenizer,
             self.max_seq_length,
             options.doc_stride,
             options.max_query_length,
             options.hfl_compat,
+            self.task.answer_types,
         )
 
     @classmethod
@@ -241,15 +242,7 @@ class ReadingJob(Job):
         )
 
     def decode(self, split: Split, outputs: Outputs) -> Answers:
-        return self.task.best_answers(
-            split.examples,
-            split.table,
-            outputs,
-            self._options.n_best_size,
-            self._options.max_answer_length,
-            self._options.null_score_diff_threshold,
-            self._options.hfl_compat,
-        )
+        return self.task.best_answers(split.examples, split.table, outputs, **self.decoding)
 
     def score(self, split: Split, predictions: Answers) -> dict[str, float]:
         if not any(example.answers for example in split.examples):

@@ -35,18 +35,13 @@ Entry = dict[str, str | float]
 
 
 class Answers(NamedTuple):
-    """Predictions, by the ids of questions.
+    """Predictions, by the ids of questions."""
 
-    Attributes:
-        texts: the answer: words of the context, YES, NO, or empty for none.
-        n_best: the best answers, the predicted one first: ``text``, ``probability`` (they sum to
-            1), ``start_logit`` and ``end_logit`` (log-probabilities).
-        null_odds: the log-probability of no answer minus that of the best; empty if every question
-            has an answer.
-    """
-
-    texts: dict[str, str]
+    texts: dict[str, str]  # words of the context, YES, NO, or empty for no answer
+    # The best answers, the predicted one first: "text", "probability" (they sum to 1),
+    # "start_logit" and "end_logit" (log-probabilities).
     n_best: dict[str, list[Entry]]
+    # The log-probability of no answer minus the best one's; empty if all questions have answers.
     null_odds: dict[str, float]
 
 
@@ -291,13 +286,11 @@ def _by_type(
     shares = np.exp(np.asarray(list(scores.values())) - max(scores.values()))
     probability = dict(zip(scores, shares / shares.sum()))
     texts = {YES: YES, NO: NO, UNANSWERABLE: ""}
-    by_type = [
-        (kind, entry)
-        for kind, text in texts.items()
-        for entry in _with_probabilities(
-            [null._replace(text=text)], np.asarray([probability[kind]])
-        )
-    ]
+    entries = _with_probabilities(
+        [null._replace(text=text) for text in texts.values()],
+        np.asarray([probability[kind] for kind in texts]),
+    )
+    by_type = list(zip(texts, entries))
     for entry in _entries(spans) if spans else []:
         entry["probability"] = float(entry["probability"]) * float(probability[SPAN])
         by_type.append((SPAN, entry))

@@ -28,17 +28,11 @@ class Batch(NamedTuple):
 
 
 class Padding(NamedTuple):
-    """The padding of a run's batches.
+    """The padding of a run's batches."""
 
-    Attributes:
-        shapes: the lengths that batches may be padded to, ascending; the last fits all sequences.
-        by_length: whether training batches have sequences of similar length.
-        skipped: whether training computes next to nothing for padding.
-    """
-
-    shapes: Sequence[int]
-    by_length: bool = False
-    skipped: bool = False
+    shapes: Sequence[int]  # the lengths to pad to, ascending; the last fits all sequences
+    by_length: bool = False  # training batches have sequences of similar length
+    skipped: bool = False  # training computes next to nothing for padding
 
     def times(self, num_choices: int) -> "Padding":
         """Returns the same for examples of several sequences, whose tokens take turns."""

@@ -1,7 +1,6 @@
 """The tasks of multiple choice: C3, and its files."""
 
 import functools
-import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +11,8 @@ from bert_wwm.core.json_files import read_json
 from bert_wwm.metrics import classification
 from bert_wwm.tasks.choice_features import NUM_CHOICES
 from bert_wwm.tasks.examples import Choices
+from bert_wwm.tasks.json_values import check_type
+from bert_wwm.tasks.sentence_json import clue_line
 from bert_wwm.tasks.sentence_tasks import score
 from bert_wwm.tasks.task import Note, Settings, Task, add
 
@@ -33,7 +34,9 @@ def read_c3(path: str, note: Note) -> list[Choices]:
             note(f"{path}: read with {other}")
     examples: list[Choices] = []
     for each in paths:
-        for number, document in enumerate(_list(read_json(each), each), 1):
+        content = read_json(each)
+        check_type(f"{each}:", content, list)
+        for number, document in enumerate(content, 1):
             place = f"document {number}" + (f" of {each}" if len(paths) > 1 else "")
             for question in _questions(document, path, place):
                 examples.append(question._replace(id=question.id or str(len(examples))))
@@ -48,12 +51,16 @@ def _questions(document: Any, path: str, place: str) -> Iterator[Choices]:
     expected = "[lines of the context, questions, name]"
     if not isinstance(document, list) or len(document) < 2:
         raise DataError(f"{path}: {place}: expected {expected}")
-    lines = [_text(line, path, place) for line in _list(document[0], f"{path}: {place}: context")]
-    for number, entry in enumerate(_list(document[1], f"{path}: {place}: questions"), 1):
+    lines, questions = document[:2]
+    _check_texts(f"{path}: {place}: context:", lines)
+    check_type(f"{path}: {place}: questions:", questions, list)
+    for number, entry in enumerate(questions, 1):
         line = f"{place}, question {number}"
         if not isinstance(entry, dict) or not {"question", "choice"} <= set(entry):
             raise DataError(f"{path}: {line}: expected an object with 'question' and 'choice'")
-        choices = tuple(_text(text, path, line) for text in _list(entry["choice"], path))
+        _check_texts(f"{path}: {line}: choice:", entry["choice"])
+        check_type(f"{path}: {line}: question:", entry["question"], str)
+        choices = tuple(entry["choice"])
         if not 2 <= len(choices) <= NUM_CHOICES:
             raise DataError(f"{path}: {line}: {len(choices)} choices; expected 2 to {NUM_CHOICES}")
         label = None
@@ -66,31 +73,23 @@ def _questions(document: Any, path: str, place: str) -> Iterator[Choices]:
         yield Choices(
             id=str(entry.get("id", "")),
             context="\n".join(lines),
-            question=_text(entry["question"], path, line),
+            question=entry["question"],
             choices=choices,
             label=label,
             line=line,
         )
 
 
-def _list(value: Any, place: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise DataError(f"{place}: {json.dumps(value, ensure_ascii=False)[:40]}; expected a list")
-    return value
-
-
-def _text(value: Any, path: str, place: str) -> str:
-    if not isinstance(value, str):
-        shown = json.dumps(value, ensure_ascii=False)[:40]
-        raise DataError(f"{path}: {place}: {shown}; expected a text")
-    return value
+def _check_texts(place: str, value: Any) -> None:
+    check_type(place, value, list)
+    for text in value:
+        check_type(place, text, str)
 
 
 def clue_lines(examples: Sequence[Choices], labels: Sequence[str]) -> Iterator[str]:
     """Yields the lines of CLUE's ``c3_predict.json``: ``{"id": 0, "label": 2}``."""
     for example, label in zip(examples, labels):
-        name = int(example.id) if example.id.isdecimal() else example.id
-        yield json.dumps({"id": name, "label": int(label)}, ensure_ascii=False)
+        yield clue_line(example.id, int(label))
 
 
 add(

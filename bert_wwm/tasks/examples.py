@@ -5,22 +5,14 @@ from typing import NamedTuple
 
 
 class Sentence(NamedTuple):
-    """A text, or a pair of texts, to classify.
+    """A text, or a pair of texts, to classify."""
 
-    Attributes:
-        id: the file's own, or the number of its line.
-        text_b: the second text of a pair.
-        label: None if the file has none.
-        place: the number of its line, if the file has an id for it.
-        undecided: whether it has no label because the annotators disagree. It is predicted, but
-            neither trained on nor scored.
-    """
-
-    id: str
+    id: str  # the file's own, or the number of its line
     text_a: str
     text_b: str | None = None
     label: str | None = None
-    place: str | None = None
+    place: str | None = None  # the number of its line, if the file has an id for it
+    # It has no label as the annotators disagree: it is predicted, but not trained on nor scored.
     undecided: bool = False
 
     @property

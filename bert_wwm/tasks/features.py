@@ -40,17 +40,12 @@ class FeatureTable:
     def batch(
         self, rows: np.ndarray, length: int, names: Sequence[str], padding: Mapping[str, int]
     ) -> dict[str, np.ndarray]:
-        """Returns some sequences, padded.
-
-        Args:
-            rows: their numbers, int64 [B].
-            length: S, at least that of the longest of them.
-            names: the features.
-            padding: by name, the number that tokens are padded with if it isn't 0.
+        """Returns named features of some sequences, padded: of ``rows`` int64 [B], to a length S.
 
         Returns:
-            int32 [B, S] of features of tokens, [B] of those of sequences; and ``input_mask``, 1 at
-            tokens and 0 at padding, unless the tokens have one of their own.
+            int32 [B, S] of features of tokens, padded with 0 or the number in ``padding``, and [B]
+            of those of sequences; and ``input_mask``, 1 at tokens and 0 at padding, unless the
+            tokens have one of their own.
         """
         places = np.arange(length)
         inside = places < self.lengths[rows][:, None]
@@ -91,33 +86,19 @@ class FeatureTable:
             return cls(arrays["offsets"], kinds["tokens"], kinds["rows"])
 
 
-def table_of(
-    tokens: dict[str, list[Sequence[int]]], rows: dict[str, Sequence[int]]
-) -> FeatureTable:
-    """Puts the features of sequences, one after the other, into a table.
-
-    Args:
-        tokens: by name what the tokens of each sequence have, one entry a sequence.
-        rows: by name what each sequence has.
-    """
-    lengths = [len(ids) for ids in tokens[INPUT_IDS]]
-    flat = {
-        name: np.fromiter((value for values in of_all for value in values), np.int32, sum(lengths))
-        for name, of_all in tokens.items()
-    }
-    columns = {name: np.asarray(values, np.int32) for name, values in rows.items()}
-    return FeatureTable(np.cumsum([0, *lengths], dtype=np.int64), flat, columns)
-
-
 def concatenated(tables: Iterable[FeatureTable]) -> FeatureTable:
     """Joins tables of the same names."""
     parts = list(tables)
-    lengths = np.concatenate([part.lengths for part in parts])
     return FeatureTable(
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        compute_offsets(np.concatenate([part.lengths for part in parts])),
         {name: np.concatenate([part.tokens[name] for part in parts]) for name in parts[0].tokens},
         {name: np.concatenate([part.rows[name] for part in parts]) for name in parts[0].rows},
     )
+
+
+def compute_offsets(lengths: np.ndarray) -> np.ndarray:
+    """Returns where consecutive stretches of these lengths begin, and the last ends: [n + 1]."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:

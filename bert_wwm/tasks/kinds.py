@@ -7,18 +7,13 @@ from bert_wwm.core.registry import Registry
 
 
 class Kind(NamedTuple):
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        program: fine-tunes for its tasks.
-        job: the module and the class of its ``Job``: features, heads, decoding, files and serving.
-            It is named by a string, as it needs TensorFlow, which takes seconds to import.
-        hugging_face: the class of transformers that has the same head.
-    """
-
-    program: str
+    program: str  # fine-tunes for its tasks
+    # The module and the class of its ``Job``: features, heads, decoding, files and serving.
+    # It is named by a string, as it needs TensorFlow, which takes seconds to import.
     job: str
-    hugging_face: str
+    hugging_face: str  # the class of transformers that has the same head
 
     def load_job(self) -> Any:
         """Returns the subclass of ``bert_wwm.finetuning.job.Job``."""

@@ -11,10 +11,10 @@ import numpy as np
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, UNANSWERABLE, Question
-from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, ranges
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, compute_offsets, ranges
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.reading_files import answer_span
-from bert_wwm.text.bulk import BulkTokenizer
+from bert_wwm.text.bulk import Pieces
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
 
@@ -28,9 +28,7 @@ CHAR_STARTS, CHAR_ENDS, MAX_CONTEXT = "char_starts", "char_ends", "max_context"
 UNKNOWN = -1  # a position or type that isn't trained on
 NO_ANSWER = 0  # the position of [CLS]
 
-_VERSION = 2  # of what becomes of a question
 _SPECIAL = 3  # [CLS], [SEP], [SEP]
-_SHORTEST = 8  # tokens: four of a question, one of its context
 _PARTS = 5  # of a sequence
 
 
@@ -60,6 +58,12 @@ class ReadingFeaturizer(Featurizer):
         longest_question: the maximum number of pieces that a question keeps.
     """
 
+    kind = "reading"
+    version = 2
+    vocabulary_key = "vocabulary_sha256"
+    shortest = _SPECIAL + 5
+    shortest_holds = "four pieces of a question, and one of its context"
+
     def __init__(
         self,
         tokenizer: Tokenizer,
@@ -69,17 +73,10 @@ class ReadingFeaturizer(Featurizer):
         hfl_compat: bool = False,
         answer_types: bool = False,
     ):
-        if max_seq_length < _SHORTEST:
-            raise ConfigError(
-                f"max_seq_length is {max_seq_length}; expected at least {_SHORTEST}, so that "
-                "something of question and context fits"
-            )
+        super().__init__(tokenizer, max_seq_length)
         for name, value in (("doc_stride", doc_stride), ("max_query_length", max_query_length)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; expected at least 1")
-        self._tokenizer = tokenizer
-        self._bulk = BulkTokenizer(tokenizer)
-        self._max_seq_length = max_seq_length
         self._doc_stride = doc_stride
         self._max_query_length = max_query_length
         room = max_seq_length - _SPECIAL
@@ -88,14 +85,8 @@ class ReadingFeaturizer(Featurizer):
         self._answer_types = answer_types
 
     def describe(self) -> dict[str, object]:
-        """Returns, as JSON knows it, all that the features depend on besides the questions."""
         return {
-            "kind": "reading",
-            "version": _VERSION,
-            "vocabulary_sha256": self._tokenizer.vocabulary.sha256(),
-            "do_lower_case": self._tokenizer.do_lower_case,
-            "drop_category_c": self._tokenizer.drop_category_c,
-            "max_seq_length": self._max_seq_length,
+            **super().describe(),
             "doc_stride": self._doc_stride,
             "max_query_length": self._max_query_length,
             "hfl_compat": self._hfl_compat,
@@ -105,11 +96,11 @@ class ReadingFeaturizer(Featurizer):
     def __call__(self, examples: Sequence[Question], first: int) -> FeatureTable:
         """Returns the features of questions: of each at least one sequence, in their order."""
         numbers = {text: i for i, text in enumerate(dict.fromkeys(q.context for q in examples))}
-        contexts = _Texts.of(self._bulk, list(numbers))
-        questions = _Texts.of(self._bulk, [question.question for question in examples])
+        contexts = _Texts.of(self.tokenize(numbers), len(numbers))
+        questions = _Texts.of(self.tokenize(q.question for q in examples), len(examples))
         context_of = np.asarray([numbers[q.context] for q in examples], np.int64)
 
-        room = self._max_seq_length - _SPECIAL
+        room = self.max_seq_length - _SPECIAL
         query_lengths = np.minimum(questions.lengths, self.longest_question)
         chunks = _chunks(
             contexts.lengths[context_of], room - query_lengths, self._doc_stride, query_lengths
@@ -132,7 +123,7 @@ class ReadingFeaturizer(Featurizer):
         self, questions: "_Texts", contexts: "_Texts", context_of: np.ndarray, chunks: "_Chunks"
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Gathers the tokens of all sequences, and their offsets, from [CLS], [SEP] and pieces."""
-        ids = self._tokenizer.vocabulary.ids
+        ids = self.tokenizer.vocabulary.ids
         # Where [CLS], [SEP], the questions and the contexts begin in what is gathered from.
         cls, sep, query_base = 0, 1, 2
         context_base = query_base + len(questions.ids)
@@ -149,7 +140,7 @@ class ReadingFeaturizer(Featurizer):
         pieces = np.concatenate([[ids[CLS], ids[SEP]], questions.ids, contexts.ids])
         segments = np.tile(np.asarray([0, 0, 0, 1, 1]), len(chunks))
         lengths = counts.sum(axis=1)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        offsets = compute_offsets(lengths)
         max_context = np.zeros(len(source), np.int64)
         positions = ranges(offsets[:-1] + chunks.query_lengths + 2, chunks.lengths)
         max_context[positions] = _has_max_context(chunks)
@@ -219,9 +210,8 @@ class _Texts:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, bulk: BulkTokenizer, texts: list[str]) -> "_Texts":
-        pieces = bulk.tokenize([text.replace("\n", " ") for text in texts])
-        offsets = pieces.offsets[: len(texts) + 1].astype(np.int64)
+    def of(cls, pieces: Pieces, count: int) -> "_Texts":
+        offsets = pieces.offsets[: count + 1].astype(np.int64)
         begins = np.repeat(pieces.characters, np.diff(offsets))
         return cls(
             pieces.ids.astype(np.int64), pieces.starts - begins, pieces.ends - begins, offsets
@@ -234,18 +224,12 @@ class _Texts:
 
 @dataclasses.dataclass(frozen=True)
 class _Chunks:
-    """The chunks of all questions' contexts, in the order of the questions; int64 [chunks] each.
+    """The chunks of all questions' contexts, in the order of the questions; int64 [chunks] each."""
 
-    Attributes:
-        question, number: whose chunk it is, and its number among that question's.
-        begins, lengths: the piece of the context with which it begins, and its pieces.
-        context_lengths, query_lengths: pieces of the whole context, and of the question.
-    """
-
-    question: np.ndarray
-    number: np.ndarray
-    begins: np.ndarray
-    lengths: np.ndarray
+    question: np.ndarray  # whose chunk it is
+    number: np.ndarray  # among the chunks of that question
+    begins: np.ndarray  # the piece of the context with which it begins
+    lengths: np.ndarray  # in pieces, as those below
     context_lengths: np.ndarray
     query_lengths: np.ndarray
 
@@ -276,7 +260,7 @@ def _has_max_context(chunks: _Chunks) -> np.ndarray:
     the first. Bool [pieces of all chunks].
     """
     is_first = chunks.number == 0
-    of_question = np.concatenate([[0], np.cumsum(chunks.context_lengths[is_first])])
+    of_question = compute_offsets(chunks.context_lengths[is_first])
     piece = ranges(of_question[chunks.question] + chunks.begins, chunks.lengths)
     place = ranges(np.zeros(len(chunks), np.int64), chunks.lengths)
     length = np.repeat(chunks.lengths, chunks.lengths)
@@ -284,7 +268,7 @@ def _has_max_context(chunks: _Chunks) -> np.ndarray:
 
     best = np.full(of_question[-1], -1.0)
     owner = np.zeros(of_question[-1], np.int64)
-    offsets = np.concatenate([[0], np.cumsum(chunks.lengths)])
+    offsets = compute_offsets(chunks.lengths)
     order = np.argsort(chunks.number, kind="stable")
     for same in np.split(order, np.flatnonzero(np.diff(chunks.number[order])) + 1):
         # One chunk of each question, so no piece is there twice.

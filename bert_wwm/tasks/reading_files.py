@@ -4,38 +4,22 @@ All are JSON: SQuAD's form, which DRCD, CJRC and the released CMRC 2018 share, o
 CMRC 2018 was first released: a list.
 """
 
-import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import read_json
 from bert_wwm.tasks.examples import NO, SPAN, UNANSWERABLE, YES, Answer, Question
+from bert_wwm.tasks.json_values import TYPE_NAMES, check_type
 from bert_wwm.tasks.task import Note
 
-_NAMES = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
 _IMPOSSIBLE = {True: True, False: False, "true": True, "false": False, "": False}
-_SHOWN_CHARS = 40  # of a value that is wrong
-
-
-class AnswerPlaces(NamedTuple):
-    """How the answers that are trained on, the first of each question, fit their contexts.
-
-    ``answers`` counts them, without YES, NO and unanswerable; ``moved`` has the ids of questions
-    whose answer isn't at ``answer_start`` but elsewhere, ``missing`` those whose answer is nowhere.
-    """
-
-    answers: int
-    moved: tuple[str, ...]
-    missing: tuple[str, ...]
 
 
 def read_spans(path: str, note: Note) -> list[Question]:
     """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1.
 
-    Raises:
-        DataError: the file is not JSON, not of that form (``path: data[3].paragraphs[0].qas[1]``),
-            has no question, two of the same id, or one that is marked as unanswerable.
+    Errors name the place in the file, such as ``data[3].paragraphs[0].qas[1]``.
     """
     return _read(path, note, can_be_impossible=False)
 
@@ -77,8 +61,12 @@ def answer_span(context: str, answer: Answer, hfl_compat: bool = False) -> tuple
     return (start, start + len(text)) if start >= 0 else None
 
 
-def answer_places(questions: Sequence[Question]) -> AnswerPlaces:
-    """Finds the first answers that aren't where they should be."""
+def find_misplaced(questions: Sequence[Question]) -> tuple[int, list[str], list[str]]:
+    """Counts first answers that are spans; finds those that aren't where ``answer_start`` says.
+
+    Returns:
+        The count, the ids of questions whose answer is elsewhere, and of those where it is nowhere.
+    """
     count = 0
     moved, missing = [], []
     for question in questions:
@@ -91,14 +79,11 @@ def answer_places(questions: Sequence[Question]) -> AnswerPlaces:
             missing.append(question.id)
         elif 0 <= answer.start != span[0]:
             moved.append(question.id)
-    return AnswerPlaces(count, tuple(moved), tuple(missing))
+    return count, moved, missing
 
 
 def _read(
-    path: str,
-    note: Note,
-    can_be_impossible: bool = True,
-    has_yes_no: bool = False,
+    path: str, note: Note, can_be_impossible: bool = True, has_yes_no: bool = False
 ) -> list[Question]:
     content = read_json(path)
     if isinstance(content, list):
@@ -147,34 +132,31 @@ def _answer_type(question: Question, has_yes_no: bool) -> str:
 
 
 def _tell(path: str, questions: Sequence[Question], contradictions: int, note: Note) -> None:
-    places = answer_places(questions)
-    if places.moved:
-        note(
-            f"{path}: {len(places.moved):,} of {places.answers:,} answers aren't where "
-            f"answer_start says; the nearest occurrence is taken; first: {places.moved[0]}"
-        )
-    if places.missing:
-        note(
-            f"{path}: {len(places.missing):,} of {places.answers:,} answers aren't in the context "
-            f"at all, and are not trained on; first: {places.missing[0]}"
-        )
+    total = len(questions)
+    num_spans, moved, missing = find_misplaced(questions)
+    unknown = [question.id for question in questions if not question.answers]
+    empty = [question.id for question in questions if not question.context.strip()]
     if contradictions:
         note(
-            f"{path}: {contradictions:,} of {len(questions):,} questions are marked impossible "
+            f"{path}: {contradictions:,} of {total:,} questions are marked impossible "
             "but have an answer; the answer counts"
         )
-    unknown = [question.id for question in questions if not question.answers]
-    if 0 < len(unknown) < len(questions):
-        note(
-            f"{path}: {len(unknown):,} of {len(questions):,} questions have no answer, and are "
-            f"neither trained on nor scored; first: {unknown[0]}"
-        )
-    empty = [question.id for question in questions if not question.context.strip()]
-    if empty:
-        note(
-            f"{path}: {len(empty):,} of {len(questions):,} questions have an empty context; "
-            f"first: {empty[0]}"
-        )
+    for ids, count, what in (
+        (
+            moved,
+            num_spans,
+            "answers aren't where answer_start says; the nearest occurrence is taken",
+        ),
+        (missing, num_spans, "answers aren't in the context at all, and are not trained on"),
+        (
+            unknown if len(unknown) < total else [],
+            total,
+            "questions have no answer, and are neither trained on nor scored",
+        ),
+        (empty, total, "questions have an empty context"),
+    ):
+        if ids:
+            note(f"{path}: {len(ids):,} of {count:,} {what}; first: {ids[0]}")
 
 
 def _squad_questions(path: str, content: dict[str, Any]) -> Iterator[tuple[str, Question, bool]]:
@@ -221,10 +203,10 @@ def _cmrc_questions(path: str, content: list[Any]) -> Iterator[tuple[str, Questi
         context = _field(path, f"[{c}]", entry, "context_text", str)
         for q, qa in enumerate(_field(path, f"[{c}]", entry, "qas", list)):
             where = f"[{c}].qas[{q}]"
-            _check(path, where, qa, dict)
+            check_type(f"{path}: {where}:", qa, dict)
             texts = _field(path, where, qa, "answers", list) if "answers" in qa else []
             for number, text in enumerate(texts):
-                _check(path, f"{where}.answers[{number}]", text, str)
+                check_type(f"{path}: {where}.answers[{number}]:", text, str)
             question = Question(
                 _field(path, where, qa, "query_id", str),
                 _field(path, where, qa, "query_text", str),
@@ -236,16 +218,9 @@ def _cmrc_questions(path: str, content: list[Any]) -> Iterator[tuple[str, Questi
 
 def _field(path: str, place: str, entry: Any, name: str, kind: type) -> Any:
     """Returns a field of an object, which has to be there and of a type."""
-    _check(path, place, entry, dict)
+    check_type(f"{path}: {place}:", entry, dict)
     if name not in entry:
         where = f"{place}: " if place else ""
-        raise DataError(f"{path}: {where}has no {name!r}; expected {_NAMES[kind]} of that name")
-    _check(path, f"{place}.{name}" if place else name, entry[name], kind)
+        raise DataError(f"{path}: {where}has no {name!r}; expected {TYPE_NAMES[kind]} of that name")
+    check_type(f"{path}: {place}.{name}:" if place else f"{path}: {name}:", entry[name], kind)
     return entry[name]
-
-
-def _check(path: str, place: str, value: Any, kind: type) -> None:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        shown = json.dumps(value, ensure_ascii=False)
-        shown = shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}..."
-        raise DataError(f"{path}: {place}: is {shown}; expected {_NAMES[kind]}")

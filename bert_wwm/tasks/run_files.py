@@ -8,6 +8,7 @@ from typing import Any
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import is_number, read_json, write_json
+from bert_wwm.tasks.json_values import show
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.task import KIND_OF_USERS_TASK
 
@@ -52,26 +53,25 @@ class RunFiles:
 
     def read_record(self) -> dict[str, Any] | None:
         """Returns ``run.json``; None if there is none."""
-        if not files.exists(self.record):
-            return None
-        record = read_json(self.record)
-        problem = _problem_of_record(record)
-        if problem:
-            raise DataError(f"{self.record}: is broken, {problem}; expected the record of a run")
-        record.setdefault("made_of", {})
+        record = self._read(_find_problem)
+        if record is not None:
+            record.setdefault("made_of", {})
         return record
 
     def read_settings(self) -> dict[str, Any]:
         """Returns the settings of ``run.json``, whatever else it has; empty if there is none."""
+        record = self._read(_find_problem_in_settings)
+        return {} if record is None else record["settings"]
+
+    def _read(self, find_problem: Callable[[Any], str | None]) -> dict[str, Any] | None:
         if not files.exists(self.record):
-            return {}
+            return None
         record = read_json(self.record)
-        settings = record.get("settings") if isinstance(record, dict) else None
-        problem = _problem_of_settings(settings)
+        problem = find_problem(record)
         if problem:
             raise DataError(f"{self.record}: is broken, {problem}; expected the record of a run")
-        assert isinstance(settings, dict)
-        return settings
+        assert isinstance(record, dict)
+        return record
 
     def read_labels(self) -> list[str] | None:
         """Returns the labels in the order of their ids; None if there is no file of them."""
@@ -104,15 +104,12 @@ def new_record(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"settings": settings, "trained": False, "made_of": {}}
 
 
-def _problem_of_record(record: Any) -> str | None:
+def _find_problem(record: Any) -> str | None:
     """Returns what makes a record unfit to be used; None if nothing."""
-    if not isinstance(record, dict):
-        return "is no object"
-    settings = record.get("settings")
-    problem = _problem_of_settings(settings)
+    problem = _find_problem_in_settings(record)
     if problem:
         return problem
-    assert isinstance(settings, dict)
+    settings = record["settings"]
     if not isinstance(record.get("trained"), bool):
         return "trained is neither true nor false"
     name = settings.get("task")
@@ -133,27 +130,26 @@ def _problem_of_record(record: Any) -> str | None:
             return f"{split} is no object"
         for score, value in scores.items():
             if not is_number(value):
-                return f"the score {score} is {json.dumps(value, ensure_ascii=False)}"
+                return f"the score {score} is {show(value)}"
         if task and split == "dev" and split in made_of and not set(task.metrics) <= set(scores):
             return f"dev lacks one of the scores {', '.join(task.metrics)}"
     return None
 
 
-def _problem_of_settings(settings: Any) -> str | None:
+def _find_problem_in_settings(record: Any) -> str | None:
+    if not isinstance(record, dict):
+        return "is no object"
+    settings = record.get("settings")
     if not isinstance(settings, dict):
         return "settings is no object"
     for name, is_right in _SETTINGS.items():
         if settings.get(name) is not None and not is_right(settings[name]):
-            return f"{name} is {json.dumps(settings[name], ensure_ascii=False)}"
+            return f"{name} is {show(settings[name])}"
     return None
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_switch(value: Any) -> bool:
-    return isinstance(value, bool)
+def _is_a(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
 
 
 def _is_size(value: Any) -> bool:
@@ -173,8 +169,8 @@ def _is_decoding(value: Any) -> bool:
 
 # The settings that those who use a run's weights read; null is the same as none.
 _SETTINGS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("bert_config_file", "gelu", "vocabulary", "vocabulary_sha256"), _is_text),
-    **dict.fromkeys(("do_lower_case", "drop_category_c", "use_bfloat16"), _is_switch),
+    **dict.fromkeys(("bert_config_file", "gelu", "vocabulary", "vocabulary_sha256"), _is_a(str)),
+    **dict.fromkeys(("do_lower_case", "drop_category_c", "use_bfloat16"), _is_a(bool)),
     **dict.fromkeys(("max_seq_length", "doc_stride", "max_query_length"), _is_size),
     "labels": _are_labels,
     "decoding": _is_decoding,

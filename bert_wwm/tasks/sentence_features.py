@@ -4,18 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, ranges
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, compute_offsets, ranges
 from bert_wwm.tasks.featurize import Featurizer
-from bert_wwm.tasks.sentence_files import listed
-from bert_wwm.text.bulk import BulkTokenizer
+from bert_wwm.tasks.sentence_files import list_labels
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
 
-_VERSION = 1  # of the features
 SCORE_UNITS = 1000  # features are whole numbers
-_SHORTEST = 5  # [CLS] a [SEP] b [SEP]
 
 
 class SentenceFeaturizer(Featurizer):
@@ -26,30 +23,16 @@ class SentenceFeaturizer(Featurizer):
     ``labels`` are in the order of their ids.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]):
-        if max_seq_length < _SHORTEST:
-            raise ConfigError(
-                f"max_seq_length {max_seq_length}; expected {_SHORTEST} at least, for a piece of "
-                "each of two texts"
-            )
-        self._tokenizer = tokenizer
-        self._max_seq_length = max_seq_length
-        self._labels = tuple(labels)
-        self._bulk: BulkTokenizer | None = None
+    kind = "sentence"
+    shortest = 5  # [CLS] a [SEP] b [SEP]
+    shortest_holds = "a piece of each of two texts"
 
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_bulk": None}  # megabytes that are soon made again
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]):
+        super().__init__(tokenizer, max_seq_length)
+        self._labels = tuple(labels)
 
     def describe(self) -> dict[str, object]:
-        return {
-            "kind": "sentence",
-            "version": _VERSION,
-            "vocabulary": self._tokenizer.vocabulary.sha256(),
-            "do_lower_case": self._tokenizer.do_lower_case,
-            "drop_category_c": self._tokenizer.drop_category_c,
-            "max_seq_length": self._max_seq_length,
-            "labels": list(self._labels),
-        }
+        return {**super().describe(), "labels": list(self._labels)}
 
     def __call__(self, examples: Sequence[Sentence], first: int) -> FeatureTable:
         """Returns one sequence an example.
@@ -57,19 +40,17 @@ class SentenceFeaturizer(Featurizer):
         Its rows are ``label_ids`` (-1 without a label), ``example``, and ``truncated``, 1 if the
         texts have more pieces than fit.
         """
-        if self._bulk is None:
-            self._bulk = BulkTokenizer(self._tokenizer)
         count = len(examples)
         texts = [example.text_a for example in examples]
         texts += [example.text_b or "" for example in examples]
-        pieces = self._bulk.tokenize([text.replace("\n", " ") for text in texts])
+        pieces = self.tokenize(texts)
         sizes = np.diff(pieces.offsets)
-        a, b = kept(sizes[:count], sizes[count:], self._max_seq_length)
+        a, b = truncate_pair(sizes[:count], sizes[count:], self.max_seq_length)
         is_pair = b > 0
 
-        offsets = np.concatenate([[0], np.cumsum(a + b + 2 + is_pair)]).astype(np.int64)
+        offsets = compute_offsets(a + b + 2 + is_pair)
         begins = offsets[:-1]
-        ids = self._tokenizer.vocabulary.ids
+        ids = self.tokenizer.vocabulary.ids
         # All that isn't written below is the [SEP] behind a text.
         input_ids = np.full(offsets[-1], ids[SEP], np.int32)
         input_ids[begins] = ids[CLS]
@@ -92,7 +73,7 @@ class SentenceFeaturizer(Featurizer):
             if example.label not in ids:
                 raise DataError(
                     f"example {example.id}: label {example.label!r}; expected "
-                    f"{listed(self._labels)}"
+                    f"{list_labels(self._labels)}"
                 )
         return np.array([ids[example.label] for example in examples], np.int32)
 
@@ -100,18 +81,17 @@ class SentenceFeaturizer(Featurizer):
 class ScoreFeaturizer(SentenceFeaturizer):
     """The same for texts with a score instead of a label: ``label_ids`` has it in thousandths."""
 
+    kind = "regression"
+
     def __init__(self, tokenizer: Tokenizer, max_seq_length: int):
         super().__init__(tokenizer, max_seq_length, labels=())
-
-    def describe(self) -> dict[str, object]:
-        return {**super().describe(), "kind": "regression"}
 
     def label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
         scores = [-1 if e.label is None else SCORE_UNITS * float(e.label) for e in examples]
         return np.rint(scores).astype(np.int32)
 
 
-def kept(
+def truncate_pair(
     sizes_a: np.ndarray, sizes_b: np.ndarray, max_seq_length: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns how many pieces two texts keep, int64 [n] each; ``sizes_b`` is 0 without a second.

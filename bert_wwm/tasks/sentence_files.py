@@ -18,17 +18,11 @@ _SHOWN_LABELS = 20
 
 
 class Labels(NamedTuple):
-    """The labels of a task's files.
+    """The labels of a task's files."""
 
-    Attributes:
-        known: all there are, in the order of their ids; None: those of the training data.
-        renamed: other spellings of labels.
-        undecided: those of examples whose annotators disagree, with the reason in words.
-    """
-
-    known: tuple[str, ...] | None = None
-    renamed: Mapping[str, str] = {}
-    undecided: Mapping[str, str] = {}
+    known: tuple[str, ...] | None = None  # in the order of ids; None: those of the training data
+    renamed: Mapping[str, str] = {}  # other spellings
+    undecided: Mapping[str, str] = {}  # if the annotators disagree; with the reason in words
 
 
 class Collector:
@@ -54,16 +48,9 @@ class Collector:
         label: str | None,
         example_id: str | None = None,
     ) -> None:
-        """Adds an example.
+        """Adds an example with the label and the id that the file has, if any.
 
-        Args:
-            place: the number of its line, or another name of its place in its file.
-            text_a, text_b: its texts.
-            label: as in the file, with or without white space at its ends; None or empty: none.
-            example_id: the file's own id for it.
-
-        Raises:
-            DataError: its label is not among the known ones.
+        ``place`` is the number of its line, or another name of its place in its file.
         """
         label = label.strip() if label else None
         label = self._labels.renamed.get(label, label) if label else None
@@ -79,11 +66,7 @@ class Collector:
         self._examples.append(Sentence(name, text_a, text_b, label, line, undecided))
 
     def finish(self, note: Note) -> list[Sentence]:
-        """Returns the examples, and notes what was counted.
-
-        Raises:
-            DataError: there are none.
-        """
+        """Returns the examples, and notes what was counted."""
         total = len(self._examples)
         if not total:
             raise DataError(f"{self._path}: holds no example; expected one at least")
@@ -122,12 +105,18 @@ class Collector:
         return [example._replace(id=example.line, place=None) for example in self._examples]
 
 
+def note_empty_lines(path: str, count: int, note: Note) -> None:
+    """Notes how many empty lines of a file were left out, if any."""
+    if count:
+        note(f"{path}: {count:,} empty line{'s are' if count > 1 else ' is'} left out")
+
+
 def unknown_label(path: str, place: str, label: str, known: Collection[str]) -> DataError:
     """Returns the error of a label that isn't among the known ones."""
-    return DataError(f"{path}:{place}: label {label!r}; expected {listed(known)}")
+    return DataError(f"{path}:{place}: label {label!r}; expected {list_labels(known)}")
 
 
-def listed(labels: Collection[str]) -> str:
+def list_labels(labels: Collection[str]) -> str:
     """Returns labels in words, the first of them where there are many."""
     shown = list(labels)[:_SHOWN_LABELS]
     if len(shown) == len(labels):

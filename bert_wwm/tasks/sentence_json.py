@@ -10,7 +10,8 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_line
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_files import Collector, Labels
+from bert_wwm.tasks.json_values import check_type, show
+from bert_wwm.tasks.sentence_files import Collector, Labels, note_empty_lines
 from bert_wwm.tasks.task import Note
 
 _LABEL, _ID = "label", "id"
@@ -46,8 +47,7 @@ class JsonReader:
                 _name(place, fields, _LABEL),
                 _name(place, fields, _ID),
             )
-        if empty:
-            note(f"{path}: {empty:,} empty line{'s are' if empty > 1 else ' is'} left out")
+        note_empty_lines(path, empty, note)
         return collector.finish(note)
 
     def _parsed(self, place: str, line: str) -> dict[str, Any]:
@@ -70,19 +70,22 @@ def clue_lines(examples: Sequence[Sentence], labels: Sequence[str]) -> Iterator[
     have none, their number from 0.
     """
     for number, (example, label) in enumerate(zip(examples, labels)):
-        id_: Any = number
-        if example.place is not None:  # the file has a name of its own for it
-            id_ = int(example.id) if _NUMBER.fullmatch(example.id) else example.id
-        yield json.dumps({"id": id_, "label": label}, ensure_ascii=False)
+        has_id = example.place is not None
+        yield clue_line(example.id if has_id else str(number), label)
+
+
+def clue_line(example_id: str, label: Any) -> str:
+    """Returns a line of a file of predictions for CLUE."""
+    number = int(example_id) if _NUMBER.fullmatch(example_id) else example_id
+    return json.dumps({"id": number, "label": label}, ensure_ascii=False)
 
 
 def _text(place: str, fields: dict[str, Any], key: str) -> str:
     value = fields[key]
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return " ".join(value)
-    if not isinstance(value, str):
-        raise DataError(f"{place}: {key!r} is {_shown(value)}; expected a text")
-    return value
+    check_type(f"{place}: {key!r}", value, str)
+    return str(value)
 
 
 def _name(place: str, fields: dict[str, Any], key: str) -> str | None:
@@ -91,8 +94,4 @@ def _name(place: str, fields: dict[str, Any], key: str) -> str | None:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise DataError(f"{place}: {key!r} is {_shown(value)}; expected a text or a whole number")
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)[:40]
+    raise DataError(f"{place}: {key!r} is {show(value)}; expected a text or a whole number")

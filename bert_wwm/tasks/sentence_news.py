@@ -8,7 +8,7 @@
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
@@ -17,7 +17,7 @@ from bert_wwm.tasks.sentence_files import Collector, Labels
 from bert_wwm.tasks.sentence_tables import (
     TEXT_NAMES,
     Columns,
-    counted_columns,
+    count_in_words,
     same_width,
     table_lines,
 )
@@ -41,7 +41,7 @@ def read_news(path: str, note: Note) -> list[Sentence]:
     number, cells = lines[0]
     if len(cells) > 2:
         raise DataError(
-            f"{path}:{number}: has {counted_columns(len(cells))}; expected two, a label and a text"
+            f"{path}:{number}: has {count_in_words(len(cells))}; expected two, a label and a text"
         )
     names = _class_names(path)
     columns = _columns_of_header(cells)
@@ -76,7 +76,11 @@ def _columns_of_values(
         named = [column for column in range(2) if found[column] <= numbers.union(names)]
         if len(named) == 1:
             return Columns(1 - named[0], None, named[0])
-    short = [column for column in range(2) if _may_be_labels(found[column])]
+    short = [
+        column
+        for column in range(2)
+        if all(0 < len(value) <= _LONGEST_LABEL for value in found[column])
+    ]
     few = [
         column
         for column in short
@@ -89,10 +93,6 @@ def _columns_of_values(
             "them, or a header: label<TAB>text_a"
         )
     return Columns(1 - few[0], None, few[0])
-
-
-def _may_be_labels(values: Collection[str]) -> bool:
-    return all(0 < len(value) <= _LONGEST_LABEL for value in values)
 
 
 def _class_names(path: str) -> list[str] | None:

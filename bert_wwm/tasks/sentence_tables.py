@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_files import Collector, Labels
+from bert_wwm.tasks.sentence_files import Collector, Labels, note_empty_lines
 from bert_wwm.tasks.task import Note
 
 Line = tuple[int, list[str]]  # its number and its columns
@@ -41,19 +41,13 @@ class TableReader:
 
     The first line is a header if it names the columns of the texts, and none of its columns is
     a label of the task. Without one, the number of columns decides what each holds.
-
-    Attributes:
-        is_pair: whether an example is two texts.
-        columns: the columns of files without a header, by their number.
-        language: of files that name languages, the one to keep.
-        label_names: headers' names for the column of labels.
     """
 
-    is_pair: bool
+    is_pair: bool  # an example is two texts
     labels: Labels
-    columns: Mapping[int, Columns] = dataclasses.field(default_factory=dict)
-    language: str | None = None
-    label_names: tuple[str, ...] = _LABEL_NAMES
+    columns: Mapping[int, Columns] = dataclasses.field(default_factory=dict)  # by their number
+    language: str | None = None  # the one to keep
+    label_names: tuple[str, ...] = _LABEL_NAMES  # of the column of labels, in headers
 
     def __call__(self, path: str, note: Note) -> list[Sentence]:
         """Reads a file."""
@@ -100,7 +94,7 @@ class TableReader:
             expected = [f"a header with {', '.join(names)} and label"]
             expected += [f"{width} columns" for width in self.columns]
             raise DataError(
-                f"{path}:{number}: has {counted_columns(len(cells))} and is no header; expected "
+                f"{path}:{number}: has {count_in_words(len(cells))} and is no header; expected "
                 + " or ".join(expected)
             )
         return self.columns[len(cells)]
@@ -161,26 +155,23 @@ def table_lines(path: str, note: Note) -> Iterator[Line]:
     In tab-separated files a quotation mark is text; a name that ends in ``.csv`` or ``.csv.gz``
     means CSV, where it encloses columns that hold commas or line ends.
     """
-    is_csv = path.endswith((".csv", ".csv.gz"))
+    if path.endswith((".csv", ".csv.gz")):
+        lines = _csv_lines(path)
+    else:
+        lines = enumerate((line.split("\t") for line in files.read_lines(path)), 1)
     empty = 0
-    for number, cells in _csv_lines(path) if is_csv else _tab_lines(path):
+    for number, cells in lines:
         if cells in ([], [""]):
             empty += 1
         else:
             yield number, cells
-    if empty:
-        note(f"{path}: {empty:,} empty line{'s are' if empty > 1 else ' is'} left out")
+    note_empty_lines(path, empty, note)
 
 
 def _first(path: str, lines: Iterator[Line]) -> Line:
     for line in lines:
         return line
     raise DataError(f"{path}: holds no example; expected one at least")
-
-
-def _tab_lines(path: str) -> Iterator[Line]:
-    for number, line in enumerate(files.read_lines(path), 1):
-        yield number, line.split("\t")
 
 
 def _csv_lines(path: str) -> Iterator[Line]:
@@ -198,18 +189,14 @@ def _csv_lines(path: str) -> Iterator[Line]:
 
 
 def same_width(path: str, first: Line, lines: Iterator[Line], has_header: bool) -> Iterator[Line]:
-    """Yields the lines that hold examples, all as wide as the first, which may be a header.
-
-    Raises:
-        DataError: a line has another number of columns than the first.
-    """
+    """Yields the lines that hold examples; checks that all are as wide as the first."""
     width = len(first[1])
     if not has_header:
         yield first
     for number, cells in lines:
         if len(cells) != width:
             raise DataError(
-                f"{path}:{number}: has {counted_columns(len(cells))}; expected {width}, as on line "
+                f"{path}:{number}: has {count_in_words(len(cells))}; expected {width}, as on line "
                 f"{first[0]}"
             )
         yield number, cells
@@ -236,6 +223,6 @@ def _is_number(column: str) -> bool:
     return column.isascii() and column.isdecimal()
 
 
-def counted_columns(count: int) -> str:
+def count_in_words(count: int) -> str:
     """Returns ``1 column``, ``2 columns`` and so on."""
     return f"{count} column{'' if count == 1 else 's'}"

@@ -7,19 +7,17 @@ table IV), where it has the task; it gives no batch size, which its author does 
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import classification
 from bert_wwm.metrics.regression import correlations
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_files import Labels, listed, unknown_label
+from bert_wwm.tasks.sentence_files import Labels, list_labels, unknown_label
 from bert_wwm.tasks.sentence_json import JsonReader, clue_lines
 from bert_wwm.tasks.sentence_news import read_news
 from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
-from bert_wwm.tasks.task import Note, Settings, Task, add
+from bert_wwm.tasks.task import Settings, Task, add
 
-Reader = Callable[[str, Note], list[Sentence]]
 Measure = Callable[[Sequence[str], Sequence[str]], dict[str, float]]
 
 _PAPER = "arXiv 1906.08101 v3, table IV; batch: ymcui/Chinese-BERT-wwm issues 7, 14 and 36"
@@ -75,196 +73,145 @@ def score_numbers(examples: Sequence[Sentence], predictions: Sequence[str]) -> d
 _accuracy = functools.partial(score, (classification.accuracy,))
 
 
-def _add(
-    name: str,
-    title: str,
-    read: Reader,
-    labels: tuple[str, ...] | None,
-    settings: Settings,
-    source: str,
-    **others: Any,
-) -> None:
-    """Adds a row; the defaults are accuracy, and files of the usual names."""
-    row: dict[str, Any] = {
-        "kind": "sentence",
-        "files": _TSV,
-        "score": _accuracy,
-        "metrics": ("accuracy",),
-        **others,
-    }
-    add(Task(name, title, read=read, labels=labels, settings=settings, source=source, **row))
+_row = functools.partial(Task, kind="sentence", files=_TSV, score=_accuracy, metrics=("accuracy",))
+_paper_row = functools.partial(_row, files=_TABLES, source=_PAPER)
+_clue_row = functools.partial(_row, files=_JSON, submission=clue_lines)
+_google_row = functools.partial(_row, settings=_GOOGLE_SETTINGS, source=_GOOGLE)
 
-
-_add(
-    "xnli",
-    "XNLI (Chinese)",
-    TableReader(True, _INFERENCE, _PAIR_COLUMNS, language="zh"),
-    _INFERENCE.known,
-    Settings(128, 64, 2.0, 3e-5),
-    _PAPER,
-    files={
-        "train": (
-            "multinli/multinli.train.zh.tsv",
-            "multinli.train.zh.tsv",
-            "XNLI-MT-1.0/multinli/multinli.train.zh.tsv",
-            "train.tsv",
-        ),
-        "dev": ("xnli.dev.tsv", "XNLI-1.0/xnli.dev.tsv", "dev.tsv"),
-        "test": ("xnli.test.tsv", "XNLI-1.0/xnli.test.tsv", "test.tsv"),
-    },
-)
-for _name, _title, _rate in (("lcqmc", "LCQMC", 2e-5), ("bq", "BQ Corpus", 3e-5)):
-    _add(
-        _name,
-        _title,
-        TableReader(True, _BINARY, _PAIR_COLUMNS),
-        _BINARY.known,
-        Settings(128, 64, 3.0, _rate),
-        _PAPER,
-        files=_TABLES,
-    )
-_add(
-    "chnsenticorp",
-    "ChnSentiCorp",
-    TableReader(False, _BINARY, _TEXT_COLUMNS),
-    _BINARY.known,
-    Settings(256, 64, 3.0, 2e-5),
-    _PAPER,
-    files=_TABLES,
-)
-_add(
-    "thucnews",
-    "THUCNews",
-    read_news,
-    None,
-    Settings(512, 64, 3.0, 2e-5),
-    _PAPER,
-    files={
-        "train": ("cnews.train.txt", "train.txt", "train.tsv", "train"),
-        "dev": ("cnews.val.txt", "dev.txt", "val.txt", "dev.tsv", "dev"),
-        "test": ("cnews.test.txt", "test.txt", "test.tsv", "test"),
-    },
-)
-# The paper speaks of titles and keywords; the text is the title alone, as in CLUE's program.
-_add(
-    "tnews",
-    "TNEWS",
-    JsonReader("sentence", None, _NEWS),
-    _NEWS.known,
-    Settings(128, 64, 3.0, 2e-5),
-    _PAPER_CLUE,
-    files=_JSON,
-    submission=clue_lines,
-)
-_add(
-    "ocnli",
-    "OCNLI",
-    JsonReader("sentence1", "sentence2", _INFERENCE),
-    _INFERENCE.known,
-    Settings(128, 64, 3.0, 2e-5),
-    _PAPER_CLUE,
-    files={
-        **_JSON,
-        "train": (
-            "train.50k.json",
-            "train.json",
-            "train.30k.json",
-            "train.10k.json",
-            "train.3k.json",
-        ),
-    },
-    small_learning_rate=5e-5,
-    submission=clue_lines,
-)
-for _name, _title, _text_a, _text_b, _labels in (
-    ("cmnli", "CMNLI", "sentence1", "sentence2", _INFERENCE),
-    ("afqmc", "AFQMC", "sentence1", "sentence2", _BINARY),
-    ("csl", "CSL", "keyword", "abst", _BINARY),
-    ("iflytek", "IFLYTEK", "sentence", None, Labels(tuple(map(str, range(119))))),
-):
-    _add(
-        _name,
-        _title,
-        JsonReader(_text_a, _text_b, _labels),
-        _labels.known,
-        Settings(128, 32, 3.0, 2e-5),
-        _CLUE.format(_name),
-        files=_JSON,
-        submission=clue_lines,
-    )
-_add(
-    "cola",
-    "CoLA",
-    TableReader(False, _BINARY, {4: Columns(3, None, 1)}),
-    _BINARY.known,
-    _GOOGLE_SETTINGS,
-    _GOOGLE,
-    score=functools.partial(score, (classification.matthews_correlation, classification.accuracy)),
-    metrics=("matthews_correlation", "accuracy"),
-)
-_add(
-    "mnli",
-    "MultiNLI (matched)",
-    TableReader(True, _INFERENCE),
-    _INFERENCE.known,
-    _GOOGLE_SETTINGS,
-    _GOOGLE,
-    files={**_TSV, "dev": ("dev_matched.tsv",), "test": ("test_matched.tsv",)},
-)
-_add(
-    "mrpc",
-    "MRPC",
-    TableReader(True, _BINARY),
-    _BINARY.known,
-    _GOOGLE_SETTINGS,
-    _GOOGLE,
-    score=functools.partial(
-        score, (functools.partial(classification.f1, positive="1"), classification.accuracy)
+add(
+    _paper_row(
+        "xnli",
+        "XNLI (Chinese)",
+        files={
+            "train": (
+                "multinli/multinli.train.zh.tsv",
+                "multinli.train.zh.tsv",
+                "XNLI-MT-1.0/multinli/multinli.train.zh.tsv",
+                "train.tsv",
+            ),
+            "dev": ("xnli.dev.tsv", "XNLI-1.0/xnli.dev.tsv", "dev.tsv"),
+            "test": ("xnli.test.tsv", "XNLI-1.0/xnli.test.tsv", "test.tsv"),
+        },
+        read=TableReader(True, _INFERENCE, _PAIR_COLUMNS, language="zh"),
+        labels=_INFERENCE.known,
+        settings=Settings(128, 64, 2.0, 3e-5),
     ),
-    metrics=("f1", "accuracy"),
-)
-
-
-# GLUE's, and the Chinese translations of it, which have no header.
-_add(
-    "sts-b",
-    "STS-B",
-    TableReader(True, Labels(), {3: Columns(0, 1, 2), 2: Columns(0, 1)}, label_names=("score",)),
-    None,
-    _GOOGLE_SETTINGS,
-    "google-research/bert, README, as for its other sentence pairs (inferred)",
-    kind="regression",
-    score=score_numbers,
-    metrics=("spearman", "pearson"),
-    shows_labels=False,
+    *(
+        _paper_row(
+            name,
+            title,
+            read=TableReader(columns is _PAIR_COLUMNS, _BINARY, columns),
+            labels=_BINARY.known,
+            settings=Settings(max_seq_length, 64, 3.0, learning_rate),
+        )
+        for name, title, columns, max_seq_length, learning_rate in (
+            ("lcqmc", "LCQMC", _PAIR_COLUMNS, 128, 2e-5),
+            ("bq", "BQ Corpus", _PAIR_COLUMNS, 128, 3e-5),
+            ("chnsenticorp", "ChnSentiCorp", _TEXT_COLUMNS, 256, 2e-5),
+        )
+    ),
+    _paper_row(
+        "thucnews",
+        "THUCNews",
+        files={
+            "train": ("cnews.train.txt", "train.txt", "train.tsv", "train"),
+            "dev": ("cnews.val.txt", "dev.txt", "val.txt", "dev.tsv", "dev"),
+            "test": ("cnews.test.txt", "test.txt", "test.tsv", "test"),
+        },
+        read=read_news,
+        settings=Settings(512, 64, 3.0, 2e-5),
+    ),
+    # The paper speaks of titles and keywords; the text is the title alone, as in CLUE's program.
+    _clue_row(
+        "tnews",
+        "TNEWS",
+        read=JsonReader("sentence", None, _NEWS),
+        labels=_NEWS.known,
+        settings=Settings(128, 64, 3.0, 2e-5),
+        source=_PAPER_CLUE,
+    ),
+    _clue_row(
+        "ocnli",
+        "OCNLI",
+        files={
+            **_JSON,
+            "train": tuple(f"train{size}.json" for size in (".50k", "", ".30k", ".10k", ".3k")),
+        },
+        read=JsonReader("sentence1", "sentence2", _INFERENCE),
+        labels=_INFERENCE.known,
+        settings=Settings(128, 64, 3.0, 2e-5),
+        source=_PAPER_CLUE,
+        small_learning_rate=5e-5,
+    ),
+    *(
+        _clue_row(
+            name,
+            title,
+            read=JsonReader(text_a, text_b, labels),
+            labels=labels.known,
+            settings=Settings(128, 32, 3.0, 2e-5),
+            source=_CLUE.format(name),
+        )
+        for name, title, text_a, text_b, labels in (
+            ("cmnli", "CMNLI", "sentence1", "sentence2", _INFERENCE),
+            ("afqmc", "AFQMC", "sentence1", "sentence2", _BINARY),
+            ("csl", "CSL", "keyword", "abst", _BINARY),
+            ("iflytek", "IFLYTEK", "sentence", None, Labels(tuple(map(str, range(119))))),
+        )
+    ),
+    _google_row(
+        "cola",
+        "CoLA",
+        read=TableReader(False, _BINARY, {4: Columns(3, None, 1)}),
+        labels=_BINARY.known,
+        score=functools.partial(
+            score, (classification.matthews_correlation, classification.accuracy)
+        ),
+        metrics=("matthews_correlation", "accuracy"),
+    ),
+    _google_row(
+        "mnli",
+        "MultiNLI (matched)",
+        files={**_TSV, "dev": ("dev_matched.tsv",), "test": ("test_matched.tsv",)},
+        read=TableReader(True, _INFERENCE),
+        labels=_INFERENCE.known,
+    ),
+    _google_row(
+        "mrpc",
+        "MRPC",
+        read=TableReader(True, _BINARY),
+        labels=_BINARY.known,
+        score=functools.partial(
+            score, (functools.partial(classification.f1, positive="1"), classification.accuracy)
+        ),
+        metrics=("f1", "accuracy"),
+    ),
+    # GLUE's, and the Chinese translations of it, which have no header.
+    _google_row(
+        "sts-b",
+        "STS-B",
+        kind="regression",
+        read=TableReader(True, Labels(), _PAIR_COLUMNS, label_names=("score",)),
+        score=score_numbers,
+        metrics=("spearman", "pearson"),
+        source="google-research/bert, README, as for its other sentence pairs (inferred)",
+        shows_labels=False,
+    ),
 )
 
 
 def user_task(text_columns: Sequence[str], label_column: str) -> Task:
-    """Returns the task of a user's own tables, ``tsv``; the columns are ``UserTableReader``'s.
-
-    Raises:
-        ConfigError: they aren't one or two different columns, all of them names or all numbers.
-    """
-    return Task(
-        name="tsv",
-        title="a table of your own",
-        kind="sentence",
+    """Returns the task of a user's own tables, ``tsv``; the columns are ``UserTableReader``'s."""
+    return _google_row(
+        "tsv",
+        "a table of your own",
         files={split: (f"{split}.tsv", f"{split}.csv") for split in _SPLITS},
         read=UserTableReader(tuple(text_columns), label_column),
-        score=_accuracy,
-        metrics=("accuracy",),
-        settings=_GOOGLE_SETTINGS,
-        source=_GOOGLE,
     )
 
 
 def labels_of(path: str, examples: Sequence[Sentence]) -> list[str]:
-    """Returns the labels of training examples, sorted; numbers by their size.
-
-    Raises:
-        DataError: an example has no label, or all have the same.
-    """
+    """Returns the labels of training examples, two at least, sorted; numbers by their size."""
     found = set()
     for example in examples:
         if example.label is None:
@@ -288,7 +235,9 @@ def check_labels(
     for example in examples:
         if example.label is None:
             if required:
-                raise DataError(f"{path}:{example.line}: has no label; expected {listed(labels)}")
+                raise DataError(
+                    f"{path}:{example.line}: has no label; expected {list_labels(labels)}"
+                )
         elif example.label not in known:
             raise unknown_label(path, example.line, example.label, labels)
 

@@ -23,23 +23,17 @@ class StateLines:
     """Writes the states of texts as lines, with a vocabulary's pieces and the numbers of layers."""
 
     def __init__(self, pieces: Sequence[str], layers: Sequence[int]):
-        self._pieces = pieces
+        self._tokens = [json.dumps(piece).encode("ascii") for piece in pieces]
         self._heads = [f'{{"index": {layer}, "values": ['.encode("ascii") for layer in layers]
-        self._tokens: dict[int, bytes] = {}
 
     def line(self, number: int, ids: np.ndarray, states: np.ndarray) -> bytes:
-        """Returns the line, with its end, of a text with ids [T] and states float32 [T, L, H]."""
+        """Returns the line, and its end, of a text with ids [T] and states float32 [T, L, H]."""
         rows = iter(json_rows(states.reshape(-1, states.shape[-1])))
         tokens = []
         for token in ids.tolist():
             layers = b", ".join([b"%b%b]}" % (head, next(rows)) for head in self._heads])
-            tokens.append(b'{"token": %b, "layers": [%b]}' % (self._token(token), layers))
+            tokens.append(b'{"token": %b, "layers": [%b]}' % (self._tokens[token], layers))
         return b'{"linex_index": %d, "features": [%b]}\n' % (number, b", ".join(tokens))
-
-    def _token(self, token: int) -> bytes:
-        if token not in self._tokens:
-            self._tokens[token] = json.dumps(self._pieces[token]).encode("ascii")
-        return self._tokens[token]
 
 
 def json_rows(values: np.ndarray) -> list[bytes]:
@@ -54,13 +48,10 @@ def json_rows(values: np.ndarray) -> list[bytes]:
         plain = (np.abs(part) < _LARGE).all(axis=1)  # also False of what is no number
         texts = _plain_rows(np.where(plain[:, None], part, 0))
         for row in np.flatnonzero(~plain).tolist():
-            texts[row] = _python_row(part[row])
+            numbers = [round(value, _DECIMALS) for value in part[row].tolist()]
+            texts[row] = json.dumps(numbers)[1:-1].encode("ascii")
         rows += texts
     return rows
-
-
-def _python_row(row: np.ndarray) -> bytes:
-    return json.dumps([round(value, _DECIMALS) for value in row.tolist()])[1:-1].encode("ascii")
 
 
 def _plain_rows(values: np.ndarray) -> list[bytes]:

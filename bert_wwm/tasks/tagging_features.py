@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.errors import DataError
 from bert_wwm.metrics.tagging import OUTSIDE
 from bert_wwm.tasks.examples import Tagged
-from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, ranges
+from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, compute_offsets, ranges
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP, UNK
@@ -17,17 +17,12 @@ TAG_IDS, TOKEN_INDEX, TAG_LOGITS = "tag_ids", "token_index", "tag_logits"
 EXAMPLE = "example"
 NONE = -1  # no tag, or no token, at a position
 
-_VERSION = 1  # of the features
 _SPECIAL = 2  # [CLS] and [SEP]
 _CACHED_TOKENS = 200_000  # about 40 MB; then the cache starts anew
 
 
 def labels_of(path: str, examples: Sequence[Tagged]) -> list[str]:
-    """Returns the tags of training examples, O first, the others sorted.
-
-    Raises:
-        DataError: there are none.
-    """
+    """Returns the tags of training examples, O first, the others sorted."""
     tags = {tag for example in examples for tag in example.tags or ()}
     if not tags:
         raise DataError(f"{path}: has no tags; expected one for each token")
@@ -60,44 +55,35 @@ class TaggingFeaturizer(Featurizer):
     - rows ``example``: the number of the example in its file. One without tokens has no row.
     """
 
+    kind = "tagging"
+    shortest = _SPECIAL + 1
+    shortest_holds = "[CLS], a piece and [SEP]"
+
     def __init__(self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]):
-        if max_seq_length <= _SPECIAL:
-            raise ConfigError(
-                f"max_seq_length is {max_seq_length}; expected at least {_SPECIAL + 1}: [CLS], "
-                "a piece and [SEP]"
-            )
-        self._tokenizer = tokenizer
+        super().__init__(tokenizer, max_seq_length)
         self._labels = list(labels)
         self._capacity = max_seq_length - _SPECIAL
         self._pieces: dict[str, list[int]] = {}
 
     def describe(self) -> dict[str, object]:
-        return {
-            "kind": "tagging",
-            "version": _VERSION,
-            "vocabulary": self._tokenizer.vocabulary.sha256(),
-            "do_lower_case": self._tokenizer.do_lower_case,
-            "drop_category_c": self._tokenizer.drop_category_c,
-            "max_seq_length": self._capacity + _SPECIAL,
-            "labels": self._labels,
-        }
+        return {**super().describe(), "labels": self._labels}
 
     def __call__(self, examples: Sequence[Tagged], first: int) -> FeatureTable:
         # E examples, T tokens of them all, P pieces of those, W windows, S positions of those.
         lengths = np.array([len(example.tokens) for example in examples], np.int64)
-        tokens_of = _offsets(lengths)  # [E + 1]
+        tokens_of = compute_offsets(lengths)  # [E + 1]
         pieces, pieces_of = self._pieces_of(examples)  # [P], [T + 1]
         begins, ends, owners = _windows(tokens_of, pieces_of, self._capacity)  # [W], [W], [T]
 
         bodies = pieces_of[ends] - pieces_of[begins]  # pieces of each window, [W]
-        offsets = _offsets(bodies + _SPECIAL)
+        offsets = compute_offsets(bodies + _SPECIAL)
         sources = ranges(pieces_of[begins], bodies)  # of each position's piece
         targets = ranges(offsets[:-1] + 1, bodies)  # that position
         tokens = np.repeat(np.arange(len(owners)), np.diff(pieces_of))[sources]
         windows = np.repeat(np.arange(len(begins)), bodies)
         counts = (pieces_of[tokens] == sources) & (owners[tokens] == windows)
 
-        ids = self._tokenizer.vocabulary.ids
+        ids = self.tokenizer.vocabulary.ids
         input_ids = np.full(offsets[-1], ids[SEP], np.int32)
         input_ids[offsets[:-1]] = ids[CLS]
         input_ids[targets] = pieces[sources]
@@ -134,14 +120,14 @@ class TaggingFeaturizer(Featurizer):
         ids = [self._ids_of(token) for token in numbers]
         counts = np.array([len(of_token) for of_token in ids], np.int64)
         flat = np.array([piece for of_token in ids for piece in of_token], np.int32)
-        pieces = flat[ranges(_offsets(counts)[which], counts[which])]
-        return pieces, _offsets(counts[which])
+        pieces = flat[ranges(compute_offsets(counts)[which], counts[which])]
+        return pieces, compute_offsets(counts[which])
 
     def _ids_of(self, token: str) -> list[int]:
         found = self._pieces.get(token)
         if found is None:
-            ids = [piece.id for piece in self._tokenizer.tokenize(token)]
-            found = ids[: self._capacity] or [self._tokenizer.vocabulary.ids[UNK]]
+            ids = [piece.id for piece in self.tokenizer.tokenize(token)]
+            found = ids[: self._capacity] or [self.tokenizer.vocabulary.ids[UNK]]
             self._pieces[token] = found
         return found
 
@@ -160,13 +146,9 @@ class TaggingFeaturizer(Featurizer):
 def _windows(
     tokens_of: np.ndarray, pieces_of: np.ndarray, capacity: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cuts examples into windows of whole tokens.
+    """Cuts examples into windows of whole tokens, of at most ``capacity`` pieces each.
 
-    Args:
-        tokens_of: where the tokens of each example begin, [E + 1].
-        pieces_of: where the pieces of each token begin, [T + 1]; a token has at least one, and at
-            most ``capacity``.
-        capacity: the maximum number of pieces of a window.
+    ``tokens_of`` [E + 1] and ``pieces_of`` [T + 1] are offsets; no token has more pieces than fit.
 
     Returns:
         The first token of each window and the one after its last, int64 [W], and the window in
@@ -221,11 +203,6 @@ def _most_context(starts: np.ndarray, cuts: Sequence[tuple[int, int]]) -> np.nda
     return owners
 
 
-def _offsets(lengths: np.ndarray) -> np.ndarray:
-    """Returns where consecutive stretches of these lengths begin, and the last ends: [n + 1]."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
 def predicted_tags(
     examples: Sequence[Tagged],
     table: FeatureTable,
@@ -237,7 +214,7 @@ def predicted_tags(
     ``outputs`` has ``tag_logits`` [length, labels] of each sequence of the table.
     """
     lengths = np.array([len(example.tokens) for example in examples], np.int64)
-    offsets = _offsets(lengths)
+    offsets = compute_offsets(lengths)
     tags = np.full(offsets[-1], NONE, np.int64)
     for row, example in enumerate(table.rows[EXAMPLE].tolist()):
         tokens = table.of_tokens(TOKEN_INDEX, row)

@@ -2,7 +2,6 @@
 
 import collections
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from bert_wwm.metrics.tag_notes import tag_notes, unfinished_note
 from bert_wwm.metrics.tagging import OUTSIDE, Entity, seqeval_entities
 from bert_wwm.tasks.examples import Tagged
 from bert_wwm.tasks.header_rows import header_note
+from bert_wwm.tasks.sentence_json import clue_line
 from bert_wwm.tasks.task import Note
 
 _SEPARATORS = " \t"  # no other blank: U+3000 is a token of Chinese text
@@ -188,7 +188,9 @@ def read_cluener(path: str, note: Note) -> list[Tagged]:
         text = record["text"]
         tags = None
         if record.get("label") is not None:
-            entities = sorted(_entities(where, text, record["label"]), key=_begins_first)
+            entities = sorted(
+                _entities(where, text, record["label"]), key=lambda one: (one.start, -one.end)
+            )
             tags = [OUTSIDE] * len(text)
             end = 0
             for entity in entities:
@@ -209,10 +211,6 @@ def read_cluener(path: str, note: Note) -> list[Tagged]:
     return examples
 
 
-def _begins_first(entity: Entity) -> tuple[int, int]:
-    return entity.start, -entity.end
-
-
 def _record(where: str, line: str) -> dict[str, Any]:
     record = parse_line(line, where, '{"text": ..., "label": ...}')
     if not isinstance(record, dict) or not isinstance(record.get("text"), str):
@@ -228,11 +226,7 @@ def _entities(where: str, text: str, label: Any) -> Iterator[Entity]:
             if not isinstance(spans, list):
                 raise DataError(f"{where}: {name!r} has no list of spans; {_EXPECTED_ENTITIES}")
             for span in spans:
-                if (
-                    not isinstance(span, list)
-                    or len(span) != 2
-                    or not all(isinstance(place, int) for place in span)
-                ):
+                if not isinstance(span, list) or list(map(type, span)) != [int, int]:
                     raise DataError(f"{where}: {span!r} is no span; {_EXPECTED_ENTITIES}")
                 first, last = span
                 if not 0 <= first <= last < len(text) or text[first : last + 1] != name:
@@ -277,5 +271,4 @@ def cluener_lines(
         for type_, start, end in seqeval_entities(predicted):
             spans = label.setdefault(type_, {}).setdefault("".join(example.tokens[start:end]), [])
             spans.append([start, end - 1])
-        id_ = int(example.id) if example.id.isdecimal() else example.id
-        yield json.dumps({"id": id_, "label": label}, ensure_ascii=False)
+        yield clue_line(example.id, label)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from feature_tables import build_table
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError, DataError
 from bert_wwm.finetuning.hidden_states import Extraction, Extractor
 from bert_wwm.model.bert import BertConfig, BertModel
-from bert_wwm.tasks.features import table_of
 from bert_wwm.train.estimator import Machine
 
 RNG = np.random.default_rng(4)
@@ -64,7 +64,7 @@ def make(config, checkpoint, folder, pooling=None, **options):
 def tables(size=BATCH_SIZE):
     for begin in range(0, len(IDS), size):
         part = slice(begin, begin + size)
-        yield table_of({"input_ids": IDS[part], "segment_ids": SEGMENTS[part]}, {})
+        yield build_table({"input_ids": IDS[part], "segment_ids": SEGMENTS[part]}, {})
 
 
 WINDOWS = {"one": 1 << 28, "several": 150 * TOKEN_BYTES, "one a block": 0}

@@ -2,6 +2,7 @@ import types
 
 import numpy as np
 import pytest
+from feature_tables import build_table
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import DataError
@@ -10,11 +11,10 @@ from bert_wwm.finetuning.prediction import predict_tables
 from bert_wwm.finetuning.sentence import SentenceObjective
 from bert_wwm.finetuning.tagging import TaggingObjective
 from bert_wwm.tasks.batches import Padding, TrainingOrder
-from bert_wwm.tasks.features import table_of
 
 RNG = np.random.default_rng(2)
 LENGTHS = RNG.integers(3, 17, 50)
-TABLE = table_of(
+TABLE = build_table(
     {
         "input_ids": [RNG.integers(1, 30000, length) for length in LENGTHS],
         "segment_ids": [np.arange(length) % 2 for length in LENGTHS],

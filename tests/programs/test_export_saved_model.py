@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from finetuning_runs import chnsenticorp, entities, questions, reviews
 
+from bert_wwm.tasks.reading_features import ReadingFeaturizer
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.tagging_features import TaggingFeaturizer, predicted_tags
@@ -115,7 +116,7 @@ class Case:
         elif self.task.kind == "tagging":
             featurizer = TaggingFeaturizer(tokenizer, length, facts["labels"])
         else:
-            featurizer = self.task.featurizer(
+            featurizer = ReadingFeaturizer(
                 tokenizer, length, facts["doc_stride"], facts["max_query_length"]
             )
         examples = self.task.read(str(self.test), lambda _: None)

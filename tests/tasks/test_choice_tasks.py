@@ -63,13 +63,16 @@ def test_the_files_of_the_benchmark_have_ids_and_no_answers(tmp_path):
     "content, error",
     [
         ([], "holds no question; expected one at least"),
-        ({}, "{}; expected a list"),
+        ({}, "is {}; expected a list"),
         ([[["a"]]], "document 1: expected [lines of the context, questions, name]"),
-        ([["a", [], "d"]], 'document 1: context: "a"; expected a list'),
-        ([[[1], [], "d"]], "document 1: 1; expected a text"),
+        ([["a", [], "d"]], 'document 1: context: is "a"; expected a list'),
+        ([[[1], [], "d"]], "document 1: context: is 1; expected a text"),
         ([document({"question": "a"})], "document 1, question 1: expected an object with 'que"),
         ([document(question(choices=["a"]))], "document 1, question 1: 1 choices; expected 2 to 4"),
-        ([document(question(choices="abcde"))], "document 1, question 1: 5 choices; expected 2"),
+        (
+            [document(question(choices="abcde"))],
+            "document 1, question 1: 5 choices; expected 2",
+        ),
         (
             [document(question(answer="人"))],
             "document 1, question 1: the answer '人' is none of the choices",
@@ -155,5 +158,5 @@ def test_features_in_parts_are_those_of_the_whole(featurizer):
     whole = featurizer(EXAMPLES, 0)
     parts = concatenated([featurizer(EXAMPLES[:1], 0), featurizer(EXAMPLES[1:], 1)])
     assert whole.to_bytes() == parts.to_bytes()
-    with pytest.raises(ConfigError, match="max_seq_length 6; expected 7 at least"):
+    with pytest.raises(ConfigError, match="max_seq_length is 6; expected at least 7"):
         ChoiceFeaturizer(None, 6)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from feature_tables import build_table
 
-from bert_wwm.tasks.features import FeatureTable, concatenated, ranges, table_of
+from bert_wwm.tasks.features import FeatureTable, concatenated, ranges
 
-TABLE = table_of(
+TABLE = build_table(
     {
         "input_ids": [[2, 7, 3], [2, 3], [2, 8, 9, 3]],
         "segment_ids": [[0] * 3, [0, 1], [0, 0, 1, 1]],

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from feature_tables import build_table
 
 from bert_wwm.tasks import featurize as module
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.features import table_of
 from bert_wwm.tasks.featurize import Featurizer, features_key, featurize
 
 EXAMPLES = [Sentence(str(number), "字" * (number % 7)) for number in range(5000)]
@@ -21,7 +21,7 @@ class Lengths(Featurizer):
     def __call__(self, examples, first):
         ids = [[1] * (len(example.text_a) + 1) for example in examples]
         numbers = range(first, first + len(examples))
-        return table_of({"input_ids": ids, "segment_ids": ids}, {"example": numbers})
+        return build_table({"input_ids": ids, "segment_ids": ids}, {"example": numbers})
 
 
 def check(table, key):
@@ -62,7 +62,7 @@ def test_a_broken_file_is_made_anew(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     lines = []
     check(*featurize(Lengths(), EXAMPLES, 1, str(tmp_path), lines.append))
-    assert lines == [f"{path}: broken, and made anew"]
+    assert lines == [f"{path}: broken, and made again"]
     assert np.load(path)["offsets"][-1] == sum(number % 7 + 1 for number in range(5000))
 
 

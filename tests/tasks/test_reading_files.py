@@ -6,8 +6,8 @@ import pytest
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import NO, SPAN, UNANSWERABLE, YES, Answer
 from bert_wwm.tasks.reading_files import (
-    answer_places,
     answer_span,
+    find_misplaced,
     read_cjrc,
     read_spans,
     read_squad2,
@@ -118,7 +118,7 @@ def test_types_of_cjrc(write):
 def test_notes_on_answers_that_are_elsewhere(write):
     path = write(squad(qa("a", [("学习", 4)]), qa("b", [("中国", 0)]), qa("c", [("学习", 3)])))
     questions, notes = read(read_spans, path)
-    assert answer_places(questions) == (3, ("a",), ("b",))
+    assert find_misplaced(questions) == (3, ["a"], ["b"])
     assert notes == [
         f"{path}: 1 of 3 answers aren't where answer_start says; the nearest occurrence is taken; "
         "first: a",

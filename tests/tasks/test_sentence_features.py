@@ -15,9 +15,9 @@ from bert_wwm.tasks.features import concatenated
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.sentence_features import (
     SentenceFeaturizer,
-    kept,
     predicted_labels,
     probabilities,
+    truncate_pair,
 )
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
@@ -113,7 +113,7 @@ def test_lengths_after_truncation():
     """Every pair of lengths up to 24 at every room for them."""
     sizes = np.array([(a, b) for a in range(25) for b in range(25)])
     for max_seq_length in range(5, 60):
-        found = np.stack(kept(sizes[:, 0], sizes[:, 1], max_seq_length), axis=1)
+        found = np.stack(truncate_pair(sizes[:, 0], sizes[:, 1], max_seq_length), axis=1)
         for (a, b), lengths in zip(sizes.tolist(), found.tolist()):
             room = max_seq_length - (3 if b else 2)
             while a + b > room:
@@ -150,7 +150,7 @@ def test_describes_what_the_features_depend_on(small_tokenizer):
 
 
 def test_too_short_sequences_and_unknown_labels_are_refused(small_tokenizer):
-    with pytest.raises(ConfigError, match=r"^max_seq_length 4; expected 5 at least"):
+    with pytest.raises(ConfigError, match=r"^max_seq_length is 4; expected at least 5"):
         SentenceFeaturizer(small_tokenizer, 4, ["x"])
     featurizer = SentenceFeaturizer(small_tokenizer, 5, ["x", "y"])
     with pytest.raises(DataError, match=r"^example 1: label 'z'; expected one of x, y$"):

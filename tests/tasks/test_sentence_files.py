@@ -7,7 +7,7 @@ from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import (
     Collector,
     Labels,
-    listed,
+    list_labels,
 )
 
 
@@ -100,6 +100,8 @@ def test_an_unknown_label_is_refused():
 
 
 def test_many_labels_are_listed_in_part():
-    assert listed(["a", "b"]) == "one of a, b"
-    assert listed([str(label) for label in range(119)]).startswith("one of 119 labels: 0, 1, 2,")
-    assert listed([str(label) for label in range(119)]).endswith("19, ...")
+    assert list_labels(["a", "b"]) == "one of a, b"
+    assert list_labels([str(label) for label in range(119)]).startswith(
+        "one of 119 labels: 0, 1, 2,"
+    )
+    assert list_labels([str(label) for label in range(119)]).endswith("19, ...")

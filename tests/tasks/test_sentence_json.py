@@ -78,7 +78,7 @@ def test_the_file_to_submit_has_a_line_for_each_example(tmp_path, task, labels):
 
 def test_only_the_tasks_of_clue_have_a_file_to_submit():
     names = [name for name in TASKS.names() if TASKS[name].submission]
-    assert sorted(names) == "afqmc cluener cmnli csl iflytek ocnli tnews".split()
+    assert sorted(names) == "afqmc c3 cluener cmnli csl iflytek ocnli tnews".split()
 
 
 def test_tnews_is_its_titles(tmp_path):
