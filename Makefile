@@ -3,7 +3,7 @@
 # make test        the same, and the tests that train or run whole programs
 # make test-2.15   training on TensorFlow 2.15, as TPUs need it, and conversion with transformers 5
 # make test-long   the tests that take minutes
-# make torture     attacks the programs at random for hours; see scripts/torture.py --help
+# make torture     attacks the programs at random for hours; see python tests/torture --help
 # make clean       removes what the others made
 
 VENV := .venv
@@ -36,7 +36,7 @@ test-long: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL) -m long
 
 torture: $(VENV)/.dev
-	$(BIN)/python scripts/torture.py
+	$(BIN)/python tests/torture
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(MODULES)

@@ -7,7 +7,7 @@
 
 Every command reads either form: to_tf with --tf_checkpoint adds words to a checkpoint
 (--add_tokens), or takes the optimizer's slots out of it (--weights_only). A table at the end says
-what became of every tensor. The output is there whole, or not at all.
+where every tensor went. The output is there whole, or not at all.
 
 Example:
   python convert_checkpoint.py to_hf --tf_checkpoint=chinese_wwm_L-12_H-768_A-12.zip \\
@@ -21,7 +21,9 @@ import re
 from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags
-from bert_wwm.convert import architectures, forms, inventory, names, output_folder, pretrained
+from bert_wwm.convert import archive, forms, hugging_face, names, new_tokens, paddle
+from bert_wwm.convert.inventory import describe_tensors
+from bert_wwm.convert.pretrained import complete
 from bert_wwm.core import files, folders
 from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.core.errors import ConfigError, DataError
@@ -67,13 +69,13 @@ flags.DEFINE_string("add_tokens", None, "A file of new words, one a line, for th
 flags.DEFINE_bool(
     "reuse_unused",
     True,
-    "Put new words on [unusedN] first, which keeps the sizes; False: behind all others.",
+    "Put new words on [unusedN] first, which keeps the sizes; False: after all others.",
 )
 flags.DEFINE_bool(
     "weights_only",
     False,
-    "With to_tf and --tf_checkpoint: leave the optimizer's slots and global_step behind, two "
-    "thirds of a training's checkpoint.",
+    "With to_tf and --tf_checkpoint: leave out the optimizer's slots and global_step, two thirds "
+    "of a training's checkpoint.",
 )
 flags.DEFINE_bool(
     "strict",
@@ -98,23 +100,29 @@ def main(argv) -> None:
     command = argv[1]
     check_flags(command)
     folder = FLAGS.output_dir.rstrip("/") or "/"
-    output_folder.check(folder, FLAGS.overwrite, _OUTPUTS.fullmatch)
+    check_output(folder)
     source = FLAGS.tf_checkpoint or FLAGS.hf_model
     given = forms.CHECKPOINT_FLAG if FLAGS.tf_checkpoint else forms.HUGGING_FACE_FLAG
     forms.check_flag(given, source)
-    model = read_checkpoint() if FLAGS.tf_checkpoint else read_hugging_face()
+    model = read_checkpoint() if FLAGS.tf_checkpoint else hugging_face.read_folder(source)
     if command != TO_TF or FLAGS.weights_only:
         model.drop_optimizer_state()
-    added = add_tokens(model) if FLAGS.add_tokens else None
-    if command != TO_HF:
-        tell_added_tokens(model)
-    pretrained.complete(model, needed_parts(command, model), FLAGS.strict, source)
+    if FLAGS.add_tokens:
+        words = new_tokens.read_words(FLAGS.add_tokens)
+        added = new_tokens.add_tokens(model, words, FLAGS.reuse_unused, FLAGS.add_tokens)
+    if command != TO_HF and model.added_tokens:
+        model.notes += new_tokens.describe_added_tokens(model)
+    form = choose_form(command)
+    needed = form.list_needed_parts(model)
+    if command == TO_TF and not FLAGS.strict:
+        needed.append(names.POOLER)
+    complete(model, needed, FLAGS.strict, source)
     with folders.replaced(folder) as new:
-        table, result = WRITERS[command](new, model)
-    if added:
+        written = form.write_folder(new, model)
+    if FLAGS.add_tokens:
         print(added.report())
-    print(f"{source} -> {folder}: {result}")
-    print(table.report())
+    print(f"{source} -> {folder}: {written.form}")
+    print(describe_tensors(model, written))
 
 
 def check_flags(command) -> None:
@@ -122,13 +130,13 @@ def check_flags(command) -> None:
     if command == TO_TF:
         checkpoint_flags.refuse_patterns("output_dir")
     if bool(FLAGS.tf_checkpoint) == bool(FLAGS.hf_model):
-        raise ConfigError("which model? expected either --tf_checkpoint or --hf_model")
+        raise ConfigError("the model: expected either --tf_checkpoint or --hf_model")
     if FLAGS.hf_model:
         for name in _OF_CHECKPOINTS:
             if FLAGS[name].present:
                 raise ConfigError(
-                    f"--{name}: says something of --tf_checkpoint; the folder of --hf_model says "
-                    "it itself"
+                    f"--{name}: describes the model of --tf_checkpoint; expected none with "
+                    "--hf_model, whose folder has it"
                 )
     if FLAGS.weights_only and (command != TO_TF or FLAGS.hf_model):
         raise ConfigError(
@@ -136,20 +144,31 @@ def check_flags(command) -> None:
             "weights only"
         )
     if FLAGS["reuse_unused"].present and not FLAGS.add_tokens:
-        raise ConfigError("--reuse_unused: for which words? expected --add_tokens")
+        raise ConfigError("--reuse_unused needs --add_tokens")
 
 
-def read_hugging_face():
-    from bert_wwm.convert import hugging_face
-
-    return hugging_face.read_folder(FLAGS.hf_model)
+def check_output(path) -> None:
+    """Refuses a folder that can't be written, or holds what must not be lost."""
+    if files.is_remote(path):
+        raise ConfigError(f"--output_dir={path}: expected a folder of this machine")
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise ConfigError(f"--output_dir={path}: is no folder")
+    held = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    if held and not FLAGS.overwrite:
+        raise ConfigError(
+            f"--output_dir={path}: is not empty; expected a new folder, or --overwrite"
+        )
+    others = [name for name in held if not _OUTPUTS.fullmatch(name)]
+    if others:
+        raise ConfigError(
+            f"--output_dir={path}: holds {others[0]}, which --overwrite would delete; expected "
+            "nothing but the files of a model"
+        )
 
 
 def read_checkpoint():
     """Reads the model of --tf_checkpoint."""
     if FLAGS.tf_checkpoint.endswith(".zip"):
-        from bert_wwm.convert import archive
-
         with archive.unpacked(FLAGS.tf_checkpoint) as folder:
             return read_model(*archive.find_model(folder))
     from bert_wwm.model import checkpoint_path
@@ -165,9 +184,12 @@ def read_model(prefix, config_file, vocab_file):
     """Reads a model of which the flags may name other files than those beside the checkpoint."""
     config_file = FLAGS.bert_config_file or config_file
     vocab_file = FLAGS.vocab_file or vocab_file
-    for path, flag in ((config_file, "bert_config_file"), (vocab_file, "vocab_file")):
+    for path, name, flag in (
+        (config_file, _CONFIGS[0], "bert_config_file"),
+        (vocab_file, "vocab.txt", "vocab_file"),
+    ):
         if not path:
-            raise DataError(f"{prefix}: which one is its --{flag}? there is none beside it")
+            raise DataError(f"{prefix}: has no {name} beside it; expected --{flag}")
     from bert_wwm.convert import google_folder
 
     check_record(prefix, google_folder.recorded(prefix))
@@ -191,78 +213,13 @@ def beside(prefix, *candidates):
     return next(filter(files.exists, paths), None)
 
 
-def add_tokens(model):
-    from bert_wwm.convert import new_tokens
-
-    words = new_tokens.read_words(FLAGS.add_tokens)
-    return new_tokens.add_tokens(model, words, FLAGS.reuse_unused, FLAGS.add_tokens)
-
-
-def tell_added_tokens(model):
-    if model.added_tokens:
-        from bert_wwm.convert import new_tokens
-
-        model.notes += new_tokens.notes_on_added(model)
-
-
-def needed_parts(command, model):
-    """Returns the parts that the output has to have whole."""
-    parts = names.parts_of(model.tensors)
+def choose_form(command):
+    """Returns the module that writes the output."""
     if command == TO_TF:
-        judges_texts = names.CLASSIFIER in parts and model.kind != architectures.TAGGING
-        if names.PAIR in parts or judges_texts or not FLAGS.strict:
-            parts.append(names.POOLER)
-        return parts
-    if command == TO_HF:
-        return architectures.ARCHITECTURES[architectures.architecture_of(parts, model.kind)].parts
-    from bert_wwm.convert import paddle
+        from bert_wwm.convert import google_folder
 
-    return paddle.architecture_of(model)[1]
-
-
-def write_hugging_face(folder, model):
-    from bert_wwm.convert import hugging_face
-
-    hugging_face.write_folder(folder, model)
-    table = inventory.take(model, hugging_face.written(model))
-    return table, f"a {hugging_face.architecture(model)}"
-
-
-def write_checkpoint(folder, model):
-    from bert_wwm.convert import google_folder, model_config
-
-    google_folder.write_folder(folder, model)
-    activation = model.config["hidden_act"]
-    if activation == model_config.EXACT_FORM:
-        model.notes.append(
-            "hidden_act gelu is the exact form to this toolkit and to transformers; the code of "
-            "google-research/bert would compute the tanh form"
-        )
-    if activation == model_config.TANH_FORM:
-        model.notes.append(
-            "hidden_act gelu_new is the tanh form to this toolkit and to transformers; the code of "
-            "google-research/bert calls it gelu"
-        )
-    if names.POOLER not in names.parts_of(model.tensors):
-        model.notes.append(
-            "there is no pooler: a model of whole texts would start with a random one, which "
-            "training allows with --allow_random_init=bert/pooler"
-        )
-    return inventory.take(model, {name: name for name in model.tensors}), "bert_model.ckpt"
-
-
-def write_paddle(folder, model):
-    from bert_wwm.convert import paddle
-
-    written = paddle.write_folder(folder, model)
-    table = inventory.take(model, written.converted)
-    table.skipped.update(written.skipped)
-    table.beside.clear()
-    table.notes += written.notes
-    return table, f"PaddleNLP's {paddle.architecture_of(model)[0]}"
-
-
-WRITERS = {TO_HF: write_hugging_face, TO_TF: write_checkpoint, TO_PADDLE: write_paddle}
+        return google_folder
+    return hugging_face if command == TO_HF else paddle
 
 
 if __name__ == "__main__":

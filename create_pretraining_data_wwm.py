@@ -18,26 +18,27 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, worker_flags
+from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
-from bert_wwm.core.progress import Progress
-from bert_wwm.core.shards import Shards, find_shards
-from bert_wwm.data import beam, local
+from bert_wwm.core.shards import find_shards
+from bert_wwm.corpus import segmented
+from bert_wwm.data import beam
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.instances import PAIRINGS
+from bert_wwm.data.local import Written
 from bert_wwm.data.maker import RecordMaker, ShardWork
-from bert_wwm.data.sources import SegmentedSource, TextSource, read_all
-from bert_wwm.masking.labels import INVENTORIES, labels_of
+from bert_wwm.data.sources import SegmentedSource, TextSource
+from bert_wwm.masking.labels import INVENTORIES, parse_labels
 from bert_wwm.masking.strategies import STRATEGIES
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.manifest import FORMAT
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.text import segmented
+from bert_wwm.text.bulk import BulkTokenizer
 from bert_wwm.text.similar_words import SimilarWords
 
 FLAGS = flags.FLAGS
@@ -132,7 +133,7 @@ def main(_) -> None:
     description = source.describe(inputs)  # loads the model: if it can't be had, that shows here
     maker = RecordMaker(
         source,
-        tokenizer,
+        BulkTokenizer(tokenizer),
         ExampleMaker(tokenizer.vocabulary, settings, similar_words),
         FLAGS.dupe_factor,
         functools.partial(encode_examples, schema=schema_of(settings)),
@@ -142,7 +143,7 @@ def main(_) -> None:
         worker_flags.estimate(work, source, inputs, len(outputs))
         return
     run = {
-        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
         "input": describe_inputs(inputs),
         "vocabulary": {"sha256": tokenizer.vocabulary.sha256()},
         "segmenter": description,
@@ -161,22 +162,25 @@ def main(_) -> None:
         "do_lower_case": tokenizer.do_lower_case,
         "tokenizer": FLAGS.tokenizer,
         "segmenter": description,
-        "flags": worker_flags.key_flags(sys.argv[0]),
+        "flags": same_run.key_flags(),
         "format": FORMAT,
     }
+
+    def describe(written: Written) -> dict:
+        check_written(written, inputs)
+        return {**manifest, "counts": written.counts.to_manifest()}
+
     if FLAGS.runner == "local":
-        with Shards(outputs, run, FLAGS.overwrite) as shards:
-            if shards.finished:
-                print(f"{list_few(outputs)}: finished already")
-                return
-            written = write_records(work, source, inputs, shards, len(outputs))
-            finish(shards, manifest, written)
+        written = worker_flags.write_shards(
+            "records", work, source, inputs, outputs, run, describe, unit="records"
+        )
+        if written is None:
+            return
     else:
         output = beam.Output(outputs, run, FLAGS.overwrite)
         pipeline = beam.make_pipeline(FLAGS.runner, FLAGS.num_workers, FLAGS.beam_options)
         written = beam.write_blocks(work, source, inputs, output, pipeline)
-        check_written(written, inputs)
-        finish(output, manifest, written)
+        output.finish(describe(written), [{"records": records} for records in written.records])
     report(settings, written.counts, outputs)
 
 
@@ -203,7 +207,7 @@ def settings_from_flags() -> ExampleSettings:
         masked_lm_prob=FLAGS.masked_lm_prob,
         short_seq_prob=FLAGS.short_seq_prob,
         seed=FLAGS.random_seed,
-        lert_labels=labels_of(FLAGS.lert_labels) if row.has_linguistic_labels else (),
+        lert_labels=parse_labels(FLAGS.lert_labels) if row.has_linguistic_labels else (),
         pert_target=FLAGS.pert_target if row.targets else "",
     )
 
@@ -253,21 +257,6 @@ def schema_of(settings):
     )
 
 
-def write_records(work, source, inputs, shards, num_shards):
-    """Writes the records of all blocks that aren't written yet; returns what is written then."""
-    before = local.written(shards, num_shards)
-    if before.blocks:
-        print(f"Going on behind {before.bytes / 1e6:.1f} MB of text", flush=True)
-    with Progress("records", worker_flags.text_size(inputs), done=before.bytes) as progress:
-        after = local.write_blocks(
-            work, read_all(source, inputs), shards, before, FLAGS.num_workers, progress
-        )
-    if not after.counts.instances:
-        shards.discard()
-    check_written(after, inputs)
-    return after
-
-
 def check_written(written, inputs):
     if not written.counts.documents:
         raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
@@ -283,15 +272,9 @@ def check_written(written, inputs):
         )
 
 
-def finish(output, manifest, written):
-    of_files = [{"records": records} for records in written.records]
-    output.finish({**manifest, "counts": written.counts.to_manifest()}, of_files)
-
-
 def report(settings, counts, outputs) -> None:
     label_1 = {"nsp": "with a random next segment", "sop": "swapped"}.get(settings.pairing, "")
-    shown = outputs[0] if len(outputs) == 1 else f"{outputs[0]} ... {outputs[-1]}"
-    print(f"Wrote {shown}")
+    print(f"Wrote {worker_flags.describe_outputs(outputs)}")
     print(counts.summary(label_1))
     left_out = [task for task in INVENTORIES if task not in settings.lert_labels]
     if settings.lert_labels and left_out:

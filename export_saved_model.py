@@ -13,6 +13,7 @@ Of each request, input_ids, input_mask and segment_ids are int32 [batch, length]
 [CLS] text [SEP] or [CLS] text [SEP] second text [SEP], where segment_ids are 1 from the second text
 on and input_mask is 0 at padding. The answer is
   for a class: label_ids [batch], probabilities and logits [batch, classes];
+  for a choice, a row for each, or for a score: scores [batch];
   for tags: tag_ids [batch, length] (-1 at padding), probabilities [batch, length, tags];
   for spans, question first: start_positions and end_positions [batch], the first and the last
       position of the likeliest span up to --max_answer_length, span_log_probs and null_log_probs
@@ -35,8 +36,8 @@ from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.finetuning.outcome import find_outcome
-from bert_wwm.finetuning.served import USERS_TASK, describe
-from bert_wwm.tasks.table import TASKS
+from bert_wwm.finetuning.served import describe
+from bert_wwm.tasks.table import TASKS, USERS_TASK
 
 FLAGS = flags.FLAGS
 

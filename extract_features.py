@@ -18,8 +18,6 @@ Example:
       --init_checkpoint=chinese_wwm_ext_L-12_H-768_A-12/bert_model.ckpt
 """
 
-import tempfile
-
 from absl import flags
 
 from bert_wwm.cli import app, model_flags, tokenizer_flags
@@ -28,6 +26,7 @@ from bert_wwm.core import files
 from bert_wwm.core.choices import POOLINGS
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
 from bert_wwm.tasks.text_lines import blocks_of, read_texts
 
@@ -80,7 +79,7 @@ def main(_) -> None:
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.finetuning.extracted import write_array, write_lines
-    from bert_wwm.finetuning.extraction import Extraction, Extractor
+    from bert_wwm.finetuning.hidden_states import Extraction, Extractor
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.model.checkpoint_path import read_newest, resolve
     from bert_wwm.train.estimator import Machine
@@ -97,7 +96,7 @@ def main(_) -> None:
 
     def extract(prefix):
         extraction = Extraction(prefix, layers, FLAGS.pooling, FLAGS.use_one_hot_embeddings)
-        with tempfile.TemporaryDirectory() as folder, Progress("texts", total=count) as progress:
+        with temporary_folder() as folder, Progress("texts", total=count) as progress:
             machine = Machine(
                 **{
                     **model_flags.values_of(Machine),

@@ -24,9 +24,8 @@ from absl import flags
 from bert_wwm.cli import app, finetuning_flags
 from bert_wwm.cli.finetuning import finetune
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.tasks.sentence_tasks import labels_of, user_task
-from bert_wwm.tasks.table import TASKS, tasks_of
-from bert_wwm.tasks.task import SENTENCE
+from bert_wwm.tasks.sentence_tasks import user_task
+from bert_wwm.tasks.table import TASKS, USERS_TASK, tasks_of
 
 FLAGS = flags.FLAGS
 
@@ -35,7 +34,7 @@ flags.adopt_module_key_flags(finetuning_flags)
 flags.DEFINE_enum(
     "task_name",
     None,
-    [*tasks_of(SENTENCE), "tsv"],
+    [*tasks_of("run_classifier.py"), USERS_TASK],
     "The task; tsv: a file of your own, with --text_columns and --label_column.",
     case_sensitive=False,
 )
@@ -52,11 +51,11 @@ flags.mark_flag_as_required("task_name")
 
 
 def main(_) -> None:
-    finetune(task_from_flags(), make_job, labels_of)
+    finetune(task_from_flags())
 
 
 def task_from_flags():
-    if FLAGS.task_name != "tsv":
+    if FLAGS.task_name != USERS_TASK:
         for name in ("text_columns", "label_column"):
             if FLAGS[name].present:
                 raise ConfigError(f"--{name}: only for --task_name=tsv")
@@ -64,12 +63,6 @@ def task_from_flags():
     if not FLAGS.text_columns or not FLAGS.label_column:
         raise ConfigError("--task_name=tsv: expected --text_columns and --label_column")
     return user_task(FLAGS.text_columns, FLAGS.label_column)
-
-
-def make_job(task, tokenizer, max_seq_length, labels):
-    from bert_wwm.finetuning.sentence import SentenceJob
-
-    return SentenceJob(task, tokenizer, max_seq_length, labels)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,6 @@ from absl import flags
 from bert_wwm.cli import app, finetuning_flags
 from bert_wwm.cli.finetuning import finetune
 from bert_wwm.tasks.table import TASKS, tasks_of
-from bert_wwm.tasks.tagging_features import labels_of
-from bert_wwm.tasks.task import TAGGING
 
 FLAGS = flags.FLAGS
 
@@ -36,7 +34,7 @@ flags.adopt_module_key_flags(finetuning_flags)
 flags.DEFINE_enum(
     "task_name",
     None,
-    tasks_of(TAGGING),
+    tasks_of("run_ner.py"),
     "The task; ner: files of your own, each line a token, a blank or tab, and its tag.",
     case_sensitive=False,
 )
@@ -44,13 +42,7 @@ flags.mark_flag_as_required("task_name")
 
 
 def main(_) -> None:
-    finetune(TASKS[FLAGS.task_name], make_job, labels_of)
-
-
-def make_job(task, tokenizer, max_seq_length, labels):
-    from bert_wwm.finetuning.tagging import TaggingJob
-
-    return TaggingJob(task, tokenizer, max_seq_length, labels)
+    finetune(TASKS[FLAGS.task_name])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import sys
 
 from absl import flags
 
-from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags
+from bert_wwm.cli import app, checkpoint_flags, model_flags, pretraining_flags, same_run
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.lock import locked
@@ -137,8 +137,8 @@ class Records:
     def __init__(self, patterns, config):
         from bert_wwm.core.shards import manifest_path
         from bert_wwm.records import manifest
-        from bert_wwm.records.checks import check_records, fields_of
-        from bert_wwm.records.limits import limits_of
+        from bert_wwm.records.checks import check_records, read_field_names
+        from bert_wwm.records.limits import find_limits
         from bert_wwm.records.schema import LABELS, pretraining_schema
         from bert_wwm.text.casing import choose_casing
         from bert_wwm.text.vocabulary import Vocabulary
@@ -146,14 +146,14 @@ class Records:
         self.paths = find_shards(patterns)
         for path in self.paths:  # most are read by TensorFlow alone
             input_files.note(path)
-        self.fields = fields_of(self.paths)
+        self.fields = read_field_names(self.paths)
         self.schema = pretraining_schema(
             FLAGS.max_seq_length,
             FLAGS.max_predictions_per_seq,
             "next_sentence_labels" in self.fields,
             [label for label in LABELS if label in self.fields],
         )
-        self.limits = limits_of(self.schema, config.vocab_size)
+        self.limits = find_limits(self.schema, config.vocab_size)
         vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
         expected = manifest.Expectation(
             FLAGS.max_seq_length,
@@ -220,9 +220,7 @@ def describe_start(checkpoint):
 
     return {
         **same_start.describe_code(sys.argv[0]),
-        **same_start.describe_flags(
-            {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
-        ),
+        **same_start.describe_flags(same_run.key_flags()),
         "the checkpoint in --output_dir": same_start.describe_checkpoint(checkpoint),
     }
 

@@ -27,7 +27,6 @@ from bert_wwm.cli import app, finetuning_flags
 from bert_wwm.cli.finetuning import finetune
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.table import TASKS, tasks_of
-from bert_wwm.tasks.task import READING
 
 FLAGS = flags.FLAGS
 
@@ -36,7 +35,7 @@ flags.adopt_module_key_flags(finetuning_flags)
 flags.DEFINE_enum(
     "task_name",
     None,
-    tasks_of(READING),
+    tasks_of("run_squad.py"),
     "The task; by default squad, or squad2 with --version_2_with_negative.",
     case_sensitive=False,
 )
@@ -79,8 +78,18 @@ flags.DEFINE_alias("rand_seed", "random_seed")  # its name in HFL's baseline for
 _HFLS_MAX_ANSWER_LENGTH = 30
 
 
+# The options of a ReadingJob.
+_OPTIONS = (
+    "doc_stride max_query_length n_best_size max_answer_length null_score_diff_threshold "
+    "hfl_compat verbose_logging"
+).split()
+
+
 def main(_) -> None:
-    finetune(task_from_flags(), make_job)
+    options = {name: FLAGS[name].value for name in _OPTIONS}
+    if FLAGS.hfl_compat and FLAGS.max_answer_length is None:
+        options["max_answer_length"] = _HFLS_MAX_ANSWER_LENGTH
+    finetune(task_from_flags(), **options)
 
 
 def task_from_flags():
@@ -92,15 +101,6 @@ def task_from_flags():
             "--task_name=squad2 or cjrc"
         )
     return task
-
-
-def make_job(task, tokenizer, max_seq_length, labels):
-    from bert_wwm.finetuning.reading import ReadingJob, ReadingOptions
-
-    values = {name: FLAGS[name].value for name in ReadingOptions._fields}
-    if FLAGS.hfl_compat and FLAGS.max_answer_length is None:
-        values["max_answer_length"] = _HFLS_MAX_ANSWER_LENGTH
-    return ReadingJob(task, tokenizer, max_seq_length, ReadingOptions(**values))
 
 
 if __name__ == "__main__":

@@ -15,83 +15,66 @@ the two forms are apart, seed by seed: mean and standard error.
 import json
 import os
 import statistics
-import subprocess
-import sys
 from typing import Any
 
 from absl import flags
+from measure import Table, measure_in_process
 
 from bert_wwm.cli import app
-from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.cli.steps import ROOT
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.json_files import read_json
 
 FLAGS = flags.FLAGS
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 BATCH_SIZE, LENGTH, PREDICTIONS = 64, 32, 5  # the demo's
 DROPOUT = 0.1
 MARKS = 4
 FORMS = {"cpu": "CPU's form, float32", "tpu": "TPU's form, bfloat16"}
 
-flags.DEFINE_string("demo", os.path.join(ROOT, "demo_output"), "What `make demo` left.")
+flags.DEFINE_string("demo", os.path.join(ROOT, "demo_output"), "The output of `make demo`.")
 flags.DEFINE_list("seeds", "1,2,3", "A training each, in both forms.")
 flags.DEFINE_integer("num_train_steps", 2000, "Of each training.", lower_bound=10 * MARKS)
 flags.DEFINE_float("learning_rate", 2e-3, "The peak, after a twentieth of the steps.")
+flags.DEFINE_integer("seed", None, "Of the training of --process.")
 flags.DEFINE_enum("process", None, list(FORMS), "What a process of the benchmark's own trains.")
 
 
 def main(_) -> None:
     if FLAGS.process:
-        print(json.dumps(train(FLAGS.process, int(FLAGS.seeds[0]))))
+        print(json.dumps(train(FLAGS.process, FLAGS.seed)))
         return
     if not os.path.exists(os.path.join(FLAGS.demo, "train.tfrecord")):
-        raise ConfigError(f"{FLAGS.demo}: holds no records; expected what `make demo` leaves")
+        raise ConfigError(f"{FLAGS.demo}: holds no records; expected the output of `make demo`")
     marks = [FLAGS.num_train_steps * (i + 1) // MARKS for i in range(MARKS)]
     print(
         f"{FLAGS.num_train_steps:,} steps of {BATCH_SIZE} sequences of {LENGTH} tokens, dropout "
         f"{DROPOUT}: loss of the masked LM\n"
     )
-    print(f"{'':<22}{'seed':<6}" + "".join(f"{f'step {m:,}':>12}" for m in marks), end="")
-    print(f"{'held out':>12}")
+    columns = [*((f"step {mark:,}", ">12.3f") for mark in marks), ("held out", ">12.3f")]
+    table = Table("<22", ("seed", "<6"), *columns)
     losses: dict[str, list[list[float]]] = {form: [] for form in FORMS}
     for seed in FLAGS.seeds:
-        for form in FORMS:
-            losses[form].append(train_in_process(form, seed))
-            print_row(FORMS[form], seed, losses[form][-1])
+        for form, title in FORMS.items():
+            FLAGS.seed = int(seed)
+            names = ("demo", "num_train_steps", "learning_rate", "seed")
+            losses[form].append(measure_in_process(__file__, form, names))
+            table.print_row(title, seed, *losses[form][-1])
     if len(FLAGS.seeds) < 2:
         return
     print()
-    for form in FORMS:
-        print_row(FORMS[form], "mean", [statistics.mean(column) for column in zip(*losses[form])])
-    for form in FORMS:
-        print_row(FORMS[form], "+-", [statistics.stdev(column) for column in zip(*losses[form])])
+    for form, title in FORMS.items():
+        table.print_row(title, "mean", *map(statistics.mean, zip(*losses[form])))
+    for form, title in FORMS.items():
+        table.print_row(title, "+-", *map(statistics.stdev, zip(*losses[form])))
     apart = [[tpu - cpu for tpu, cpu in zip(*rows)] for rows in zip(losses["tpu"], losses["cpu"])]
-    print_row("TPU's less CPU's", "mean", [statistics.mean(column) for column in zip(*apart)])
-    errors = [statistics.stdev(column) / len(apart) ** 0.5 for column in zip(*apart)]
-    print_row("standard error", "", errors)
-
-
-def print_row(what: str, seed: str, values: list[float]) -> None:
-    print(f"{what:<22}{seed:<6}" + "".join(f"{value:>12.3f}" for value in values), flush=True)
-
-
-def train_in_process(form: str, seed: str) -> list[float]:
-    """Returns the losses at the marks and on the held-out records."""
-    flags_of = ("demo", "num_train_steps", "learning_rate")
-    command = [f"--process={form}", f"--seeds={seed}"]
-    command += [f"--{flag}={FLAGS[flag].value}" for flag in flags_of]
-    process = subprocess.run(
-        [sys.executable, os.path.realpath(__file__), *command],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ROOT},
-    )
-    if process.returncode:
-        raise ToolkitError(f"{form} ended with status {process.returncode}:\n{process.stderr}")
-    return json.loads(process.stdout.splitlines()[-1])
+    table.print_row("TPU's less CPU's", "mean", *map(statistics.mean, zip(*apart)))
+    errors = (statistics.stdev(column) / len(apart) ** 0.5 for column in zip(*apart))
+    table.print_row("standard error", "", *errors)
 
 
 def train(form: str, seed: int) -> list[float]:
-    """Trains in this process; returns what ``train_in_process`` does."""
+    """Trains; returns the losses at the marks and on the held-out records."""
     import numpy as np
 
     from bert_wwm.compat import tf
@@ -103,15 +86,14 @@ def train(form: str, seed: int) -> list[float]:
     from bert_wwm.train.step import compute_gradients, update_weights
 
     tf.disable_eager_execution()
-    with open(os.path.join(FLAGS.demo, "bert_config.json"), encoding="utf-8") as file:
-        shape = json.load(file)
+    shape = read_json(os.path.join(FLAGS.demo, "bert_config.json"))
     shape.update(hidden_dropout_prob=DROPOUT, attention_probs_dropout_prob=DROPOUT)
     config = BertConfig.from_dict(shape)
     objective = PretrainingObjective(("masked_lm", "next_sentence"))
     schema = pretraining_schema(LENGTH, PREDICTIONS, True, [])
     params = {"batch_size": BATCH_SIZE}
 
-    def scalars_of(form: str, features: dict[str, Any], training: bool) -> dict[str, Any]:
+    def build_scalars(form: str, features: dict[str, Any], training: bool) -> dict[str, Any]:
         features = {
             name: tf.ensure_shape(value, [BATCH_SIZE, *value.shape.as_list()[1:]])
             for name, value in features.items()
@@ -126,7 +108,7 @@ def train(form: str, seed: int) -> list[float]:
         weights = dict.fromkeys(objective.heads, 1.0)
         return sum_losses(objective.predictions(batch), objective.totals(features), weights)
 
-    def features_of(part: str) -> dict[str, Any]:
+    def read_features(part: str) -> dict[str, Any]:
         paths = [os.path.join(FLAGS.demo, f"{part}.tfrecord")]
         if part == "train":
             dataset = train_input_fn(paths, schema, seed)(params)
@@ -137,15 +119,15 @@ def train(form: str, seed: int) -> list[float]:
     # Operations differ in number, and so would the seeds that they are given.
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(seed)
-        scalars_of("cpu", features_of("train"), training=False)
+        build_scalars("cpu", read_features("train"), training=False)
         session.run(tf.global_variables_initializer())
         first_weights = session.run({v.op.name: v for v in tf.trainable_variables()})
 
     tf.set_random_seed(seed)
     tf.train.get_or_create_global_step()
-    trained = scalars_of(form, features_of("train"), training=True)
+    trained = build_scalars(form, read_features("train"), training=True)
     with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-        held_out = scalars_of(form, features_of("heldout"), training=False)["masked_lm_loss"]
+        held_out = build_scalars(form, read_features("heldout"), training=False)["masked_lm_loss"]
     step = update_weights(
         trained["loss"],
         *compute_gradients(trained["loss"]),

@@ -8,25 +8,15 @@ says for the slice. Twenty compilations: about half an hour on two cores.
 """
 
 import concurrent.futures
-import json
-import os
-import pathlib
 import re
-import runpy
-import shlex
-import subprocess
-import sys
-from typing import Any
 
 from absl import flags
+from measure import estimate_tpu
 
 from bert_wwm.cli import app
-from bert_wwm.core.errors import ToolkitError
+from bert_wwm.cli.recipes import RECORDS, find_recipes, load_recipe
 
 FLAGS = flags.FLAGS
-
-ROOT = pathlib.Path(os.path.realpath(__file__)).parent.parent
-RECIPES = ROOT / "configs" / "recipes"
 
 flags.DEFINE_list("recipes", None, "Names of configs/recipes; by default all.")
 flags.DEFINE_string("topology", "v3-8", "The slice; see estimate_tpu.py.")
@@ -36,17 +26,27 @@ HEADER = ("recipe", "fits", "examples a core", "GiB a core", "ms a step", "peak"
 
 
 def main(_) -> None:
-    read_recipe = runpy.run_path(str(ROOT / "scripts" / "list_recipes.py"))["read_recipe"]
-    names = FLAGS.recipes or sorted(path.stem for path in RECIPES.glob("*.flags"))
-    headers = [read_recipe(RECIPES / f"{name}.flags").header for name in names]
     with concurrent.futures.ThreadPoolExecutor(FLAGS.num_processes) as pool:
-        rows = list(pool.map(row_of, names, headers))
+        rows = list(pool.map(estimate_row, FLAGS.recipes or find_recipes()))
     for cells in (HEADER, ["---"] * len(HEADER), *rows):
         print(f"| {' | '.join(cells)} |")
 
 
-def row_of(name: str, header: dict[str, str]) -> list[str]:
-    found = estimate(name, header)
+def estimate_row(name: str) -> list[str]:
+    header = load_recipe(name).header
+    # Of the parts on a slice a header says: "on a v3-8 with --num_accumulation_steps=8".
+    asked = re.search(
+        rf"on a {re.escape(FLAGS.topology)} with (--num_accumulation_steps=\d+)",
+        header["estimated"],
+    )
+    found = estimate_tpu(
+        name,
+        f"--flagfile=configs/recipes/{name}.flags",
+        f"--topology={FLAGS.topology}",
+        f"--pairing={load_recipe(header['records'], RECORDS).flags['pairing']}",
+        "--use_bfloat16",
+        *([asked[1]] if asked else []),
+    )
     link = f"[{name}](configs/recipes/{name}.flags)"
     parts = found["num_accumulation_steps"]
     batch = f"{found['batch_per_core'] // parts}" + (f" x {parts}" if parts > 1 else "")
@@ -63,31 +63,6 @@ def row_of(name: str, header: dict[str, str]) -> list[str]:
         f"{found['steps']:,}",
         f"{found['hours']:,.1f}",
     ]
-
-
-def estimate(name: str, header: dict[str, str]) -> dict[str, Any]:
-    """Returns what estimate_tpu.py --json prints of a recipe."""
-    command = [f"--flagfile=configs/recipes/{name}.flags", f"--topology={FLAGS.topology}"]
-    command += parts_on(FLAGS.topology, header["hardware"])
-    data = shlex.split(header["data"].replace("\\\n", " "))
-    command += [flag for flag in data if flag.startswith("--pairing=")]
-    ran = subprocess.run(
-        [sys.executable, "estimate_tpu.py", *command, "--use_bfloat16", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ran.returncode:
-        raise ToolkitError(f"{name}: {ran.stderr.strip() or 'killed'}")
-    print(f"{name}: done", file=sys.stderr, flush=True)
-    return json.loads(ran.stdout)
-
-
-def parts_on(topology: str, hardware: str) -> list[str]:
-    """Returns the flag that a header asks for on a slice: "on a v3-8 add ...=8, on a v3-32 2"."""
-    found = re.search(rf"\bon a {re.escape(topology)}\b[^,)]*?(\d+)", hardware)
-    return [f"--num_accumulation_steps={found.group(1)}"] if found else []
 
 
 if __name__ == "__main__":

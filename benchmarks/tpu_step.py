@@ -1,9 +1,9 @@
 """What a training step costs on a TPU v3, by its compiler's estimate; no TPU is needed.
 
-Each line is a model at the paper's shapes on one core of a v3-8, as estimate_tpu.py prices it,
-beside google-research/bert's own step, compiled in the same way. Then what LERT's heads and LAMB
-cost over the masked language model with AdamW, what bfloat16 is worth, and what adding up the
-gradients of all cores costs on each (without the time on the network).
+Each line is a model at the paper's shapes on one core of a v3-8, by estimate_tpu.py, beside
+google-research/bert's own step, compiled in the same way. Then the cost of LERT's heads and LAMB
+over the masked language model with AdamW, of float32 over bfloat16, and of adding up the gradients
+of all cores on each (without the time on the network).
 
   python benchmarks/tpu_step.py              all, about a quarter of an hour on two cores
   python benchmarks/tpu_step.py --models=base-128
@@ -12,49 +12,26 @@ The compiler is installed at the first run; see estimate_tpu.py.
 """
 
 import concurrent.futures
-import json
-import os
-import subprocess
-import sys
 from typing import Any, NamedTuple
 
 from absl import flags
+from measure import Table, estimate_tpu
 
 from bert_wwm.cli import app
 from bert_wwm.core.errors import ToolkitError
 
 FLAGS = flags.FLAGS
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-
 
 class Row(NamedTuple):
-    """A model and its shapes, and google-research/bert's figures for them.
+    """A model and its shapes, and google-research/bert's figures for them."""
 
-    Attributes:
-        config: name of the file in configs.
-        length: tokens of a sequence.
-        batch: examples a core.
-        predictions: of a sequence.
-        megacycles: of google-research/bert's step: AdamW, float32, one-hot lookup.
-        temporaries: of the same, GiB.
-    """
-
-    config: str
-    length: int
-    batch: int
-    predictions: int
-    megacycles: float
-    temporaries: float
-
-    def flags(self) -> list[str]:
-        return [
-            f"--bert_config_file=configs/{self.config}.json",
-            f"--max_seq_length={self.length}",
-            f"--batch_per_core={self.batch}",
-            f"--max_predictions_per_seq={self.predictions}",
-            "--gelu=tanh",
-        ]
+    config: str  # name of the file in configs
+    length: int  # tokens of a sequence
+    batch: int  # examples a core
+    predictions: int  # of a sequence
+    megacycles: float  # of google-research/bert's step: AdamW, float32, one-hot lookup
+    temporaries: float  # of the same, GiB
 
 
 ROWS = {
@@ -83,23 +60,29 @@ def main(_) -> None:
         "AdamW, masked LM and next sentence, dropout 0.1, one core of a TPU v3; ours in bfloat16\n"
     )
     print(f"{'':<11}{'google-research/bert':>24}{'ours':>24}")
-    print(f"{'':<11}{'Mcycles':>12}{'GiB':>12}{'Mcycles':>12}{'GiB':>12}{'times as fast':>16}")
+    table = Table(
+        "<11",
+        ("Mcycles", ">12.0f"),
+        ("GiB", ">12.1f"),
+        ("Mcycles", ">12.1f"),
+        ("GiB", ">12.2f"),
+        ("times as fast", ">16.2f"),
+    )
     for model in FLAGS.models:
-        row, ours = ROWS[model], estimates.get((model, "AdamW"))
+        ours = estimates.get((model, "AdamW"))
         if ours:
-            cycles = ours["estimated_megacycles"]
-            print(
-                f"{model:<11}{row.megacycles:>12.0f}{row.temporaries:>12.1f}{cycles:>12.1f}"
-                f"{ours['temp_gib']:>12.2f}{row.megacycles / cycles:>16.2f}"
-            )
-    print(f"\n{'Mcycles':<11}" + "".join(f"{variant:>20}" for variant in FLAGS.variants))
+            row, cycles = ROWS[model], ours["estimated_megacycles"]
+            figures = (row.megacycles, row.temporaries, cycles, ours["temp_gib"])
+            table.print_row(model, *figures, row.megacycles / cycles)
+    print()
+    print(f"{'Mcycles':<11}" + "".join(f"{variant:>20}" for variant in FLAGS.variants))
     for model in FLAGS.models:
-        print(f"{model:<11}" + "".join(against(estimates, model, v) for v in FLAGS.variants))
+        print(f"{model:<11}" + "".join(compare(estimates, model, v) for v in FLAGS.variants))
     print("\nGiB are those of the temporaries: activations and gradients.")
 
 
-def against(estimates: dict[Any, dict[str, Any]], model: str, variant: str) -> str:
-    """The cycles of a variant, and how many more than AdamW's."""
+def compare(estimates: dict[Any, dict[str, Any]], model: str, variant: str) -> str:
+    """Returns the cycles of a variant, and how many more than AdamW's."""
     cycles = estimates[model, variant]["estimated_megacycles"]
     if (model, "AdamW") not in estimates:
         return f"{cycles:>20.1f}"
@@ -108,21 +91,20 @@ def against(estimates: dict[Any, dict[str, Any]], model: str, variant: str) -> s
 
 
 def estimate(model: str, variant: str) -> dict[str, Any]:
-    """Returns what estimate_tpu.py --json prints."""
-    command = ["estimate_tpu.py", *ROWS[model].flags(), "--topology=v3-8", "--use_bfloat16"]
-    ran = subprocess.run(
-        [sys.executable, *command, *VARIANTS[variant], "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    row = ROWS[model]
+    found = estimate_tpu(
+        f"{model}, {variant}",
+        f"--bert_config_file=configs/{row.config}.json",
+        f"--max_seq_length={row.length}",
+        f"--batch_per_core={row.batch}",
+        f"--max_predictions_per_seq={row.predictions}",
+        "--gelu=tanh",
+        "--topology=v3-8",
+        "--use_bfloat16",
+        *VARIANTS[variant],
     )
-    if ran.returncode:
-        raise ToolkitError(f"{model}, {variant}: {ran.stderr.strip() or 'killed'}")
-    found = json.loads(ran.stdout)
     if not found["fits"]:
         raise ToolkitError(f"{model}, {variant}: doesn't fit")
-    print(f"{model}, {variant}: done", file=sys.stderr, flush=True)
     return found
 
 

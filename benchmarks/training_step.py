@@ -3,19 +3,14 @@
 Masked LM and next sentence prediction at RBT3's shape, dropout at work, AdamW over all weights, on
 random ids. Beside the graph of run_pretraining.py runs Hugging Face's BertForPreTraining in
 PyTorch, as people train it: logits at all positions, labels of -100 where nothing is predicted.
-Each is a process of its own with all cores; they take turns, so that the machine's moods hit both
-alike. CPU time, that of all threads, hardly hangs on what else the machine does.
+Each is a process of its own with all cores; they take turns.
 
   python benchmarks/training_step.py                         both, and the bare product
   python benchmarks/training_step.py --models=ours --turns=1
-  python benchmarks/training_step.py --models=ours,ours_xla  ... with --use_xla beside it
+  python benchmarks/training_step.py --models=ours,ours_xla,ours_bfloat16
+                                     ... with --use_xla and with --use_bfloat16 beside it
   python benchmarks/training_step.py --models=ours,before --before=FOLDER
                                      ... and another checkout of this toolkit
-  python benchmarks/training_step.py --models=ours,other_python --other_python=.venv-2.15/bin/python
-                                     ... and our step on another version of TensorFlow
-  python benchmarks/training_step.py --models=ours,ours_bfloat16,hugging_face_bfloat16
-                                     ... in bfloat16: ours with --use_bfloat16, Hugging Face's under
-                                     torch.autocast, with the fused AdamW
 
 The bare product is what the feed-forward layer multiplies, [B * S, H] x [H, I] in float32, by
 TensorFlow in the process of our step. A step's own floating-point work, with its backward pass
@@ -26,30 +21,33 @@ twice the forward pass and nothing but products of matrices counted:
 
 import json
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from absl import flags
+from measure import (
+    VOCABULARY,
+    Cost,
+    Table,
+    make_features,
+    measure_in_process,
+    peak_memory,
+    time_work,
+)
 
 from bert_wwm.cli import app
-from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.records.schema import pretraining_schema
 
 FLAGS = flags.FLAGS
 
-KINDS = ("ours", "ours_xla", "before", "other_python", "hugging_face")
-HALF = "_bfloat16"
-MODELS = [kind + precision for kind in KINDS for precision in ("", HALF)]
+MODELS = ("ours", "ours_xla", "ours_bfloat16", "before", "hugging_face")
 
 flags.DEFINE_list("models", "ours,hugging_face", f"What to measure, of {', '.join(MODELS)}.")
 flags.register_validator("models", lambda names: set(names) <= set(MODELS), "unknown")
 flags.DEFINE_string("before", None, "A checkout of this toolkit, which `before` measures.")
-flags.DEFINE_string("other_python", None, "A Python with another TensorFlow or PyTorch.")
 flags.DEFINE_integer("turns", 3, "Processes of each kind; the median counts.", lower_bound=1)
 flags.DEFINE_integer("steps", 10, "Measured steps of each process.", lower_bound=1)
 flags.DEFINE_integer("warmup_steps", 3, "Steps before these.", lower_bound=1)
@@ -59,8 +57,8 @@ flags.DEFINE_integer("max_predictions_per_seq", 20, "Predictions of a sequence (
 flags.DEFINE_integer("num_hidden_layers", 3, "Layers (L).", lower_bound=1)
 flags.DEFINE_enum("process", None, MODELS, "What a process of the benchmark's own measures.")
 
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-HIDDEN, HEADS, INTERMEDIATE, VOCABULARY = 768, 12, 3072, 21128
+SHAPE = ("batch_size", "max_seq_length", "max_predictions_per_seq", "num_hidden_layers")
+HIDDEN, HEADS, INTERMEDIATE = 768, 12, 3072
 BATCHES = 8  # different ones, over and over
 
 Measured = dict[str, float]
@@ -68,28 +66,41 @@ Measured = dict[str, float]
 
 def main(_) -> None:
     if FLAGS.process:
-        hugging_face = FLAGS.process.startswith("hugging_face")
-        print(json.dumps(measure_hugging_face() if hugging_face else measure_ours()))
+        measure = measure_hugging_face if FLAGS.process == "hugging_face" else measure_ours
+        print(json.dumps(measure()))
         return
-    for kind in ("before", "other_python"):
-        if any(model.startswith(kind) for model in FLAGS.models) != bool(FLAGS[kind].value):
-            raise ConfigError(f"--models={kind} and --{kind} go together; expected both or neither")
+    if ("before" in FLAGS.models) != bool(FLAGS.before):
+        raise ConfigError("--models=before and --before go together; expected both or neither")
     print(
         f"{FLAGS.num_hidden_layers} layers, length {FLAGS.max_seq_length}, batch of "
         f"{FLAGS.batch_size}, {FLAGS.max_predictions_per_seq} predictions, {os.cpu_count()} cores; "
         f"median of {FLAGS.turns} times {FLAGS.steps} steps\n"
     )
     turns = [{model: run_process(model) for model in FLAGS.models} for _ in range(FLAGS.turns)]
-    print(f"{'':<22}{'s a step':>10}{'examples/s':>12}{'CPU s a step':>14}{'MB':>8}")
+    table = Table(
+        "<22",
+        ("s a step", ">10.3f"),
+        ("examples/s", ">12.2f"),
+        ("CPU s a step", ">14.2f"),
+        ("MB", ">8.0f"),
+    )
     for model in FLAGS.models:
         wall, cpu, memory = (median_of(turns, model, key) for key in ("wall", "cpu", "memory"))
-        print(f"{model:<22}{wall:>10.3f}{FLAGS.batch_size / wall:>12.2f}{cpu:>14.2f}{memory:>8.0f}")
+        table.print_row(model, wall, FLAGS.batch_size / wall, cpu, memory)
     if "ours" in FLAGS.models:
         print()
         for model in FLAGS.models:
             if model != "ours":
                 print_ratio(turns, model)
         print_share(turns)
+
+
+def run_process(model: str) -> Measured:
+    environment = {"TF_XLA_FLAGS": "--tf_xla_cpu_global_jit"} if model == "ours_xla" else {}
+    if model == "before":
+        environment["PYTHONPATH"] = os.path.realpath(FLAGS.before)
+    names = ("steps", "warmup_steps", *SHAPE)
+    return measure_in_process(__file__, model, names, **environment)
 
 
 def print_ratio(turns: Sequence[dict[str, Measured]], model: str) -> None:
@@ -121,30 +132,6 @@ def median_of(turns: Sequence[dict[str, Measured]], model: str, key: str) -> flo
     return statistics.median(turn[model][key] for turn in turns)
 
 
-def run_process(model: str) -> Measured:
-    """Measures in a process of its own, with this one's flags."""
-    shape = ("steps", "warmup_steps", "batch_size", "max_seq_length", "num_hidden_layers")
-    kind = model.removesuffix(HALF)
-    process = subprocess.run(
-        [
-            FLAGS.other_python if kind == "other_python" else sys.executable,
-            os.path.realpath(__file__),
-            f"--process={model}",
-            *(f"--{flag}={FLAGS[flag].value}" for flag in (*shape, "max_predictions_per_seq")),
-        ],
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.path.realpath(FLAGS.before) if kind == "before" else ROOT,
-            "TF_XLA_FLAGS": "--tf_xla_cpu_global_jit" if kind == "ours_xla" else "",
-        },
-    )
-    if process.returncode:
-        raise ToolkitError(f"{model} ended with status {process.returncode}:\n{process.stderr}")
-    return json.loads(process.stdout.splitlines()[-1])
-
-
 def step_work() -> float:
     """Floating-point operations of our step; the formula is this file's docstring's."""
     batch, length, predictions = (
@@ -164,23 +151,14 @@ def product_work() -> float:
 
 
 def make_batches() -> dict[str, np.ndarray]:
-    """Random features under the records' names, of shape [BATCHES, B, ...]."""
-    rng = np.random.default_rng(1)
-    batch, length, predictions = (
-        FLAGS.batch_size,
-        FLAGS.max_seq_length,
-        FLAGS.max_predictions_per_seq,
-    )
-    tokens, predicted = (BATCHES, batch, length), (BATCHES, batch, predictions)
-    positions = rng.permuted(np.broadcast_to(np.arange(length), tokens), axis=-1)
+    """Returns random features under the records' names, int32 and float32 of [BATCHES, B, ...]."""
+    schema = pretraining_schema(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq)
+    features = make_features(np.random.default_rng(1), BATCHES * FLAGS.batch_size, schema)
     return {
-        "input_ids": rng.integers(VOCABULARY, size=tokens, dtype=np.int32),
-        "input_mask": np.ones(tokens, np.int32),
-        "segment_ids": np.arange(length, dtype=np.int32) * 2 // length + np.zeros(tokens, np.int32),
-        "masked_lm_positions": np.sort(positions[..., :predictions]).astype(np.int32),
-        "masked_lm_ids": rng.integers(VOCABULARY, size=predicted, dtype=np.int32),
-        "masked_lm_weights": np.ones(predicted, np.float32),
-        "next_sentence_labels": rng.integers(2, size=(BATCHES, batch, 1), dtype=np.int32),
+        name: values.reshape(BATCHES, FLAGS.batch_size, -1).astype(
+            np.float32 if name == "masked_lm_weights" else np.int32
+        )
+        for name, values in features.items()
     }
 
 
@@ -200,7 +178,7 @@ def measure_ours() -> Measured:
         num_train_steps=100_000,
         num_warmup_steps=0,
         train_batch_size=FLAGS.batch_size,
-        use_bfloat16=FLAGS.process.endswith(HALF),
+        use_bfloat16=FLAGS.process == "ours_bfloat16",
     )
     dataset = tf.data.Dataset.from_tensor_slices(make_batches()).repeat()
     features = tf.data.make_one_shot_iterator(dataset).get_next()
@@ -217,7 +195,7 @@ def measure_ours() -> Measured:
     )
     product = tf.matmul(left, right).op
     session_config = None
-    if FLAGS.process.startswith("ours_xla"):
+    if FLAGS.process == "ours_xla":
         from bert_wwm.train.estimator import xla_config
 
         session_config = xla_config()
@@ -237,26 +215,26 @@ def measure_hugging_face() -> Measured:
     import transformers
 
     batches = {name: torch.from_numpy(value).long() for name, value in make_batches().items()}
+    ids = batches["masked_lm_ids"]
+    ids[batches["masked_lm_weights"] == 0] = -100
     labels = torch.full_like(batches["input_ids"], -100)
-    labels.scatter_(-1, batches["masked_lm_positions"], batches["masked_lm_ids"])
+    labels.scatter_(-1, batches["masked_lm_positions"], ids)
     model = transformers.BertForPreTraining(transformers.BertConfig(**model_shape()))
     model.train()
-    half = FLAGS.process.endswith(HALF)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01, fused=half)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
     state = {"step": 0}
 
     def step() -> None:
         index = state["step"] % BATCHES
         state["step"] += 1
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            loss = model(
-                input_ids=batches["input_ids"][index],
-                attention_mask=batches["input_mask"][index],
-                token_type_ids=batches["segment_ids"][index],
-                labels=labels[index],
-                next_sentence_label=batches["next_sentence_labels"][index],
-            ).loss
+        loss = model(
+            input_ids=batches["input_ids"][index],
+            attention_mask=batches["input_mask"][index],
+            token_type_ids=batches["segment_ids"][index],
+            labels=labels[index],
+            next_sentence_label=batches["next_sentence_labels"][index],
+        ).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -276,25 +254,12 @@ def model_shape() -> dict[str, int]:
 
 
 def time_steps(step: Callable[[], object], number: int) -> Measured:
-    """Runs a step over and over.
-
-    Returns:
-        ``wall`` and ``cpu``: seconds of a step by the clock and of all threads, the medians;
-        ``memory``: the most MB that the process has had in memory.
-    """
+    """Returns what a step takes, the medians of many: ``wall``, ``cpu``, ``memory``."""
     for _ in range(FLAGS.warmup_steps):
         step()
-    walls, cpus = [], []
-    for _ in range(number):
-        wall, cpu = time.perf_counter(), time.process_time()
-        step()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return {
-        "wall": statistics.median(walls),
-        "cpu": statistics.median(cpus),
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    costs = [time_work(step)[1] for _ in range(number)]
+    wall, cpu = (statistics.median(values) for values in zip(*((c.wall, c.cpu) for c in costs)))
+    return Cost(wall, cpu, peak_memory())._asdict()
 
 
 if __name__ == "__main__":

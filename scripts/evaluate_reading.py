@@ -7,7 +7,7 @@ Prints one JSON object: the figures of the official program of the data set, und
   squad2  SQuAD 2.0, as evaluate-v2.0.py: exact, f1, total, HasAns_..., NoAns_..., best_...
   cjrc    CJRC of CAIL 2019, as its evaluate.py: em, f1, qas of civil, criminal, overall
 
-All are percents, but for counts and thresholds. A question without a prediction scores 0.
+All are percentages, except counts and thresholds. A question without a prediction scores 0.
 
 The data set is in the format of SQuAD, or in that of CMRC 2018. Predictions are {id: answer}, as
 run_squad.py writes them in predictions.json, or CJRC's [{"id": id, "answer": answer}, ...]. As in
@@ -39,14 +39,14 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset_file", None, "The questions with their true answers.")
 flags.DEFINE_string("prediction_file", None, "The predicted answers.")
 flags.DEFINE_enum(
-    "metric", None, ["cmrc", "squad1", "squad2", "cjrc"], "Whose program to score as."
+    "metric", None, ["cmrc", "squad1", "squad2", "cjrc"], "The official program to follow."
 )
 flags.DEFINE_string(
     "na_prob_file",
     None,
-    "For --metric=squad2: {id: how sure it is that there is no answer}, such as null_odds.json. "
-    "Adds the best thresholds and what they would give. As in the official program, predictions "
-    'whose number exceeds 1.0 count as "".',
+    "For --metric=squad2: {id: how sure the model is that there is no answer}, such as "
+    "null_odds.json. Adds the best thresholds and the scores with them. As in the official "
+    'program, predictions whose number exceeds 1.0 count as "".',
 )
 flags.DEFINE_bool(
     "per_question",
@@ -67,14 +67,14 @@ def main(_) -> None:
     na_probs = None
     if FLAGS.na_prob_file is not None:
         na_probs = read_na_probs(FLAGS.na_prob_file)
-        with told_of(FLAGS.na_prob_file):
+        with name_file(FLAGS.na_prob_file):
             squad.check_na_probs(references, predictions, na_probs)
-    with told_of(FLAGS.dataset_file):
+    with name_file(FLAGS.dataset_file):
         figures, question_scores = measure(references, predictions, na_probs, domains)
     if FLAGS.per_question:
         scores = question_scores(references, predictions)
         figures["questions"] = {question: score._asdict() for question, score in scores.items()}
-    tell_strays(references, predictions)
+    report_strays(references, predictions)
     print(json.dumps(figures, ensure_ascii=False))
 
 
@@ -84,7 +84,7 @@ def measure(
     na_probs: dict[str, float] | None,
     domains: dict[str, str | None],
 ) -> tuple[dict[str, Any], Callable[[References, Predictions], dict[str, Score]]]:
-    """Returns the figures of --metric, and what scores each question."""
+    """Returns the figures of --metric, and the function that scores each question."""
     if FLAGS.metric == "cmrc":
         figures = cmrc.evaluate(references, predictions)
         return cmrc.formatted(figures, FLAGS.prediction_file), cmrc.question_scores
@@ -97,31 +97,28 @@ def measure(
 
 
 @contextlib.contextmanager
-def told_of(path: str) -> Iterator[None]:
-    """Says which file it is that data errors within the block are of."""
+def name_file(path: str) -> Iterator[None]:
+    """Puts a file's name before the data errors of the block."""
     try:
         yield
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def tell_strays(references: References, predictions: Predictions) -> None:
-    """Says on standard error which questions and predictions don't go together."""
-    program = os.path.basename(sys.argv[0])
-    unanswered = len(references.keys() - predictions.keys())
-    if unanswered:
-        print(
-            f"{program}: {unanswered:,} of {len(references):,} questions have no prediction; they "
-            "score 0",
-            file=sys.stderr,
-        )
-    unknown = len(predictions.keys() - references.keys())
-    if unknown:
-        print(
-            f"{program}: {unknown:,} of {len(predictions):,} predictions are of no question in "
-            f"{FLAGS.dataset_file}; they don't count",
-            file=sys.stderr,
-        )
+def report_strays(references: References, predictions: Predictions) -> None:
+    """Counts on standard error the questions without a prediction, and the reverse."""
+    for some, others, note in (
+        (references, predictions, "questions have no prediction; they score 0"),
+        (
+            predictions,
+            references,
+            f"predictions are of no question in {FLAGS.dataset_file}; they don't count",
+        ),
+    ):
+        count = len(some.keys() - others.keys())
+        if count:
+            program = os.path.basename(sys.argv[0])
+            print(f"{program}: {count:,} of {len(some):,} {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Scores predicted tags: how many of the entities that they make up are right.
+"""Scores predicted tags: precision, recall and F1 of the entities that they form.
 
-Reads lines of a character, its true tag and its predicted tag, parted by blanks or tabs, with a
-blank line behind each sentence, as run_ner.py writes them in predictions.conll. (Of more columns
-the last two are the tags.) Prints one JSON object:
+Reads lines of a character, its true tag and its predicted tag, separated by spaces or tabs, with an
+empty line after each sentence, as run_ner.py writes them in predictions.conll. (If there are more
+columns, the last two are the tags.) Prints one JSON object:
 
   precision, recall, f1   over all entities (micro), in percent with two decimals
-  accuracy                the share of tags that are right, O too, in percent with two decimals
+  accuracy                the share of correct tags, O included, in percent with two decimals
   support                 the number of true entities
   by_type                 {type: {precision, recall, f1, support}}
   sentences, tokens       their numbers
@@ -35,9 +35,9 @@ flags.DEFINE_enum(
     "scheme",
     "seqeval",
     sorted(tagging.SCHEMES),
-    "Whose rules say what the entities are; both refuse no tag. seqeval: its default mode, for BIO "
-    "and BIES, and for BMES as if M- were I-. conlleval: CoNLL-2000's program, for BIO; of BIES "
-    "and BMES it joins neighbours of a type.",
+    "The rules for what an entity is; both accept any tag. seqeval: its default mode, for BIO and "
+    "BIES, and for BMES as if M- were I-. conlleval: CoNLL-2000's program, for BIO; in BIES and "
+    "BMES it joins neighbours of a type.",
 )
 flags.mark_flags_as_required(["prediction_file"])
 
@@ -45,13 +45,7 @@ _PERCENTS = ("precision", "recall", "f1", "accuracy")
 
 
 class Tags(NamedTuple):
-    """The tags of a file, by sentence.
-
-    Attributes:
-        expected: the true ones.
-        predicted: the predicted ones.
-        first_lines: the number of the first line of each sentence.
-    """
+    """The true and the predicted tags of a file, and the first line of each sentence."""
 
     expected: list[list[str]]
     predicted: list[list[str]]
@@ -79,11 +73,11 @@ def main(_) -> None:
 def read_tags(path: str) -> Tags:
     """Reads a file of predictions. Raises DataError where a line has too few columns."""
     tags = Tags([], [], [])
-    behind_sentence = True
+    is_new_sentence = True
     for number, line in enumerate(files.read_lines(path), 1):
-        # Only blanks and tabs: the character may be another kind of white space.
+        # Only spaces and tabs: the character may be another kind of white space.
         if not line.strip(" \t"):
-            behind_sentence = True
+            is_new_sentence = True
             continue
         columns = re.split("[ \t]+", line.rstrip(" \t"))
         if len(columns) < 3:
@@ -91,11 +85,11 @@ def read_tags(path: str) -> Tags:
                 f"{path}:{number}: {len(columns)} columns; expected a character, its true tag and "
                 "its predicted tag"
             )
-        if behind_sentence:
+        if is_new_sentence:
             tags.expected.append([])
             tags.predicted.append([])
             tags.first_lines.append(number)
-            behind_sentence = False
+            is_new_sentence = False
         tags.expected[-1].append(columns[-2].strip())
         tags.predicted[-1].append(columns[-1].strip())
     return tags

@@ -1,15 +1,15 @@
 """Fills the blanks of sentences with what a trained model expects there.
 
 A blank is a run of [MASK]s, one for each piece (in Chinese, each character). Its pieces are judged
-together: one after the other is put in, each time the model says how likely the next is given
-those, and the product is printed. Several blanks are judged each for itself, the others still
-masked. With --words_file only whole words are considered, those that have as many pieces as the
-blank, and probabilities are among these. Which of them are judged as wholes is up to what the model
-says of single pieces, and to the words' frequencies, if the file has them.
+together: they are put in one after the other, each with its probability given those before, and
+the product is printed. Each blank is judged while the others are still masked. With --words_file
+only whole words are considered, those of as many pieces as the blank, and probabilities are among
+these. The model's probabilities of single pieces, and the words' frequencies if the file has them,
+decide which words are judged as wholes.
 
-The checkpoint may be Google's, HFL's or of run_pretraining.py. One of LERT also tells the tags of
-what it expects at each [MASK] (part of speech, named entity, dependency relation): the likeliest,
-and others of at least 10 %.
+The checkpoint may be Google's, HFL's or of run_pretraining.py. With one of LERT, the tags that it
+expects at each [MASK] are printed too (part of speech, named entity, dependency relation): the
+likeliest, and others of at least 10 %.
 
 Example:
   python scripts/fill_mask.py --bert_config_file=bert_config.json --vocab_file=vocab.txt \\
@@ -27,7 +27,7 @@ from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.choices import GELU_FORMS
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.report.examples import surface_of
+from bert_wwm.report.examples import strip_mark
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK
 
 LEAST_SHOWN = 0.1  # probability of a tag
@@ -45,7 +45,7 @@ flags.DEFINE_integer(
     "beam_size",
     10,
     "Candidates that are followed while a blank is filled, at least --num_candidates. More find "
-    "what begins unlikely, and take longer.",
+    "candidates with an unlikely beginning, and take longer.",
     lower_bound=1,
 )
 flags.DEFINE_enum("gelu", "erf", GELU_FORMS, "As in run_pretraining.py.")
@@ -57,7 +57,7 @@ def main(_) -> None:
     tokenizer = make_tokenizer_from_flags()
     for text in FLAGS.text:
         if MASK not in text:
-            raise ConfigError(f"--text={text}: no blank; expected {MASK} where to fill in")
+            raise ConfigError(f"--text={text}: no blank; expected {MASK} in it")
     words = read_words(FLAGS.words_file, tokenizer) if FLAGS.words_file else None
 
     from bert_wwm.model.bert import BertConfig
@@ -79,7 +79,7 @@ def main(_) -> None:
     if filler.note:
         print(f"  note: {filler.note}", file=sys.stderr)
     lexicon = None if words is None else Lexicon(words, config.vocab_size)
-    surfaces = [surface_of(piece) for piece in tokenizer.vocabulary.pieces]
+    surfaces = [strip_mark(piece) for piece in tokenizer.vocabulary.pieces]
     beam_size = max(FLAGS.beam_size, FLAGS.num_candidates)
     for text in FLAGS.text:
         ids, blanks = encode(text, tokenizer)
@@ -94,7 +94,7 @@ def main(_) -> None:
                 found = best_pieces(filler, ids, blank, surfaces, beam_size)
             else:
                 found = best_words(filler, lexicon, ids, blank, beam_size)
-            print("  " + shown(found[: FLAGS.num_candidates]))
+            print("  " + format_candidates(found[: FLAGS.num_candidates]))
             if filler.tasks:
                 print_tags(filler.tags(ids, blank))
 
@@ -105,11 +105,11 @@ def print_tags(tags) -> None:
         columns = []
         for task, labels in by_task.items():
             likely = [label for label in labels if math.exp(label.log_prob) >= LEAST_SHOWN]
-            columns.append(f"{task} {shown(likely or labels[:1], decimals=2)}")
+            columns.append(f"{task} {format_candidates(likely or labels[:1], decimals=2)}")
         print(f"    [MASK] {number}   " + "   ".join(columns))
 
 
-def shown(candidates, decimals=4):
+def format_candidates(candidates, decimals=4):
     return "  ".join(f"{c.text} {math.exp(c.log_prob):.{decimals}f}" for c in candidates)
 
 
@@ -134,7 +134,9 @@ def read_words(path, tokenizer):
     for number, line in enumerate(files.read_lines(path), 1):
         word, _, count = line.partition("\t")
         if count and not (count.isdecimal() and int(count)):
-            raise DataError(f"{path}:{number}: {count!r} is no frequency; expected word<TAB>number")
+            raise DataError(
+                f"{path}:{number}: {count!r} is not a frequency; expected word<TAB>number"
+            )
         ids = [piece.id for piece in tokenizer.tokenize(word)]
         if ids and unknown not in ids:
             words[word] = ids, int(count or 1)

@@ -1,54 +1,56 @@
 #!/bin/sh
-# Fine-tunes a released model for a task with ten seeds, as HFL's tables have it.
+# Fine-tunes a model for a task with ten seeds and the published settings: one cell of HFL's tables.
 #
-# Usage: scripts/finetune.sh PROGRAM TASK MODEL_DIR DATA_DIR OUTPUT_DIR [further flags]
+# Usage: scripts/finetune.sh TASK MODEL_DIR DATA_DIR OUTPUT_DIR [FLAG ...]
 #
-#   PROGRAM      run_classifier.py, run_squad.py or run_ner.py
-#   TASK         a task of the program; scripts/list_tasks.py prints them
-#   MODEL_DIR    holds bert_config.json, vocab.txt and the checkpoint bert_model.ckpt
-#   DATA_DIR     holds the task's files, by the names that scripts/list_tasks.py prints
-#   OUTPUT_DIR   takes the results; started again, the script goes on where it was
+#   TASK         a task of the table below, or another one that scripts/list_tasks.py prints
+#   MODEL_DIR    bert_config.json, vocab.txt and a checkpoint; may be in a bucket (gs://...)
+#   DATA_DIR     the task's files, with the names that scripts/list_tasks.py prints
+#   OUTPUT_DIR   takes the results; the same command resumes an interrupted run
+#   FLAG         flags of the task's program, which override the published settings: --num_runs=3
 #
-# Further flags are the program's, and come last: --num_runs=3, say, or --use_tpu.
-# The scripts finetune_TASK.sh say for each task of the papers where its data is, and what was
-# published; scripts/report.py sets the results beside that.
+# scripts/report.py compares the results with the published ones. HFL's tasks and their data:
+#
+#   xnli             cims.nyu.edu/~sbowman/xnli: XNLI-1.0 and XNLI-MT-1.0
+#   ocnli            github.com/CLUEbenchmark/OCNLI; the labels of its test set are hidden
+#   tnews            github.com/CLUEbenchmark/CLUE; the labels of its test set are hidden
+#   chnsenticorp     github.com/ymcui/Chinese-BERT-wwm, data/chnsenticorp
+#   thucnews         github.com/gaussic/text-classification-cnn-rnn, its ten classes
+#   lcqmc            icrc.hitsz.edu.cn/info/1037/1146.htm, on request
+#   bq               icrc.hitsz.edu.cn/Article/show/175.html, on request
+#   cmrc2018         github.com/ymcui/cmrc2018, squad-style-data; test and challenge set are hidden
+#   drcd             github.com/DRCKnowledgeTeam/DRCD; Traditional Chinese
+#   cjrc             github.com/china-ai-law-challenge/CAIL2019; the published scores are of HFL's
+#                    own split of the training data, which is not released: they can't be compared
+#   msra_ner         the training and test files of SIGHAN 2006; no dev set, so the last weights
+#                    are tested
+#   peopledaily_ner  github.com/ymcui/Chinese-BERT-wwm, data/peopledaily
 set -eu
 
-if [ $# -lt 5 ]; then
+if [ $# -lt 4 ]; then
     sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' "$0" >&2
     exit 2
 fi
-program=$1 task=$2 model=$3 data=$4 output=$5
-shift 5
+task=$1 model=${2%/} data=$3 output=$4
+shift 4
+python=${PYTHON:-python} root=$(dirname "$0")/..
 
-fail() {
-    echo "finetune.sh: error: $*" >&2
+tasks=$("$python" "$root/scripts/list_tasks.py")
+program=$(echo "$tasks" | awk -v task="$task" '$1 == task && match($0, / run_[a-z]*\.py /) {
+    print substr($0, RSTART + 1, RLENGTH - 2)
+}')
+if [ -z "$program" ]; then
+    echo "finetune.sh: error: $task: no such task; expected one of" \
+        "$(echo "$tasks" | sed 's/ .*//;1d' | tr '\n' ' ')" >&2
     exit 2
-}
-
-checkpoint=$model/bert_model.ckpt
-case $model in
-    gs://*) ;; # what is in a bucket, the program looks at
-    *)
-        for file in "$model/bert_config.json" "$model/vocab.txt"; do
-            [ -f "$file" ] || fail "$file: missing; expected it in the model's folder"
-        done
-        if [ -f "$checkpoint.index" ]; then
-            :
-        elif [ -f "$model/checkpoint" ]; then # of a training of one's own: it names the newest
-            checkpoint=$model
-        else # a released one of another name
-            checkpoint=
-            for index in "$model"/*.index; do
-                [ -f "$index" ] || fail "$model: holds no checkpoint; expected bert_model.ckpt.index"
-                [ -z "$checkpoint" ] || fail "$model: holds several checkpoints; expected one"
-                checkpoint=${index%.index}
-            done
-        fi
-        ;;
+fi
+case $task in
+    msra_ner) splits=--do_predict ;;
+    xnli | chnsenticorp | thucnews | lcqmc | bq | drcd | cjrc) splits='--do_eval --do_predict' ;;
+    *) splits=--do_eval ;; # nobody can score the test set
 esac
 
-exec "${PYTHON:-python}" "$(dirname "$0")/../$program" --task_name="$task" \
-    --data_dir="$data" --output_dir="$output" --model_name="$(basename "$model")" \
-    --bert_config_file="$model/bert_config.json" --vocab_file="$model/vocab.txt" \
-    --init_checkpoint="$checkpoint" --do_train --num_runs=10 "$@"
+# shellcheck disable=SC2086  # two flags
+exec "$python" "$root/$program" --task_name="$task" --data_dir="$data" --output_dir="$output" \
+    --model_name="$(basename "$model")" --bert_config_file="$model/bert_config.json" \
+    --vocab_file="$model/vocab.txt" --init_checkpoint="$model" --do_train $splits --num_runs=10 "$@"

@@ -1,6 +1,6 @@
-"""Makes a starting point with fewer layers: some layers of a model, and all else that it has.
+"""Makes a starting point with fewer layers: some layers of a model, and everything else it has.
 
-Writes bert_model.ckpt.*, with the weights as they are and nothing of the optimizer, and
+Writes bert_model.ckpt.*, with the same weights and without the optimizer's variables, and
 bert_config.json into --output_dir.
 
 Example:
@@ -9,7 +9,7 @@ Example:
       --num_hidden_layers=3 --output_dir=rbt3
 """
 
-import json
+import dataclasses
 import re
 
 from absl import flags
@@ -17,7 +17,7 @@ from absl import flags
 from bert_wwm.cli import app, checkpoint_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import format_json, read_object
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
@@ -28,11 +28,11 @@ flags.DEFINE_integer("num_hidden_layers", None, "Layers of the new model.", lowe
 flags.DEFINE_list(
     "init_layers",
     None,
-    "Which layers to take, counted from 0, parted by commas, as in 0,2,4,7,9,11; by default the "
-    "first ones.",
+    "The layers to take, counted from 0 and separated by commas, such as 0,2,4,7,9,11; by default "
+    "the first ones.",
 )
 flags.DEFINE_string("output_dir", None, "Where the new model goes.")
-flags.DEFINE_string("vocab_file", None, "The vocabulary, if it is to be copied along.")
+flags.DEFINE_string("vocab_file", None, "A vocabulary to copy into --output_dir.")
 flags.mark_flags_as_required(
     ["bert_config_file", "init_checkpoint", "num_hidden_layers", "output_dir"]
 )
@@ -53,6 +53,7 @@ def main(_) -> None:
             raise ConfigError(f"{path}: is there already; expected a folder without a model")
 
     from bert_wwm.model.bert import BertConfig
+    from bert_wwm.model.checkpoint import note_files, read_variables, write_variables
     from bert_wwm.model.checkpoint_path import read_newest, resolve
 
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
@@ -61,11 +62,14 @@ def main(_) -> None:
 
     def write_layers(prefix):
         plan = plan_layers(prefix, config.num_hidden_layers, layers)
+        note_files(plan.checkpoint)
+        tensors = read_variables(plan.checkpoint, optimizer_state=False)
         print(plan.report())
         files.make_folder(folder)
         for name, content in contents.items():
             files.write_bytes(f"{folder}/{name}", content)
-        write(plan, checkpoint)  # the last, by which a run that was killed is known
+        # The last, by which a run that was killed is known.
+        write_variables(checkpoint, {new: tensors[old] for new, old in plan.sources.items()})
         return plan
 
     plan = read_newest(lambda: resolve(FLAGS.init_checkpoint), write_layers)
@@ -76,8 +80,7 @@ def read_contents(layers):
     """Returns the content of each file that the new model has next to its weights, by name."""
     values = read_object(FLAGS.bert_config_file)
     values["num_hidden_layers"] = len(layers)
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    contents = {"bert_config.json": text.encode("utf-8")}
+    contents = {"bert_config.json": format_json(values).encode("utf-8")}
     if FLAGS.vocab_file:
         contents["vocab.txt"] = files.read_bytes(FLAGS.vocab_file)
     return contents
@@ -88,7 +91,7 @@ def parse_layers(names, count):
     if names is None:
         return list(range(count))
     if not all(name.isdecimal() for name in names):
-        raise ConfigError(f"--init_layers={','.join(names)}: expected numbers, parted by commas")
+        raise ConfigError(f"--init_layers={','.join(names)}: expected numbers, separated by commas")
     if len(names) != count:
         raise ConfigError(
             f"--init_layers={','.join(names)}: {len(names)} layers; expected as many as "
@@ -111,60 +114,36 @@ def plan_layers(init_checkpoint, num_layers, layers):
 
     Args:
         init_checkpoint: the checkpoint of a model of ``num_layers`` layers.
-        num_layers: how many layers its configuration speaks of.
+        num_layers: the number of layers in its configuration.
         layers: those that become the layers 0, 1, 2, ...
     """
-    from bert_wwm.compat import tf
     from bert_wwm.model.checkpoint import plan_restore
 
-    everything = plan_restore([], init_checkpoint)
-    reader = tf.train.NewCheckpointReader(everything.checkpoint)
-    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    found = {int(match[2]) for match in map(_LAYER.match, shapes) if match}
-    if found != set(range(num_layers)):
+    given = plan_restore([], init_checkpoint)
+    by_layer = {}
+    sources = {}
+    for name in given.unused:
+        layer = _LAYER.match(name)
+        if layer:
+            by_layer.setdefault(int(layer[2]), []).append(layer)
+        else:
+            sources[name] = name
+    if by_layer.keys() != set(range(num_layers)):
         raise CheckpointError(
-            f"{everything.checkpoint}: has {len(found)} layers under bert/encoder, but "
+            f"{given.checkpoint}: has {len(by_layer)} layers under bert/encoder, but "
             f"num_hidden_layers of {FLAGS.bert_config_file} is {num_layers}; expected those of one "
             "model"
         )
-    sources = {name: name for name in everything.unused if not _LAYER.match(name)}
     for new, old in enumerate(layers):
-        for layer in filter(None, map(_LAYER.match, everything.unused)):
-            if int(layer[2]) == old:
-                sources[f"{layer[1]}{new}{layer[3]}"] = layer[0]
-    with tf.Graph().as_default():  # variables in name alone: nothing initialises them
-        variables = [
-            tf.get_variable(name, shapes[source], dtypes[source], tf.zeros_initializer())
-            for name, source in sources.items()
-        ]
-        return plan_restore(variables, init_checkpoint, layers=layers)
-
-
-def write(plan, prefix) -> None:
-    """Writes the plan's variables, under their new names, to a checkpoint, bit by bit the same."""
-    from bert_wwm.compat import tf
-    from bert_wwm.model.checkpoint import note_files
-
-    note_files(plan.checkpoint)
-    dtypes = tf.train.NewCheckpointReader(plan.checkpoint).get_variable_to_dtype_map()
-    whole = [""] * len(plan.sources)  # no slices
-    with tf.Graph().as_default(), tf.Session() as session:
-        tensors = tf.raw_ops.RestoreV2(
-            prefix=plan.checkpoint,
-            tensor_names=list(plan.sources.values()),
-            shape_and_slices=whole,
-            dtypes=[dtypes[source] for source in plan.sources.values()],
-        )
-        save = tf.raw_ops.SaveV2(
-            prefix=prefix,
-            tensor_names=list(plan.sources),
-            shape_and_slices=whole,
-            tensors=tensors,
-        )
-        try:
-            session.run(save)
-        except tf.errors.OpError as error:
-            raise CheckpointError(f"{prefix}: can't be written: {error.message}") from None
+        if old not in by_layer:
+            raise ConfigError(
+                f"--init_layers: {given.checkpoint} has no layer {old}; expected some of "
+                f"{', '.join(map(str, sorted(by_layer)))}"
+            )
+        sources.update({f"{layer[1]}{new}{layer[3]}": layer[0] for layer in by_layer[old]})
+    taken = set(sources.values())
+    unused = tuple(name for name in given.unused if name not in taken)
+    return dataclasses.replace(given, sources=sources, unused=unused)
 
 
 if __name__ == "__main__":

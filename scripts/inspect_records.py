@@ -1,13 +1,13 @@
-"""Shows what pretraining TFRecords hold: is whole-word masking on, what is masked, how and where.
+"""Shows what pretraining TFRecords hold: whether whole words are masked, and what, how and where.
 
-Reads what create_pretraining_data_wwm.py or google-research/bert's program wrote, and prints an
-answer, statistics, and examples with their words parted by blanks; with --html it also writes them
-as a page, in one file, to look at and to hand on.
+Reads records of create_pretraining_data_wwm.py or of google-research/bert's program, and prints an
+answer, statistics, and examples with their words separated by spaces; with --html it also writes
+them as a page, in one file.
 
-Records hold no words; they are found anew by the segmenter of the manifest, or by --segmenter. The
-numbers of the manifest are those of all records. All others are of a sample: the first records of
-each file, about as many of each. Records are in random order within blocks of the corpus, but the
-blocks are in the corpus's order: of a corpus of several parts, sample several shards, or --skip.
+Records hold no words: the segmenter of the manifest, or --segmenter, finds them again. The numbers
+from the manifest are about all records. All others are from a sample: the first records of each
+file, about as many of each. Records are in random order within blocks of the corpus, but the blocks
+are in the corpus's order: for a corpus of several parts, sample several shards, or --skip.
 
 Example:
   python scripts/inspect_records.py --input_file=records/wiki.tfrecord --vocab_file=vocab.txt \\
@@ -25,24 +25,24 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.output import trusting
 from bert_wwm.core.shards import find_shards
-from bert_wwm.text.segmenters import SEGMENTERS, make_segmenter
+from bert_wwm.segmentation.segmenters import SEGMENTERS, make_segmenter
 from bert_wwm.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, parted by commas.")
+flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, separated by commas.")
 flags.DEFINE_string("vocab_file", None, "The vocabulary that the records were made with.")
 flags.DEFINE_integer("num_examples", 5, "How many examples to show.", lower_bound=0)
 flags.DEFINE_integer(
     "num_sampled", 2000, "How many records to take the statistics from.", lower_bound=1
 )
-flags.DEFINE_integer("skip", 0, "How many records of each file to pass over first.", lower_bound=0)
-flags.DEFINE_string("html", None, "A page to write; it needs nothing but a browser.")
+flags.DEFINE_integer("skip", 0, "How many records of each file to skip first.", lower_bound=0)
+flags.DEFINE_string("html", None, "A page to write, for any browser.")
 flags.DEFINE_enum(
     "segmenter",
     None,
     SEGMENTERS.names(),
-    "What finds the words; by default that of the manifest, or single characters.",
+    "Finds the words; by default the manifest's, or single characters.",
 )
 flags.DEFINE_string("ltp_model", None, "For --segmenter=ltp: folder or name of the model.")
 flags.DEFINE_enum(
@@ -69,17 +69,16 @@ def main(_) -> None:
 
     numbers = statistics.gather(examples)
     verdict = judge(numbers.wholeness, provenance.values("strategy"), provenance.segmenters)
-    drawn = charts.charts(provenance, numbers)
+    drawn = charts.draw_charts(provenance, numbers)
     shown = examples[: FLAGS.num_examples]
-    pairings = provenance.values("pairing")
-    pairing = pairings[0] if len(pairings) == 1 else ""
+    pairing = provenance.value("pairing")
 
     colour = FLAGS.colour == "always" or (FLAGS.colour == "auto" and sys.stdout.isatty())
     out = trusting(sys.stdout) if colour else sys.stdout
     print(terminal.render_verdict(verdict, colour), file=out)
     print(f"\n{terminal.render_facts(provenance.facts())}\n\n{terminal.render_charts(drawn)}")
     if shown:
-        print(f"\n{terminal.legend(shown, colour)}", file=out)
+        print(f"\n{terminal.render_legend(shown, colour)}", file=out)
     for example in shown:
         print(f"\n{terminal.render_example(example, pairing, colour)}", file=out)
     if FLAGS.html is not None:
@@ -97,35 +96,35 @@ def check_output(path, inputs) -> None:
 def sample(provenance, vocabulary):
     """Returns the sampled examples of all files, one of each in turn."""
     from bert_wwm.report.examples import parse_examples
-    from bert_wwm.report.provenance import segmenter_of
+    from bert_wwm.report.provenance import choose_segmenter
 
     segmenters = functools.cache(make_segmenter)  # a model is loaded once
-    of_each = -(-FLAGS.num_sampled // len(provenance.paths))
-    of_files = []
+    share = -(-FLAGS.num_sampled // len(provenance.paths))
+    by_file = []
     for path in provenance.paths:
-        records, where = read(path, of_each, len(vocabulary))
+        records, where = read_first(path, share, len(vocabulary))
         manifest = provenance.manifest_of(path)
-        name, model = segmenter_of(manifest)
+        name, model = choose_segmenter(manifest)
         name, model = FLAGS.segmenter or name, FLAGS.ltp_model or model
         if name not in provenance.segmenters:
             provenance.segmenters.append(name)
         strategy = manifest.strategy if manifest else None
-        of_files.append(
+        by_file.append(
             parse_examples(records, where, vocabulary, segmenters(name, model), strategy)
         )
-    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*of_files))
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*by_file))
     examples = [example for example in in_turn if example is not None][: FLAGS.num_sampled]
     if not examples:
-        raise DataError(f"{list_few(provenance.paths)}: no record behind --skip={FLAGS.skip}")
+        raise DataError(f"{list_few(provenance.paths)}: no record after --skip={FLAGS.skip}")
     return examples
 
 
-def read(path, count, vocab_size):
-    """Returns the fields of the first records of a file, checked, and where each stands."""
+def read_first(path, count, vocab_size):
+    """Returns the fields of the first records of a file, checked, and the place of each."""
     from bert_wwm.records.checks import check_features
     from bert_wwm.records.decoding import decode_features
     from bert_wwm.records.framing import read_records
-    from bert_wwm.records.limits import limits_of
+    from bert_wwm.records.limits import find_limits
     from bert_wwm.records.schema import pretraining_schema
     from bert_wwm.report.examples import LABELS, PAIR_LABEL
 
@@ -141,7 +140,7 @@ def read(path, count, vocab_size):
             )
         labels = [name for name in LABELS if name in features]
         schema = pretraining_schema(*sizes, PAIR_LABEL in features, labels)
-        limits = limits_of(schema, vocab_size)
+        limits = find_limits(schema, vocab_size)
         check_features(features, schema, limits, f"{path}: record {number}")
         records.append(features)
         places.append(f"{path} record {number}")

@@ -1,4 +1,4 @@
-"""Prints the tasks to fine-tune for: what they are scored by, and the settings they are run with.
+"""Prints the fine-tuning tasks: their programs, scores, default settings and files.
 
 Example:
   python scripts/list_tasks.py --markdown
@@ -9,15 +9,14 @@ from collections.abc import Callable
 from absl import flags
 
 from bert_wwm.cli import app
+from bert_wwm.tasks.kinds import KINDS
 from bert_wwm.tasks.sentence_tasks import user_task
-from bert_wwm.tasks.table import TASKS, tasks_of
-from bert_wwm.tasks.task import KINDS, READING, SENTENCE, TAGGING, Task
+from bert_wwm.tasks.table import TASKS
+from bert_wwm.tasks.task import Task
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_bool("markdown", False, "Whether to print a Markdown table, as in the README.")
-
-PROGRAMS = {SENTENCE: "run_classifier.py", READING: "run_squad.py", TAGGING: "run_ner.py"}
 
 
 def _rate(rate: float) -> str:
@@ -31,7 +30,7 @@ def _small(task: Task) -> str:
 
 
 def _metrics(task: Task) -> str:
-    """The scores, the one that decides which checkpoint is best in front."""
+    """The scores; the first decides which checkpoint is best."""
     best = task.best_metric or task.metrics[0]
     return ", ".join([best, *(name for name in task.metrics if name != best)])
 
@@ -44,7 +43,7 @@ def _files(task: Task) -> str:
 COLUMNS: dict[str, Callable[[Task], str]] = {
     "name": lambda task: task.name,
     "task": lambda task: task.title,
-    "program": lambda task: PROGRAMS[task.kind],
+    "program": lambda task: KINDS[task.kind].program,
     "scores": _metrics,
     "tokens": lambda task: str(task.settings.max_seq_length),
     "batch": lambda task: str(task.settings.train_batch_size),
@@ -56,26 +55,27 @@ COLUMNS: dict[str, Callable[[Task], str]] = {
 }
 
 
-def table() -> list[list[str]]:
-    """The lines of the table, the names of its columns in front."""
-    tasks = [TASKS[name] for kind in KINDS for name in tasks_of(kind)]
+def make_table() -> list[list[str]]:
+    """Returns the lines of the table, first the names of its columns."""
+    rows = [TASKS[name] for name in TASKS.names()]
+    tasks = [task for kind in KINDS.names() for task in rows if task.kind == kind]
     tasks.append(user_task(["text"], "label"))
     return [list(COLUMNS), *([cell(task) for cell in COLUMNS.values()] for task in tasks)]
 
 
-def markdown(lines: list[list[str]]) -> list[str]:
+def format_markdown(lines: list[list[str]]) -> list[str]:
     lines = [lines[0], ["---"] * len(COLUMNS), *lines[1:]]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def aligned(lines: list[list[str]]) -> list[str]:
+def align(lines: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines)]
     padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in lines)
     return ["  ".join(line).rstrip() for line in padded]
 
 
 def main(_) -> None:
-    print("\n".join((markdown if FLAGS.markdown else aligned)(table())))
+    print("\n".join((format_markdown if FLAGS.markdown else align)(make_table())))
 
 
 if __name__ == "__main__":

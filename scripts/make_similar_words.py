@@ -1,8 +1,8 @@
 """Makes the file of similar words that MacBERT's masking needs, from word vectors.
 
 Reads vectors in word2vec's format, text or binary, most frequent words first. Writes a line for
-each word: the word, a tab, and the words nearest to it by cosine, best first, parted by blanks.
-With --vocab_file only words of the same number of pieces are near, as the masking wants it.
+each word: the word, a tab, and the words nearest to it by cosine, best first, separated by
+spaces. With --vocab_file the nearest words have the same number of pieces, as masking needs them.
 
 Example:
   python scripts/make_similar_words.py --word2vec_file=vectors.txt.gz --vocab_file=vocab.txt \\
@@ -13,14 +13,12 @@ import collections
 import gzip
 import logging
 import os
-import sys
 import zlib
 
 import numpy as np
 from absl import flags
 
-from bert_wwm.cli import app
-from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
+from bert_wwm.cli import app, tokenizer_flags
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.progress import Progress
@@ -35,8 +33,8 @@ flags.DEFINE_bool(
     "binary", None, "Whether the vectors are binary; found out by the first of them if not given."
 )
 flags.DEFINE_string("output_file", None, "The file of similar words to write.")
-flags.adopt_module_key_flags(sys.modules["bert_wwm.cli.tokenizer_flags"])
-flags.DEFINE_integer("num_similar", 10, "Most similar words of a word.", lower_bound=1)
+flags.adopt_module_key_flags(tokenizer_flags)
+flags.DEFINE_integer("num_similar", 10, "Maximum number of similar words of a word.", lower_bound=1)
 flags.DEFINE_float(
     "min_similarity",
     0.5,
@@ -66,14 +64,14 @@ def main(_) -> None:
         raise ConfigError(
             f"--output_file={FLAGS.output_file}: expected the name of a plain text file to write"
         )
-    tokenizer = make_tokenizer_from_flags() if FLAGS.vocab_file else None
+    tokenizer = tokenizer_flags.make_tokenizer_from_flags() if FLAGS.vocab_file else None
     words, vectors = read_vectors(FLAGS.word2vec_file, FLAGS.binary, FLAGS.max_words)
     kept, dropped = choose_words(words, vectors, tokenizer)
     similar = find_similar(kept, vectors, FLAGS.num_similar, FLAGS.min_similarity)
     lines = [f"{words[i]}\t{' '.join(words[j] for j in similar[i])}" for i in sorted(similar)]
     input_files.check_unchanged()
     files.write_text(FLAGS.output_file, "".join(f"{line}\n" for line in lines))
-    print(summary(len(words), dropped, similar))
+    print(summarise(len(words), dropped, similar))
     with_similar = [line for line in lines if not line.endswith("\t")]
     for quarter in (1, 2, 3):
         print("".join(with_similar[quarter * len(with_similar) // 4 :][:1]).replace("\t", ": "))
@@ -81,19 +79,10 @@ def main(_) -> None:
 
 
 def read_vectors(path, binary, max_words):
-    """Reads a file of word2vec's format; gensim's own, which would be unpickled, are refused.
-
-    Args:
-        path: the file; a local one, as gensim opens it.
-        binary: whether it is binary; None: see.
-        max_words: read only this many from its start; 0: all.
+    """Reads a local file of word2vec's format; gensim's own, which would be unpickled, are refused.
 
     Returns:
         The words, and their vectors: float32 [words, dimensions].
-
-    Raises:
-        ConfigError: gensim isn't installed, or the path isn't local.
-        DataError: the file isn't of the format, or not whole.
     """
     if files.is_remote(path):
         raise ConfigError(f"--word2vec_file={path}: expected a file of this machine")
@@ -133,8 +122,8 @@ def looks_binary(path) -> bool:
             _, dimensions = (int(number) for number in header.split())
         except ValueError:
             raise DataError(
-                f"{path}:1: {header[:30]!r} is no header of word vectors; expected the numbers of "
-                "words and dimensions"
+                f"{path}:1: {header[:30]!r} is not a header of word vectors; expected the numbers "
+                "of words and dimensions"
             ) from None
         numbers = stream.readline(1000 + 100 * dimensions).rstrip().split(b" ")[1:]
     try:
@@ -147,15 +136,15 @@ def choose_words(words, vectors, tokenizer):
     """Finds the words that may be similar to each other.
 
     Returns:
-        A list of the words' numbers for each number of pieces, or one list where there is no
-        tokenizer; and how many words were dropped, by reason.
+        A list of the words' numbers for each number of pieces, or one list without a tokenizer; and
+        how many words were dropped, by reason.
     """
     good = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
     kept, dropped = collections.defaultdict(list), collections.Counter()
     seen = set()
     for number, word in enumerate(words):
         if word.split() != [word]:
-            dropped["with blanks"] += 1
+            dropped["with spaces"] += 1
         elif "\ufffd" in word:
             dropped["not UTF-8"] += 1
         elif not good[number]:
@@ -183,7 +172,7 @@ def find_similar(groups, vectors, num_similar, min_similarity):
             numbers = np.array(group)
             directions = vectors[numbers]
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            found = nearest(directions, num_similar, min_similarity)
+            found = find_nearest(directions, num_similar, min_similarity)
             for number, rows in zip(group, found):
                 similar[number] = numbers[rows]
                 done += len(group)
@@ -191,15 +180,11 @@ def find_similar(groups, vectors, num_similar, min_similarity):
     return similar
 
 
-def nearest(vectors, most, least):
+def find_nearest(vectors, most, least):
     """Yields for each vector the rows of the others nearest to it by cosine, best first.
 
-    Equal ones stand in the order of the rows.
-
-    Args:
-        vectors: float32 [words, dimensions], of length 1.
-        most: how many to give.
-        least: the least cosine.
+    The vectors, float32 [words, dimensions], have length 1. There are at most ``most`` rows, of a
+    cosine of at least ``least``; equal ones are in order.
     """
     slack = 10.0**-_DIGITS
     size = max(1, _BLOCK // len(vectors))
@@ -208,7 +193,7 @@ def nearest(vectors, most, least):
         rows = np.arange(len(cosines))
         cosines[rows, start + rows] = -2  # itself
         floor = np.full(len(cosines), least, np.float32)
-        # To part a row at its best costs as much as its cosines, to sort a few next to nothing.
+        # To partition a row costs as much as its cosines, to sort a few next to nothing.
         many = np.flatnonzero(np.count_nonzero(cosines >= least, axis=1) > max(most, _FEW))
         if len(many):
             floor[many] = np.partition(cosines[many], -most, axis=1)[:, -most]
@@ -223,7 +208,7 @@ def nearest(vectors, most, least):
             yield columns[:most]
 
 
-def summary(num_read, dropped, similar) -> str:
+def summarise(num_read, dropped, similar) -> str:
     counts = [len(numbers) for numbers in similar.values() if len(numbers)]
     lines = [f"{num_read:,} words read"]
     lines += [f"{count:,} words {reason} dropped" for reason, count in dropped.most_common()]

@@ -22,8 +22,9 @@ from absl import flags
 from bert_wwm.cli import app
 from bert_wwm.convert import archive, model_config
 from bert_wwm.convert.pretrained import Pretrained
-from bert_wwm.core import files, folders
+from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, naming
+from bert_wwm.core.staging import temporary_folder
 
 FLAGS = flags.FLAGS
 
@@ -61,8 +62,7 @@ def main(_) -> None:
     heads = sorted({match[1] for match in map(_LERT_HEAD.match, model.tensors) if match})
     kind = "lert" if heads else "bert"
     folder, name = os.path.split(os.path.abspath(output))
-    work = os.path.join(folder, f".{name}.package")
-    with folders.scratch(work):
+    with temporary_folder(folder, name) as work:
         with naming(output, work):
             checkpoint.write_variables(f"{work}/{kind}_model.ckpt", model.tensors)
         members = {name: f"{work}/{name}" for name in os.listdir(work)}

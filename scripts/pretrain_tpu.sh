@@ -1,50 +1,23 @@
 #!/usr/bin/env bash
-# Trains a recipe on the machine of a Cloud TPU (a TPU VM), and starts again whenever that fails.
-# It has not been run on a TPU yet.
+# Trains a recipe on a Cloud TPU VM, and starts the training again when it fails.
 #
-# Usage: scripts/pretrain_tpu.sh RECIPE TPU_NAME INPUT OUTPUT [further flags]
+# Usage: scripts/pretrain_tpu.sh RECIPE TPU_NAME INPUT OUTPUT [FLAG ...]
 #
-#   RECIPE     a name of configs/recipes, as rbt3; bert-wwm, bert-wwm-ext and
+#   RECIPE     a recipe of configs/recipes, such as rbt3; bert-wwm, bert-wwm-ext and
 #              english-bert-large-wwm run both phases, -128 and -512, one after the other
-#   TPU_NAME   "local" on a single machine (v2-8, v3-8, v4-8); a pod's own name on its machines
-#   INPUT      the records, as 'gs://BUCKET/records/roberta-wwm-512.tfrecord-*'; of two phases
-#              with LENGTH where the names have 128 and 512
+#   TPU_NAME   "local" on a single machine (v2-8, v3-8, v4-8); on a pod's machines, the pod's name
+#   INPUT      the records, such as 'gs://BUCKET/records/roberta-wwm-512.tfrecord-*'; for two
+#              phases with LENGTH in place of 128 and 512
 #   OUTPUT     the folder of the checkpoints; two phases write OUTPUT-128 and OUTPUT-512
-#
-# Records and checkpoints of a single machine may be on its own disk, which goes with it; those of a
-# pod have to be in a bucket (gs://...). Further flags are run_pretraining.py's, and come after the
-# recipe's own. Of two phases both get them, but for --init_checkpoint, from which the first starts;
-# the second starts from the first.
+#   FLAG       flags of run_pretraining.py, which override the recipe's. Two phases both get them,
+#              except --init_checkpoint: the second phase starts from the first
 #
 # Environment:
-#   NUM_TPU_CORES   8 by default, as a v3-8 has; a v3-32 has 32. A wrong number ends the run at the
-#                   start, with a message that has the right one
+#   NUM_TPU_CORES   8 by default, as a v3-8 has; a v3-32 has 32
 #   PAUSE           seconds before it starts again, 60 by default
 #
-# TPUEstimator needs TensorFlow 2.15 and an image of the kind -se: so a v2, v3 or v4. For a v3-8
-#
-#   gcloud compute tpus tpu-vm create NAME --zone=ZONE --accelerator-type=v3-8 \
-#       --version=tpu-vm-tf-2.15.0-se
-#   gcloud compute tpus tpu-vm ssh NAME --zone=ZONE
-#
-# and there, in a checkout, `pip install -r requirements-tpu.txt` and this script with "local".
-# A pod (v3-32) takes --version=tpu-vm-tf-2.15.0-pod-se, and the same commands on every machine:
-#
-#   gcloud compute tpus tpu-vm ssh NAME --zone=ZONE --worker=all --command="COMMAND"
-#
-# Each machine needs the image, whose service runs TensorFlow's side of the TPU there, and the right
-# to read the bucket; machine 0 also needs the checkout and its packages. It trains, with all of
-# them; on the others this script ends at once.
-#
-# A run that fails is started again with the same command, and goes on from its last checkpoint,
-# until it ends with status 0. A preempted machine stops with all that runs on it: once it is made
-# again, the same command goes on, from checkpoints in a bucket. Not started again is
-#   - a run that says "run_pretraining.py: error:" or "Flags parsing error", or misses a module: it
-#     would say so again. Its status, 1, is also that of a run whose TPU failed, which shows a
-#     traceback; only the words tell them apart. What the system refuses ("[Errno ...", as where
-#     the network is down) is tried again;
-#   - a run that was interrupted, by SIGTERM or Ctrl-C, to the run or to this script, which passes
-#     SIGTERM on: the run saves a checkpoint, and this script ends with status 143.
+# configs/README.md says how to make the machines, and when a run is not started again. Not yet run
+# on a TPU.
 set -u
 
 if [ $# -lt 4 ]; then
@@ -52,7 +25,7 @@ if [ $# -lt 4 ]; then
     exit 2
 fi
 
-# Prints a path that holds in another folder too.
+# Prints a path that is valid in another folder too.
 absolute() {
     case $1 in
         /* | gs://*) echo "$1" ;;
@@ -79,9 +52,9 @@ say() {
 # Runs a command once, and keeps what it writes to standard error in the file $words.
 attempt() {
     local status tee
-    exec 3> >(trap '' INT TERM && exec tee "$words" >&2) # it hears the command's last words
+    exec 3> >(trap '' INT TERM && exec tee "$words" >&2) # outlives the command
     tee=$!
-    "$@" 2>&3 3>&- & # in the background, as bash acts on a signal only where it waits
+    "$@" 2>&3 3>&- & # in the background, as bash handles signals only while it waits
     child=$!
     exec 3>&-
     wait "$child"
@@ -95,14 +68,14 @@ attempt() {
     return "$status"
 }
 
-# Says whether the words of the last attempt tell of a command that can't succeed.
+# True if the last attempt failed for a reason that the next one would fail for too.
 is_wrong() {
     local lines='^run_pretraining\.py: error: |Flags parsing error'
     lines+='|^(ImportError|ModuleNotFoundError): '
     grep -E "$lines" "$words" | grep -qvF '[Errno '
 }
 
-# Runs a command until it ends with status 0; leaves the script where it never would.
+# Runs a command until it ends with status 0; ends the script if it never would.
 persist() {
     local status
     while [ -z "$stopped" ]; do
@@ -126,7 +99,7 @@ persist() {
             child=''
         fi
     done
-    say "interrupted; the same command goes on"
+    say "interrupted; run the same command again to resume"
     exit 143
 }
 

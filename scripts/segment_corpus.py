@@ -1,9 +1,9 @@
-"""Finds the words of a corpus once, and keeps them: LTP is the slow part of making records.
+"""Finds the words of a corpus once, and stores them: LTP is the slow part of making records.
 
-Reads text as create_pretraining_data_wwm.py does, and writes what that reads with
+Reads text as create_pretraining_data_wwm.py does, and writes files that this program reads with
 --segmenter=presegmented: the same records, of any length, with any masking and any seed, without
-LTP. With --annotate it keeps the words' tags too, which --masking_strategy=lert needs. The format
-is described in bert_wwm/text/segmented.py: JSON lines, compressed by gzip.
+LTP. With --annotate it stores the words' tags too, which --masking_strategy=lert needs. The format
+is described in bert_wwm/corpus/segmented.py: JSON lines, compressed by gzip.
 
 Example:
   python scripts/segment_corpus.py --input_file=corpus/*.txt --output_file=segmented/wiki.gz \\
@@ -12,28 +12,23 @@ Example:
       --segmenter=presegmented --output_file=records/wiki.tfrecord --vocab_file=vocab.txt
 """
 
-import sys
-
 from absl import flags
 
-from bert_wwm.cli import app, worker_flags
-from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
+from bert_wwm.cli import app, same_run, segmenter_flags, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
-from bert_wwm.core.progress import Progress
-from bert_wwm.core.shards import Shards
-from bert_wwm.data import local
+from bert_wwm.corpus import segmented
+from bert_wwm.data.local import Written
 from bert_wwm.data.segmenting import SegmentWork
-from bert_wwm.data.sources import TextSource, read_all
+from bert_wwm.data.sources import TextSource
 from bert_wwm.masking.labels import INVENTORIES
-from bert_wwm.text import segmented
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("input_file", None, "Text files: paths or globs, parted by commas.")
-for _name in ("segmenter_flags", "worker_flags"):
-    flags.adopt_module_key_flags(sys.modules[f"bert_wwm.cli.{_name}"])
+flags.DEFINE_list("input_file", None, "Text files: paths or globs, separated by commas.")
+flags.adopt_module_key_flags(segmenter_flags)
+flags.adopt_module_key_flags(worker_flags)
 flags.DEFINE_list(
     "annotate",
     [],
@@ -46,7 +41,7 @@ flags.mark_flags_as_required(["input_file", "output_file"])
 def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
     outputs = worker_flags.outputs_from_flags(inputs)
-    segmenter = make_segmenter_from_flags(parallelism=False)
+    segmenter = segmenter_flags.make_segmenter_from_flags(parallelism=False)
     tasks = tuple(task for task in INVENTORIES if task in FLAGS.annotate)
     lacking = sorted(set(FLAGS.annotate) - set(segmenter.tasks() if FLAGS.annotate else ()))
     if lacking:
@@ -61,47 +56,39 @@ def main(_) -> None:
         worker_flags.estimate(work, source, inputs, len(outputs))
         return
     run = {
-        "flag": worker_flags.flags_of_run(sys.argv[0]),
+        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
         "input": describe_inputs(inputs),
         "segmenter": description,
         "blocks": source.blocks(),
         "segmented corpus": {"format": segmented.FORMAT},
     }
-    with Shards(outputs, run, FLAGS.overwrite) as shards:
-        if shards.finished:
-            print(f"{list_few(outputs)}: finished already")
-            return
-        before = local.written(shards, len(outputs))
-        if before.blocks:
-            print(f"Going on behind {before.bytes / 1e6:.1f} MB of text", flush=True)
-        if shards.state is None:
-            header = files.compress(segmented.format_header(description, tasks))
-            shards.append([header] * len(outputs), before.to_json())
-        with Progress("words", worker_flags.text_size(inputs), done=before.bytes) as progress:
-            after = local.write_blocks(
-                work, read_all(source, inputs), shards, before, FLAGS.num_workers, progress
-            )
-        if not after.counts.documents:
-            shards.discard()
+
+    def describe(written: Written) -> dict:
+        if not written.counts.documents:
             raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
-        manifest = {
+        return {
             "format": segmented.FORMAT,
             "segmenter": description,
             "tags": list(tasks),
-            "flags": worker_flags.key_flags(sys.argv[0]),
-            "counts": after.counts.to_manifest(),
+            "flags": same_run.key_flags(),
+            "counts": written.counts.to_manifest(),
         }
-        shards.finish(manifest, [{"sentences": sentences} for sentences in after.records])
-    shown = outputs[0] if len(outputs) == 1 else f"{outputs[0]} ... {outputs[-1]}"
-    counts = after.counts
-    print(f"Wrote {shown}")
+
+    header = files.compress(segmented.format_header(description, tasks))
+    written = worker_flags.write_shards(
+        "words", work, source, inputs, outputs, run, describe, header=header
+    )
+    if written is None:
+        return
+    counts = written.counts
+    print(f"Wrote {worker_flags.describe_outputs(outputs)}")
     print(
         f"  {counts.documents:,} documents, {counts.sentences:,} sentences, "
         f"{counts.sentences_fallen_back:,} of them not matched by the words found"
     )
     if counts.documents_split:
         print(
-            f"  {counts.documents_split:,} documents go on with one that was too long: is there a "
+            f"  {counts.documents_split:,} documents continue one that was too long: is there a "
             "blank line between documents?"
         )
 

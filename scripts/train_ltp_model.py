@@ -10,7 +10,7 @@ from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.core import files
-from bert_wwm.text import ltp_training
+from bert_wwm.segmentation import ltp_training
 
 FLAGS = flags.FLAGS
 
@@ -42,7 +42,7 @@ def main(_) -> None:
         num_processes=FLAGS.num_processes,
         report=lambda line: print(line, flush=True),
     )
-    print(ltp_training.table(results))
+    print(ltp_training.format_table(results))
     print(f"wrote {FLAGS.output_dir}; use it with --ltp_model={FLAGS.output_dir}")
 
 

@@ -25,7 +25,7 @@ def preload() -> None:
     from matplotlib.backends import backend_agg  # noqa: F401
     from tensorflow.python.training import training_util
 
-    import bert_wwm.finetuning.extraction
+    import bert_wwm.finetuning.hidden_states
     import bert_wwm.finetuning.run
     import bert_wwm.model.fill_mask
     import bert_wwm.records.input_fn

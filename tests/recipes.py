@@ -1,13 +1,14 @@
-"""What becomes of each recipe, and the commands in its header."""
+"""What becomes of each recipe, and the commands that configs/README.md gives for it."""
 
-import runpy
+import re
 import shlex
 from typing import NamedTuple
 
 from launcher import ROOT
 
-FOLDER = ROOT / "configs" / "recipes"
-LISTING = runpy.run_path(str(ROOT / "scripts" / "list_recipes.py"))
+from bert_wwm.cli.recipes import load_recipe
+
+PROSE = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
 
 TRANSFORM = ("dense/kernel", "dense/bias", "LayerNorm/beta", "LayerNorm/gamma")
 MLM = {"predictions/output_bias", *(f"predictions/transform/{name}" for name in TRANSFORM)}
@@ -59,11 +60,20 @@ EXPECTED = {
 NAMES = sorted(EXPECTED)
 
 
-def recipe(name: str):
-    return LISTING["read_recipe"](FOLDER / f"{name}.flags")
-
-
-def commands(name: str, part: str) -> list[list[str]]:
-    """The commands in a part of a header: program and flags, without ``python``."""
-    lines = recipe(name).header[part].replace("\\\n", " ").splitlines()
-    return [shlex.split(line)[1:] for line in lines]
+def commands(name: str) -> list[list[str]]:
+    """The commands that make a recipe's records and train it: program and flags of each."""
+    general, tagged, *_ = re.findall(r"```\n(.*?)```", PROSE, re.DOTALL)
+    records = load_recipe(name).header["records"]
+    lines = general.replace("\\\n", " ").splitlines()
+    if records.startswith("lert"):
+        lines[:1] = tagged.replace("\\\n", " ").splitlines()
+    if records.startswith("macbert"):
+        [more] = re.findall(r"`(--similar_words_file=\w+)`", PROSE)
+        lines[0] += f" {more}"
+    init = EXPECTED[name].init
+    if init is None:
+        lines[-1] = lines[-1].replace("--init_checkpoint=INIT", "")
+    if isinstance(init, str):
+        lines[-1] = lines[-1].replace("INIT", f"models/{init}")
+    line = "\n".join(lines).replace("RECORDS", records).replace("RECIPE", name)
+    return [shlex.split(command)[1:] for command in line.splitlines()]

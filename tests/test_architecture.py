@@ -14,6 +14,8 @@ PACKAGE = ROOT / "bert_wwm"
 LAYERS = [
     ["core"],
     ["text"],
+    ["segmentation"],
+    ["corpus"],
     ["masking", "metrics"],
     ["data", "tasks"],
     ["compat"],
@@ -23,7 +25,7 @@ LAYERS = [
     ["estimate"],
     ["cli"],
 ]
-PURE = ["core", "text", "masking", "metrics", "data", "tasks"]
+PURE = ["core", "text", "segmentation", "corpus", "masking", "metrics", "data", "tasks"]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 
 

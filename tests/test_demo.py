@@ -6,7 +6,7 @@ import re
 import launcher
 import pytest
 
-from bert_wwm.text import ltp
+from bert_wwm.segmentation import ltp
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""Recipes: their flags and headers, and that each runs, at toy size, by its header's commands."""
+"""Recipes: their flags and headers, and that each runs at toy size by the documented commands."""
 
 import json
 import re
@@ -7,10 +7,14 @@ import launcher
 import numpy as np
 import parsed_flags
 import pytest
-from recipes import EXPECTED, FOLDER, NAMES, PAIRS, commands, recipe
+from recipes import EXPECTED, NAMES, PAIRS, commands
 from toy_recipes import Toy, depth
 
-PARTS = ["reproduces", "starts from", "hardware", "time", "data", "training"]
+from bert_wwm.cli.recipes import RECIPES, RECORDS, find_recipes, load_recipe, read_recipe
+from bert_wwm.core.errors import DataError
+
+README = (launcher.ROOT / "README.md").read_text(encoding="utf-8")
+PARTS = ["reproduces", "records", "starts from", "hardware", "estimated"]
 SURE = ["confirmed", "inferred", "unknown, chosen here"]
 
 SHAPES = {  # layers, hidden size, heads, feed-forward size, vocabulary
@@ -25,42 +29,71 @@ SHAPES = {  # layers, hidden size, heads, feed-forward size, vocabulary
 }
 
 
-def parse(part: str, program: str) -> dict[str, dict[str, object]]:
-    """The values of all flags of a program, by the commands in the headers."""
-    lines = {
-        name: line[1:] for name in NAMES for line in commands(name, part) if line[0] == program
-    }
+def parse(program: str) -> dict[str, dict[str, object]]:
+    """The values of all flags of a program, by the commands of each recipe."""
+    lines = {name: line[1:] for name in NAMES for line in commands(name) if line[0] == program}
     return dict(zip(lines, parsed_flags.parse(program, list(lines.values()))))
 
 
 @pytest.fixture(scope="module")
 def of_training():
     """Each recipe's flags of run_pretraining.py. An unknown flag or a bad value fails here."""
-    return parse("training", "run_pretraining.py")
+    return parse("run_pretraining.py")
 
 
 @pytest.fixture(scope="module")
 def of_data():
     """Each recipe's flags of create_pretraining_data_wwm.py."""
-    return parse("data", "create_pretraining_data_wwm.py")
+    return parse("create_pretraining_data_wwm.py")
 
 
-def test_every_recipe_is_there():
-    assert sorted(path.stem for path in FOLDER.iterdir()) == NAMES
-    assert all(path.suffix == ".flags" for path in FOLDER.iterdir())
+def test_every_recipe_and_its_records_are_there():
+    assert find_recipes() == NAMES
+    assert find_recipes(RECORDS) == sorted({load_recipe(name).header["records"] for name in NAMES})
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_header_says_all(name):
-    header = recipe(name).header
-    assert [part for part in header if part not in SURE] == PARTS
-    assert [part for part in SURE if part in header] == list(header)[len(PARTS) :]
-    assert {"confirmed", "unknown, chosen here"} <= header.keys()
+@pytest.mark.parametrize(
+    "folder, name, parts",
+    [
+        *((RECIPES, name, PARTS) for name in NAMES),
+        *((RECORDS, name, ["for"]) for name in find_recipes(RECORDS)),
+    ],
+)
+def test_the_header_says_all(folder, name, parts):
+    header = load_recipe(name, folder).header
+    found = list(header)
+    assert [part for part in found if part not in [*SURE, "needs"]] == parts
+    assert found[-1] in SURE
     assert all(header.values())
-    lines = (FOLDER / f"{name}.flags").read_text(encoding="utf-8").splitlines()
-    assert sum(line.startswith("#") for line in lines) <= 35
+    with open(f"{folder}/{name}.flags", encoding="utf-8") as file:
+        lines = file.read().splitlines()
     assert max(map(len, lines)) <= 100
     assert all(re.fullmatch(r"--[a-z_]+(=\S+)?|#.*|", line) for line in lines)
+
+
+def test_estimated_hours_are_those_of_the_readmes_table():
+    row = r"\| \[([\w-]+)\]\(\S+\) \| yes \| [\d,]+(?: x (\d+))? \|.* ([\d,.]+) \|"
+    table = {name: (hours, parts) for name, parts, hours in re.findall(row, README)}
+    for name in NAMES:
+        estimated = load_recipe(name).header["estimated"]
+        hours, parts = table[name]
+        want = f"{hours} hours on a v3-8" + (
+            f" with --num_accumulation_steps={parts}" * bool(parts)
+        )
+        assert estimated.split(";")[0] == want
+
+
+def test_a_line_that_is_no_flag_is_named(tmp_path):
+    path = tmp_path / "mine.flags"
+    path.write_text(
+        "// mine\n# a: b\n#   c\n--do_train\n--gelu=erf\n\ngelu=tanh\n", encoding="utf-8"
+    )
+    with pytest.raises(
+        DataError, match=r"mine.flags:7: 'gelu=tanh'; expected a comment, or --flag"
+    ):
+        read_recipe(str(path))
+    path.write_text("// mine\n# a: b\n#   c\n--do_train\n--gelu=erf\n", encoding="utf-8")
+    assert read_recipe(str(path)) == ("mine", {"a": "b c"}, {"do_train": "", "gelu": "erf"})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,7 +112,7 @@ def test_the_flags_are_of_one_model(name, of_training):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_commands_of_a_header_fit_together(name, of_training, of_data):
+def test_records_and_training_fit_together(name, of_training, of_data):
     training, data = of_training[name], of_data[name]
     for flag in ("max_seq_length", "max_predictions_per_seq"):
         assert training[flag] == data[flag]
@@ -87,15 +120,18 @@ def test_the_commands_of_a_header_fit_together(name, of_training, of_data):
     assert data["pairing"] in ("nsp", "sop", "contiguous")
     assert (data["pairing"] == "contiguous") == EXPECTED[name].heads.isdisjoint(PAIRS)
     assert training["input_file"] == [f"{data['output_file'][0]}-*"]
-    assert training["output_dir"] == f"MODELS/{name}"
+    assert training["output_dir"] == f"models/{name}"
     init = EXPECTED[name].init
-    want = f"MODELS/{init}" if isinstance(init, str) else init and "INIT/bert_model.ckpt"
-    assert training["init_checkpoint"] == want
-    assert ("INIT" in recipe(name).header["starts from"]) == isinstance(init, int)
+    assert training["init_checkpoint"] == (
+        f"models/{init}" if isinstance(init, str) else init and "INIT"
+    )
+    start = load_recipe(name).header["starts from"]
+    assert start.startswith("random weights") == (init is None)
+    assert not isinstance(init, str) or start == init
 
 
 def test_the_corpus_of_lert_is_tagged(of_data):
-    segmenting = parse("data", "scripts/segment_corpus.py")
+    segmenting = parse("scripts/segment_corpus.py")
     assert sorted(segmenting) == ["lert-base", "lert-large", "lert-small"]
     for name, values in segmenting.items():
         assert values["annotate"] == of_data[name]["lert_labels"] == ["pos", "ner", "dep"]
@@ -135,6 +171,7 @@ def test_the_table_lists_every_recipe():
     head, rule, *rows = ran.stdout.splitlines()
     assert head.count("|") == rule.count("|")
     assert [re.match(r"\| \[(.*?)\]", row)[1] for row in rows] == NAMES
+    assert ran.stdout in README
     assert (
         "| [rbt3](configs/recipes/rbt3.flags) | RBT3 (HFL), 3 layers, 38M parameters | 512 | 384 "
         "| 1,000,000 | 10,000 | 1e-4 | adamw |"
@@ -168,9 +205,9 @@ def test_a_recipe_runs(toy, name):
     expected = EXPECTED[name]
     printed = toy.train(name)
     assert "step 4/4" in printed
-    trained = tf.train.load_checkpoint(str(toy.folder / "MODELS" / name / "model.ckpt-4"))
+    trained = tf.train.load_checkpoint(str(toy.folder / "models" / name / "model.ckpt-4"))
     names = set(trained.get_variable_to_shape_map())
-    slot = f"/{recipe(name).flags['optimizer'].replace('adamw', 'adam')}_m"
+    slot = f"/{load_recipe(name).flags['optimizer'].replace('adamw', 'adam')}_m"
     assert any(variable.endswith(slot) for variable in names)
     weights = {variable for variable in names if not re.search("/(adam|lamb)_[mv]$", variable)}
     assert {variable[4:] for variable in weights if variable.startswith("cls/")} == expected.heads
@@ -180,7 +217,7 @@ def test_a_recipe_runs(toy, name):
     assert ("Initial weights from" in printed) == (expected.init is not None)
     if expected.init is None:
         return
-    start = toy.folder / "MODELS" / str(expected.init)
+    start = toy.folder / "models" / str(expected.init)
     if isinstance(expected.init, int):
         start = toy.folder / "init" / "bert_model.ckpt"
     before = tf.train.load_checkpoint(str(start))

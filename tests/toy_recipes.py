@@ -6,7 +6,9 @@ import pathlib
 import re
 
 import launcher
-from recipes import EXPECTED, commands, recipe
+from recipes import EXPECTED, commands
+
+from bert_wwm.cli.recipes import load_recipe
 
 # Words of one to three pieces of tests/conftest.py's vocabulary, with their tags.
 CHINESE = [
@@ -69,13 +71,13 @@ class Toy:
                 columns = zip(*(item.split("/") for item in sentence))
                 lines.append(json.dumps(dict(zip(("words", "pos", "ner", "dep"), columns))))
             lines.append("")
-        (self.folder / "SEGMENTED").mkdir()
-        with gzip.open(self.folder / "SEGMENTED" / "tagged.gz-00000-of-00001", "wt") as file:
+        (self.folder / "segmented").mkdir()
+        with gzip.open(self.folder / "segmented" / "tagged.gz-00000-of-00001", "wt") as file:
             file.write("\n".join(lines) + "\n")
 
     def _config(self, name: str, num_hidden_layers: int) -> dict[str, object]:
         """A recipe's configuration, made small."""
-        path = launcher.ROOT / recipe(name).flags["bert_config_file"]
+        path = launcher.ROOT / load_recipe(name).flags["bert_config_file"]
         config = json.loads(path.read_text(encoding="utf-8"))
         return {
             **config,
@@ -88,24 +90,22 @@ class Toy:
         }
 
     def run(self, line: list[str], places: dict[str, str], *flags: str) -> str:
-        """Runs a command of a header with its placeholders filled; returns what it prints."""
+        """Runs a command with its placeholders filled in; returns what it prints."""
         places = {
             "VOCAB": self._vocab_file,
             "SIMILAR_WORDS": f"{self.folder}/similar.txt",
+            "configs": f"{launcher.ROOT}/configs",
             **places,
         }
-        for folder in ("RECORDS", "MODELS", "SEGMENTED"):
-            places[folder] = str(self.folder / folder)
-        line = [re.sub(r"(?<==)[A-Z_]+", lambda found: places[found[0]], word) for word in line]
+        line = [re.sub(r"(?<==)(configs|[A-Z_]+)\b", lambda m: places[m[0]], word) for word in line]
         key = tuple(line)
         if key not in self._made:
-            self._made[key] = launcher.output(*line, *flags)
+            self._made[key] = launcher.output(*line, *flags, cwd=self.folder)
         return self._made[key]
 
     def make_records(self, name: str) -> None:
-        (self.folder / "RECORDS").mkdir(exist_ok=True)
-        *_, line = commands(name, "data")
-        english = "--segmenter=none" in line
+        *_, line, _ = commands(name)
+        english = name.startswith("english")
         self.run(
             line,
             {"CORPUS": str(self.folder / ("english" if english else "chinese"))},
@@ -145,7 +145,7 @@ class Toy:
             self.train(init)
         config = self.folder / f"{name}.json"
         config.write_text(json.dumps(self._config(name, depth(name))), encoding="utf-8")
-        [line] = commands(name, "training")
+        *_, line = commands(name)
         return self.run(
             line,
             {"INIT": str(self.init(name))} if isinstance(init, int) else {},

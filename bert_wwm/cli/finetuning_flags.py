@@ -2,15 +2,22 @@
 
 import math
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from bert_wwm.cli import checkpoint_flags, model_flags, tokenizer_flags
+from bert_wwm.cli.same_run import flags_of_run
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.tasks.batches import Padding, shapes_up_to
-from bert_wwm.tasks.task import Settings, Task
+from bert_wwm.tasks.task import Task
+
+if TYPE_CHECKING:
+    from bert_wwm.finetuning.experiment import Options
+    from bert_wwm.model.bert import BertConfig
 
 FLAGS = flags.FLAGS
 
@@ -22,6 +29,18 @@ for _module in (model_flags, tokenizer_flags):
 _LENGTH_STEP, _LENGTH_STEP_OF_GPU, _LENGTH_STEP_OF_XLA = 1, 8, 64
 # A model of fewer layers, or of narrower ones, than any of these is small.
 _SMALL_LAYERS, _SMALL_WIDTH = 6, 384
+# Flags without influence on the outcome of a run, or whose meaning is compared in another form:
+# the data and its features by their hashes, decoding, and what a task has defaults for.
+_HARMLESS = (
+    "task_name data_dir train_file eval_file predict_file text_columns label_column vocab_file "
+    "do_lower_case tokenizer max_seq_length doc_stride max_query_length version_2_with_negative "
+    "hfl_compat n_best_size max_answer_length null_score_diff_threshold verbose_logging "
+    "do_train do_eval do_predict output_dir feature_dir num_workers model_name num_runs rand_seed "
+    "random_seed learning_rate train_batch_size num_train_epochs skip_padding tpu_buckets "
+    "eval_batch_size predict_batch_size save_checkpoints_steps keep_checkpoint_max log_every_steps "
+    "use_tpu tpu_name tpu_zone gcp_project master num_tpu_cores iterations_per_loop use_xla "
+    "gradient_checkpointing"
+).split()
 
 flags.DEFINE_string("output_dir", None, "Where checkpoints, predictions and results go.")
 flags.DEFINE_string("data_dir", None, "Folder of the task's files, by their usual names.")
@@ -168,20 +187,58 @@ def path_of(task: Task, split: str) -> str:
     )
 
 
+def read_options(task: Task, config: "BertConfig", job_options: Mapping[str, Any]) -> "Options":
+    """Returns what the flags say of a fine-tuning.
+
+    Args:
+        task: for what.
+        config: the encoder.
+        job_options: options that the kind of the task has.
+
+    Raises:
+        ConfigError: a file isn't there, or a flag doesn't fit the encoder.
+    """
+    from bert_wwm.finetuning.experiment import Options
+    from bert_wwm.train.estimator import Machine
+    from bert_wwm.train.settings import TrainingSettings
+
+    small = is_small(config.num_hidden_layers, config.hidden_size)
+    settings = task.settings_for(small)
+    given = {name: FLAGS[name].value for name in settings._fields if name != "learning_rate"}
+    settings = settings._replace(**{k: v for k, v in given.items() if v is not None})
+    config.check_length(settings.max_seq_length, FLAGS.bert_config_file)
+    padding = padding_of(settings.max_seq_length)
+    batch = {"train_batch_size": settings.train_batch_size}
+    wanted = {"train": FLAGS.do_train, "dev": FLAGS.do_eval, "test": FLAGS.do_predict}
+    steps = {"learning_rate": 0.0, "num_train_steps": 0, "num_warmup_steps": 0}
+    return Options(
+        paths={split: path_of(task, split) for split in wanted if wanted[split]},
+        settings=settings,
+        learning_rates=learning_rates(settings.learning_rate),
+        seeds=range(FLAGS.random_seed, FLAGS.random_seed + FLAGS.num_runs),
+        warmup_proportion=FLAGS.warmup_proportion,
+        padding=padding,
+        predict_batch_size=FLAGS.predict_batch_size,
+        machine=Machine(**{**model_flags.values_of(Machine), **batch}),
+        # The number of steps hangs on the training data.
+        training=TrainingSettings(**{**model_flags.values_of(TrainingSettings), **batch, **steps}),
+        identity={
+            **flags_of_run(_HARMLESS),
+            **batch,
+            "num_train_epochs": settings.num_train_epochs,
+            "several tpu_buckets": padding.by_length,
+            "skip_padding": padding.skipped,
+        },
+        job_options=job_options,
+        feature_dir=FLAGS.feature_dir or os.path.join(FLAGS.output_dir, "features"),
+        num_workers=FLAGS.num_workers,
+        model_name=FLAGS.model_name,
+    )
+
+
 def is_small(num_hidden_layers: int, hidden_size: int) -> bool:
     """Tells RBT3, RBT4, RBTL3, MiniRBT and the like from the models that they are made of."""
     return num_hidden_layers < _SMALL_LAYERS or hidden_size < _SMALL_WIDTH
-
-
-def settings_of(task: Task, small: bool) -> Settings:
-    """Returns the task's settings, but where a flag says something else."""
-    settings = task.settings_for(small)
-    given = {
-        name: FLAGS[name].value
-        for name in ("max_seq_length", "train_batch_size", "num_train_epochs")
-        if FLAGS[name].value is not None
-    }
-    return settings._replace(**given)
 
 
 def learning_rates(default: float) -> list[float]:
@@ -227,8 +284,3 @@ def _tpu_buckets(max_seq_length: int) -> tuple[int, ...]:
             )
         buckets.add(int(text))
     return tuple(sorted({*buckets, max_seq_length}))
-
-
-def feature_dir() -> str | None:
-    """Returns the folder that features are kept in."""
-    return FLAGS.feature_dir or os.path.join(FLAGS.output_dir, "features")

@@ -1,17 +1,17 @@
 """The folder of a run of several steps that may be interrupted, and goes on with the same flags."""
 
-import fcntl
-import json
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import read_object, write_json
+from bert_wwm.core.lock import locked
+from bert_wwm.core.same_run import check_same_run
 
-_SETTINGS, _LOCK = "settings.json", ".lock"
+_SETTINGS = "settings.json"
 
 
 class RunFolder:
@@ -30,27 +30,19 @@ class RunFolder:
 
     def __init__(self, path: str, settings: Mapping[str, Any], overwrite: bool):
         self.path = path
-        self._settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._settings = settings
         self._overwrite = overwrite
-        self._lock = -1
+        self._descriptor = -1
 
     def __enter__(self) -> "RunFolder":
-        files.make_folder(self.path)
-        self._lock = os.open(self(_LOCK), os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise ConfigError(f"{self.path}: another process is writing there") from None
-        try:
+        with contextlib.ExitStack() as stack:
+            self._descriptor = stack.enter_context(locked(self.path))
             self._begin()
-        except BaseException:
-            os.close(self._lock)
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        os.close(self._lock)
+        self._stack.close()
 
     def __call__(self, *names: str) -> str:
         """Returns the path of a file in the folder."""
@@ -58,33 +50,27 @@ class RunFolder:
 
     def fileno(self) -> int:
         """The lock's descriptor: programs that inherit it hold the lock as long as they run."""
-        return self._lock
+        return self._descriptor
 
     def _begin(self) -> None:
         is_ours = os.path.exists(self(_SETTINGS))
-        if not is_ours and set(os.listdir(self.path)) - {_LOCK}:
+        if not is_ours and any(not name.startswith(".") for name in os.listdir(self.path)):
             raise ConfigError(
                 f"{self.path}: holds files of something else; expected a new or empty folder"
             )
         if is_ours and self._overwrite:
             self._empty()
         if not os.path.exists(self(_SETTINGS)):
-            text = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
-            files.write_text(self(_SETTINGS), text)
+            write_json(self(_SETTINGS), self._settings)
         try:
             earlier = read_object(self(_SETTINGS))
         except DataError as error:
             raise DataError(f"{error}; --overwrite begins again") from None
-        for name in {**self._settings, **earlier}:
-            if earlier.get(name) != self._settings.get(name):
-                raise ConfigError(
-                    f"{self.path}: was begun with {name} = {earlier.get(name)}, not "
-                    f"{self._settings.get(name)}; expected the same, another folder, or "
-                    "--overwrite, which begins again"
-                )
+        otherwise = "another folder, or --overwrite, which begins again"
+        check_same_run(earlier, self._settings, self.path, otherwise)
 
     def _empty(self) -> None:
-        for name in set(os.listdir(self.path)) - {_LOCK, _SETTINGS}:
+        for name in set(os.listdir(self.path)) - {_SETTINGS}:
             path = self(name)
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)

@@ -2,8 +2,8 @@
 
 from absl import flags
 
-from bert_wwm.text import ltp
-from bert_wwm.text.segmenters import SEGMENTERS, Segmenter, make_segmenter
+from bert_wwm.segmentation import ltp
+from bert_wwm.segmentation.segmenters import SEGMENTERS, Segmenter, make_segmenter
 
 FLAGS = flags.FLAGS
 
@@ -11,8 +11,8 @@ flags.DEFINE_enum(
     "segmenter",
     "ltp",
     SEGMENTERS.names(),
-    "What cuts sentences into words. ltp: LTP 4; rjieba: jieba; presegmented: a corpus of "
-    "scripts/segment_corpus.py, or text whose words are parted by blanks; characters: every "
+    "How sentences are cut into words. ltp: LTP 4; rjieba: jieba; presegmented: a corpus of "
+    "scripts/segment_corpus.py, or text whose words are separated by spaces; characters: every "
     "character by itself; none: WordPiece alone, for English whole word masking.",
 )
 flags.DEFINE_string(
@@ -37,11 +37,7 @@ flags.DEFINE_integer(
 
 
 def make_segmenter_from_flags(parallelism: bool = True) -> Segmenter:
-    """The segmenter of --segmenter and the --ltp flags.
-
-    Args:
-        parallelism: whether it may use all cores.
-    """
+    """Makes the segmenter of --segmenter and the --ltp flags."""
     return make_segmenter(
         FLAGS.segmenter,
         ltp_model=FLAGS.ltp_model,

@@ -12,7 +12,7 @@ flags.DEFINE_string("vocab_file", None, "The model's vocabulary, one piece a lin
 flags.DEFINE_bool(
     "do_lower_case",
     None,
-    "Lower-case and strip accents, as uncased models want. By default what the model's "
+    "Lower-case and strip accents, as uncased models need. By default as the model's "
     "configuration says, or tokenizer_config.json beside --vocab_file, or else True (all Chinese "
     "models are uncased).",
 )
@@ -26,12 +26,7 @@ flags.DEFINE_enum(
 
 
 def make_tokenizer_from_flags() -> Tokenizer:
-    """The tokenizer of --vocab_file, --do_lower_case and --tokenizer.
-
-    Raises:
-        ConfigError: --do_lower_case contradicts the model's files.
-        DataError: the vocabulary can't be read.
-    """
+    """Makes the tokenizer of --vocab_file, --do_lower_case and --tokenizer."""
     vocabulary = Vocabulary.from_file(FLAGS.vocab_file)
     model = {
         name: FLAGS[name].value if name in FLAGS else None

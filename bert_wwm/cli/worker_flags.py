@@ -3,18 +3,19 @@
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.core.progress import duration
-from bert_wwm.core.shards import check_shard_names, shard_paths
+from bert_wwm.core.progress import Progress, duration
+from bert_wwm.core.shards import Json, Shards, check_shard_names, shard_paths
 from bert_wwm.core.workers import default_num_workers
-from bert_wwm.data.counts import Counts
-from bert_wwm.data.local import Work
-from bert_wwm.data.sources import Source
+from bert_wwm.data.counts import Counts, Tally
+from bert_wwm.data.local import Work, Written, load_written, write_blocks
+from bert_wwm.data.sources import read_all
 
 FLAGS = flags.FLAGS
 
@@ -43,8 +44,8 @@ flags.DEFINE_bool(
     "dry_run", False, "Work on a sample only, and say what the run would take; writes nothing."
 )
 
-# What has no influence on the output, or is compared by content.
-_NOT_OF_RUN = (
+# Flags of these programs without influence on the output, or whose content is compared.
+HARMLESS = (
     "input_file output_file vocab_file similar_words_file ltp_model ltp_device ltp_batch_size "
     "num_workers overwrite dry_run runner beam_options"
 ).split()
@@ -78,22 +79,74 @@ def outputs_from_flags(inputs: Sequence[str]) -> list[str]:
     return outputs
 
 
-def key_flags(program: str) -> dict[str, object]:
-    """All flags of a program and their values."""
-    return {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(program)}
-
-
-def flags_of_run(program: str) -> dict[str, object]:
-    """The flags that decide what a program writes."""
-    return {name: value for name, value in key_flags(program).items() if name not in _NOT_OF_RUN}
-
-
 def text_size(paths: Sequence[str]) -> int:
     """The size of text files in bytes, decompressed; in part an estimate."""
     return sum(files.text_size(path) for path in paths)
 
 
-def estimate(work: Work, source: Source, inputs: Sequence[str], num_shards: int) -> None:
+def describe_outputs(outputs: Sequence[str]) -> str:
+    """Names the files that were written, for a line of output."""
+    return outputs[0] if len(outputs) == 1 else f"{outputs[0]} ... {outputs[-1]}"
+
+
+def write_shards(
+    what: str,
+    work: Callable[[Any], Any],
+    source: Any,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    run: Json,
+    describe: Callable[[Written], Json],
+    unit: str = "sentences",
+    kind: type[Tally] = Counts,
+    make_settle: Callable[[Shards, Written], Callable] | None = None,
+    header: bytes = b"",
+) -> Written | None:
+    """Writes all that isn't written yet, on this machine; see ``Shards`` and ``write_blocks``.
+
+    Args:
+        what: the name of the work, for its progress.
+        work: what a worker does with a block.
+        source: gives the blocks.
+        inputs: the files of the corpus.
+        outputs: the files to write.
+        run: all that decides what they hold.
+        describe: returns the manifest; raises DataError where nothing is to be kept.
+        unit: the manifest's name of what is counted in each file.
+        kind: the class of the counts.
+        make_settle: makes the ``settle`` of ``write_blocks``.
+        header: what each file begins with.
+
+    Returns:
+        What is written then; None where all was finished before.
+    """
+    with Shards(outputs, run, FLAGS.overwrite) as shards:
+        if shards.finished:
+            print(f"{list_few(outputs)}: finished already")
+            return None
+        before = load_written(shards, len(outputs), kind)
+        if before.blocks:
+            print(f"Resumes after {before.bytes / 1e6:.1f} MB of text", flush=True)
+        if header and shards.state is None:
+            shards.append([header] * len(outputs), before.to_json())
+        settle = {"settle": make_settle(shards, before)} if make_settle else {}
+        blocks = read_all(source, inputs)
+        with Progress(what, text_size(inputs), done=before.bytes) as progress:
+            written = write_blocks(
+                work, blocks, shards, before, FLAGS.num_workers, progress, **settle
+            )
+        try:
+            manifest = describe(written)
+        except DataError:
+            shards.discard()
+            raise
+        shards.finish(manifest, [{unit: number} for number in written.records])
+    return written
+
+
+def estimate(
+    work: Work, source: Any, inputs: Sequence[str], num_shards: int, kind: type[Tally] = Counts
+) -> None:
     """Prints what a run would take, by what a sample of its blocks takes in this process.
 
     Raises:
@@ -101,8 +154,8 @@ def estimate(work: Work, source: Source, inputs: Sequence[str], num_shards: int)
     """
     runs = list(enumerate(source.runs(inputs)))
     sampled = runs[:: -(-len(runs) // _SAMPLED_RUNS)]
-    size = written = 0
-    counts = Counts()
+    size = written = made = 0
+    counts: Any = kind()
     seconds = 0.0
     for number, run in sampled:
         for _, block in zip(range(_SAMPLED_BLOCKS), source.read(number, run)):
@@ -113,19 +166,17 @@ def estimate(work: Work, source: Source, inputs: Sequence[str], num_shards: int)
             seconds += time.process_time() - begun
             size += block.size
             written += sum(map(len, output.payloads))
+            made += sum(output.records)
             counts.add(output.counts)
-    if not size:
-        raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     if not counts.documents:
         raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     total = text_size(inputs)
     scale = total / size
-    made = counts.instances or counts.sentences
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
     hours = duration(seconds * scale / FLAGS.num_workers)
     print(
         f"By a sample of {size / 1e6:.1f} MB of {total / 1e6:,.1f} MB of text:\n"
-        f"  {'instances' if counts.instances else 'sentences'}   {made * scale:,.0f}\n"
+        f"  {counts.unit}   {made * scale:,.0f}\n"
         f"  output      {written * scale / 1e9:,.2f} GB in {num_shards:,} file(s)\n"
         f"  time        {hours} with {FLAGS.num_workers} worker(s), "
         f"{size / 1e6 / seconds:.2f} MB/s of text each\n"

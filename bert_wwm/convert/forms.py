@@ -2,7 +2,6 @@
 
 import os
 import posixpath
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from bert_wwm.convert import archive, hf_weights
@@ -31,25 +30,18 @@ def find(path: str) -> Forms:
     Raises:
         DataError: the archive is missing or broken.
     """
-    names = _names_in_folder(path) if os.path.isdir(path) else archive.names_in(path)
+    names = archive.names_in(path)
     by_folder: dict[str, list[str]] = {}
-    for name in sorted(names):
-        if not any(part == archive.MAC_FOLDER or part[:1] == "." for part in name.split("/")):
-            folder, base = posixpath.split(name)
-            by_folder.setdefault(folder, []).append(base)
-    checkpoints = [
-        posixpath.join(folder, name)
-        for folder, names in by_folder.items()
-        for name in names
-        if name.endswith(archive.CHECKPOINT)
-    ]
+    for name in names:
+        folder, base = posixpath.split(name)
+        by_folder.setdefault(folder, []).append(base)
     weights = [
         posixpath.join(folder, name)
-        for folder, names in by_folder.items()
-        for name in hf_weights.choose(names)
+        for folder, held in by_folder.items()
+        for name in hf_weights.choose(held)
     ]
     top = [name for name in weights if "/" not in name]
-    return Forms(checkpoints, top or weights)
+    return Forms([name for name in names if name.endswith(archive.CHECKPOINT)], top or weights)
 
 
 def check_flag(flag: str, path: str) -> None:
@@ -69,7 +61,7 @@ def check_flag(flag: str, path: str) -> None:
         )
     if flag == HUGGING_FACE_FLAG and found.checkpoints and not found.weights:
         name = found.checkpoints[0]
-        prefix = os.path.join(path, name[: -len(archive.CHECKPOINT)])
+        prefix = os.path.join(path, name.removesuffix(archive.CHECKPOINT))
         expected = prefix if os.path.isdir(path) else path
         raise ConfigError(
             f"--{flag}={path}: holds {name}, a TensorFlow checkpoint, and no weights of Hugging "
@@ -91,11 +83,3 @@ def folder_of_weights(folder: str) -> str:
             f"{folder}: several folders hold weights ({', '.join(within)}); expected one of them"
         )
     return os.path.join(folder, *within)
-
-
-def _names_in_folder(path: str) -> Sequence[str]:
-    return [
-        posixpath.relpath(posixpath.join(place, name), path)
-        for place, _, names in os.walk(path)
-        for name in names
-    ]

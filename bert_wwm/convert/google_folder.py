@@ -1,32 +1,36 @@
 """Models as google-research/bert has them: a checkpoint, bert_config.json and vocab.txt."""
 
-import json
 import os
 from typing import NamedTuple
 
-import numpy as np
-
 from bert_wwm.convert import model_config, names, tf_checkpoint
 from bert_wwm.convert.architectures import (
-    SENTENCE,
-    TAGGING,
-    architecture_of,
-    kind_of,
+    ARCHITECTURES,
+    CLASSIFIER_CLASSES,
+    CLASSIFIER_KINDS,
+    choose_architecture,
 )
-from bert_wwm.convert.pretrained import Pretrained, as_float32, check
+from bert_wwm.convert.inventory import Written
+from bert_wwm.convert.pretrained import Pretrained, check, widen_weights
 from bert_wwm.core import files
-from bert_wwm.core.json_files import read_json
-from bert_wwm.core.label_file import read_labels
 from bert_wwm.model.checkpoint import note_files, write_variables
+from bert_wwm.tasks.run_files import RunFiles
 from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
 
 CHECKPOINT, CONFIG, VOCABULARY = "bert_model.ckpt", "bert_config.json", "vocab.txt"
-LABELS = "labels.json"  # the classes of a classifier
-# Said in the configuration of a cased model; google-research/bert passes over what it doesn't know.
+# In the configuration of a cased model; google-research/bert ignores keys that it doesn't know.
 _LOWER_CASE = "do_lower_case"
-_RUN = "run.json"  # what a fine-tuning leaves beside its weights
-_BEST = "best"  # the folder of its best ones
+_NOTES = {
+    model_config.EXACT_FORM: "hidden_act gelu is the exact form to this toolkit and to "
+    "transformers; the code of google-research/bert would compute the tanh form",
+    model_config.TANH_FORM: "hidden_act gelu_new is the tanh form to this toolkit and to "
+    "transformers; the code of google-research/bert calls it gelu",
+}
+_NO_POOLER = (
+    "there is no pooler: a model of whole texts would start with a random one, which training "
+    "allows with --allow_random_init=bert/pooler"
+)
 
 
 class Recorded(NamedTuple):
@@ -86,74 +90,66 @@ def read(
         del tensors[name]
         model.skipped[name] = "no numbers"
     if model.num_classes:
-        model.kind = run.kind or kind_of(architecture)
-        model.labels = _labels(prefix)
+        model.kind = run.kind or CLASSIFIER_KINDS.get(architecture, "")
+        model.labels = RunFiles.of_checkpoint(prefix).read_labels() or []
         if not model.kind:
             model.notes.append(
                 "nothing says what the classifier judges; it is taken for one of whole texts"
             )
-    as_float32(model, prefix)
+    widen_weights(model, prefix)
     check(model, prefix)
     return model
 
 
-def write_folder(folder: str, model: Pretrained) -> list[str]:
+def list_needed_parts(model: Pretrained) -> list[str]:
+    """Returns the parts of a checkpoint like this model that must not lack a tensor."""
+    needed = ARCHITECTURES[choose_architecture(model.parts, model.kind)].parts
+    has_head = {*needed} - {names.ENCODER, names.POOLER}
+    return [*model.parts, *needed] if has_head else model.parts
+
+
+def write_folder(folder: str, model: Pretrained) -> Written:
     """Writes bert_model.ckpt.*, bert_config.json, vocab.txt, and the labels of a classifier.
 
     Args:
         folder: where to; it is made if need be.
         model: what it has of the optimizer's state goes along.
 
-    Returns:
-        The names of the files; of the checkpoint their prefix.
-
     Raises:
         CheckpointError: the checkpoint can't be written.
     """
     files.make_folder(folder)
-    tensors: dict[str, np.ndarray] = {**model.tensors, **model.optimizer_state}
-    write_variables(os.path.join(folder, CHECKPOINT), tensors)
+    write_variables(os.path.join(folder, CHECKPOINT), {**model.tensors, **model.optimizer_state})
     values = dict(model.config)
     values.pop(_LOWER_CASE, None)
     if not model.do_lower_case:
         values[_LOWER_CASE] = False
-    contents = {VOCABULARY: "".join(f"{piece}\n" for piece in model.vocabulary)}
     if model.num_classes:
-        values[model_config.ARCHITECTURES_KEY] = [
-            architecture_of(names.parts_of(tensors), model.kind)
-        ]
-    if model.labels:
-        contents[LABELS] = json.dumps(model.labels, ensure_ascii=False) + "\n"
-    contents[CONFIG] = model_config.to_text(values)
+        values[model_config.ARCHITECTURES_KEY] = [choose_architecture(model.parts, model.kind)]
+    contents = {
+        VOCABULARY: "".join(f"{piece}\n" for piece in model.vocabulary),
+        CONFIG: model_config.to_text(values),
+    }
     for name, text in contents.items():
         files.write_text(os.path.join(folder, name), text)
-    return [CHECKPOINT, *sorted(contents)]
-
-
-def _beside(prefix: str, name: str) -> str | None:
-    """Returns the path of a file beside a checkpoint, or above its ``best``, if there is one."""
-    folder = os.path.dirname(prefix)
-    above = [os.path.dirname(folder)] if os.path.basename(folder) == _BEST else []
-    paths = (os.path.join(place, name) for place in (folder, *above))
-    return next(filter(files.exists, paths), None)
+    if model.labels:
+        RunFiles(folder).write_labels(model.labels)
+    notes = [_NOTES[values["hidden_act"]]] if values["hidden_act"] in _NOTES else []
+    if names.POOLER not in model.parts:
+        notes.append(_NO_POOLER)
+    return Written(CHECKPOINT, {name: name for name in model.tensors}, notes=notes)
 
 
 def recorded(prefix: str) -> Recorded:
-    """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model."""
-    path = _beside(prefix, _RUN)
-    try:
-        settings = dict(read_json(path)["settings"]) if path else {}
-    except (KeyError, TypeError, ValueError):
-        return Recorded()
+    """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model.
+
+    Raises:
+        DataError: it is broken.
+    """
+    settings = RunFiles.of_checkpoint(prefix).read_settings()
     kind, gelu = settings.get("kind"), settings.get("gelu")
-    lower_case = settings.get(_LOWER_CASE)
     return Recorded(
-        kind if kind in (SENTENCE, TAGGING) else None,
+        kind if kind in CLASSIFIER_CLASSES else None,
         gelu if gelu in ("tanh", "erf") else None,
-        lower_case if isinstance(lower_case, bool) else None,
+        settings.get(_LOWER_CASE),
     )
-
-
-def _labels(prefix: str) -> list[str]:
-    path = _beside(prefix, LABELS)
-    return read_labels(path) if path else []

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from bert_wwm.convert import safetensors_file
@@ -17,7 +18,7 @@ from bert_wwm.core.json_files import read_json
 
 # What Hugging Face's classes have no place for, by Google's names: heads of LERT and PERT.
 SIDE_FILE = "tf_heads.safetensors"
-# Where sentence-transformers keeps what comes behind BERT.
+# Where sentence-transformers keeps what comes after BERT.
 MODULES = "modules.json"
 INDEX = ".index.json"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -37,6 +38,7 @@ _PICKLE_ERRORS = (
     ArithmeticError,
     struct.error,
 )
+_FILE_NAME = re.compile(r"[^/\\]*[^/\\.][^/\\]*")
 _MAX_RATIO = 20  # of compression; weights are hardly compressible
 _BASE = ("embeddings.", "encoder.", "pooler.")
 _BASE_MODEL = "bert."
@@ -48,7 +50,7 @@ class Weights(NamedTuple):
     """What a folder holds.
 
     Attributes:
-        tensors: by PyTorch's names and in its layout; some may be read from the disk later.
+        tensors: by PyTorch's names and in its layout.
         origins: the name of each as it is in the files.
         notes: what one should know of the files, in sentences.
     """
@@ -82,72 +84,53 @@ def read(folder: str) -> Weights:
     if not found:
         raise DataError(f"{folder}: holds no weights; expected {', '.join(READERS)}")
     path = os.path.join(folder, found[0])
-    reader = READERS[found[0].replace(INDEX, "")]
     unread = [name for name in present if name != found[0] and choose([name])]
     notes = [f"{name} is not read, as {found[0]} lies beside it" for name in unread]
     if MODULES in present:
         notes.append(
-            f"{MODULES}: what sentence-transformers computes behind BERT (1_Pooling, 2_Dense) is "
+            f"{MODULES}: what sentence-transformers computes after BERT (1_Pooling, 2_Dense) is "
             "not converted"
         )
     stored: dict[str, np.ndarray] = {}
-    for part in _shards(path) if path.endswith(INDEX) else [path]:
-        for name, tensor in _read(reader, part, notes).items():
-            if name in stored and not identical(stored[name], tensor):
+    for part in _find_shards(path) if path.endswith(INDEX) else [path]:
+        stand_ins.refuse(part)
+        if not os.path.getsize(part):
+            raise DataError(f"{part}: is empty; expected weights")
+        for name, tensor in READERS[found[0].removesuffix(INDEX)](part).items():
+            if name in stored and not is_identical(stored[name], tensor):
                 raise DataError(f"{part}: {name} is in another shard too, with other values")
             stored[name] = tensor
     return _as_pytorch(stored, path, notes)
 
 
-def identical(one: np.ndarray, other: np.ndarray) -> bool:
+def is_identical(one: np.ndarray, other: np.ndarray) -> bool:
     """True where two tensors are the same, bit for bit."""
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    return np.array_equal(
-        np.ascontiguousarray(one).view(np.uint8), np.ascontiguousarray(other).view(np.uint8)
-    )
+    is_alike = one.dtype == other.dtype and one.shape == other.shape
+    return one is other or (is_alike and one.tobytes() == other.tobytes())
 
 
-def _shards(path: str) -> list[str]:
+def _find_shards(path: str) -> list[str]:
     """Returns the paths of the files that an index names."""
     try:
-        index = read_json(path)["weight_map"]
-        shards = sorted(set(index.values()))
+        shards = sorted(set(read_json(path)["weight_map"].values()))
+        outside = [shard for shard in shards if not _FILE_NAME.fullmatch(shard)]
     except (KeyError, TypeError, AttributeError):
-        shards = []
-    if not shards or not all(isinstance(shard, str) for shard in shards):
+        shards, outside = [], []
+    if not shards:
         raise DataError(f"{path}: is broken; expected an index of weights in JSON")
-    folder = os.path.dirname(path)
-    for shard in shards:
-        if shard != os.path.basename(shard) or shard in ("", ".", "..") or "\\" in shard:
-            raise DataError(f"{path}: names {shard!r}; expected files of the same folder")
-    missing = [s for s in shards if not os.path.isfile(os.path.join(folder, s))]
+    if outside:
+        raise DataError(f"{path}: names {outside[0]!r}; expected files of the same folder")
+    folder, name = os.path.split(path)
+    missing = [shard for shard in shards if not os.path.isfile(os.path.join(folder, shard))]
     if missing:
         raise DataError(
-            f"{folder}: lacks {list_few(missing)}, of {len(shards)} parts that "
-            f"{os.path.basename(path)} names"
+            f"{folder}: lacks {list_few(missing)}, of {len(shards)} parts that {name} names"
         )
     return [os.path.join(folder, shard) for shard in shards]
 
 
-def _read(
-    reader: Callable[[str, list[str]], dict[str, np.ndarray]], path: str, notes: list[str]
-) -> dict[str, np.ndarray]:
-    if not os.path.getsize(path):
-        raise DataError(f"{path}: is empty; expected weights")
-    return reader(path, notes)
-
-
-def _read_safetensors(path: str, notes: list[str]) -> dict[str, np.ndarray]:
-    contents = safetensors_file.read(path)
-    if contents.bfloat16:
-        notes.append(_widened(contents.bfloat16, path))
-    return contents.tensors
-
-
-def _read_pickle(path: str, notes: list[str]) -> dict[str, np.ndarray]:
+def _read_pickle(path: str) -> dict[str, np.ndarray]:
     """Reads a ``pytorch_model.bin``; of what pickles can hold, PyTorch lets pass tensors alone."""
-    stand_ins.refuse(path)
     try:
         import torch
     except ImportError:
@@ -170,32 +153,31 @@ def _read_pickle(path: str, notes: list[str]) -> dict[str, np.ndarray]:
         raise DataError(f"{path}: is broken; expected the weights of a model") from None
     if not isinstance(stored, Mapping):
         raise DataError(f"{path}: holds a {type(stored).__name__}; expected tensors by name")
-    tensors, count = {}, 0
+    tensors = {}
     for name, tensor in stored.items():
         if not isinstance(tensor, torch.Tensor):
             raise DataError(
                 f"{path}: {name} is a {type(tensor).__name__}; expected tensors by name, as of "
                 "model.state_dict()"
             )
-        if tensor.dtype == torch.bfloat16:
-            tensor, count = tensor.float(), count + 1
         try:
-            tensors[str(name)] = tensor.detach().numpy()
+            if tensor.dtype == torch.bfloat16:
+                bits = tensor.detach().view(torch.int16)
+                tensors[str(name)] = bits.numpy().view(ml_dtypes.bfloat16)
+            else:
+                tensors[str(name)] = tensor.detach().numpy()
         except (TypeError, RuntimeError):
             raise DataError(
                 f"{path}: {name} is a tensor of type {tensor.dtype} and layout {tensor.layout}, "
                 "which can't be read; expected plain numbers"
             ) from None
-    if count:
-        notes.append(_widened(count, path))
     return tensors
 
 
-def _read_hdf5(path: str, notes: list[str]) -> dict[str, np.ndarray]:
+def _read_hdf5(path: str) -> dict[str, np.ndarray]:
     """Reads what TFBertModel and its like save."""
     import h5py
 
-    stand_ins.refuse(path)
     tensors: dict[str, np.ndarray] = {}
 
     def collect(name: str, item: Any) -> None:
@@ -232,15 +214,11 @@ def _check_dataset(path: str, name: str, dataset: Any) -> None:
 
 
 # The forms of weights, in order of preference, by the name that a file has which holds all.
-READERS: Mapping[str, Callable[[str, list[str]], dict[str, np.ndarray]]] = {
-    "model.safetensors": _read_safetensors,
+READERS: Mapping[str, Callable[[str], dict[str, np.ndarray]]] = {
+    "model.safetensors": safetensors_file.read,
     "pytorch_model.bin": _read_pickle,
     "tf_model.h5": _read_hdf5,
 }
-
-
-def _widened(count: int, path: str) -> str:
-    return f"{count} tensors of type bfloat16 in {os.path.basename(path)} became float32"
 
 
 def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: list[str]) -> Weights:
@@ -266,9 +244,8 @@ def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: list[str]) -
         name = re.sub(r"\.LayerNorm\.beta$", ".LayerNorm.bias", name)
         if name.startswith(_BASE):
             name = f"bert.{name}"
-        if name in tensors and not identical(tensors[name], tensor):
+        if not is_identical(tensors.setdefault(name, tensor), tensor):
             raise DataError(f"{path}: holds {origins[name]} and {origin}, which differ")
-        tensors.setdefault(name, tensor)
         origins.setdefault(name, origin)
     return Weights(tensors, origins, notes)
 

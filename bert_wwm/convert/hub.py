@@ -16,14 +16,14 @@ _NEEDED = (
 )
 
 
-def folder_of(path_or_id: str) -> str:
+def find_folder(path_or_id: str) -> str:
     """Returns the folder of a model; one that isn't there is looked for on the hub.
 
     Of the hub's files it downloads what a conversion reads, of the weights one form. Without a
-    network, what was downloaded before does.
+    network, the files of an earlier download do.
 
     Raises:
-        DataError: it is neither a folder nor a model that can be had.
+        DataError: it is neither a folder nor a model on the hub.
     """
     if os.path.isdir(path_or_id):
         return path_or_id
@@ -38,13 +38,17 @@ def folder_of(path_or_id: str) -> str:
         patterns = _patterns(huggingface_hub.list_repo_files(path_or_id))
         return huggingface_hub.snapshot_download(path_or_id, allow_patterns=patterns)
     except (utils.HfHubHTTPError, utils.HFValidationError) as error:
-        raise _unreachable(path_or_id, "the Hugging Face hub has no such model", error) from None
+        fault = f"the Hugging Face hub has no such model ({type(error).__name__})"
     except OSError as error:  # no network: the library's other errors are requests' or Python's
+        fault = f"the Hugging Face hub can't be reached ({type(error).__name__})"
         try:
             return huggingface_hub.snapshot_download(path_or_id, local_files_only=True)
         except utils.LocalEntryNotFoundError:
-            what = "the Hugging Face hub can't be reached"
-            raise _unreachable(path_or_id, what, error) from None
+            pass
+    raise DataError(
+        f"{path_or_id}: no such folder, and {fault}; expected a folder, or the name of a model "
+        "there, such as hfl/chinese-roberta-wwm-ext"
+    )
 
 
 def _patterns(names: list[str]) -> list[str]:
@@ -54,10 +58,3 @@ def _patterns(names: list[str]) -> list[str]:
         stem, extension = os.path.splitext(name.replace(hf_weights.INDEX, ""))
         patterns += [name, f"{stem}-*{extension}"] if name.endswith(hf_weights.INDEX) else [name]
     return patterns
-
-
-def _unreachable(path_or_id: str, what: str, error: Exception) -> DataError:
-    return DataError(
-        f"{path_or_id}: no such folder, and {what} ({type(error).__name__}); expected a folder, or "
-        "the name of a model there, such as hfl/chinese-roberta-wwm-ext"
-    )

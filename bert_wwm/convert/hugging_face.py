@@ -15,10 +15,11 @@ from bert_wwm.convert import (
     safetensors_file,
     tokenizer_files,
 )
-from bert_wwm.convert.architectures import ARCHITECTURES, architecture_of
-from bert_wwm.convert.pretrained import Pretrained, as_float32, check
+from bert_wwm.convert.architectures import ARCHITECTURES, CLASSIFIER_KINDS, choose_architecture
+from bert_wwm.convert.inventory import Written
+from bert_wwm.convert.pretrained import Pretrained, check, widen_weights
 from bert_wwm.core import files
-from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.core.errors import CheckpointError
 from bert_wwm.text.vocabulary import PAD
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -37,18 +38,20 @@ def read_folder(path_or_id: str) -> Pretrained:
 
     Raises:
         DataError: there is no such model, or a file is missing or broken.
-        ConfigError: it is no BERT, or PyTorch would be needed and is not installed.
+        ConfigError: it is not a BERT, or PyTorch would be needed and is not installed.
         CheckpointError: weights, configuration and vocabulary don't fit each other.
     """
     if path_or_id.endswith(".zip") and not os.path.isdir(path_or_id):
         with archive.unpacked(path_or_id) as folder:
             return _read_folder(forms.folder_of_weights(folder))
-    return _read_folder(forms.folder_of_weights(hub.folder_of(path_or_id)))
+    return _read_folder(forms.folder_of_weights(hub.find_folder(path_or_id)))
 
 
 def _read_folder(folder: str) -> Pretrained:
-    config_file = _config_in(folder)
-    config = model_config.read_hugging_face(config_file)
+    present = os.listdir(folder)
+    releases = [name for name in present if _RELEASE_CONFIG.fullmatch(name)]
+    config_name = releases[0] if CONFIG not in present and len(releases) == 1 else CONFIG
+    config = model_config.read_hugging_face(os.path.join(folder, config_name))
     tokenizer = tokenizer_files.read(folder)
     weights = hf_weights.read(folder)
     model = Pretrained(
@@ -56,135 +59,99 @@ def _read_folder(folder: str) -> Pretrained:
         config.values,
         tokenizer.vocabulary,
         tokenizer.do_lower_case,
-        kind=config.kind,
+        kind=CLASSIFIER_KINDS.get(config.architecture, ""),
         added_tokens=tokenizer.added,
         notes=[*weights.notes, *tokenizer.notes],
     )
     if config.others:
         model.notes.append(
-            f"{os.path.basename(config_file)} says {', '.join(config.others)}, which have no place "
-            "in this toolkit and are left out"
+            f"{config_name} says {', '.join(config.others)}, which have no place in this toolkit "
+            "and are left out"
         )
     _sort_in(weights, model, folder)
     if model.num_classes:
         model.labels = config.labels
     side_file = os.path.join(folder, hf_weights.SIDE_FILE)
     if os.path.exists(side_file):
-        for name, tensor in safetensors_file.read(side_file).tensors.items():
+        for name, tensor in safetensors_file.read(side_file).items():
             if model.tensors.setdefault(name, tensor) is not tensor:
                 raise CheckpointError(
                     f"{side_file}: {name} is among the weights beside it too; expected what they "
                     "lack"
                 )
-    as_float32(model, folder)
+    widen_weights(model, folder)
     check(model, folder)
     return model
-
-
-def _config_in(folder: str) -> str:
-    """Returns the path of ``config.json``, or of what HFL's packages have instead."""
-    present = os.listdir(folder)
-    if CONFIG not in present:
-        instead = [name for name in present if _RELEASE_CONFIG.fullmatch(name)]
-        if len(instead) == 1:
-            return os.path.join(folder, instead[0])
-    return os.path.join(folder, CONFIG)
 
 
 def _sort_in(weights: hf_weights.Weights, model: Pretrained, folder: str) -> None:
     """Gives the weights Google's names and layout; what has none is skipped."""
     for name, tensor in weights.tensors.items():
-        google, origin = names.to_google(name), weights.origins[name]
-        tied = names.TIED.get(name)
-        if google:
-            transposed = names.row_of(google).transposed
-            model.tensors[google] = np.ascontiguousarray(tensor.T) if transposed else tensor
-            model.origins[google] = origin
-        elif tied:
-            if tied in weights.tensors and not hf_weights.identical(tensor, weights.tensors[tied]):
+        origin, tied = weights.origins[name], names.TIED.get(name)
+        if tied in weights.tensors:
+            if not hf_weights.is_identical(tensor, weights.tensors[tied]):
                 raise CheckpointError(
                     f"{folder}: {origin} differs from {weights.origins[tied]}; expected the same "
                     "values, as BERT's output layer is tied to its word embeddings"
                 )
             model.skipped[origin] = f"the same as {tied}"
+            continue
+        google = names.to_google(tied or name)
+        if google:
+            model.tensors[google] = _turn(google, tensor)
+            model.origins[google] = origin
         elif name.endswith(_POSITIONS):
             model.skipped[origin] = "no weights: the numbers of the positions"
         else:
             model.skipped[origin] = "no part of BERT that this toolkit knows"
-    _take_tied(weights, model)
 
 
-def _take_tied(weights: hf_weights.Weights, model: Pretrained) -> None:
-    """Takes tensors that the files hold only under the name of the output layer."""
-    for name, tied in names.TIED.items():
-        google = names.to_google(tied)
-        if name in weights.tensors and tied not in weights.tensors:
-            model.tensors[google] = weights.tensors[name]
-            model.origins[google] = weights.origins[name]
-            del model.skipped[weights.origins[name]]
+def _turn(google: str, tensor: np.ndarray) -> np.ndarray:
+    """Returns a tensor in the other layout, Google's or Hugging Face's."""
+    row = names.find_row(google)
+    return np.ascontiguousarray(tensor.T) if row and row.transposed else tensor
 
 
 def architecture(model: Pretrained) -> str:
     """Returns the class of Hugging Face's that loads the model with its heads."""
-    return architecture_of(names.parts_of(model.tensors), model.kind)
+    return choose_architecture(model.parts, model.kind)
 
 
-def written(model: Pretrained) -> dict[str, str]:
-    """Returns which of the model's tensors go into the weights, with their names there.
-
-    The others have no place in the class that loads the folder, and go into the side file.
-    """
-    chosen = ARCHITECTURES[architecture(model)]
-    expected = model.variables([*chosen.parts, *chosen.also])
-    return {name: names.to_hugging_face(name) for name in expected if name in model.tensors}
+def list_needed_parts(model: Pretrained) -> list[str]:
+    """Returns the parts that ``write_folder`` needs whole."""
+    return list(ARCHITECTURES[architecture(model)].parts)
 
 
-def write_folder(folder: str, model: Pretrained) -> list[str]:
+def write_folder(folder: str, model: Pretrained) -> Written:
     """Writes ``config.json``, the weights and the files of the tokenizer.
 
     Args:
         folder: where to; it is made if need be. What it holds of another model stays.
-        model: its optimizer's state is not written.
-
-    Returns:
-        The names of the files.
+        model: has all tensors of its class; its optimizer's state is not written.
 
     Raises:
-        CheckpointError: the model lacks what its class needs.
-        DataError: the vocabulary is no BERT's.
+        DataError: the vocabulary is not a BERT's.
     """
     name = architecture(model)
-    needed = model.variables(ARCHITECTURES[name].parts)
-    lacking = [tensor for tensor in needed if tensor not in model.tensors]
-    if lacking:
-        raise CheckpointError(f"{folder}: the model lacks {', '.join(lacking)} of {name}")
+    chosen = ARCHITECTURES[name]
+    expected = model.variables([*chosen.parts, *chosen.also])
+    inside = {google: names.to_hugging_face(google) for google in expected}
+    inside = {google: there for google, there in inside.items() if google in model.tensors}
     files.make_folder(folder)
-    tokenizer = tokenizer_files.write(
+    tokenizer_files.write(
         folder,
         model.vocabulary,
         model.do_lower_case,
         model.config["max_position_embeddings"],
         model.added_tokens,
     )
-    inside = written(model)
-    tensors = {
-        there: model.tensors[google].T if names.row_of(google).transposed else model.tensors[google]
-        for google, there in inside.items()
-    }
+    tensors = {there: _turn(google, model.tensors[google]) for google, there in inside.items()}
     safetensors_file.write(os.path.join(folder, WEIGHTS), tensors)
     beside = {google: model.tensors[google] for google in model.tensors if google not in inside}
     if beside:
         safetensors_file.write(os.path.join(folder, hf_weights.SIDE_FILE), beside)
-    labels = model.labels or [f"LABEL_{number}" for number in range(model.num_classes)]
-    values = model_config.to_hugging_face(model.config, name, model.vocabulary.index(PAD), labels)
+    values = model_config.to_hugging_face(
+        model.config, name, model.vocabulary.index(PAD), model.label_names
+    )
     files.write_text(os.path.join(folder, CONFIG), model_config.to_text(values))
-    _check_type(os.path.join(folder, CONFIG))
-    return [CONFIG, WEIGHTS, *([hf_weights.SIDE_FILE] if beside else []), *tokenizer]
-
-
-def _check_type(path: str) -> None:
-    """Reads back what was written: classes of RoBERTa would load a BERT without its weights."""
-    try:
-        model_config.read_hugging_face(path)
-    except ConfigError as error:
-        raise AssertionError(f"an export that can't be read: {error}") from None
+    return Written(f"a {name}", inside)

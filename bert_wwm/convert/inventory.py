@@ -2,71 +2,58 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from bert_wwm.convert.pretrained import OPTIMIZERS, Pretrained
 
 _LAYER = re.compile(r"^(.*/layer_\d+/|.*\.layers?\.\d+\.|.*/layer_\._\d+/)")
 
 
-@dataclass
-class Inventory:
-    """Names of tensors: in the source, and where it says so in the output.
+class Written(NamedTuple):
+    """What a model was written as.
 
     Attributes:
-        converted: those of the output, by their names in the source.
-        beside: those that the output holds in another file than the weights, likewise.
-        kept_state: the optimizer's that are in the output.
-        skipped: why the others of the source are not in the output.
-        made_up: those of the output that the source lacks.
-        notes: what else there is to say, in sentences.
+        form: the checkpoint, or the class that loads it.
+        names: the output's name of each tensor that its weights hold.
+        why_skipped: why the output lacks the other tensors; "" if another file of it has them.
+        notes: what its user should know, in sentences.
     """
 
-    converted: dict[str, str] = field(default_factory=dict)
-    beside: dict[str, str] = field(default_factory=dict)
-    kept_state: list[str] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
-    made_up: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def report(self) -> str:
-        """Returns a table: how many tensors, and which, those of a layer in one line."""
-        lines = _group("converted", self.converted)
-        if self.beside:
-            lines += _group("kept in another file", self.beside)
-        if self.kept_state:
-            lines.append(_count("optimizer's, kept", len(self.kept_state)))
-        lines.append(_count("skipped", len(self.skipped)))
-        for why in dict.fromkeys(self.skipped.values()):
-            of_why = [name for name in self.skipped if self.skipped[name] == why]
-            if why == OPTIMIZERS:
-                lines.append(f"    {len(of_why)} variables: {why}")
-            else:
-                lines += [f"    {line}: {why}" for line in _folded({n: n for n in of_why})]
-        lines += _group("made up", {name: name for name in self.made_up})
-        lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
+    form: str
+    names: Mapping[str, str]
+    why_skipped: str = ""
+    notes: Iterable[str] = ()
 
 
-def take(model: Pretrained, inside: Mapping[str, str]) -> Inventory:
-    """Makes the inventory of a model that is written.
-
-    Args:
-        model: the model.
-        inside: the output's name of each tensor that its weights hold; the other ones lie beside.
-    """
-    inventory = Inventory(
-        kept_state=list(model.optimizer_state),
-        skipped=dict(model.skipped),
-        made_up=list(model.made_up),
-        notes=list(model.notes),
-    )
+def describe_tensors(model: Pretrained, written: Written) -> str:
+    """Returns a table: how many tensors went where, and which, those of a layer in one line."""
+    converted, beside, skipped = {}, {}, dict(model.skipped)
     for name in model.tensors:
-        if name not in model.made_up:
-            where = inventory.converted if name in inside else inventory.beside
-            where[model.origins.get(name, name)] = inside.get(name, name)
-    return inventory
+        origin = model.origins.get(name, name)
+        if name in model.made_up:
+            continue
+        if name in written.names:
+            converted[origin] = written.names[name]
+        elif written.why_skipped:
+            skipped[origin] = written.why_skipped
+        else:
+            beside[origin] = name
+    lines = _group("converted", converted)
+    if beside:
+        lines += _group("kept in another file", beside)
+    if model.optimizer_state:
+        lines.append(_count("optimizer's, kept", len(model.optimizer_state)))
+    lines.append(_count("skipped", len(skipped)))
+    for reason in dict.fromkeys(skipped.values()):
+        which = {name: name for name in skipped if skipped[name] == reason}
+        if reason == OPTIMIZERS:
+            lines.append(f"    {len(which)} variables: {reason}")
+        else:
+            lines += [f"    {line}: {reason}" for line in _fold_layers(which)]
+    lines += _group("made up", {name: name for name in model.made_up})
+    lines += [f"  note: {note}" for note in [*model.notes, *written.notes]]
+    return "\n".join(lines)
 
 
 def _count(title: str, number: int) -> str:
@@ -74,10 +61,10 @@ def _count(title: str, number: int) -> str:
 
 
 def _group(title: str, names: Mapping[str, str]) -> list[str]:
-    return [_count(title, len(names)), *(f"    {line}" for line in _folded(names))]
+    return [_count(title, len(names)), *(f"    {line}" for line in _fold_layers(names))]
 
 
-def _folded(names: Mapping[str, str]) -> list[str]:
+def _fold_layers(names: Mapping[str, str]) -> list[str]:
     """Returns names, and new ones where they differ; of a layer one line with their number."""
     counts: dict[str, int] = Counter()
     for name, new in names.items():

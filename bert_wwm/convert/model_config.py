@@ -1,19 +1,18 @@
-"""``bert_config.json`` and Hugging Face's ``config.json``: two ways to say what a BERT is like."""
+"""``bert_config.json`` and Hugging Face's ``config.json``: two ways to describe a BERT."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bert_wwm.convert.architectures import ARCHITECTURES, kind_of
+from bert_wwm.convert.architectures import ARCHITECTURES
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import format_json, read_object
 
 ARCHITECTURES_KEY = "architectures"
 # Names of the two forms of GELU that both this toolkit's programs and transformers read so.
 EXACT_FORM, TANH_FORM = "gelu", "gelu_new"
-_LAYER_NORM_EPSILON = 1e-12
-_SIZES = (
+LAYER_NORM_EPSILON = 1e-12
+SIZES = (
     "vocab_size",
     "hidden_size",
     "num_hidden_layers",
@@ -22,7 +21,7 @@ _SIZES = (
     "max_position_embeddings",
     "type_vocab_size",
 )
-_PROPORTIONS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
+PROPORTIONS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
 # What a value is where a file doesn't say it; google-research/bert has another number of segments.
 _DEFAULTS: Mapping[str, Any] = {
     "hidden_size": 768,
@@ -51,31 +50,25 @@ _FIXED: Mapping[str, Any] = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
-    "layer_norm_eps": _LAYER_NORM_EPSILON,
+    "layer_norm_eps": LAYER_NORM_EPSILON,
     "pruned_heads": {},
 }
-_TO_HUGGING_FACE = {
+_BOTH = {
     "gelu": EXACT_FORM,
-    "gelu_erf": EXACT_FORM,
-    "gelu_tanh": TANH_FORM,
     "gelu_new": TANH_FORM,
     "relu": "relu",
     "tanh": "tanh",
     "linear": "linear",
-    "": "linear",
 }
+_TO_HUGGING_FACE = {**_BOTH, "gelu_erf": EXACT_FORM, "gelu_tanh": TANH_FORM, "": "linear"}
 _FROM_HUGGING_FACE = {
-    "gelu": EXACT_FORM,
+    **_BOTH,
     "gelu_python": EXACT_FORM,
-    "gelu_new": TANH_FORM,
     "gelu_fast": TANH_FORM,
     "gelu_pytorch_tanh": TANH_FORM,
-    "relu": "relu",
-    "tanh": "tanh",
-    "linear": "linear",
 }
-# What else a config.json says: of no effect on the weights, or written anew.
-_PASSED_OVER = (
+# What else a config.json says: of no effect on the weights, or written again.
+_IGNORED = (
     *("_name_or_path", ARCHITECTURES_KEY, "bos_token_id", "dtype", "eos_token_id"),
     *("gradient_checkpointing", "id2label", "label2id", "model_type", "num_labels"),
     *("output_past", "pad_token_id", "torch_dtype", "transformers_version", "use_cache"),
@@ -83,13 +76,13 @@ _PASSED_OVER = (
 
 
 class HuggingFaceConfig(NamedTuple):
-    """What a ``config.json`` says.
+    """The content of a ``config.json``.
 
     Attributes:
         values: those of ``bert_config.json``.
-        architecture: the class that the weights are of, or "" where it isn't said.
+        architecture: the class that the weights are of, or "" without one.
         labels: the classes of its classifier, where they have names.
-        others: what else it says, by name: nothing that BERT's weights depend on.
+        others: all else, by name: nothing that BERT's weights depend on.
     """
 
     values: dict[str, Any]
@@ -97,17 +90,12 @@ class HuggingFaceConfig(NamedTuple):
     labels: list[str]
     others: dict[str, Any]
 
-    @property
-    def kind(self) -> str:
-        """What the classifier judges: see ``Pretrained``."""
-        return kind_of(self.architecture)
-
 
 def read_google(path: str) -> dict[str, Any]:
-    """Returns the values of a ``bert_config.json``, defaults for those it doesn't say.
+    """Returns the values of a ``bert_config.json``, defaults for those that it lacks.
 
     Raises:
-        ConfigError: the file is missing, broken, or says what no BERT is like.
+        ConfigError: the file is missing, broken, or of a model that can't be built.
     """
     values = _read_object(path)
     values = {**_DEFAULTS, "type_vocab_size": _GOOGLES_SEGMENTS, **values}
@@ -141,17 +129,13 @@ def read_hugging_face(path: str) -> HuggingFaceConfig:
     google = {**known, "vocab_size": values.get("vocab_size"), **carried}
     _check(google, path, _FROM_HUGGING_FACE)
     google["hidden_act"] = _FROM_HUGGING_FACE[google["hidden_act"]]
-    said = {*google, *_FIXED, *_PASSED_OVER}
+    said = {*google, *_FIXED, *_IGNORED}
     others = {n: value for n, value in values.items() if n not in said and value is not None}
     return HuggingFaceConfig(google, architecture, _labels(values, path), others)
 
 
 def architecture_in(values: Mapping[str, Any], path: str) -> str:
-    """Returns the class that a configuration names first, or "".
-
-    Raises:
-        ConfigError: it names it in another form.
-    """
+    """Returns the class that a configuration names first, or ""; raises ConfigError for no list."""
     named = values.get(ARCHITECTURES_KEY) or [""]
     if not isinstance(named, list) or not isinstance(named[0], str):
         raise ConfigError(f"{path}: architectures is {named!r}; expected a list of names")
@@ -164,7 +148,7 @@ def to_hugging_face(
     pad_token_id: int,
     labels: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Returns what ``config.json`` says of a model.
+    """Returns the values of a model's ``config.json``.
 
     Args:
         values: those of ``bert_config.json``; ``gelu`` is the exact form, as ``with_gelu`` has it.
@@ -175,7 +159,7 @@ def to_hugging_face(
     there: dict[str, Any] = {
         ARCHITECTURES_KEY: [architecture],
         "classifier_dropout": None,
-        "layer_norm_eps": _LAYER_NORM_EPSILON,
+        "layer_norm_eps": LAYER_NORM_EPSILON,
         "model_type": "bert",
         "pad_token_id": pad_token_id,
         "position_embedding_type": "absolute",
@@ -184,10 +168,17 @@ def to_hugging_face(
     there.update((name, values[name]) for name in ("vocab_size", *_DEFAULTS))
     there.update((name, values[name]) for name in _CARRIED if name in values)
     there["hidden_act"] = _TO_HUGGING_FACE[str(values["hidden_act"]).lower()]
-    if labels:
-        there["id2label"] = {str(index): label for index, label in enumerate(labels)}
-        there["label2id"] = {label: index for index, label in enumerate(labels)}
-    return there
+    return {**there, **describe_labels(labels)}
+
+
+def describe_labels(labels: Sequence[str]) -> dict[str, Any]:
+    """Returns what Hugging Face's and PaddleNLP's ``config.json`` say of a classifier's classes."""
+    if not labels:
+        return {}
+    return {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
 
 
 def with_gelu(values: Mapping[str, Any], form: str) -> dict[str, Any]:
@@ -205,30 +196,25 @@ def with_gelu(values: Mapping[str, Any], form: str) -> dict[str, Any]:
 
 def to_text(values: Mapping[str, Any]) -> str:
     """Returns the text of a configuration file."""
-    return json.dumps(dict(sorted(values.items())), indent=2, ensure_ascii=False) + "\n"
+    return format_json(dict(sorted(values.items())))
 
 
 def _read_object(path: str) -> dict[str, Any]:
     if not files.exists(path):
         raise ConfigError(f"{path}: no such file; expected the configuration of a BERT")
     try:
-        values = read_json(path)
+        return read_object(path)
     except DataError as error:
         raise ConfigError(str(error)) from None
-    if not isinstance(values, dict):
-        raise ConfigError(
-            f"{path}: a JSON {type(values).__name__}; expected the object of a BERT configuration"
-        )
-    return values
 
 
 def _check(values: Mapping[str, Any], path: str, activations: Mapping[str, str]) -> None:
     """Raises ConfigError for values that no model can be built with."""
-    for name in _SIZES:
+    for name in SIZES:
         size = values.get(name)
         if type(size) is not int or size < 1:
             raise ConfigError(f"{path}: {name} is {size!r}; expected a positive integer")
-    for name in _PROPORTIONS:
+    for name in PROPORTIONS:
         if type(values[name]) not in (int, float) or not 0 <= values[name] < 1:
             raise ConfigError(f"{path}: {name} is {values[name]!r}; expected a fraction of 1")
     if values["hidden_size"] % values["num_attention_heads"]:

@@ -1,10 +1,7 @@
-"""What a BERT consists of: one table of its tensors, in Google's names and Hugging Face's.
-
-V vocabulary, H hidden, I intermediate, P positions, T segments, C classes: the sizes of shapes.
-"""
+"""What a BERT consists of: one table of its tensors, in Google's names and Hugging Face's."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 # The parts that a model may have, one by one.
@@ -14,6 +11,15 @@ MASKED_LM = "masked language model"
 PAIR = "pair of segments"
 CLASSIFIER = "classifier"
 SPAN = "span of the answer"
+
+# The letters of shapes, by their names in the configuration; C is the number of classes.
+_SIZES = {
+    "V": "vocab_size",
+    "H": "hidden_size",
+    "I": "intermediate_size",
+    "P": "max_position_embeddings",
+    "T": "type_vocab_size",
+}
 
 # What a module's tensors are called there and here, and whether the matrix is transposed.
 _KINDS: Mapping[str, Sequence[tuple[str, str, bool]]] = {
@@ -59,48 +65,32 @@ _HUGGING_FACE_LAYER = re.compile(r"(?<=^bert\.encoder\.layer\.)(0|[1-9]\d*)(?=\.
 
 
 class Row(NamedTuple):
-    """A tensor of every BERT; ``{n}`` stands for the number of the layer.
-
-    Attributes:
-        part: what it belongs to.
-        google: its name in google-research/bert's checkpoints.
-        hugging_face: its name in PyTorch's.
-        transposed: whether the matrix is stored [out, in] there.
-        shape: its sizes in Google's layout, as letters.
-    """
+    """A tensor, by its names in google-research/bert and PyTorch; ``{n}`` is the layer's number."""
 
     part: str
     google: str
     hugging_face: str
-    transposed: bool
-    shape: str
+    transposed: bool  # between the two
+    shape: str  # in Google's layout
 
 
-def _rows() -> list[Row]:
-    rows = []
+def _list_rows() -> Iterator[Row]:
     for part, kind, google, hugging_face, shape in _MODULES:
         there = hugging_face or google.rstrip("/").replace("layer_{n}", "layer/{n}")
-        for google_end, hugging_face_end, transposed in _KINDS[kind]:
-            is_bias = google_end in ("/bias", "output_bias")
-            bias_shape = shape[0] if kind == "linear" else shape[-1]
-            rows.append(
-                Row(
-                    part,
-                    google + google_end,
-                    there.replace("/", ".") + hugging_face_end,
-                    transposed,
-                    bias_shape if is_bias else shape,
-                )
-            )
-    return rows
+        for google_end, end, transposed in _KINDS[kind]:
+            size = shape
+            if google_end.endswith("bias"):
+                size = shape[0] if kind == "linear" else shape[-1]
+            yield Row(part, google + google_end, there.replace("/", ".") + end, transposed, size)
 
 
-ROWS: Sequence[Row] = _rows()
+ROWS: Sequence[Row] = [*_list_rows()]
+PARTS = [*dict.fromkeys(row.part for row in ROWS)]
 _BY_GOOGLE = {row.google: row for row in ROWS}
 _BY_HUGGING_FACE = {row.hugging_face: row for row in ROWS}
 
 
-def row_of(google: str) -> Row | None:
+def find_row(google: str) -> Row | None:
     """Returns the row of a tensor by Google's name, or None where BERT has no such tensor."""
     return _find(_BY_GOOGLE, _GOOGLE_LAYER, google)[0]
 
@@ -130,14 +120,14 @@ def _find(rows: Mapping[str, Row], layer: "re.Pattern[str]", name: str) -> tuple
     return rows.get(layer.sub("{n}", name)), number[0] if number else ""
 
 
-def parts_of(google_names: Iterable[str]) -> list[str]:
+def find_parts(google_names: Iterable[str]) -> list[str]:
     """Returns the parts that some tensors belong to, whole or not, in the order of the table."""
-    found = {row.part for row in map(row_of, google_names) if row}
-    return [part for part in dict.fromkeys(row.part for row in ROWS) if part in found]
+    found = {row.part for row in map(find_row, google_names) if row}
+    return [part for part in PARTS if part in found]
 
 
-def num_layers(google_names: Iterable[str]) -> int:
-    """Returns how many layers some tensors are of."""
+def count_layers(google_names: Iterable[str]) -> int:
+    """Returns how many layers some tensors belong to."""
     found = [_find(_BY_GOOGLE, _GOOGLE_LAYER, name) for name in google_names]
     return len({number for row, number in found if row and number})
 
@@ -145,25 +135,15 @@ def num_layers(google_names: Iterable[str]) -> int:
 def variables(
     config: Mapping[str, Any], parts: Iterable[str], num_classes: int = 2
 ) -> dict[str, list[int]]:
-    """Returns what a model consists of.
+    """Returns the tensors of a model: Google's names and shapes, in the order of the table.
 
     Args:
         config: the values of ``bert_config.json``.
         parts: those that it has.
         num_classes: C, outputs of the classifier.
-
-    Returns:
-        Google's names and shapes, in the order of the table, layer by layer.
     """
-    sizes = {
-        "V": config["vocab_size"],
-        "H": config["hidden_size"],
-        "I": config["intermediate_size"],
-        "P": config["max_position_embeddings"],
-        "T": config["type_vocab_size"],
-        "C": num_classes,
-        "2": 2,
-    }
+    sizes = {letter: config[name] for letter, name in _SIZES.items()}
+    sizes.update({"C": num_classes, "2": 2})
     wanted = set(parts)
     rows = [(row.google, [sizes[size] for size in row.shape]) for row in ROWS if row.part in wanted]
     layers = [(name, shape) for name, shape in rows if "{n}" in name]

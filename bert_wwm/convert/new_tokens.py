@@ -1,7 +1,7 @@
 """Words that a model's vocabulary lacks: on unused slots, or in further rows.
 
-What is new starts from what was read for it so far: its row of the embeddings is the mean of those
-of the pieces that it was cut into, and its bias in the masked LM theirs.
+A new word starts from the pieces that it was split into so far: its row of the embeddings is the
+mean of theirs, and so is its bias in the masked LM.
 """
 
 import re
@@ -32,9 +32,9 @@ class Added:
 
     Attributes:
         on_slots: the ids of words that took the place of an unused piece.
-        appended: the ids of words that stand behind the old vocabulary.
+        appended: the ids of words that follow the old vocabulary.
         known: the ids of words that were there before.
-        repeated: the lines of words that stand in the list again.
+        repeated: words that are in the list again, and their lines.
         from_unknown: the new words of which the old tokenizer made nothing but ``[UNK]``.
     """
 
@@ -66,10 +66,7 @@ class Added:
 
 
 def read_words(path: str) -> list[tuple[int, str]]:
-    """Reads a file of one word a line.
-
-    Returns:
-        The words and the numbers of their lines, from 1; blank lines are left out.
+    """Returns the words in a file of one a line, after the numbers of their lines, from 1.
 
     Raises:
         DataError: the file is missing, holds no words, or is not UTF-8.
@@ -91,9 +88,10 @@ def add_tokens(
 
     Args:
         pretrained: the model, which is changed in place.
-        words: words and the numbers of their lines, as ``read_words`` returns them.
-        reuse_unused: the first words take the places of ``[unusedN]``, in the order of the ids.
-        path: where the words stand, for error messages.
+        words: as ``read_words`` returns them.
+        reuse_unused: the first words take the places of ``[unusedN]``, in the order of the ids;
+            not of those that are added tokens, which are in use.
+        path: where the words are, for error messages.
 
     Raises:
         DataError: the tokenizer could never find a word, whatever the vocabulary.
@@ -104,7 +102,11 @@ def add_tokens(
     added = Added()
     new = _new_words(words, vocabulary, pretrained.do_lower_case, path, added)
 
-    unused = [i for i, piece in enumerate(vocabulary.pieces) if _UNUSED.fullmatch(piece)]
+    unused = [
+        index
+        for index, piece in enumerate(vocabulary.pieces)
+        if _UNUSED.fullmatch(piece) and piece not in pretrained.added_tokens
+    ]
     ids = (unused if reuse_unused else [])[: len(new)]
     growth = len(vocabulary) + len(new) - len(ids) - len(pretrained.tensors[EMBEDDINGS])
     if growth > 0 and any(name.startswith(_SLOTS_BY_PIECE) for name in pretrained.optimizer_state):
@@ -123,26 +125,20 @@ def add_tokens(
     return added
 
 
-def notes_on_added(pretrained: Pretrained) -> list[str]:
+def describe_added_tokens(pretrained: Pretrained) -> list[str]:
     """Says what becomes of added tokens where only the pieces of a vocabulary are found."""
     table = CharacterTable(pretrained.do_lower_case)
     lost: list[str] = []
     words: list[str] = []
     for token in pretrained.added_tokens:
         if token not in SPECIAL_TOKENS:
-            reason = never_found(token, table, pretrained.do_lower_case)
-            (lost if reason else words).append(token)
-    notes = []
-    if lost:
-        notes.append(
-            "added tokens that the tokenizer of the output never finds in a text: "
-            + ", ".join(map(repr, lost))
-        )
-    if words:
-        notes.append(
-            "added tokens that are pieces now, found as words: " + ", ".join(map(repr, words))
-        )
-    return notes
+            is_lost = never_found(token, table, pretrained.do_lower_case)
+            (lost if is_lost else words).append(repr(token))
+    fates = {
+        "that the tokenizer of the output never finds in a text": lost,
+        "that are pieces now, found as words": words,
+    }
+    return [f"added tokens {fate}: {', '.join(group)}" for fate, group in fates.items() if group]
 
 
 def _check_rows(pretrained: Pretrained) -> None:
@@ -194,14 +190,14 @@ def never_found(word: str, table: CharacterTable, do_lower_case: bool) -> str:
     if not parts or DROP in kinds:
         return "holds characters that the tokenizer drops; expected it without them"
     if SPACE in kinds:
-        return "holds a blank, at which the tokenizer parts it; expected one word a line"
+        return "holds a space, at which the tokenizer splits it; expected one word a line"
     if len(parts) == 1:
         return f"is always read as {parts[0]!r}; expected it in that form"
     if any(map(is_punctuation, word)):
         what = "at punctuation marks"
     else:
         what = "at Chinese characters, each a piece of its own" if ALONE in kinds else "in pieces"
-    return f"is always parted {what}: {' '.join(parts)}; expected a word that it leaves whole"
+    return f"is always split {what}: {' '.join(parts)}; expected a word that it leaves whole"
 
 
 def _change(
@@ -210,8 +206,8 @@ def _change(
     """Gives new words their ids, and the mean of their old pieces."""
     pieces = list(pretrained.vocabulary)
     for word, index in ids.items():
-        pieces[index : index + 1] = [word]  # behind the last one in the order of the ids
-    # Rows behind the pieces, of a matrix with more of them, are taken before new ones are made.
+        pieces[index : index + 1] = [word]  # after the last one in the order of the ids
+    # Rows after the pieces, of a matrix with more of them, are used before new ones are made.
     size = max(len(pieces), len(pretrained.tensors[EMBEDDINGS]))
     for name in _BY_PIECE:
         if name not in pretrained.tensors:

@@ -8,15 +8,18 @@ arrays, which takes no Paddle.
 import json
 import pickle
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from bert_wwm.convert import architectures, names
+from bert_wwm.convert import model_config, names
+from bert_wwm.convert.architectures import ARCHITECTURES, choose_architecture
+from bert_wwm.convert.inventory import Written
 from bert_wwm.convert.pretrained import Pretrained
+from bert_wwm.convert.tokenizer_files import SPECIAL
 from bert_wwm.core import files
-from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, UNK
+from bert_wwm.core.errors import ConfigError
+from bert_wwm.text.vocabulary import PAD
 
 _WEIGHTS = "model_state.pdparams"
 _PICKLE_PROTOCOL = 4  # that of paddle.save
@@ -47,91 +50,71 @@ _TIED = {
 }
 _BASE = "bert."  # left out where there is no head
 
-# PaddleNLP's class for each of Hugging Face's; what has another becomes a BertModel.
+# PaddleNLP's classes that have another name than Hugging Face's, or none.
 _CLASSES = {
-    "BertForQuestionAnswering": "BertForQuestionAnswering",
-    "BertForTokenClassification": "BertForTokenClassification",
-    "BertForSequenceClassification": "BertForSequenceClassification",
     "BertForPreTraining": "BertForPretraining",
-    "BertForMaskedLM": "BertForMaskedLM",
-    "BertModel": "BertModel",
+    "BertForNextSentencePrediction": "BertModel",
 }
-_ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu",
-    "gelu_tanh": "gelu",
-    "gelu_erf": "gelu",
-    "relu": "relu",
-    "tanh": "tanh",
-}
-_TANH_FORM = ("gelu_new", "gelu_tanh")
-_SIZES = (
-    "attention_probs_dropout_prob",
-    "hidden_dropout_prob",
-    "hidden_size",
-    "initializer_range",
-    "intermediate_size",
-    "max_position_embeddings",
-    "num_attention_heads",
-    "num_hidden_layers",
-    "type_vocab_size",
-    "vocab_size",
+_GELU = "gelu"
+_ACTIVATIONS = (_GELU, "relu", "tanh")
+_TANH_FORMS = (model_config.TANH_FORM, "gelu_tanh")
+_TANH_NOTE = (
+    "PaddleNLP computes the exact form of GELU only, the model was trained with the tanh form: "
+    "hidden states differ in the third or fourth decimal"
 )
 
 
-class Written(NamedTuple):
-    """What became of a model's tensors.
-
-    Attributes:
-        converted: Paddle's name of each, by Google's.
-        skipped: why the others have no place there, by Google's name.
-        notes: what else the folder's user should know, in sentences.
-    """
-
-    converted: dict[str, str]
-    skipped: dict[str, str]
-    notes: list[str]
-
-
-def write_folder(folder: str, pretrained: Pretrained) -> Written:
+def write_folder(folder: str, model: Pretrained) -> Written:
     """Writes config.json, model_state.pdparams, vocab.txt and tokenizer_config.json.
-
-    ``architecture_of`` says which class loads it.
 
     Args:
         folder: where to.
-        pretrained: the model; has the parts that ``architecture_of`` says.
+        model: has all tensors of ``list_needed_parts``.
 
     Raises:
-        CheckpointError: a tensor of the encoder or of a head is missing, or of another shape.
         ConfigError: Paddle's BERT has no such activation.
     """
-    tensors = pretrained.tensors
-    architecture, parts = architecture_of(pretrained)
-    config = _config(pretrained, architecture)
-    wanted = pretrained.variables(parts)
-    _check(tensors, wanted, architecture)
-    converted = {name: paddle_name(name) for name in wanted}
-    if architecture == "BertModel":
-        converted = {name: paddle[len(_BASE) :] for name, paddle in converted.items()}
-    reason = f"PaddleNLP's {architecture} has no such tensor"
-    skipped = {name: reason for name in tensors if name not in converted}
-    notes = []
-    if _activation(pretrained) in _TANH_FORM:
-        notes.append(
-            "PaddleNLP computes the exact form of GELU only, the model was trained with the tanh "
-            "form: hidden states differ in the third or fourth decimal"
+    name = choose_class(model)
+    activation = str(model.config.get("hidden_act", _GELU)).lower()
+    paddles = _GELU if activation.startswith(_GELU) else activation
+    if paddles not in _ACTIVATIONS:
+        raise ConfigError(
+            f"hidden_act {activation!r} has no counterpart in PaddleNLP; expected one of "
+            f"{', '.join(_ACTIVATIONS)}"
         )
-
+    sizes = (*model_config.SIZES, *model_config.PROPORTIONS)
+    config = {
+        "architectures": [name],
+        "model_type": "bert",
+        **{key: model.config[key] for key in sizes if key in model.config},
+        "hidden_act": paddles,
+        "layer_norm_eps": model_config.LAYER_NORM_EPSILON,
+        "pad_token_id": model.vocabulary.index(PAD),
+        "pool_act": "tanh",
+        **model_config.describe_labels(model.label_names),
+    }
+    tokenizer = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": model.do_lower_case,
+        **SPECIAL,
+    }
+    converted = {
+        google: paddle_name(google) for google in model.variables(list_needed_parts(model))
+    }
+    if name == "BertModel":
+        converted = {google: paddle.removeprefix(_BASE) for google, paddle in converted.items()}
     files.make_folder(folder)
-    _write_json(f"{folder}/config.json", config)
     with files.atomic_path(f"{folder}/{_WEIGHTS}") as path, open(path, "wb") as stream:
-        _Pickler(stream, _PICKLE_PROTOCOL).dump(_weights(tensors, converted))
-    files.write_text(
-        f"{folder}/vocab.txt", "".join(f"{piece}\n" for piece in pretrained.vocabulary)
-    )
-    _write_json(f"{folder}/tokenizer_config.json", _tokenizer_config(pretrained))
-    return Written(converted, skipped, notes)
+        _Pickler(stream, _PICKLE_PROTOCOL).dump(_weights(model.tensors, converted))
+    for file, text in {
+        "config.json": _to_text(config),
+        "tokenizer_config.json": _to_text(tokenizer),
+        "vocab.txt": "".join(f"{piece}\n" for piece in model.vocabulary),
+    }.items():
+        files.write_text(f"{folder}/{file}", text)
+    why_skipped = f"PaddleNLP's {name} has no such tensor"
+    notes = [_TANH_NOTE] if activation in _TANH_FORMS else []
+    return Written(f"PaddleNLP's {name}", converted, why_skipped, notes)
 
 
 class _Pickler(pickle._Pickler):
@@ -147,12 +130,18 @@ class _Pickler(pickle._Pickler):
             super().save_global(obj, name)
 
 
-def architecture_of(pretrained: Pretrained) -> tuple[str, list[str]]:
-    """Returns PaddleNLP's class for a model, and the parts that it consists of."""
-    name = architectures.architecture_of(names.parts_of(pretrained.tensors), pretrained.kind)
-    name = name if name in _CLASSES else "BertModel"
-    parts = [names.ENCODER, names.POOLER, *architectures.ARCHITECTURES[name].parts]
-    return _CLASSES[name], list(dict.fromkeys(parts))
+def choose_class(model: Pretrained) -> str:
+    """Returns PaddleNLP's class for a model."""
+    theirs = choose_architecture(model.parts, model.kind)
+    return _CLASSES.get(theirs, theirs)
+
+
+def list_needed_parts(model: Pretrained) -> list[str]:
+    """Returns the parts that ``write_folder`` needs whole."""
+    parts = [names.ENCODER, names.POOLER]
+    if choose_class(model) == "BertModel":
+        return parts
+    return [*parts, *ARCHITECTURES[choose_architecture(model.parts, model.kind)].parts]
 
 
 def paddle_name(google: str) -> str:
@@ -168,79 +157,16 @@ def paddle_name(google: str) -> str:
     return name
 
 
-def _check(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, list[int]], what: str) -> None:
-    """Raises CheckpointError where a tensor is missing, or has another shape."""
-    for name, shape in wanted.items():
-        if name not in tensors:
-            raise CheckpointError(
-                f"the model lacks {name}, which PaddleNLP's {what} would make up; expected all "
-                f"{len(wanted)} of its tensors"
-            )
-        if list(tensors[name].shape) != shape:
-            raise CheckpointError(
-                f"{name} has the shape {list(tensors[name].shape)}; expected {shape} by the "
-                "configuration"
-            )
-
-
 def _weights(tensors: Mapping[str, np.ndarray], converted: Mapping[str, str]) -> dict[str, Any]:
     """Returns float32 arrays by Paddle's names."""
     weights = {}
     for google, paddle in converted.items():
-        tensor = tensors[google]
-        weights[paddle] = np.ascontiguousarray(
-            tensor.T if google.endswith(_TRANSPOSED) else tensor, np.float32
-        )
+        tensor = tensors[google].T if google.endswith(_TRANSPOSED) else tensors[google]
+        weights[paddle] = np.ascontiguousarray(tensor, np.float32)
     if all(other in weights for other in _TIED.values()):
         weights.update({name: weights[other] for name, other in _TIED.items()})
     return weights
 
 
-def _config(pretrained: Pretrained, architecture: str) -> dict[str, Any]:
-    activation = _activation(pretrained)
-    if activation not in _ACTIVATIONS:
-        raise ConfigError(
-            f"hidden_act {activation!r} has no counterpart in PaddleNLP; expected one of "
-            f"{', '.join(_ACTIVATIONS)}"
-        )
-    return {
-        "architectures": [architecture],
-        "model_type": "bert",
-        **{key: pretrained.config[key] for key in _SIZES if key in pretrained.config},
-        "hidden_act": _ACTIVATIONS[activation],
-        "layer_norm_eps": 1e-12,
-        "pad_token_id": pretrained.vocabulary.index(PAD),
-        "pool_act": "tanh",
-        **_labels(pretrained),
-    }
-
-
-def _labels(pretrained: Pretrained) -> dict[str, Any]:
-    if not pretrained.num_classes:
-        return {}
-    numbers = range(pretrained.num_classes)
-    labels = pretrained.labels or [f"LABEL_{number}" for number in numbers]
-    return {
-        "id2label": {str(number): label for number, label in zip(numbers, labels)},
-        "label2id": {label: number for number, label in zip(numbers, labels)},
-    }
-
-
-def _activation(pretrained: Pretrained) -> str:
-    return str(pretrained.config.get("hidden_act", "gelu")).lower()
-
-
-def _tokenizer_config(pretrained: Pretrained) -> dict[str, Any]:
-    return {
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": pretrained.do_lower_case,
-        "pad_token": PAD,
-        "unk_token": UNK,
-        "cls_token": CLS,
-        "sep_token": SEP,
-        "mask_token": MASK,
-    }
-
-
-def _write_json(path: str, values: dict[str, Any]) -> None:
-    files.write_text(path, json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+def _to_text(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

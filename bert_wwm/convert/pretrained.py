@@ -10,23 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bert_wwm.convert import names
-from bert_wwm.core.errors import CheckpointError
+from bert_wwm.core.errors import CheckpointError, list_few
 from bert_wwm.model import untrained_head
 
 # Why the optimizer's variables are skipped.
 OPTIMIZERS = "the optimizer's, no weights"
-# How many tensors an error names.
-_NAMED = 3
 _VECTORS_OF_ONES = "/gamma"
 _MATRICES = re.compile(r"(^|/)(kernel|output_weights|\w+_embeddings)$")
 
 
 class AddedToken(NamedTuple):
-    """A token that Hugging Face's tokenizers look for before they cut a text up.
+    """A token that Hugging Face's tokenizers look for before they split a text.
 
     Attributes:
         options: how it is found, by tokenizer.json's names (``lstrip``, ``special``, ...).
-        in_vocabulary: whether it is one of the pieces too that words are cut into.
+        in_vocabulary: whether it is one of the pieces too that words are split into.
     """
 
     options: Mapping[str, bool]
@@ -42,7 +40,7 @@ class Pretrained:
             optimizer's slots and ``global_step`` are not among them.
         config: the values of ``bert_config.json``.
         vocabulary: the tokens, in the order of their ids.
-        do_lower_case: whether text is lower-cased and stripped of accents before it is cut up.
+        do_lower_case: whether text is lower-cased and stripped of accents before it is split.
         optimizer_state: the optimizer's slots and ``global_step`` by name, where they were read.
         added_tokens: those tokens of the vocabulary that Hugging Face's tokenizers look for first;
             the special ones, which are all the same, are not among them.
@@ -73,13 +71,23 @@ class Pretrained:
         bias = self.tensors.get("output_bias")
         return 0 if bias is None else bias.size
 
+    @property
+    def label_names(self) -> list[str]:
+        """The classes of the classifier; as Hugging Face numbers them where they have no names."""
+        return self.labels or [f"LABEL_{number}" for number in range(self.num_classes)]
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts of BERT that it has, whole or not."""
+        return names.find_parts(self.tensors)
+
     def drop_optimizer_state(self) -> None:
-        """Leaves the optimizer's slots and ``global_step`` behind."""
+        """Drops the optimizer's slots and ``global_step``."""
         self.skipped.update((name, OPTIMIZERS) for name in self.optimizer_state)
         self.optimizer_state.clear()
 
     def variables(self, parts: Iterable[str]) -> dict[str, list[int]]:
-        """Returns what parts of a model of this configuration consist of: names and shapes."""
+        """Returns names and shapes of the tensors that parts of such a model consist of."""
         return names.variables(self.config, parts, self.num_classes)
 
 
@@ -97,13 +105,13 @@ def check(model: Pretrained, source: str) -> None:
             or fewer layers, the encoder lacks a tensor, classes are not as many as their names,
             two have the same name, or the vocabulary is larger than the matrix.
     """
-    layers, stored = model.config["num_hidden_layers"], names.num_layers(model.tensors)
+    layers, stored = model.config["num_hidden_layers"], names.count_layers(model.tensors)
     if layers > stored:  # said first: names of a billion layers fill the memory
         raise CheckpointError(
             f"{source}: has weights of {stored} layers, but num_hidden_layers is {layers}; "
             "expected the weights of a BERT of this configuration"
         )
-    expected = model.variables(names.parts_of(model.tensors))
+    expected = model.variables(model.parts)
     differing = [
         f"{name} has shape {list(model.tensors[name].shape)}, not {shape}"
         for name, shape in expected.items()
@@ -112,17 +120,17 @@ def check(model: Pretrained, source: str) -> None:
     differing += [
         f"{name} is of no layer that the configuration has"
         for name in model.tensors
-        if names.row_of(name) and name not in expected
+        if names.find_row(name) and name not in expected
     ]
     if differing:
         raise CheckpointError(
-            f"{source}: the weights don't fit the configuration: {_some(differing, '; ')}; "
-            "expected those of one model"
+            f"{source}: the weights don't fit the configuration: {list_few(differing)}; expected "
+            "those of one model"
         )
     lacking = [name for name in model.variables([names.ENCODER]) if name not in model.tensors]
     if lacking:
         raise CheckpointError(
-            f"{source}: lacks {len(lacking)} tensors of the encoder: {_some(lacking)}; expected "
+            f"{source}: lacks {len(lacking)} tensors of the encoder: {list_few(lacking)}; expected "
             "the weights of a BERT of this configuration"
         )
     pieces, rows = len(model.vocabulary), model.config["vocab_size"]
@@ -144,12 +152,13 @@ def check(model: Pretrained, source: str) -> None:
     twice = [label for label, count in Counter(model.labels).items() if count > 1]
     if twice:
         raise CheckpointError(
-            f"{source}: several of its classes are called {_some(twice)}; expected a name for each"
+            f"{source}: several of its classes are called {list_few(twice)}; expected a name for "
+            "each"
         )
 
 
-def as_float32(model: Pretrained, source: str) -> None:
-    """Widens weights of 16 bits, which loses nothing, and tells what is no finite number.
+def widen_weights(model: Pretrained, source: str) -> None:
+    """Makes weights of 16 bits float32, which loses nothing, and notes what is no finite number.
 
     Raises:
         CheckpointError: a tensor of BERT is of a type that float32 doesn't hold.
@@ -160,7 +169,7 @@ def as_float32(model: Pretrained, source: str) -> None:
         if kind in ("float16", "bfloat16"):
             model.tensors[name] = tensor.astype(np.float32)
             widened.append(kind)
-        elif kind != "float32" and names.row_of(name):
+        elif kind != "float32" and names.find_row(name):
             raise CheckpointError(
                 f"{source}: {name} is {kind}; expected float32, float16 or bfloat16"
             )
@@ -169,13 +178,12 @@ def as_float32(model: Pretrained, source: str) -> None:
             f"{len(widened)} tensors of type {', '.join(sorted(set(widened)))} became float32"
         )
     for name, tensor in model.tensors.items():
-        if tensor.dtype == np.float32:
-            count = int(tensor.size - np.count_nonzero(np.isfinite(tensor)))
-            if count:
-                model.notes.append(
-                    f"{name}: {count:,} of {tensor.size:,} values are no finite numbers; they "
-                    "stay as they are"
-                )
+        count = tensor.dtype == np.float32 and np.count_nonzero(~np.isfinite(tensor))
+        if count:
+            model.notes.append(
+                f"{name}: {count:,} of {tensor.size:,} values are no finite numbers; they stay as "
+                "they are"
+            )
 
 
 def complete(model: Pretrained, parts: Iterable[str], strict: bool, source: str) -> None:
@@ -197,15 +205,15 @@ def complete(model: Pretrained, parts: Iterable[str], strict: bool, source: str)
     lacking = [name for name in expected if name not in model.tensors]
     if lacking and strict:
         raise CheckpointError(
-            f"{source}: lacks {_some(lacking)}, which would have to be made up; --nostrict would "
-            "allow it"
+            f"{source}: lacks {list_few(lacking)}, which would have to be made up; --nostrict "
+            "would allow it"
         )
     for name in lacking:
-        model.tensors[name] = _made_up(name, expected[name], model.config["initializer_range"])
+        model.tensors[name] = _make_up(name, expected[name], model.config["initializer_range"])
         model.made_up.append(name)
 
 
-def _made_up(name: str, shape: list[int], initializer_range: float) -> np.ndarray:
+def _make_up(name: str, shape: list[int], initializer_range: float) -> np.ndarray:
     if name.endswith(_VECTORS_OF_ONES):
         return np.ones(shape, np.float32)
     if not _MATRICES.search(name):
@@ -215,8 +223,3 @@ def _made_up(name: str, shape: list[int], initializer_range: float) -> np.ndarra
     while (outside := np.abs(values) > 2).any():
         values[outside] = rng.standard_normal(np.count_nonzero(outside))
     return (initializer_range * values).astype(np.float32)
-
-
-def _some(items: list[str], separator: str = ", ") -> str:
-    more = len(items) - _NAMED
-    return separator.join(items[:_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

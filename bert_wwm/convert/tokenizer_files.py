@@ -1,6 +1,5 @@
-"""The files by which Hugging Face's libraries cut text up as this toolkit does."""
+"""The files by which Hugging Face's libraries split text as this toolkit does."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 from bert_wwm.convert.pretrained import AddedToken
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError, list_few
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import format_json, read_object
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK, Vocabulary
 
 VOCABULARY = "vocab.txt"
@@ -17,7 +16,7 @@ _CONFIG, _FAST = "tokenizer_config.json", "tokenizer.json"
 NAMES = (VOCABULARY, _CONFIG, _FAST, "special_tokens_map.json")
 # Where Hugging Face's libraries put tokens that were added to a vocabulary.
 ADDED_TOKENS = "added_tokens.json"
-_SPECIAL = {
+SPECIAL = {
     "pad_token": PAD,
     "unk_token": UNK,
     "cls_token": CLS,
@@ -27,24 +26,21 @@ _SPECIAL = {
 # A longer word becomes [UNK]: what both of their tokenizers have by default.
 _MAX_CHARS_PER_WORD = 100
 # How a token of added_tokens.json, which says no more than its id, is found.
-_DEFAULT_OPTIONS: Mapping[str, bool] = {
+_OPTIONS: Mapping[str, bool] = {
     "single_word": False,
     "lstrip": False,
     "rstrip": False,
     "normalized": True,
     "special": False,
 }
-_SPECIAL_OPTIONS: Mapping[str, bool] = {**_DEFAULT_OPTIONS, "normalized": False, "special": True}
+_SPECIAL_OPTIONS: Mapping[str, bool] = {**_OPTIONS, "normalized": False, "special": True}
 
 
 class TokenizerFiles(NamedTuple):
-    """How a folder's model wants its text.
+    """How a folder's model wants its text: see ``Pretrained``.
 
     Attributes:
-        vocabulary: the pieces, in the order of their ids.
-        do_lower_case: whether text is lower-cased and stripped of accents.
         notes: what this toolkit's tokenizer does otherwise, in sentences.
-        added: those of the pieces that its tokenizer looks for first; see ``Pretrained``.
     """
 
     vocabulary: list[str]
@@ -54,14 +50,13 @@ class TokenizerFiles(NamedTuple):
 
 
 def read(folder: str) -> TokenizerFiles:
-    """Reads ``vocab.txt`` (or where there is none ``tokenizer.json``) and how text is cut up.
+    """Reads ``vocab.txt`` (or without one ``tokenizer.json``), and how text is split.
 
     Raises:
-        DataError: the vocabulary or a file is missing, broken or no BERT's, or holds pieces that
+        DataError: the vocabulary or a file is missing, broken or not a BERT's, or holds pieces that
             are no lines of a ``vocab.txt``.
     """
-    settings = _read_object(os.path.join(folder, _CONFIG))
-    fast = _read_object(os.path.join(folder, _FAST))
+    settings, fast = _read(folder, _CONFIG), _read(folder, _FAST)
     notes = [
         f"tokenizer_config.json says {name} {settings[name]!r}, which this toolkit's tokenizer "
         f"has not: it works as with {ours!r}"
@@ -70,12 +65,12 @@ def read(folder: str) -> TokenizerFiles:
     ]
     kind = str(settings.get("tokenizer_class") or "BertTokenizer")
     if kind not in ("BertTokenizer", "BertTokenizerFast"):
-        notes.append(f"its tokenizer is a {kind}, which may cut text up in another way")
+        notes.append(f"its tokenizer is a {kind}, which may split text in another way")
     path = os.path.join(folder, VOCABULARY)
     if os.path.exists(path):
         pieces = Vocabulary.from_file(path).pieces
     else:
-        pieces = _pieces_of_tokenizer(fast, os.path.join(folder, _FAST), path)
+        pieces = _read_pieces(fast, os.path.join(folder, _FAST), path)
     beyond, added = _added_tokens(folder, settings, fast, Vocabulary(pieces, path))
     do_lower_case = _lower_cases(settings, fast, os.path.join(folder, _CONFIG))
     return TokenizerFiles([*pieces, *beyond], do_lower_case, notes, added)
@@ -135,33 +130,25 @@ def _added_tokens(
 def _entries(
     folder: str, settings: Mapping[str, Any], fast: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, int, dict[str, bool]]]:
-    """Yields file, token, id and options, what transformers believes rather before the others."""
-    listed = _read_object(os.path.join(folder, ADDED_TOKENS))
-    name = ""
+    """Yields file, token, id and options, in the order in which transformers believes the files."""
+    listed = _read(folder, ADDED_TOKENS)
+    name = _CONFIG
     try:
-        name = _CONFIG
-        entries = [
-            (_CONFIG, entry["content"], int(index), entry)
-            for index, entry in (settings.get("added_tokens_decoder") or {}).items()
-        ]
-        listed_special = settings.get("additional_special_tokens") or []
-        special = {token for token in listed_special if isinstance(token, str)}
+        entries: list[tuple[str, Any, Any, Any]] = []
+        for index, entry in (settings.get("added_tokens_decoder") or {}).items():
+            entries.append((_CONFIG, entry["content"], int(index), entry))
+        named = settings.get("additional_special_tokens") or []
+        special = {token for token in named if isinstance(token, str)}
         name = _FAST
-        entries += [
-            (_FAST, entry["content"], entry["id"], entry)
-            for entry in fast.get("added_tokens") or []
-        ]
-        entries += [
-            (ADDED_TOKENS, token, index, _SPECIAL_OPTIONS if token in special else {})
-            for token, index in listed.items()
-        ]
+        for entry in fast.get("added_tokens") or []:
+            entries.append((_FAST, entry["content"], entry["id"], entry))
+        for token, index in listed.items():
+            entry = _SPECIAL_OPTIONS if token in special else {}
+            entries.append((ADDED_TOKENS, token, index, entry))
         for name, token, index, entry in entries:
-            options = {
-                option: entry.get(option, usual) for option, usual in _DEFAULT_OPTIONS.items()
-            }
-            if not isinstance(token, str) or type(index) is not int:
-                raise TypeError
-            if not all(isinstance(option, bool) for option in options.values()):
+            options = {option: entry.get(option, usual) for option, usual in _OPTIONS.items()}
+            are_valid = all(isinstance(option, bool) for option in options.values())
+            if not isinstance(token, str) or type(index) is not int or not are_valid:
                 raise TypeError
             yield name, token, index, options
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -190,7 +177,7 @@ def write(
 
     Args:
         folder: where to; it exists.
-        pieces: the vocabulary, in the order of its ids; each once, the special ones among them.
+        pieces: the vocabulary, in the order of its ids.
         do_lower_case: whether text is lower-cased and stripped of accents.
         max_length: longest sequence of the model, in tokens.
         added: those of the pieces that are looked for first.
@@ -199,7 +186,7 @@ def write(
         The names of the files.
 
     Raises:
-        DataError: a piece stands there twice, or a special one doesn't.
+        DataError: a piece is there twice, or a special one isn't.
     """
     ids = Vocabulary(pieces, os.path.join(folder, VOCABULARY)).ids
     count = len(pieces)
@@ -209,7 +196,7 @@ def write(
     missing = [piece for piece in SPECIAL_TOKENS if piece not in vocabulary]
     if missing:
         raise DataError(f"{vocabulary.path}: lacks {list_few(missing)}; expected a vocabulary")
-    options = dict.fromkeys(_SPECIAL.values(), _SPECIAL_OPTIONS)
+    options = dict.fromkeys(SPECIAL_TOKENS, _SPECIAL_OPTIONS)
     options.update((token, entry.options) for token, entry in added.items())
     decoder = {
         ids[token]: {"content": token, **options[token]}
@@ -220,7 +207,7 @@ def write(
         for entry in decoder.values()
         if entry["special"] and entry["content"] not in SPECIAL_TOKENS
     ]
-    special_map = {**_SPECIAL, **({"additional_special_tokens": special} if special else {})}
+    special_map = {**SPECIAL, **({"additional_special_tokens": special} if special else {})}
     settings = {
         "added_tokens_decoder": {str(index): entry for index, entry in decoder.items()},
         "clean_up_tokenization_spaces": True,
@@ -233,12 +220,12 @@ def write(
     }
     contents: dict[str, str] = {
         VOCABULARY: "".join(f"{piece}\n" for piece in vocabulary.pieces),
-        _CONFIG: _json(settings),
-        _FAST: _json(_fast_tokenizer(vocabulary, do_lower_case, decoder)),
-        "special_tokens_map.json": _json(special_map),
+        _CONFIG: format_json(settings),
+        _FAST: format_json(_fast_tokenizer(vocabulary, do_lower_case, decoder)),
+        "special_tokens_map.json": format_json(special_map),
     }
     if count < len(pieces):
-        contents[ADDED_TOKENS] = _json({token: ids[token] for token in pieces[count:]})
+        contents[ADDED_TOKENS] = format_json({token: ids[token] for token in pieces[count:]})
     for name, text in contents.items():
         files.write_text(os.path.join(folder, name), text)
     return list(contents)
@@ -248,7 +235,8 @@ def _fast_tokenizer(
     vocabulary: Vocabulary, do_lower_case: bool, added: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Returns the content of ``tokenizer.json``: what BertTokenizerFast is, step by step."""
-    cls, sep = ({"SpecialToken": {"id": CLS, "type_id": 0}}, _separator(0))
+    cls = {"SpecialToken": {"id": CLS, "type_id": 0}}
+    sep, second_sep = ({"SpecialToken": {"id": SEP, "type_id": number}} for number in (0, 1))
     first, second = ({"Sequence": {"id": name, "type_id": n}} for n, name in enumerate("AB"))
     return {
         "version": "1.0",
@@ -266,7 +254,7 @@ def _fast_tokenizer(
         "post_processor": {
             "type": "TemplateProcessing",
             "single": [cls, first, sep],
-            "pair": [cls, first, sep, second, _separator(1)],
+            "pair": [cls, first, sep, second, second_sep],
             "special_tokens": {
                 token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]}
                 for token in (CLS, SEP)
@@ -283,11 +271,7 @@ def _fast_tokenizer(
     }
 
 
-def _separator(segment: int) -> dict[str, Any]:
-    return {"SpecialToken": {"id": SEP, "type_id": segment}}
-
-
-def _pieces_of_tokenizer(fast: Mapping[str, Any], path: str, vocab_file: str) -> list[str]:
+def _read_pieces(fast: Mapping[str, Any], path: str, vocab_file: str) -> list[str]:
     """Returns the vocabulary that a ``tokenizer.json`` holds."""
     if not os.path.exists(path):
         raise DataError(f"{vocab_file}: no such file; expected the vocabulary of the model")
@@ -309,15 +293,7 @@ def _pieces_of_tokenizer(fast: Mapping[str, Any], path: str, vocab_file: str) ->
     return pieces
 
 
-def _read_object(path: str) -> dict[str, Any]:
-    """Returns the object in a file of JSON; an empty one where there is no such file."""
-    if not os.path.exists(path):
-        return {}
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: a JSON {type(values).__name__}; expected an object")
-    return values
-
-
-def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+def _read(folder: str, name: str) -> dict[str, Any]:
+    """Returns the object in a file of JSON; an empty one without such a file."""
+    path = os.path.join(folder, name)
+    return read_object(path) if os.path.exists(path) else {}

@@ -6,20 +6,17 @@ Local paths need nothing but Python. A path with a scheme (``gs://...``) goes th
 
 import contextlib
 import errno
-import fcntl
 import glob as local_glob
 import gzip
 import hashlib
 import os
 import re
 import shutil
-import tempfile
-import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from bert_wwm.core import input_files
+from bert_wwm.core import input_files, staging
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.remote import absolute as absolute
 from bert_wwm.core.remote import gfile as _gfile
@@ -31,13 +28,13 @@ _GZIP_SAMPLE_BYTES = 1 << 18
 # The third byte is the method. No text in UTF-8 begins so; of a TFRecord file, it would be a first
 # record of 560,000 bytes.
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+BROKEN_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)  # what reading such a file raises
 # TensorFlow finds checkpoints by shell patterns, and these match something other than themselves.
 _PATTERN = re.compile(r"\\|\[[^/]*\]")
 PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
 _SCAN_BYTES = 1 << 20
-_TEMPORARY = ".tmp"
 _NOT_REGULAR = "a pipe or a device, which can be read only once"
 # Text is compressed to a tenth or so; that little may be compressed to any ratio.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
@@ -55,7 +52,7 @@ def exists(path: str) -> bool:
 
 def size(path: str) -> int:
     """The size of a file in bytes."""
-    return input_files.version_of(path).size
+    return input_files.read_version(path).size
 
 
 def text_size(path: str) -> int:
@@ -84,11 +81,7 @@ def make_folder(path: str) -> None:
 
 
 def find(patterns: Sequence[str]) -> list[str]:
-    """Returns the files that patterns name, sorted within each pattern, each file once.
-
-    Raises:
-        DataError: there is no pattern, or a pattern names no file.
-    """
+    """Returns the files that patterns name, sorted within each pattern, each file once."""
     if not patterns:
         raise DataError("no input file is named; expected paths or globs")
     found: list[str] = []
@@ -133,11 +126,7 @@ def identity(path: str) -> str:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """Opens a file to read its bytes as they are.
-
-    Raises:
-        DataError: there is no such file, or it is a folder.
-    """
+    """Opens a file to read its bytes as they are. Raises DataError if there is no such file."""
     if is_remote(path) and not exists(path):
         raise DataError(f"{path}: no such file")
     if not is_remote(path) and os.path.exists(path) and not os.path.isfile(path):
@@ -159,11 +148,7 @@ def is_gzip(path: str) -> bool:
 
 
 def open_binary(path: str) -> IO[bytes]:
-    """Opens a file to read bytes; one that is compressed by gzip is decompressed.
-
-    Raises:
-        DataError: there is no such file, or it is a folder.
-    """
+    """Opens a file as ``open_raw``; one that is compressed by gzip is decompressed."""
     raw = open_raw(path)
     magic = raw.read(len(_GZIP_MAGIC))
     raw.seek(0)
@@ -203,7 +188,7 @@ def read_lines(path: str) -> Iterator[str]:
                 f"{path}:{number}: byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; "
                 "expected UTF-8 text"
             ) from None
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except BROKEN_GZIP as error:
             raise DataError(
                 f"{path}:{number + 1}: broken gzip data ({error}); expected a whole .gz file"
             ) from None
@@ -232,16 +217,12 @@ def ends_lines_by_returns(path: str) -> bool:
 
 
 def read_chunks(path: str, chunk_bytes: int) -> Iterator[bytes]:
-    """Yields a file, decompressed if it is a ``.gz``, in chunks of that size; the last is shorter.
-
-    Raises:
-        DataError: the file is missing, or a broken ``.gz``.
-    """
+    """Yields a file, decompressed if it is a ``.gz``, in chunks of that size and a shorter last."""
     with open_binary(path) as stream:
         while True:
             try:
                 chunk = stream.read(chunk_bytes)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            except BROKEN_GZIP as error:
                 raise DataError(
                     f"{path}: broken gzip data ({error}); expected a whole .gz file"
                 ) from None
@@ -297,70 +278,24 @@ def check_writable(path: str) -> None:
 def atomic_path(path: str) -> Iterator[str]:
     """Gives a temporary path beside ``path`` that takes its name when the block ends well.
 
-    Where the block raises, or the process is killed, ``path`` is as it was before. What killed
-    processes left, which nobody has locked, is removed by the next one that writes the path.
+    Where the block raises, or the process is killed, ``path`` is as it was before. For what killed
+    processes leave, see ``staging``.
 
     Raises:
-        DataError: there is something of that name which is no file, or no name.
+        DataError: there is something of that name which is not a file, or no name.
     """
-    with _remote_atomic_path(path) if is_remote(path) else _local_atomic_path(path) as temporary:
-        yield temporary
-    input_files.forget(path)
-
-
-@contextlib.contextmanager
-def _local_atomic_path(path: str) -> Iterator[str]:
     check_writable(path)
-    path = os.path.realpath(path)  # a link stays a link
-    folder, name = os.path.split(path)
-    make_folder(folder)
-    _remove_leftovers(folder, name)
-    handle, temporary = _locked_file(folder, name)
-    os.chmod(temporary, 0o666 & ~_umask())
-    try:
+    # A link stays a link.
+    target = path if is_remote(path) else os.path.realpath(path)
+    if not is_remote(path):
+        make_folder(os.path.dirname(target))
+    with staging.temporary_file(target) as temporary:
         yield temporary
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        os.close(handle)
-
-
-def _locked_file(folder: str, name: str) -> tuple[int, str]:
-    """Makes a temporary file; returns its descriptor, which locks it, and its path."""
-    while True:
-        handle, path = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=_TEMPORARY)
-        with contextlib.suppress(OSError):  # there are file systems without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.exists(path):
-            return handle, path
-        os.close(handle)  # another process took it for a leftover before it was locked
-
-
-def _remove_leftovers(folder: str, name: str) -> None:
-    """Removes the temporary files of a name that no process has locked."""
-    its_own = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}{re.escape(_TEMPORARY)}")
-    for found in filter(its_own.fullmatch, os.listdir(folder)):
-        path = os.path.join(folder, found)
-        with contextlib.suppress(OSError):  # in use, gone, or another user's
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-            finally:
-                os.close(handle)
-
-
-@contextlib.contextmanager
-def _remote_atomic_path(path: str) -> Iterator[str]:
-    gfile = _gfile()
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        yield temporary
-        gfile.rename(temporary, path, overwrite=True)
-    finally:
-        if gfile.exists(temporary):
-            gfile.remove(temporary)
+        if is_remote(path):
+            _gfile().rename(temporary, target, overwrite=True)
+        else:
+            os.replace(temporary, target)
+    input_files.forget(path)
 
 
 def remove(path: str) -> None:
@@ -373,21 +308,22 @@ def remove(path: str) -> None:
 
 def move(path: str, to: str) -> None:
     """Gives a local file another name, in one step, or puts it into a bucket."""
-    input_files.forget(to)
-    if is_remote(to):
-        with _remote_atomic_path(to) as temporary:
+    if not is_remote(to):
+        make_folder(os.path.dirname(to))
+        try:
+            os.replace(path, os.path.realpath(to))  # a link stays a link
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # another file system
+                raise
+        else:
+            input_files.forget(to)
+            return
+    with atomic_path(to) as temporary:
+        if is_remote(to):
             _gfile().copy(path, temporary, overwrite=True)
-        os.unlink(path)
-        return
-    make_folder(os.path.dirname(to))
-    try:
-        os.replace(path, os.path.realpath(to))  # a link stays a link
-    except OSError as error:
-        if error.errno != errno.EXDEV:  # another file system
-            raise
-        with atomic_path(to) as temporary:
+        else:
             shutil.copyfile(path, temporary)
-        os.unlink(path)
+    os.unlink(path)
 
 
 def write_bytes(path: str, data: bytes) -> None:
@@ -408,9 +344,3 @@ def write_text(path: str, text: str) -> None:
     file names that are not UTF-8. They are written as ``\udcd6``, which JSON reads as what it was.
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -18,15 +18,10 @@ from bert_wwm.core.remote import absolute, is_remote, stat
 
 
 class Version(NamedTuple):
-    """What distinguishes a file from what it was before.
+    """What distinguishes a file from what it was before."""
 
-    Attributes:
-        size: in bytes.
-        modified: when it was last changed, in nanoseconds.
-    """
-
-    size: int
-    modified: int
+    size: int  # in bytes
+    modified: int  # when it was last changed, in nanoseconds
 
     def __str__(self) -> str:
         date = datetime.datetime.fromtimestamp(self.modified / 1e9, datetime.timezone.utc)
@@ -37,7 +32,7 @@ _noted: dict[str, Version] | None = None  # by path; None: outside of ``noting``
 _output_folder: str | None = None
 
 
-def version_of(path: str) -> Version:
+def read_version(path: str) -> Version:
     """Returns the version of a file, local or in a bucket. Raises OSError if it is missing."""
     if is_remote(path):
         remote = stat(path)
@@ -50,9 +45,8 @@ def describe_inputs(paths: Sequence[str]) -> dict[str, str]:
     """Notes input files; returns what tells whether they, and their order, are still the same."""
     for path in paths:
         note(path)
-    return {
-        absolute(path): f"file {number}, {version_of(path)}" for number, path in enumerate(paths, 1)
-    }
+    numbered = enumerate(paths, 1)
+    return {absolute(path): f"file {number}, {read_version(path)}" for number, path in numbered}
 
 
 @contextlib.contextmanager
@@ -61,9 +55,6 @@ def noting(output_folder: str | None = None) -> Iterator[None]:
 
     Args:
         output_folder: where the program writes; files there are not noted.
-
-    Raises:
-        DataError: as ``check_unchanged``.
     """
     global _noted, _output_folder
     _noted = {}
@@ -82,7 +73,7 @@ def note(path: str) -> None:
     if _output_folder and path.startswith(_output_folder):
         return
     with contextlib.suppress(OSError):  # whoever opens it reports that
-        _noted[path] = version_of(path)
+        _noted[path] = read_version(path)
 
 
 def forget(path: str) -> None:
@@ -98,7 +89,7 @@ def check_unchanged() -> None:
     """
     for path, before in (_noted or {}).items():
         with contextlib.suppress(FileNotFoundError):
-            now = version_of(path)
+            now = read_version(path)
             if now != before:
                 raise DataError(
                     f"{path}: changed while it was read, from {before} to {now}; expected a file "

@@ -1,4 +1,4 @@
-"""Reads JSON, in files and in lines, in time that is linear in its length."""
+"""Reads JSON, in files and in lines, in time that is linear in its length, and writes it."""
 
 import json
 import math
@@ -27,6 +27,16 @@ def read_object(path: str) -> dict[str, Any]:
     return as_object(read_json(path), path)
 
 
+def format_json(value: Any) -> str:
+    """Returns the text of a JSON file that people read too."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes a file of JSON in one step: whole, or not at all."""
+    files.write_text(path, format_json(value))
+
+
 def as_object(value: Any, path: str) -> dict[str, Any]:
     """Returns a value that is a JSON object; raises DataError for any other."""
     if not isinstance(value, dict):
@@ -36,10 +46,6 @@ def as_object(value: Any, path: str) -> dict[str, Any]:
 
 def parse_json(text: str, path: str) -> Any:
     """Returns the value of a text in JSON.
-
-    Args:
-        text: the text.
-        path: its file, for error messages.
 
     Raises:
         DataError: it is not JSON (``path:line``), lists and objects are nested too deep, or an
@@ -55,11 +61,6 @@ def parse_json(text: str, path: str) -> Any:
 
 def parse_line(line: str | bytes, place: str, expected: str = "JSON") -> Any:
     """Returns the value of a line in JSON, such as one of JSON lines.
-
-    Args:
-        line: the line; bytes are UTF-8.
-        place: where it is, as ``path:line``.
-        expected: what an error message says was expected.
 
     Raises:
         DataError: as ``parse_json``.

@@ -30,3 +30,13 @@ def stat(path: str) -> Any:
         return tf.io.gfile.stat(path)
     except tf.errors.NotFoundError:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+
+
+def list_folder(path: str) -> list[str]:
+    """Returns the names in a folder in a bucket; none where it is missing or may not be listed."""
+    from bert_wwm.compat import tf
+
+    try:
+        return tf.io.gfile.listdir(path)
+    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError):
+        return []

@@ -8,7 +8,6 @@ when the run goes on.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -20,7 +19,9 @@ from typing import IO, Any
 
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import read_object
+from bert_wwm.core.json_files import read_object, write_json
+from bert_wwm.core.lock import locked
+from bert_wwm.core.same_run import check_same_run
 
 _MANIFEST = re.compile(r"manifest\..*\.json$")
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
@@ -72,9 +73,8 @@ class Shards:
         self.finished = not self._overwrite and self._is_there()
         if self.finished:
             return self
-        os.makedirs(self._work, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            self._lock(stack)
+            stack.enter_context(locked(self._work))
             journal = None if self._overwrite else self._read_journal()
             if journal is not None:
                 self._compare(journal["run"], f"the unfinished run in {self._work}")
@@ -87,7 +87,7 @@ class Shards:
                 self.finished = True
             else:
                 for number in range(len(self._paths)):
-                    self._shards.append(stack.enter_context(self._open(number)))
+                    self._shards.append(self._open(number))
                 self._commit()
             self._stack = stack.pop_all()
         return self
@@ -100,18 +100,15 @@ class Shards:
         with contextlib.suppress(OSError):  # such as a full disk, which has been told already
             if self.state is not None and not self.finished:
                 self._commit()
-        with contextlib.suppress(OSError):
-            self._stack.close()
-        if self.state is None and not self.finished:
-            shutil.rmtree(self._work, ignore_errors=True)  # nothing to go on from
+        with self._stack:
+            for shard in self._shards:
+                with contextlib.suppress(OSError):
+                    shard.close()
+            if self.state is None and not self.finished:
+                shutil.rmtree(self._work, ignore_errors=True)  # nothing to go on from
 
     def append(self, payloads: Sequence[bytes], state: Json) -> None:
-        """Appends to each shard; after a step that is lost all goes on with the state before it.
-
-        Args:
-            payloads: for each shard the bytes to append.
-            state: what the run needs to go on behind them, ready for JSON.
-        """
+        """Appends to each shard; after a step that is lost all goes on with the state before it."""
         for shard, payload in zip(self._shards, payloads):
             shard.write(payload)
         sizes = [size + len(payload) for size, payload in zip(self._done[0], payloads)]
@@ -128,10 +125,6 @@ class Shards:
 
     def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
         """Gives all shards their names, and writes the manifests.
-
-        Args:
-            manifest: what is to be said of all files.
-            of_files: what is to be said of each; its size is added.
 
         Raises:
             DataError: an input file has changed; nothing is written then.
@@ -150,35 +143,16 @@ class Shards:
 
     def _publish(self, complete: Json) -> None:
         """Also where that was interrupted: what has its name already has left the folder."""
-        texts = {place: self._manifest_text(complete, place) for place in self._manifests.values()}
-        for place in texts:
+        for place in dict.fromkeys(self._manifests.values()):
             if files.exists(place):
-                self._remove_surplus(place)
+                for path in set(listed_files(place)).difference(self._paths):
+                    files.remove(path)  # an earlier run wrote it and this one doesn't
+                files.remove(place)
         for number, path in enumerate(self._paths):
             if os.path.exists(self._place(number)):
                 files.move(self._place(number), path)
-        for place, text in texts.items():
-            files.write_text(place, text)
+        write_manifests(complete)
         shutil.rmtree(self._work)
-
-    def _manifest_text(self, complete: Json, place: str) -> str:
-        """Returns what the manifest of that path says: of all files, those that it describes."""
-        entries = complete["files"]
-        described = {
-            base_name(path): entries[path] for path in self._paths if self._manifests[path] == place
-        }
-        return json.dumps({**complete, "files": described}, ensure_ascii=False, indent=2) + "\n"
-
-    def _remove_surplus(self, manifest: str) -> None:
-        """Removes what an earlier run wrote and this one doesn't, and the manifest of both."""
-        folder = manifest[: len(manifest) - len(base_name(manifest))]
-        kept = {base_name(path) for path in self._paths if self._manifests[path] == manifest}
-        written: Json = {}
-        with contextlib.suppress(DataError):  # a broken manifest is replaced like a whole one
-            written = _load(manifest)
-        for name in set(described_files(manifest, written)) - kept:
-            files.remove(folder + name)
-        files.remove(manifest)
 
     def _is_there(self) -> bool:
         """Tells whether the run was finished before, and raises where another one was."""
@@ -217,22 +191,7 @@ class Shards:
                 )
 
     def _compare(self, other: Json, where: str) -> None:
-        for group in {**self._run, **other}:
-            mine, theirs = self._run.get(group, {}), other.get(group, {})
-            for key in {**mine, **theirs}:
-                if mine.get(key) != theirs.get(key):
-                    raise ConfigError(
-                        f"{where}: was made with {group} {key} = {theirs.get(key)}, this run has "
-                        f"{mine.get(key)}; expected the same, another output, or --overwrite"
-                    )
-
-    def _lock(self, stack: contextlib.ExitStack) -> None:
-        handle = os.open(os.path.join(self._work, "lock"), os.O_RDWR | os.O_CREAT)
-        stack.callback(os.close, handle)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"{self._work}: another process is writing there") from None
+        check_same_run(_flat(other), _flat(self._run), where, "another output, or --overwrite")
 
     def _place(self, number: int) -> str:
         return os.path.join(self._work, f"{number:05d}")
@@ -324,33 +283,38 @@ def manifest_path(path: str) -> str:
     return f"{path[: len(path) - len(name)]}manifest.{_SHARD.sub('', name)}.json"
 
 
-def described_files(manifest: str, values: Json) -> list[str]:
-    """Returns the names of the files that a manifest describes and a run could have written.
+def write_manifests(complete: Json) -> None:
+    """Writes the manifests of files: what is to be said of all, and each file's entry by its path.
+
+    Each manifest has the entries of those files that it belongs to, by their names.
+    """
+    by_place: dict[str, Json] = {}
+    for path, entry in complete["files"].items():
+        by_place.setdefault(manifest_path(path), {})[base_name(path)] = entry
+    for place, entries in by_place.items():
+        write_json(place, {**complete, "files": entries})
+
+
+def listed_files(manifest: str) -> list[str]:
+    """Returns the paths of the files that a manifest describes and a run could have written.
 
     Manifests travel with records, so their names aren't trusted: other names are ignored, such as
-    those that lead out of the folder.
-
-    Args:
-        manifest: its path.
-        values: what it says.
+    those that lead out of the folder. A broken manifest describes none.
     """
-    names = values.get("files")
-    if not isinstance(names, dict):
+    try:
+        names = read_object(manifest).get("files")
+    except DataError:
         return []
-    place = base_name(manifest)
+    folder, place = manifest[: len(manifest) - len(base_name(manifest))], base_name(manifest)
     return [
-        name
-        for name in names
+        folder + name
+        for name in (names if isinstance(names, dict) else ())
         if name == base_name(name) and name not in ("", ".", "..") and manifest_path(name) == place
     ]
 
 
 def find_shards(patterns: Sequence[str]) -> list[str]:
-    """Returns the files that patterns name; ``records/*`` leaves manifests out.
-
-    Raises:
-        DataError: a pattern names no file, or all name manifests only.
-    """
+    """Returns the files that patterns name; ``records/*`` leaves manifests out."""
     found = [path for path in files.find(patterns) if not _MANIFEST.match(base_name(path))]
     if not found:
         raise DataError(f"{','.join(patterns)}: names only manifests; expected what they describe")
@@ -360,6 +324,10 @@ def find_shards(patterns: Sequence[str]) -> list[str]:
 def base_name(path: str) -> str:
     """The last part of a path, local or in a bucket."""
     return path.rsplit("/", 1)[-1]
+
+
+def _flat(run: Json) -> Json:
+    return {f"{group} {key}": value for group, of in run.items() for key, value in of.items()}
 
 
 def _sum(journal: Json) -> str:

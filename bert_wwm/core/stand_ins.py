@@ -10,16 +10,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
 def refuse(path: str, error: type[ToolkitError] = DataError) -> None:
-    """Raises an error for a file that isn't what its name says, but stands for it.
-
-    Args:
-        path: a file of a model, such as its weights, configuration or vocabulary.
-        error: the class to raise.
-
-    Raises:
-        DataError: there is no such file.
-        ToolkitError: of the class ``error``: it is a Git LFS pointer, or a page in HTML or XML.
-    """
+    """Raises an error for a Git LFS pointer or a web page in place of a model's file."""
     with files.open_raw(path) as stream:
         begin = stream.read(_BEGIN_BYTES)
     if begin.startswith(_BYTE_ORDER_MARK):

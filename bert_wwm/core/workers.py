@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from bert_wwm.core.errors import ToolkitError
+from bert_wwm.core.staging import temporary_folder
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -33,20 +34,11 @@ _folder = ""
 def map_blocks(
     work: Callable[[Block], Result], blocks: Iterable[Block], num_workers: int
 ) -> Iterator[tuple[Block, Result]]:
-    """Yields blocks and what became of them, in their order.
-
-    Args:
-        work: what is done with a block; it is pickled once, for all workers.
-        blocks: pieces of work of any kind; only as many are read ahead as the workers need.
-        num_workers: processes.
-
-    Raises:
-        ToolkitError: what ``work`` raised, or a worker was killed.
-    """
+    """Yields blocks and what became of them, in their order."""
     others = set(multiprocessing.active_children())
     # The work and the results go by way of files. Through a pipe, a process that is killed while it
     # starts, or while it sends a result, would block this one for ever.
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         with open(os.path.join(folder, _WORK), "wb") as stream:
             pickle.dump(work, stream)
         executor = concurrent.futures.ProcessPoolExecutor(

@@ -16,19 +16,19 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bert_wwm.core import errors, files, input_files
-from bert_wwm.core.errors import ConfigError, DataError, ToolkitError
+from bert_wwm.core.errors import ConfigError, ToolkitError
 from bert_wwm.core.json_files import read_object
-from bert_wwm.core.shards import Json, base_name, described_files, manifest_path
+from bert_wwm.core.shards import Json, base_name, listed_files, manifest_path, write_manifests
+from bert_wwm.core.staging import temporary_folder
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import BlockOutput, Work, Written
 from bert_wwm.data.sources import Source
-from bert_wwm.text.blocks import Block
 
 # Beam's names. For "direct" see _direct_runner: Beam's DirectRunner would fetch a program from the
 # network.
@@ -62,72 +62,39 @@ Payload = tuple[int, tuple[Order, bytes]]  # a shard, and what it gets of which 
 class Output:
     """The shards of a run, and manifests beside them; see ``core.shards.Shards``.
 
-    Args:
-        paths: the files to write, all different.
-        run: all that decides what the shards hold, ready for JSON.
-        overwrite: whether what is there may be replaced.
-
-    Attributes:
-        paths: the files to write.
-        surplus: files of an earlier run, its manifest first, that this one won't replace.
-        totals: the file in which workers leave what was counted.
-
     Raises:
-        ConfigError: something is there.
+        ConfigError: something is there, and ``overwrite`` is not set.
     """
 
     def __init__(self, paths: Sequence[str], run: Json, overwrite: bool = False):
         self.paths = list(paths)
         self._run = {**run, "output": {"files": [base_name(path) for path in paths]}}
         manifests = list(dict.fromkeys(map(manifest_path, paths)))
-        listed = [path for manifest in manifests for path in _listed(manifest)]
+        listed = [path for manifest in manifests for path in listed_files(manifest)]
         old = [path for path in [*manifests, *listed, *paths] if files.exists(path)]
         if old and not overwrite:
             raise ConfigError(f"{old[0]}: is there already; --overwrite replaces it")
+        # Files of an earlier run, its manifest first, that this one won't replace.
         self.surplus = [path for path in dict.fromkeys(old) if path not in self.paths]
-        self.totals = f"{_folder(paths[0])}.{base_name(manifests[0])}.unfinished"
+        # The file in which workers leave what was counted.
+        folder, name = manifests[0].rpartition(base_name(manifests[0]))[:2]
+        self.totals = f"{folder}.{name}.unfinished"
 
     def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
-        """Writes the manifests.
-
-        Args:
-            manifest: what is to be said of all files.
-            of_files: what is to be said of each; its size is added.
+        """Writes the manifests: what is to be said of all files, and of each.
 
         Raises:
             DataError: an input file has changed.
         """
         input_files.check_unchanged()
-        entries: dict[str, Json] = {}
-        for path, entry in zip(self.paths, of_files):
-            described = entries.setdefault(manifest_path(path), {})
-            described[base_name(path)] = {**entry, "bytes": files.size(path)}
-        for place, described in entries.items():
-            complete = {**manifest, "files": described, "run": self._run}
-            files.write_text(place, json.dumps(complete, ensure_ascii=False, indent=2) + "\n")
-
-
-def _listed(manifest: str) -> list[str]:
-    """Returns the files that a manifest describes, if it is there and can be read."""
-    if files.exists(manifest):
-        with contextlib.suppress(DataError):
-            values = read_object(manifest)
-            return [_folder(manifest) + name for name in described_files(manifest, values)]
-    return []
-
-
-def _folder(path: str) -> str:
-    """Returns a path up to its last slash."""
-    return path[: len(path) - len(base_name(path))]
+        entries = {
+            path: {**entry, "bytes": files.size(path)} for path, entry in zip(self.paths, of_files)
+        }
+        write_manifests({**manifest, "files": entries, "run": self._run})
 
 
 def make_pipeline(runner: str, num_workers: int, options: str) -> Any:
     """Returns an empty pipeline.
-
-    Args:
-        runner: one of ``RUNNERS``.
-        num_workers: processes on this machine, for ``direct``.
-        options: Beam's own options, as on a command line.
 
     Raises:
         ConfigError: a package is missing, or Beam doesn't take the options.
@@ -188,16 +155,6 @@ def write_blocks(
 ) -> Written:
     """Writes what becomes of the blocks of a corpus to the shards, as ``local.write_blocks`` does.
 
-    Args:
-        work: what a worker does with a block; it is pickled once.
-        source: gives the blocks.
-        paths: the files of the corpus.
-        output: where to.
-        pipeline: an empty pipeline; see ``make_pipeline``.
-
-    Returns:
-        What is written then.
-
     Raises:
         ToolkitError: what a worker raised.
     """
@@ -213,7 +170,7 @@ def write_blocks(
     )
     begun = (
         made
-        | "Count" >> beam.Map(_counted)
+        | "Count" >> beam.Map(_count)
         | "Add up" >> beam.CombineGlobally(functools.partial(_sum, len(output.paths)))
         | "Begin" >> beam.Map(functools.partial(_begin, output.totals, output.surplus))
     )
@@ -251,21 +208,17 @@ def _work_on(work: Work, ordered: tuple[Order, Block]) -> Made:
     return order, block.size, work(block)
 
 
-def _counted(made: Made) -> Written:
+def _count(made: Made) -> Written:
     _, size, output = made
     return Written(1, size, output.records, output.counts)
 
 
 def _sum(num_shards: int, parts: Iterable[Written]) -> Written:
-    blocks = size = 0
-    records = [0] * num_shards
-    counts = Counts()
+    total = Written(0, 0, [0] * num_shards, Counts())
     for part in parts:
-        blocks += part.blocks
-        size += part.bytes
-        records = [old + new for old, new in zip(records, part.records)]
-        counts.add(part.counts)
-    return Written(blocks, size, records, counts)
+        added = total.add(part.bytes, BlockOutput([], part.records, part.counts))
+        total = added._replace(blocks=total.blocks + part.blocks)
+    return total
 
 
 def _begin(totals_path: str, surplus: Sequence[str], totals: Written) -> None:
@@ -304,10 +257,10 @@ def _write(
     number, payloads = shard
     path = paths[number]
     folder = None if files.is_remote(path) else os.path.dirname(os.path.realpath(path))
-    files.make_folder(folder or "")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished.") as place:
+    with temporary_folder(folder, base_name(path)) as place:
         sorted_path = os.path.join(place, "sorted")
-        with tempfile.TemporaryFile(dir=place) as heap, open(sorted_path, "wb") as stream:
+        heap_path = os.path.join(place, "unsorted")
+        with open(heap_path, "w+b") as heap, open(sorted_path, "wb") as stream:
             index = []
             for order, payload in payloads:
                 index.append((order, heap.tell(), len(payload)))

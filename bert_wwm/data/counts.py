@@ -24,68 +24,87 @@ _KIND_NAMES = {
 }
 
 
-@dataclasses.dataclass
-class Counts:
-    """Counts of one run, or of a part of it.
+class Tally:
+    """A dataclass of whole numbers and histograms, those of one run or of a part of it."""
 
-    Attributes:
-        documents: documents with text.
-        documents_split: of these, rests of documents that were too long and taken apart.
-        documents_alone: passes over documents without another one to draw a next segment from.
-        sentences: sentences read, before they are duplicated.
-        sentences_fallen_back: of these, masked by single pieces since the words did not fit.
-        sentences_untagged: of these, left out since tags were wanted and there were none.
-        sentences_split: of these, too long for a sequence and cut at the end of a word.
-        sentences_of_one_word: passes over sentences that could not be parted into a pair.
-        pieces: pieces read.
-        unknown_pieces: of these, ``[UNK]``.
-        unknown: how often which characters were ``[UNK]``.
-        words_by_length: number of words read, by their length in pieces.
-        instances: examples made.
-        instances_without_prediction: further ones, left out since nothing could be selected.
-        pairs_labelled_1: of the examples made, those with a random second segment (NSP) or with
-            swapped ones (SOP).
-        tokens: pieces in the examples, special tokens included.
-        truncated_pieces: pieces cut off to fit the pairs into their sequences.
-        budget: pieces that might have been selected.
-        predicted: of these, to be predicted: no other unit fitted into what was left.
-        kinds: of these, what became of them.
-        ngrams_drawn: units that the words were put together to, by the number of words drawn.
-        ngrams: units selected, by their number of words; more of them are short, since a long one
-            is more often passed over.
-    """
-
-    documents: int = 0
-    documents_split: int = 0
-    documents_alone: int = 0
-    sentences: int = 0
-    sentences_fallen_back: int = 0
-    sentences_untagged: int = 0
-    sentences_split: int = 0
-    sentences_of_one_word: int = 0
-    pieces: int = 0
-    unknown_pieces: int = 0
-    unknown: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    words_by_length: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    instances: int = 0
-    instances_without_prediction: int = 0
-    pairs_labelled_1: int = 0
-    tokens: int = 0
-    truncated_pieces: int = 0
-    budget: int = 0
-    predicted: int = 0
-    kinds: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    ngrams_drawn: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    ngrams: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-
-    def add(self, other: "Counts") -> None:
+    def add(self, other: Any) -> None:
         """Adds what another part of the run has counted."""
-        for field in dataclasses.fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+        for name, theirs in vars(other).items():
+            mine = getattr(self, name)
             if isinstance(mine, collections.Counter):
                 mine.update(theirs)
             else:
-                setattr(self, field.name, mine + theirs)
+                setattr(self, name, mine + theirs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a dictionary that ``from_json`` reads."""
+        return {
+            name: dict(value) if isinstance(value, collections.Counter) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, values: dict) -> Any:
+        """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
+        counts = cls()
+        for name, value in values.items():
+            former: Any = vars(counts).get(name)
+            if isinstance(former, collections.Counter):
+                fits = isinstance(value, dict) and _is_histogram(name, value)
+            else:
+                fits = type(value) is type(former)
+            if not fits:
+                raise ValueError(f"{name} is broken")
+            setattr(counts, name, type(former)(value))
+        return counts
+
+
+@dataclasses.dataclass
+class Counts(Tally):
+    """Counts of one run, or of a part of it."""
+
+    documents: int = 0  # documents with text
+    documents_split: int = 0  # of these, rests of documents that were too long and taken apart
+    # Passes over documents without another one to draw a next segment from.
+    documents_alone: int = 0
+    sentences: int = 0  # sentences read, before they are duplicated
+    sentences_fallen_back: int = 0  # of these, masked by single pieces since the words did not fit
+    sentences_untagged: int = 0  # of these, left out since tags were wanted and there were none
+    sentences_split: int = 0  # of these, too long for a sequence and cut at the end of a word
+    sentences_of_one_word: int = 0  # passes over sentences that could not be parted into a pair
+    pieces: int = 0  # pieces read
+    unknown_pieces: int = 0  # of these, ``[UNK]``
+    # How often which characters were ``[UNK]``.
+    unknown: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    # Number of words read, by their length in pieces.
+    words_by_length: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    instances: int = 0  # examples made
+    instances_without_prediction: int = 0  # further ones, left out since nothing could be selected
+    # Of the examples made, those with a random second segment (NSP) or with swapped ones (SOP).
+    pairs_labelled_1: int = 0
+    tokens: int = 0  # pieces in the examples, special tokens included
+    truncated_pieces: int = 0  # pieces cut off to fit the pairs into their sequences
+    budget: int = 0  # pieces that might have been selected
+    predicted: int = 0  # of these, to be predicted: no other unit fitted into what was left
+    # Of these, what became of them.
+    kinds: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    # Units that the words were put together to, by the number of words drawn.
+    ngrams_drawn: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    # Units selected, by their number of words; more of them are short, since a long one is more
+    # often passed over.
+    ngrams: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    @property
+    def unit(self) -> str:
+        """What the records are."""
+        return "instances" if self.instances else "sentences"
+
+    def note(self, records: int) -> str:
+        """Returns what to show while the work is done."""
+        return f"{self.documents:,} documents, {records:,} {self.unit}"
+
+    def add(self, other: "Counts") -> None:
+        super().add(other)
         if len(self.unknown) > 2 * _MOST_UNKNOWN:
             self.unknown = collections.Counter(dict(self.unknown.most_common(_MOST_UNKNOWN)))
 
@@ -102,26 +121,6 @@ class Counts:
                 self.kinds[Kind(kind).name.lower()] += count
         _add_histogram(self.ngrams, predictions.ngrams)
 
-    def to_json(self) -> dict[str, object]:
-        """Returns a dictionary that ``from_json`` reads."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {k: dict(v) if isinstance(v, collections.Counter) else v for k, v in values.items()}
-
-    @classmethod
-    def from_json(cls, values: dict) -> "Counts":
-        """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
-        counts = cls()
-        for name, value in values.items():
-            former: Any = vars(counts).get(name)
-            if isinstance(former, collections.Counter):
-                fits = isinstance(value, dict) and _is_histogram(name, value)
-            else:
-                fits = type(value) is type(former)
-            if not fits:
-                raise ValueError(f"{name} is broken")
-            setattr(counts, name, type(former)(value))
-        return counts
-
     def to_manifest(self) -> dict[str, object]:
         """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
         values = self.to_json()
@@ -134,11 +133,7 @@ class Counts:
         return values
 
     def summary(self, label_1: str = "") -> str:
-        """Returns a few lines for the terminal.
-
-        Args:
-            label_1: what pairs with label 1 are; nothing where pairs have no label.
-        """
+        """Returns a few lines for the terminal."""
         rows = {
             "documents": f"{self.documents:,}",
             "  too long": self.documents_split

@@ -13,7 +13,7 @@ HASH_BYTES = 8
 _HASH = np.dtype("<u8")
 
 
-def hash_of(document: bytes) -> bytes:
+def hash_document(document: bytes) -> bytes:
     """Returns the hash of a document: HASH_BYTES of BLAKE2b."""
     return hashlib.blake2b(document, digest_size=HASH_BYTES).digest()
 

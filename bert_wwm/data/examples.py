@@ -5,20 +5,21 @@ seed, on nothing else. B sequences, S tokens of a sequence, P predictions of a s
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.seeding import rng_for
+from bert_wwm.corpus.blocks import Place
 from bert_wwm.data.counts import Counts
-from bert_wwm.data.instances import PAIRINGS, Instances, Pairing, make_instances
+from bert_wwm.data.instances import PAIRINGS, Instances, Pass, make_instances
 from bert_wwm.data.tokenized import TokenizedBlock
 from bert_wwm.masking import corruption, selection
 from bert_wwm.masking.corruption import Predictions
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.masking.sequences import Sequences
-from bert_wwm.masking.strategies import STRATEGIES, Strategy
-from bert_wwm.text.blocks import Place
+from bert_wwm.masking.strategies import STRATEGIES
 from bert_wwm.text.similar_words import SimilarWords
 from bert_wwm.text.vocabulary import CLS, MASK, PAD, SEP, Vocabulary
 
@@ -30,29 +31,17 @@ _INSTANCES, _MASKS = range(2)  # streams of random numbers
 
 @dataclasses.dataclass(frozen=True)
 class ExampleSettings:
-    """What examples are made of; google-research/bert's flags of the same names.
+    """What examples are made of; google-research/bert's flags of the same names."""
 
-    Attributes:
-        strategy: name of the masking strategy.
-        pairing: name of the way in which sequences are made of documents.
-        max_seq_length: tokens of a sequence, special tokens included.
-        max_predictions_per_seq: most pieces to predict in a sequence.
-        masked_lm_prob: share of the tokens to predict, as a fraction of 1.
-        short_seq_prob: share of the passes over a document that aim at shorter sequences.
-        seed: the run's seed.
-        lert_labels: for ``lert``, the linguistic labels that are wanted.
-        pert_target: for ``pert``, which reading of its targets.
-    """
-
-    strategy: str
-    pairing: str
-    max_seq_length: int
-    max_predictions_per_seq: int
-    masked_lm_prob: float
-    short_seq_prob: float
-    seed: int
-    lert_labels: tuple[str, ...] = ()
-    pert_target: str = ""
+    strategy: str  # name of the masking strategy
+    pairing: str  # name of the way in which sequences are made of documents
+    max_seq_length: int  # tokens of a sequence, special tokens included
+    max_predictions_per_seq: int  # most pieces to predict in a sequence
+    masked_lm_prob: float  # share of the tokens to predict, as a fraction of 1
+    short_seq_prob: float  # share of the passes over a document that aim at shorter sequences
+    seed: int  # the run's seed
+    lert_labels: tuple[str, ...] = ()  # for ``lert``, the linguistic labels that are wanted
+    pert_target: str = ""  # for ``pert``, which reading of its targets
 
     def __post_init__(self) -> None:
         shortest = PAIRINGS[self.pairing].num_special_tokens + 2
@@ -73,13 +62,7 @@ class ExampleSettings:
 
 
 class ExampleMaker:
-    """Makes the examples of blocks with one vocabulary and one set of settings; can be pickled.
-
-    Args:
-        vocabulary: the pieces.
-        settings: what examples are made of.
-        similar_words: for strategies that put similar words in place of words.
-    """
+    """Makes the examples of blocks with one vocabulary and one set of settings; can be pickled."""
 
     def __init__(
         self,
@@ -93,49 +76,36 @@ class ExampleMaker:
         )
         self._vocabulary = corruption.Vocabulary(mask, len(vocabulary), similar_words)
 
-    @property
-    def _strategy(self) -> Strategy:
-        return STRATEGIES[self.settings.strategy]
-
-    @property
-    def _pairing(self) -> Pairing:
-        return PAIRINGS[self.settings.pairing]
-
     def features(
         self, block: TokenizedBlock, place: Place, duplicate: int, counts: Counts
     ) -> Features:
-        """Returns the examples of one pass over a block.
-
-        Args:
-            block: its documents.
-            place: of the block in the corpus.
-            duplicate: which of the passes.
-            counts: takes what is counted on the way.
-        """
+        """Returns the examples of one pass over a block."""
         settings = self.settings
+        strategy, pairing = STRATEGIES[settings.strategy], PAIRINGS[settings.pairing]
         rng = rng_for(settings.seed, *place, duplicate, _INSTANCES)
-        instances = make_instances(
-            block, self._pairing, settings.max_seq_length, settings.short_seq_prob, rng, counts
-        )
+        run = Pass(block, rng, counts)
+        instances = make_instances(run, pairing, settings.max_seq_length, settings.short_seq_prob)
         sequences, source = self._sequences(block, instances)
         rng = rng_for(settings.seed, *place, duplicate, _MASKS)
         budget = selection.budgets(
             sequences.lengths, settings.masked_lm_prob, settings.max_predictions_per_seq
         )
-        units = self._strategy.units(sequences.words(), rng)
-        predictions = self._strategy.corrupt(sequences, units, budget, self._vocabulary, rng)
+        units = strategy.units(sequences.words(), rng)
+        predictions = strategy.corrupt(sequences, units, budget, self._vocabulary, rng)
 
+        pad = functools.partial(self._pad_predictions, predictions.rows, len(source))
         features = {
-            **self._inputs(sequences, instances, predictions),
-            **self._predictions(predictions, len(sequences.ids)),
+            **_inputs(sequences, instances, predictions),
+            "masked_lm_positions": pad(predictions.columns),
+            "masked_lm_ids": pad(predictions.labels),
+            "masked_lm_weights": pad(np.ones(len(predictions.rows), np.float32)),
         }
         for task in settings.lert_labels:
             tags = block.tags[task][source[predictions.rows, predictions.columns]]
-            features[INVENTORIES[task].feature] = self._padded(predictions, tags, len(source))
+            features[INVENTORIES[task].feature] = pad(tags)
         if settings.pert_target:
-            target = predictions.targets[settings.pert_target]
-            features["target_positions"] = self._padded(predictions, target, len(source))
-        if self._pairing.has_loss:
+            features["target_positions"] = pad(predictions.targets[settings.pert_target])
+        if pairing.has_loss:
             features["next_sentence_labels"] = instances.labels[:, None]
 
         # A sequence may be so short that no unit fits its budget.
@@ -179,33 +149,23 @@ class ExampleMaker:
             word_starts[rows, first] = True
         return Sequences(ids, begin, word_starts, is_separator), source
 
-    def _inputs(
-        self, sequences: Sequences, instances: Instances, predictions: Predictions
-    ) -> Features:
-        ids = sequences.ids.copy()
-        ids[predictions.rows, predictions.columns] = predictions.ids
-        columns = np.arange(ids.shape[1])
-        used = columns < sequences.lengths[:, None]
-        is_second = columns >= instances.lengths[:, :1] + 2
-        return {
-            "input_ids": ids,
-            "input_mask": used.astype(np.uint8),
-            "segment_ids": (used & is_second).astype(np.uint8),
-        }
-
-    def _predictions(self, predictions: Predictions, count: int) -> Features:
-        return {
-            "masked_lm_positions": self._padded(predictions, predictions.columns, count),
-            "masked_lm_ids": self._padded(predictions, predictions.labels, count),
-            "masked_lm_weights": self._padded(
-                predictions, np.ones(len(predictions.rows), np.float32), count
-            ),
-        }
-
-    def _padded(self, predictions: Predictions, values: np.ndarray, count: int) -> np.ndarray:
-        """[B, P]: values of the predictions, 0 behind those of each sequence."""
-        sizes = np.bincount(predictions.rows, minlength=count)
-        index = np.arange(len(predictions.rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    def _pad_predictions(self, rows: np.ndarray, count: int, values: np.ndarray) -> np.ndarray:
+        """[B, P]: values of the predictions of ``count`` sequences, 0 after those of each."""
+        sizes = np.bincount(rows, minlength=count)
+        index = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         result = np.zeros((count, self.settings.max_predictions_per_seq), values.dtype)
-        result[predictions.rows, index] = values
+        result[rows, index] = values
         return result
+
+
+def _inputs(sequences: Sequences, instances: Instances, predictions: Predictions) -> Features:
+    ids = sequences.ids.copy()
+    ids[predictions.rows, predictions.columns] = predictions.ids
+    columns = np.arange(ids.shape[1])
+    used = columns < sequences.lengths[:, None]
+    is_second = columns >= instances.lengths[:, :1] + 2
+    return {
+        "input_ids": ids,
+        "input_mask": used.astype(np.uint8),
+        "segment_ids": (used & is_second).astype(np.uint8),
+    }

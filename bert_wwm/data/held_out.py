@@ -6,21 +6,16 @@ import os
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.progress import Progress
-from bert_wwm.text.corpus import read_documents
+from bert_wwm.corpus.documents import read_documents
 
 EVERY = 20  # one document in twenty is kept apart
 
 
 def hold_out(source: str, train: str, heldout: str) -> tuple[int, int] | None:
-    """Parts the documents of a corpus into two files, which are there whole or not at all.
+    """Splits the documents of a corpus into two files, which are there whole or not at all.
 
-    Args:
-        source: one sentence a line, a blank line between documents.
-        train: the file of most of them.
-        heldout: the file of the first of every twenty.
-
-    Returns:
-        How many there are of each; None where both files are there already.
+    The first of every twenty documents is held out. Returns how many there are of each part; None
+    where both files are there already.
 
     Raises:
         DataError: there are fewer than two documents, or the source can't be read.

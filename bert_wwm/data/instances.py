@@ -21,38 +21,30 @@ Instance = tuple[int, int, int, int, int]
 
 
 class Instances(NamedTuple):
-    """The instances of one pass over a block; N of them.
+    """The instances of one pass over a block; N of them."""
 
-    Attributes:
-        starts: int64 [N, segments], where in the block's pieces each segment begins.
-        lengths: int64 [N, segments], pieces of each; none is 0.
-        labels: int64 [N], 1 where the second segment is random (NSP) or was first (SOP).
-    """
+    starts: np.ndarray  # int64 [N, segments], where in the block's pieces each segment begins
+    lengths: np.ndarray  # int64 [N, segments], pieces of each; none is 0
+    labels: np.ndarray  # int64 [N], 1 where the second segment is random (NSP) or was first (SOP)
 
-    starts: np.ndarray
-    lengths: np.ndarray
-    labels: np.ndarray
+
+class Pass(NamedTuple):
+    """A pass over the documents of a block."""
+
+    block: TokenizedBlock
+    rng: np.random.Generator  # only ``random()`` is drawn from
+    counts: Counts  # takes what is counted on the way
 
 
 class Pairing(NamedTuple):
-    """A way to make sequences of documents.
+    """A way to make sequences of documents."""
 
-    Attributes:
-        name: as the flag and the manifest of the records have it.
-        summary: one line for the help.
-        segments: of a sequence, 1 or 2.
-        has_loss: whether the label of the pair is to be predicted.
-        instances: yields the instances of a document: (block, document, limit of a sequence in
-            pieces, target in pieces, rng, counts).
-    """
-
-    name: str
-    summary: str
-    segments: int
-    has_loss: bool
-    instances: Callable[
-        [TokenizedBlock, int, int, int, np.random.Generator, Counts], Iterator[Instance]
-    ]
+    name: str  # as the flag and the manifest of the records have it
+    summary: str  # one line for the help
+    segments: int  # of a sequence, 1 or 2
+    has_loss: bool  # whether the label of the pair is to be predicted
+    # Yields the instances of a document: (pass, document, target in pieces).
+    instances: Callable[[Pass, int, int], Iterator[Instance]]
 
     @property
     def num_special_tokens(self) -> int:
@@ -61,59 +53,47 @@ class Pairing(NamedTuple):
 
 
 def make_instances(
-    block: TokenizedBlock,
-    pairing: Pairing,
-    max_seq_length: int,
-    short_seq_prob: float,
-    rng: np.random.Generator,
-    counts: Counts,
+    run: Pass, pairing: Pairing, max_seq_length: int, short_seq_prob: float
 ) -> Instances:
     """Returns the instances of one pass over a block.
 
+    Where a random next segment is wanted and there is only one document, it gives no instance and
+    is counted.
+
     Args:
-        block: the documents; where a random next segment is wanted and there is but one, it gives
-            no instance and is counted.
+        run: the pass.
         pairing: how sequences are made of documents.
         max_seq_length: length of a sequence in tokens, special tokens included.
         short_seq_prob: share of the passes over a document that aim at a shorter, random length;
             a fraction of 1.
-        rng: source of randomness; only ``random()`` is drawn from.
-        counts: takes what is counted on the way.
     """
     limit = max_seq_length - pairing.num_special_tokens
     rows: list[Instance] = []
-    for document in range(len(block.documents) - 1):
+    for document in range(len(run.block.documents) - 1):
         target = limit
-        if rng.random() < short_seq_prob:
-            target = 2 + integer(rng, limit - 1)
-        rows.extend(pairing.instances(block, document, limit, target, rng, counts))
+        if run.rng.random() < short_seq_prob:
+            target = 2 + integer(run.rng, limit - 1)
+        rows.extend(pairing.instances(run, document, target))
     table = np.asarray(rows, np.int64).reshape(-1, 5)
     spans = table[:, :4].reshape(-1, 2, 2)[:, : pairing.segments]
-    starts, lengths = _truncate(spans[:, :, 0], spans[:, :, 1], limit, rng, counts)
+    starts, lengths = _truncate(spans[:, :, 0], spans[:, :, 1], limit, run)
     return Instances(starts, lengths, table[:, 4])
 
 
-def next_sentence_pairs(
-    block: TokenizedBlock,
-    document: int,
-    limit: int,
-    target: int,
-    rng: np.random.Generator,
-    counts: Counts,
-) -> Iterator[Instance]:
+def next_sentence_pairs(run: Pass, document: int, target: int) -> Iterator[Instance]:
     """Pairs whose second segment follows, or is from another document of the block (label 1)."""
-    ends = block.sentences
-    first, last = block.documents[document], block.documents[document + 1]
-    if len(block.documents) < 3:
-        counts.documents_alone += 1
+    ends = run.block.sentences
+    first, last = run.block.documents[document], run.block.documents[document + 1]
+    if len(run.block.documents) < 3:
+        run.counts.documents_alone += 1
         return
     while first < last:
         end = _fill(ends, first, last, target)
-        middle = first + (1 + integer(rng, end - first - 1) if end - first > 1 else 1)
-        is_random = end - first == 1 or rng.random() < 0.5
+        middle = first + (1 + integer(run.rng, end - first - 1) if end - first > 1 else 1)
+        is_random = end - first == 1 or run.rng.random() < 0.5
         if is_random:
             length = target - (ends[middle] - ends[first])
-            second = _random_segment(block, document, length, rng)
+            second = _random_segment(run, document, length)
             following = middle  # the sentences that were not used come again
         else:
             second = (ends[middle], ends[end])
@@ -122,69 +102,47 @@ def next_sentence_pairs(
         first = following
 
 
-def _random_segment(
-    block: TokenizedBlock, document: int, length: int, rng: np.random.Generator
-) -> tuple[int, int]:
+def _random_segment(run: Pass, document: int, length: int) -> tuple[int, int]:
     """Takes sentences from a random place of another document until ``length`` is reached."""
-    other = integer(rng, len(block.documents) - 2)
+    ends = run.block.sentences
+    other = integer(run.rng, len(run.block.documents) - 2)
     other += other >= document
-    first, last = block.documents[other], block.documents[other + 1]
-    start = first + integer(rng, last - first)
-    return block.sentences[start], block.sentences[_fill(block.sentences, start, last, length)]
+    first, last = run.block.documents[other], run.block.documents[other + 1]
+    start = first + integer(run.rng, last - first)
+    return ends[start], ends[_fill(ends, start, last, length)]
 
 
-def consecutive_pairs(
-    block: TokenizedBlock,
-    document: int,
-    limit: int,
-    target: int,
-    rng: np.random.Generator,
-    counts: Counts,
-) -> Iterator[Instance]:
+def consecutive_pairs(run: Pass, document: int, target: int) -> Iterator[Instance]:
     """Pairs of segments that follow each other, parted at a random end of a sentence.
 
     A sentence that is alone is parted at a random end of a word.
     """
-    ends = block.sentences
-    first, last = block.documents[document], block.documents[document + 1]
+    ends = run.block.sentences
+    first, last = run.block.documents[document], run.block.documents[document + 1]
     while first < last:
         end = _fill(ends, first, last, target)
         if end - first > 1:
-            middle = ends[first + 1 + integer(rng, end - first - 1)]
+            middle = ends[first + 1 + integer(run.rng, end - first - 1)]
         else:
-            inner = np.flatnonzero(block.word_starts[ends[first] + 1 : ends[end]])
-            middle = ends[first] + 1 + int(inner[integer(rng, len(inner))]) if len(inner) else 0
+            inner = np.flatnonzero(run.block.word_starts[ends[first] + 1 : ends[end]])
+            middle = ends[first] + 1 + int(inner[integer(run.rng, len(inner))]) if len(inner) else 0
         if middle:
             yield ends[first], middle, middle, ends[end], 0
         else:
-            counts.sentences_of_one_word += 1
+            run.counts.sentences_of_one_word += 1
         first = end
 
 
-def sentence_order_pairs(
-    block: TokenizedBlock,
-    document: int,
-    limit: int,
-    target: int,
-    rng: np.random.Generator,
-    counts: Counts,
-) -> Iterator[Instance]:
+def sentence_order_pairs(run: Pass, document: int, target: int) -> Iterator[Instance]:
     """Consecutive pairs, half of them with their segments in the wrong order (label 1)."""
-    for a, b, c, d, _ in consecutive_pairs(block, document, limit, target, rng, counts):
-        yield (a, b, c, d, 0) if rng.random() < 0.5 else (c, d, a, b, 1)
+    for a, b, c, d, _ in consecutive_pairs(run, document, target):
+        yield (a, b, c, d, 0) if run.rng.random() < 0.5 else (c, d, a, b, 1)
 
 
-def single_segments(
-    block: TokenizedBlock,
-    document: int,
-    limit: int,
-    target: int,
-    rng: np.random.Generator,
-    counts: Counts,
-) -> Iterator[Instance]:
+def single_segments(run: Pass, document: int, target: int) -> Iterator[Instance]:
     """As many whole sentences as fit."""
-    ends = block.sentences
-    first, last = block.documents[document], block.documents[document + 1]
+    ends = run.block.sentences
+    first, last = run.block.documents[document], run.block.documents[document + 1]
     while first < last:
         end = max(first + 1, bisect.bisect_right(ends, ends[first] + target, first, last + 1) - 1)
         yield ends[first], ends[end], 0, 0, 0
@@ -208,26 +166,22 @@ def _fill(ends: list[int], first: int, last: int, target: int) -> int:
 
 
 def _truncate(
-    starts: np.ndarray,
-    ends: np.ndarray,
-    limit: int,
-    rng: np.random.Generator,
-    counts: Counts,
+    starts: np.ndarray, ends: np.ndarray, limit: int, run: Pass
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fits segments into ``limit`` pieces: the longer loses pieces, each from a random end."""
     lengths = ends - starts
     if lengths.shape[1] == 1:
         return starts, lengths
-    kept = np.stack(truncated_lengths(lengths[:, 0], lengths[:, 1], limit), axis=1)
+    kept = np.stack(truncate_lengths(lengths[:, 0], lengths[:, 1], limit), axis=1)
     surplus = (lengths - kept).ravel()
-    from_front = rng.random(int(surplus.sum())) < 0.5
+    from_front = run.rng.random(int(surplus.sum())) < 0.5
     before = np.append(0, np.cumsum(from_front))
     edges = np.append(0, np.cumsum(surplus))
-    counts.truncated_pieces += int(edges[-1])
+    run.counts.truncated_pieces += int(edges[-1])
     return starts + np.diff(before[edges]).reshape(starts.shape), kept
 
 
-def truncated_lengths(
+def truncate_lengths(
     first: np.ndarray, second: np.ndarray, limit: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is left when the longer of two loses one piece at a time until they fit.

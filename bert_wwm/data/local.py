@@ -3,98 +3,90 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.core.workers import map_blocks
-from bert_wwm.data.counts import Counts
-from bert_wwm.text.blocks import Block
+from bert_wwm.data.counts import Counts, Tally
 
 
 class BlockOutput(NamedTuple):
-    """What became of a block.
+    """What became of a block."""
 
-    Attributes:
-        payloads: the bytes to append to each shard.
-        records: the number of records (sentences, where the output is text) in each.
-        counts: what was counted.
-    """
-
-    payloads: list[bytes]
-    records: list[int]
-    counts: Counts
+    payloads: list[bytes]  # the bytes to append to each shard
+    records: list[int]  # the number of records (sentences, where the output is text) in each
+    counts: Any  # what was counted, a Tally
 
 
-Work = Callable[[Block], BlockOutput]
+Work = Callable[[Any], BlockOutput]
 
 
 class Written(NamedTuple):
-    """What is written so far.
+    """What is written so far."""
 
-    Attributes:
-        blocks: number of blocks.
-        bytes: of their text.
-        records: number of records of each shard.
-        counts: what was counted.
-    """
-
-    blocks: int
-    bytes: int
-    records: list[int]
-    counts: Counts
+    blocks: int  # number of blocks
+    bytes: int  # of their text
+    records: list[int]  # number of records of each shard
+    counts: Any  # what was counted, a Tally
 
     def to_json(self) -> dict[str, object]:
-        """Returns a dictionary that ``written`` reads."""
+        """Returns a dictionary that ``load_written`` reads."""
         return {**self._asdict(), "counts": self.counts.to_json()}
 
+    def add(self, size: int, output: BlockOutput) -> "Written":
+        """Returns what is written with a block of that size more; the counts are changed."""
+        self.counts.add(output.counts)
+        records = [old + new for old, new in zip(self.records, output.records)]
+        return Written(self.blocks + 1, self.bytes + size, records, self.counts)
 
-def written(shards: Shards, num_shards: int) -> Written:
-    """Returns what an interrupted run has written."""
+
+def load_written(shards: Shards, num_shards: int, kind: type[Tally] = Counts) -> Written:
+    """Returns what an interrupted run has written. Its counts are of that kind."""
     if shards.state is None:
-        return Written(0, 0, [0] * num_shards, Counts())
-    return Written(**{**shards.state, "counts": Counts.from_json(shards.state["counts"])})
+        return Written(0, 0, [0] * num_shards, kind())
+    # By their order: of text, earlier versions called the records sentences.
+    blocks, size, records, counts = shards.state.values()
+    return Written(blocks, size, records, kind.from_json(counts))
 
 
 def write_blocks(
-    work: Work,
-    blocks: Iterable[Block],
+    work: Callable[[Any], Any],
+    blocks: Iterable[Any],
     shards: Shards,
     before: Written,
     num_workers: int,
     progress: Progress,
+    settle: Callable[[Any], BlockOutput] = lambda output: output,
 ) -> Written:
     """Appends what becomes of blocks to the shards, in the order of the blocks.
 
     Args:
         work: what a worker does with a block; can be pickled.
-        blocks: all blocks; those that are written already are passed over.
+        blocks: all blocks; those that are written already are skipped.
         shards: where to.
         before: what is written already.
         num_workers: processes.
-        progress: is told the bytes of text that are done.
+        progress: takes the bytes of text that are done.
+        settle: turns what a worker returns into the output, in this process and in order.
 
     Returns:
         What is written then.
     """
-    done, size, records, _ = before
-    counts = Counts()
+    counts = type(before.counts)()
     counts.add(before.counts)
+    written = before._replace(counts=counts)
     begun = time.monotonic()
-    for block, output in map_blocks(work, itertools.islice(blocks, done, None), num_workers):
-        done += 1
-        size += block.size
-        records = [old + new for old, new in zip(records, output.records)]
-        counts.add(output.counts)
-        shards.append(output.payloads, Written(done, size, records, counts).to_json())
-        speed = (size - before.bytes) / 1e6 / (time.monotonic() - begun)
-        what = "instances" if counts.instances else "sentences"
-        progress.update(
-            size, f"{counts.documents:,} documents, {sum(records):,} {what}, {speed:.2f} MB/s"
-        )
-    return Written(done, size, records, counts)
+    rest = itertools.islice(blocks, before.blocks, None)
+    for block, result in map_blocks(work, rest, num_workers):
+        output = settle(result)
+        written = written.add(block.size, output)
+        shards.append(output.payloads, written.to_json())
+        speed = (written.bytes - before.bytes) / 1e6 / (time.monotonic() - begun)
+        progress.update(written.bytes, f"{counts.note(sum(written.records))}, {speed:.2f} MB/s")
+    return written
 
 
-def spread(items: list[bytes], num_shards: int, first: int) -> list[list[bytes]]:
+def deal_out(items: list[bytes], num_shards: int, first: int) -> list[list[bytes]]:
     """Deals items out to shards in turn, beginning with the shard ``first``."""
     return [items[(shard - first) % num_shards :: num_shards] for shard in range(num_shards)]

@@ -1,15 +1,16 @@
 """Where blocks come from, and how their sentences get their words: from text, or segmented text."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.text import blocks, segmented
-from bert_wwm.text.blocks import Block
-from bert_wwm.text.corpus import parse_documents
-from bert_wwm.text.segmented import SegmentedBlock
-from bert_wwm.text.segmenters import Segmenter
+from bert_wwm.corpus import blocks, segmented
+from bert_wwm.corpus.blocks import Block
+from bert_wwm.corpus.documents import parse_documents
+from bert_wwm.corpus.segmented import SegmentedBlock
+from bert_wwm.segmentation.segmenters import Segmenter
 
 _BATCH_SENTENCES = 1024  # segmenters work on batches
 
@@ -39,23 +40,18 @@ def read_all(source: Source, paths: Sequence[str]) -> Iterator[Block]:
         yield from source.read(number, run)
 
 
+@dataclasses.dataclass(frozen=True)
 class TextSource:
-    """Text, one sentence a line.
+    """Text, one sentence a line."""
 
-    Args:
-        segmenter: finds the words.
-        tasks: the tags that are wanted of it.
-    """
-
-    def __init__(self, segmenter: Segmenter, tasks: Sequence[str] = ()):
-        self._segmenter = segmenter
-        self._tasks = tuple(tasks)
+    segmenter: Segmenter  # finds the words
+    tasks: tuple[str, ...] = ()  # the tags that are wanted of it
 
     def runs(self, paths: Sequence[str]) -> list[list[str]]:
-        return blocks.runs(paths)
+        return blocks.group_files(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
-        return blocks.blocks_of_run(run, paths)
+        return blocks.read_blocks(run, paths)
 
     def segment(self, block: Block) -> SegmentedBlock:
         documents = [
@@ -65,19 +61,19 @@ class TextSource:
         result = SegmentedBlock(
             sentences,
             [],
-            {task: [] for task in self._tasks},
+            {task: [] for task in self.tasks},
             [0, *itertools.accumulate(len(document.sentences) for document in documents)],
             [(document.path, document.line) for document in documents],
             sum(document.is_rest for document in documents),
         )
         for start in range(0, len(sentences), _BATCH_SENTENCES):
             batch = sentences[start : start + _BATCH_SENTENCES]
-            if not self._tasks:
-                result.words.extend(self._segmenter.segment(batch))
+            if not self.tasks:
+                result.words.extend(self.segmenter.segment(batch))
                 continue
-            for annotated in self._segmenter.annotate(batch, self._tasks):
+            for annotated in self.segmenter.annotate(batch, self.tasks):
                 result.words.append(annotated and annotated.spans)
-                for task in self._tasks:
+                for task in self.tasks:
                     result.tags[task].append(annotated and annotated.tags[task])
         return result
 
@@ -88,24 +84,20 @@ class TextSource:
                     f"{path}: is a segmented corpus; expected text, or --segmenter=presegmented "
                     "and nothing but segmented files"
                 )
-        described = self._segmenter.describe()
-        if self._tasks:
-            described["tags"] = self._segmenter.describe_tags(self._tasks)
+        described = self.segmenter.describe()
+        if self.tasks:
+            described["tags"] = self.segmenter.describe_tags(self.tasks)
         return described
 
     def blocks(self) -> dict[str, int]:
         return {"bytes": blocks.BLOCK_BYTES, "document bytes": blocks.DOCUMENT_BYTES}
 
 
+@dataclasses.dataclass(frozen=True)
 class SegmentedSource:
-    """What scripts/segment_corpus.py wrote.
+    """What scripts/segment_corpus.py wrote."""
 
-    Args:
-        tasks: the tags that are wanted of it.
-    """
-
-    def __init__(self, tasks: Sequence[str] = ()):
-        self._tasks = tuple(tasks)
+    tasks: tuple[str, ...] = ()  # the tags that are wanted of it
 
     def runs(self, paths: Sequence[str]) -> list[list[str]]:
         return [[path] for path in paths]
@@ -116,24 +108,19 @@ class SegmentedSource:
             yield from segmented.read_blocks(path)
 
     def segment(self, block: Block) -> SegmentedBlock:
-        return segmented.parse_block(block, self._tasks)
+        return segmented.parse_block(block, self.tasks)
 
     def describe(self, paths: Sequence[str]) -> dict[str, object]:
-        """Returns what the corpus was segmented with.
-
-        Raises:
-            ConfigError: files are of different kinds, or lack the tags that are wanted.
-            DataError: a file is no segmented corpus.
-        """
+        """Returns what the corpus was segmented with."""
         headers = [segmented.read_header(path) for path in paths]
         for path, header in zip(paths, headers):
             if header != headers[0]:
                 raise ConfigError(f"{path}: was segmented otherwise than {paths[0]}")
-            lacking = [task for task in self._tasks if task not in header["tags"]]
+            lacking = [task for task in self.tasks if task not in header["tags"]]
             if lacking:
                 raise ConfigError(
                     f"{path}: has no tags of {', '.join(lacking)}; expected a corpus that was "
-                    f"segmented with --annotate={','.join(self._tasks)}"
+                    f"segmented with --annotate={','.join(self.tasks)}"
                 )
         return {"name": "presegmented", "by": headers[0]["segmenter"]}
 

@@ -8,10 +8,10 @@ import dataclasses
 import numpy as np
 
 from bert_wwm.core.errors import DataError
+from bert_wwm.corpus.segmented import SegmentedBlock
 from bert_wwm.data.counts import Counts
 from bert_wwm.masking.labels import label_id
 from bert_wwm.text.bulk import BulkTokenizer, Pieces
-from bert_wwm.text.segmented import SegmentedBlock
 from bert_wwm.text.vocabulary import UNK
 
 _UNTAGGED = -1
@@ -19,21 +19,14 @@ _UNTAGGED = -1
 
 @dataclasses.dataclass(frozen=True)
 class TokenizedBlock:
-    """The documents of a block, one after the other.
+    """The documents of a block, one after the other."""
 
-    Attributes:
-        ids: int32 [P], the pieces.
-        word_starts: bool [P], whether a word begins there; the first piece of a sentence does.
-        tags: int8 [P] for each kind of linguistic label, that of the word.
-        sentences: S + 1 offsets in pieces; no sentence is empty, or longer than a sequence.
-        documents: D + 1 offsets in sentences; no document is empty.
-    """
-
-    ids: np.ndarray
+    ids: np.ndarray  # int32 [P], the pieces
+    # bool [P], whether a word begins there; the first piece of a sentence does.
     word_starts: np.ndarray
-    tags: dict[str, np.ndarray]
-    sentences: list[int]
-    documents: list[int]
+    tags: dict[str, np.ndarray]  # int8 [P] for each kind of linguistic label, that of the word
+    sentences: list[int]  # S + 1 offsets in pieces; no sentence is empty, or longer than a sequence
+    documents: list[int]  # D + 1 offsets in sentences; no document is empty
 
 
 def tokenize_block(
@@ -45,12 +38,6 @@ def tokenize_block(
     tags are wanted, one without them is left out. One that is longer than a whole sequence becomes
     several, where google-research/bert keeps only as much of it as fits: so nothing of a text
     without line breaks is lost.
-
-    Args:
-        block: sentences and their words.
-        tokenizer: sentences to pieces.
-        max_pieces: what fits into a sequence, in pieces.
-        counts: takes what is counted on the way.
     """
     pieces = tokenizer.tokenize(block.sentences)
     word_starts, word_of_piece, fallen_back = _align(block, pieces)
@@ -122,7 +109,7 @@ def _labels(block: SegmentedBlock, task: str) -> np.ndarray:
         try:
             labels += [_UNTAGGED if tag is None else label_id(task, tag) for tag in tags or (None,)]
         except (DataError, TypeError) as error:
-            raise DataError(f"{block.place_of(number)}: {error}") from None
+            raise DataError(f"{block.find_place(number)}: {error}") from None
     return np.asarray(labels, np.int8)
 
 

@@ -1,79 +1,52 @@
-"""From what the compiler says of a step to what a training takes: time, speed, memory, money."""
+"""From the compiler's figures for a step to a training's: time, speed, memory, money."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bert_wwm.estimate.compiler import Compiled
-from bert_wwm.estimate.profile import unpriced
 from bert_wwm.estimate.slices import Slice
 
 GIB = 2**30
-_SECONDS_OF_HOUR, _HOURS_OF_DAY = 3600, 24
 
 
 class Work(NamedTuple):
-    """What a step does, and how often.
+    """The work of a step, and the number of steps."""
 
-    Attributes:
-        batch_per_core: examples of a step on each device.
-        num_accumulation_steps: parts that a device works them off in.
-        length: tokens of a sequence.
-        steps: how many there are; None where that isn't known.
-    """
-
-    batch_per_core: int
+    batch_per_core: int  # examples of a step on each device
     num_accumulation_steps: int
-    length: int
-    steps: int | None = None
+    length: int  # tokens of a sequence
+    steps: int | None = None  # None if they depend on the data
 
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """What a step that fits takes, of one device where nothing else is said.
-
-    Attributes:
-        batch_per_core, num_accumulation_steps, steps: as in ``Work``.
-        estimated_megacycles: what the compiler expects. Gathers, scatters and sorts, of which it
-            says nothing, aren't in it; nor is what goes between the devices.
-        estimated_ms: the same at the clock of the device.
-        network_ms: to add up the gradients of all devices, by ``all_reduce_seconds``.
-        step_ms: both.
-        argument_gib: weights, slots and features.
-        temp_gib: what is kept within a step.
-        used_gib: all memory.
-        memory_limit_gib: what a program may take of the device's.
-        unpriced_instructions: gathers, scatters and sorts in a step.
-        unpriced_gib: what they move.
-        examples_per_second, tokens_per_second: of the whole slice.
-        share_of_peak: of the bf16 operations that the device could do in a step's time, fraction
-            of 1; by the compiler's count, in which those that gradient checkpointing repeats are.
-        hours, days: of all steps.
-        cost: of these hours, in the price's currency; None without a price.
-    """
+    """The figures of a step that fits; memory is that of one device."""
 
     batch_per_core: int
     num_accumulation_steps: int
     steps: int | None
+    # Without gathers, scatters and sorts, which the compiler doesn't price, and the network.
     estimated_megacycles: float
-    estimated_ms: float
-    network_ms: float
-    step_ms: float
-    argument_gib: float
-    temp_gib: float
-    used_gib: float
-    memory_limit_gib: float
-    unpriced_instructions: int
-    unpriced_gib: float
-    examples_per_second: float
+    estimated_ms: float  # the same at the device's clock
+    network_ms: float  # to add up the gradients of all devices, by ``all_reduce_seconds``
+    step_ms: float  # both
+    argument_gib: float  # weights, slots and features
+    temp_gib: float  # activations and gradients
+    used_gib: float  # all memory
+    memory_limit_gib: float  # for programs
+    unpriced_instructions: int  # gathers, scatters and sorts in a step
+    examples_per_second: float  # of the whole slice
     tokens_per_second: float
+    # Of the bf16 operations that a device could do in a step's time, fraction of 1; by the
+    # compiler's count, which includes those that gradient checkpointing repeats.
     share_of_peak: float
-    hours: float | None
+    hours: float | None  # of all steps
     days: float | None
-    cost: float | None
+    cost: float | None  # of these hours, in the price's currency; None without a price
 
 
-def figures(
+def compute_figures(
     compiled: Compiled,
     tpu: Slice,
     work: Work,
@@ -85,16 +58,15 @@ def figures(
     Args:
         compiled: for one host of the slice.
         tpu: the slice.
-        work: what the step does.
-        reduced_bytes: what it adds up over all devices.
+        work: the work of the step.
+        reduced_bytes: the size of what it adds up over all devices.
         price_per_hour: of the whole slice.
     """
     seconds = compiled.cycles / tpu.clock_hz
     network = all_reduce_seconds(tpu, reduced_bytes)
     step = seconds + network
     examples = work.batch_per_core * tpu.cores / step
-    hours = None if work.steps is None else work.steps * step / _SECONDS_OF_HOUR
-    number, moved = unpriced(compiled.hlo_text)
+    hours = None if work.steps is None else work.steps * step / 3600
     return Figures(
         batch_per_core=work.batch_per_core,
         num_accumulation_steps=work.num_accumulation_steps,
@@ -105,23 +77,16 @@ def figures(
         step_ms=1e3 * step,
         argument_gib=compiled.argument_bytes / GIB,
         temp_gib=compiled.temp_bytes / GIB,
-        used_gib=used_bytes(compiled) / GIB,
+        used_gib=compiled.used_bytes / GIB,
         memory_limit_gib=tpu.available_gib,
-        unpriced_instructions=number,
-        unpriced_gib=moved / GIB,
+        unpriced_instructions=compiled.unpriced,
         examples_per_second=examples,
         tokens_per_second=examples * work.length,
         share_of_peak=compiled.flops / (step * tpu.peak_flops),
         hours=hours,
-        days=None if hours is None else hours / _HOURS_OF_DAY,
+        days=None if hours is None else hours / 24,
         cost=None if hours is None or price_per_hour is None else hours * price_per_hour,
     )
-
-
-def used_bytes(compiled: Compiled) -> int:
-    """Returns the memory that a program takes; outputs that overwrite arguments take none."""
-    outputs = compiled.output_bytes - compiled.alias_bytes
-    return compiled.argument_bytes + compiled.temp_bytes + outputs
 
 
 def all_reduce_seconds(tpu: Slice, num_bytes: int) -> float:
@@ -129,8 +94,8 @@ def all_reduce_seconds(tpu: Slice, num_bytes: int) -> float:
 
     A reduce-scatter and an all-gather, in each of which each of n chips sends (n - 1) / n of the
     bytes over all its links at once and at their full speed (Patarasuk and Yuan, "Bandwidth optimal
-    all-reduce algorithms", 2009): 2 * (n - 1) / n * bytes / bandwidth. A lower bound: in a chip,
-    and for latency, nothing is counted. The step waits for it: gradients are clipped by their norm,
+    all-reduce algorithms", 2009): 2 * (n - 1) / n * bytes / bandwidth. A lower bound, without
+    latency and the time within a chip. The step waits for it: gradients are clipped by their norm,
     so all of them are there before the first is sent.
     """
     if tpu.chips == 1:
@@ -138,10 +103,10 @@ def all_reduce_seconds(tpu: Slice, num_bytes: int) -> float:
     return 2 * (tpu.chips - 1) / tpu.chips * num_bytes / tpu.interconnect_bandwidth
 
 
-def totals(phases: Sequence[Figures | None]) -> dict[str, Any]:
-    """Returns ``hours``, ``days`` and ``cost`` of all phases; None where one's isn't known."""
-    result = {}
+def sum_phases(phases: Sequence[Figures | None]) -> dict[str, float | None]:
+    """Returns ``hours``, ``days`` and ``cost`` of all phases; None if one's is unknown."""
+    result: dict[str, float | None] = {}
     for name in ("hours", "days", "cost"):
-        values: list[Any] = [phase and getattr(phase, name) for phase in phases]
-        result[name] = None if None in values else sum(values)
+        known = [value for phase in phases if (value := getattr(phase, name, None)) is not None]
+        result[name] = sum(known) if len(known) == len(phases) else None
     return result

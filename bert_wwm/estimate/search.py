@@ -1,34 +1,26 @@
 """The largest batch that fits, in few trials: each is a compilation of about a minute."""
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
-
-T = TypeVar("T")
+from typing import Any, NamedTuple
 
 # Batches are multiples of 8, which fill the rows of a TPU's vectors; below 8 any, and from 512 on
-# multiples of 1/64 to 1/32 of them: finer isn't worth the trials.
+# multiples of 1/64 to 1/32 of them: finer steps aren't worth the trials.
 _ROWS, _FINEST = 8, 1 / 32
-_SPREAD = 1 / 8  # what the next trial is away at least, so that it brackets the limit
+_SPREAD = 1 / 8  # the minimum distance to the next trial, so that it brackets the limit
 
 
-class Trial(NamedTuple, Generic[T]):
-    """A batch, tried.
-
-    Attributes:
-        batch: examples.
-        used_bytes: what it needs; None where that isn't known.
-        outcome: what came of it; None where it doesn't fit.
-    """
+class Trial(NamedTuple):
+    """A batch, tried."""
 
     batch: int
-    used_bytes: int | None
-    outcome: T | None
+    used_bytes: int | None  # that it needs; None if unknown
+    outcome: Any  # None if it doesn't fit
 
 
-def largest_batch(
-    attempt: Callable[[int], Trial[T]], first: Trial[T], limit_bytes: float, fixed_bytes: float
-) -> Trial[T] | None:
-    """Returns the largest batch that fits; None where none does.
+def find_largest_batch(
+    attempt: Callable[[int], Trial], first: Trial, limit_bytes: float, fixed_bytes: float
+) -> Trial | None:
+    """Returns the largest batch that fits, or None.
 
     Memory grows about linearly with the batch, until near the limit the compiler computes things
     again rather than keep them. So where only one side of the limit is known, the next trial is on
@@ -38,25 +30,24 @@ def largest_batch(
         attempt: tries a batch.
         first: a trial already made.
         limit_bytes: memory of a device.
-        fixed_bytes: what is needed whatever the batch: weights and slots.
+        fixed_bytes: what any batch needs: weights and slots.
     """
     fits = first if first.outcome is not None else None
     fails = None if fits else first
     spread = _SPREAD
     while not fails or next_batch(fits.batch if fits else 0) < fails.batch:
         if fits and fails:
-            batch = _multiple((fits.batch + fails.batch) // 2)
+            batch = _round_down((fits.batch + fails.batch) // 2)
             batch = max(batch, next_batch(fits.batch))
         elif fits:
-            line = _on_the_line(fits, limit_bytes, fixed_bytes)
-            batch = max(
-                _multiple(line), _multiple(fits.batch * (1 + spread)), next_batch(fits.batch)
-            )
+            line = _extrapolate(fits, limit_bytes, fixed_bytes)
+            batch = _round_down(max(line, fits.batch * (1 + spread)))
+            batch = max(batch, next_batch(fits.batch))
             spread *= 2
         elif fails:
-            line = _on_the_line(fails, limit_bytes, fixed_bytes)
+            line = _extrapolate(fails, limit_bytes, fixed_bytes)
             line = min(line, fails.batch * (1 - min(spread, 1 / 2)))
-            batch = min(max(_multiple(line), 1), fails.batch - 1)
+            batch = min(max(_round_down(line), 1), fails.batch - 1)
             spread *= 2
         trial = attempt(batch)
         if trial.outcome is not None:
@@ -66,27 +57,26 @@ def largest_batch(
     return fits
 
 
-def _on_the_line(trial: Trial[T], limit_bytes: float, fixed_bytes: float) -> float:
-    """Returns the batch that takes all memory, if memory grows with the batch; half, if unknown."""
-    grows = (trial.used_bytes or 0) - fixed_bytes
-    if grows <= 0:
+def _extrapolate(trial: Trial, limit_bytes: float, fixed_bytes: float) -> float:
+    """Returns the batch that fills the memory if memory grows with the batch; half, if unknown."""
+    variable = (trial.used_bytes or 0) - fixed_bytes
+    if variable <= 0:
         return trial.batch * (2 if trial.outcome is not None else 1 / 2)
-    return trial.batch * (limit_bytes - fixed_bytes) / grows
-
-
-def _unit(batch: int) -> int:
-    """What batches of about this size are multiples of."""
-    if batch < _ROWS:
-        return 1
-    return max(_ROWS, int(2 ** (batch.bit_length() - 1) * _FINEST))
-
-
-def _multiple(batch: float) -> int:
-    """Rounds down."""
-    whole = max(0, int(batch))
-    return whole // _unit(whole) * _unit(whole)
+    return trial.batch * (limit_bytes - fixed_bytes) / variable
 
 
 def next_batch(batch: int) -> int:
     """Returns the next larger batch of those that are tried."""
     return (batch // _unit(batch) + 1) * _unit(batch)
+
+
+def _round_down(batch: float) -> int:
+    whole = max(0, int(batch))
+    return whole // _unit(whole) * _unit(whole)
+
+
+def _unit(batch: int) -> int:
+    """Returns the number that batches of about this size are multiples of."""
+    if batch < _ROWS:
+        return 1
+    return max(_ROWS, int(2 ** (batch.bit_length() - 1) * _FINEST))

@@ -1,18 +1,18 @@
-"""The very step that a TPU would run, as the HLO that its compiler takes.
+"""The step that a TPU would run, as HLO for its compiler.
 
-The model function is called as TPUEstimator calls it, and what it builds is handed to tf2xla. No
-weights are made: the variables have shapes, and memory that nobody writes to.
+The model function is called as TPUEstimator calls it, and tf2xla translates the graph. No weights
+are initialised: the variables have shapes, and memory that nobody writes to.
 """
 
 import contextlib
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.staging import temporary_folder
 from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.records.schema import FLOAT, Schema
@@ -32,19 +32,14 @@ TRAIN, EVAL, PREDICT = (
 
 
 class Step(NamedTuple):
-    """A step of one device.
+    """A step of one device."""
 
-    Attributes:
-        hlo: a serialised HloModuleProto.
-        reduced_bytes: what the step adds up over all devices.
-    """
-
-    hlo: bytes
-    reduced_bytes: int
+    hlo: bytes  # a serialised HloModuleProto
+    reduced_bytes: int  # the size of what the step adds up over all devices
 
 
 def pretraining_features(schema: Schema, batch_size: int) -> Specs:
-    """Returns what a device is fed with in pretraining: [B, length of the field]."""
+    """Returns the features of a device in pretraining: [B, length of the field]."""
     return {
         field.name: tf.TensorSpec(
             [batch_size, field.length], tf.float32 if field.dtype == FLOAT else tf.int32
@@ -56,13 +51,9 @@ def pretraining_features(schema: Schema, batch_size: int) -> Specs:
 def task_features(
     objective: TaskObjective, batch_size: int, length: int, with_targets: bool
 ) -> Specs:
-    """Returns what a device is fed with in fine-tuning: int32, [B, S] of tokens and [B] of texts.
+    """Returns those of fine-tuning: int32, [B, S] for tokens and [B] for texts.
 
-    Args:
-        objective: of the task.
-        batch_size: B.
-        length: S.
-        with_targets: whether what is true is told, as in training.
+    Training has targets, prediction doesn't.
     """
     of_tokens = {"input_ids", "input_mask", "segment_ids", *objective.padding}
     names = [*sorted(of_tokens - set(objective.targets)), *objective.inputs]
@@ -81,15 +72,13 @@ def build_step(
     mode: str = TRAIN,
     num_replicas: int = 1,
 ) -> Step:
-    """Builds the step that one device runs.
-
-    What goes to the host is part of it, what the host does with it isn't: summaries, metrics.
+    """Builds the step that one device runs, without the host's work: summaries, metrics.
 
     Args:
         config: the encoder.
         objective: the heads; a ``Predictor`` for PREDICT.
-        settings: how to train. It may name a checkpoint, which isn't looked at.
-        features: what a device is fed with, of static shapes.
+        settings: how to train. It may name a checkpoint, which isn't read.
+        features: those of a device, of static shapes.
         mode: TRAIN, EVAL or PREDICT.
         num_replicas: devices that gradients are added up over.
     """
@@ -100,14 +89,19 @@ def build_step(
     names = list(features)
     reduced: list[tf.Tensor] = []
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         params = {"model_dir": os.path.join(folder, "none"), "batch_size": 0}
 
         def step(*values: tf.Tensor) -> list[tf.Tensor]:
             with tf.variable_creator_scope(_unwritten), _summed(num_replicas, reduced):
                 spec = model_fn(dict(zip(names, values)), None, mode, params)
+            if mode == PREDICT:
+                outputs = list(spec.predictions.values())
+            else:
+                _, to_host = spec.host_call if mode == TRAIN else spec.eval_metrics
+                outputs = [spec.loss, *to_host.values()]
             with tf.control_dependencies([spec.train_op] if mode == TRAIN else []):
-                return [tf.identity(value) for value in _outputs(spec, mode)]
+                return [tf.identity(output) for output in outputs]
 
         specs = list(features.values())
         wrapped = tf.wrap_function(step, specs)
@@ -121,16 +115,8 @@ def build_step(
     return Step(hlo, sum(value.shape.num_elements() * value.dtype.size for value in reduced))
 
 
-def _outputs(spec: Any, mode: str) -> list[tf.Tensor]:
-    """Returns what leaves the device besides the weights."""
-    if mode == PREDICT:
-        return list(spec.predictions.values())
-    _, to_host = spec.host_call if mode == TRAIN else spec.eval_metrics
-    return [spec.loss, *to_host.values()]
-
-
 def _unwritten(create: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
-    """Makes a variable whose memory is asked for, but not written to, so that it takes none."""
+    """Makes a variable whose memory is reserved but never written, so that none is used."""
     shape, dtype = options["shape"], tf.as_dtype(options["dtype"])
     if shape is None:
         return create(**options)
@@ -142,19 +128,14 @@ def _unwritten(create: Callable[..., tf.Variable], **options: Any) -> tf.Variabl
 
 @contextlib.contextmanager
 def _summed(num_replicas: int, reduced: list[tf.Tensor]) -> Iterator[None]:
-    """Lets ``cross_replica_sum``, which wants a TPU, be built for its compiler.
-
-    Args:
-        num_replicas: devices to add up over.
-        reduced: takes what is added up.
-    """
+    """Makes ``cross_replica_sum``, which needs a TPU, an all-reduce; collects what it adds up."""
 
     def cross_replica_sum(value: tf.Tensor, *_: Any, **__: Any) -> tf.Tensor:
         reduced.append(value)
         if num_replicas == 1:
             return value
-        # The one operation that tf2xla makes an all-reduce of on any kind of device. XLA gives
-        # each a channel of its own, so the keys, by which TensorFlow would match them, don't count.
+        # The only operation that tf2xla makes an all-reduce of for any kind of device. XLA gives
+        # each a channel of its own, so the keys, by which TensorFlow matches them, don't matter.
         return tf.raw_ops.CollectiveReduceV2(
             input=value,
             group_size=num_replicas,

@@ -1,22 +1,17 @@
-"""What an estimate looks like in a terminal."""
+"""Estimates in a terminal."""
 
 import textwrap
 from collections.abc import Mapping
-from typing import Any
 
 from bert_wwm.estimate.numbers import Figures
 from bert_wwm.estimate.phase import Estimate
 from bert_wwm.estimate.slices import Slice
-
-_WIDTH = 100
-_LABEL_WIDTH = 13
 
 WHAT_THIS_IS = (
     "What this is: the TPU compiler's own estimate for this very step, made without a TPU. Not in "
     "it: reading the input on the host, checkpoints, evaluations between, the first minutes of "
     "compiling, and where a step has gathers, scatters and sorts, these."
 )
-NO_PROFILE = ["", "  No profile: there is none of a step that doesn't fit."]
 OF_NETWORK = (
     "The compiler says nothing of the time on the network between the chips either; what is added "
     "for it is a simple model from the published link speeds, a lower bound."
@@ -24,41 +19,44 @@ OF_NETWORK = (
 
 
 def estimate_lines(estimate: Estimate, tpu: Slice) -> list[str]:
-    """Returns the lines on a phase, its name in front."""
-    phase = estimate.phase
-    what = {"train": "training", "eval": "evaluation"}[phase.mode]
-    lines = [f"{phase.name} on {tpu.name}: {phase.model}, {what}", *_shape(estimate, tpu)]
-    if estimate.measured:
-        lines += _figures(estimate.measured.figures, tpu, phase.mode)
-        if estimate.largest:
-            lines.append(_row("largest batch", _batch(estimate.largest, tpu)))
-    else:
-        lines += _not_fitting(estimate, tpu)
-    return lines
-
-
-def total_lines(totals: Mapping[str, Any], number: int) -> list[str]:
-    """Returns the lines on several phases together."""
-    if totals["hours"] is None:
-        return [_row("all phases", "not known, as one of them is not")]
-    return [_row(f"all {number} phases", _duration(totals["hours"], totals["cost"]))]
-
-
-def disclaimer(tpu: Slice) -> list[str]:
-    """Returns what the figures don't say."""
-    text = WHAT_THIS_IS if tpu.chips == 1 else f"{WHAT_THIS_IS} {OF_NETWORK}"
-    return textwrap.wrap(text, _WIDTH)
-
-
-def _shape(estimate: Estimate, tpu: Slice) -> list[str]:
-    work = estimate.phase.work
-    examples = (
+    """Returns the lines for a phase."""
+    phase, work = estimate.phase, estimate.phase.work
+    shape = (
         f"{work.length:,} tokens, {work.batch_per_core * tpu.cores:,} examples a step, "
         f"{work.batch_per_core:,} on each of {tpu.cores:,} {tpu.device}s"
     )
     if work.num_accumulation_steps > 1:
-        examples += f" in {work.num_accumulation_steps} parts"
-    return [_row("shape", examples)]
+        shape += f" in {work.num_accumulation_steps} parts"
+    what = {"train": "training", "eval": "evaluation"}[phase.mode]
+    lines = [f"{phase.name} on {tpu.name}: {phase.model}, {what}", _row("shape", shape)]
+    if estimate.measured:
+        lines += _figures(estimate.measured.figures, tpu, phase.mode)
+    else:
+        fits = f"no: more than {tpu.available_gib:g} GiB a {tpu.device}"
+        if estimate.needed_gib:
+            fits += f"; {estimate.needed_gib:.1f} GiB by the compiler's last attempt"
+        lines.append(_row("fits", fits))
+    if estimate.largest:
+        figures, batch = estimate.largest, estimate.largest.batch_per_core
+        memory = f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms, {_speed(figures)}"
+        largest = f"{batch:,} a {tpu.device}, {batch * tpu.cores:,} a step: {memory}"
+        lines.append(_row("largest batch", largest))
+    elif not estimate.measured:
+        lines.append(_row("largest batch", f"none: not even one example a {tpu.device} fits"))
+    return lines
+
+
+def total_line(totals: Mapping[str, float | None], number: int) -> str:
+    """Returns the line for several phases together."""
+    if totals["hours"] is None:
+        return _row("all phases", "not known, as one of them is not")
+    return _row(f"all {number} phases", _duration(totals["hours"], totals["cost"]))
+
+
+def disclaimer(tpu: Slice) -> list[str]:
+    """Returns what the figures leave out."""
+    text = WHAT_THIS_IS if tpu.chips == 1 else f"{WHAT_THIS_IS} {OF_NETWORK}"
+    return textwrap.wrap(text, 100)
 
 
 def _figures(figures: Figures, tpu: Slice, mode: str) -> list[str]:
@@ -70,57 +68,22 @@ def _figures(figures: Figures, tpu: Slice, mode: str) -> list[str]:
     step = f"{figures.step_ms:,.1f} ms: {figures.estimated_megacycles:,.1f} megacycles"
     if figures.network_ms:
         step += f", and {figures.network_ms:.1f} ms to add up the gradients of all {tpu.device}s"
-    peak = (
-        f"{100 * figures.share_of_peak:.0f} % of {tpu.peak_flops / 1e12:.1f} TFLOP/s a {tpu.device}"
-    )
+    peak = f"{tpu.peak_flops / 1e12:.1f} TFLOP/s a {tpu.device}"
     lines = [
         _row("fits", memory),
         _row("step", step),
         _row("speed", _speed(figures)),
-        _row("share of peak", peak),
+        _row("share of peak", f"{100 * figures.share_of_peak:.0f} % of {peak}"),
     ]
     if figures.unpriced_instructions:
-        unpriced = (
-            f"{figures.unpriced_instructions} of gathers, scatters and sorts, which move "
-            f"{figures.unpriced_gib:.2f} GiB"
-        )
+        unpriced = f"{figures.unpriced_instructions} gathers, scatters and sorts"
         lines.append(_row("not counted", unpriced))
     if figures.hours is not None:
         lines.append(_row(f"{figures.steps:,} steps", _duration(figures.hours, figures.cost)))
     else:
         flag = "--num_train_steps" if mode == "train" else "--max_eval_steps"
-        lines.append(_row("hours", f"not known: steps hang on the data; {flag} tells how many"))
+        lines.append(_row("hours", f"the number of steps depends on the data; set {flag}"))
     return lines
-
-
-def _not_fitting(estimate: Estimate, tpu: Slice) -> list[str]:
-    limit = f"{tpu.available_gib:g} GiB a {tpu.device}"
-    fits = f"no: more than {limit}"
-    if estimate.needed_gib:
-        fits = f"no: {estimate.needed_gib:.1f} of {limit}, by the compiler's last attempt"
-    lines = [_row("fits", fits)]
-    if not estimate.largest:
-        lines.append(_row("largest batch", f"none: not even one example a {tpu.device} fits"))
-        return lines
-    lines.append(_row("largest batch", _batch(estimate.largest, tpu)))
-    if estimate.in_parts:
-        figures = estimate.in_parts
-        parts = (
-            f"--num_accumulation_steps={figures.num_accumulation_steps} fits: "
-            f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms a step, {_speed(figures)}"
-        )
-        lines.append(_row("in parts", parts))
-        if figures.hours is not None:
-            lines.append(_row(f"{figures.steps:,} steps", _duration(figures.hours, figures.cost)))
-    return lines
-
-
-def _batch(figures: Figures, tpu: Slice) -> str:
-    batch = figures.batch_per_core
-    return (
-        f"{batch:,} a {tpu.device}, {batch * tpu.cores:,} a step: "
-        f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms, {_speed(figures)}"
-    )
 
 
 def _speed(figures: Figures) -> str:
@@ -129,7 +92,7 @@ def _speed(figures: Figures) -> str:
     )
 
 
-def _duration(hours: float, cost: Any) -> str:
+def _duration(hours: float, cost: float | None) -> str:
     text = f"{hours:,.1f} hours ({hours / 24:,.2f} days)"
     if hours < 1:
         text = f"{60 * hours:,.1f} minutes"
@@ -137,4 +100,4 @@ def _duration(hours: float, cost: Any) -> str:
 
 
 def _row(label: str, text: str) -> str:
-    return f"  {label:<{_LABEL_WIDTH}} {text}"
+    return f"  {label:<13} {text}"

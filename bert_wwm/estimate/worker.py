@@ -1,16 +1,17 @@
-"""Compiles a program for TPUs that are not there, and says what the compiler thinks of it.
+"""Compiles a program for TPUs without a TPU, and prints the compiler's figures as a JSON object.
 
-This runs as a program of its own in the environment of the compiler (environment.py), whose NumPy
-is another than TensorFlow's: it imports nothing of this package, and Python must not look for
-modules in this folder (``python -I``).
+This is a program of its own in the environment of the compiler (environment.py), whose NumPy is
+another than TensorFlow's. So it imports nothing of this package, and Python must not look for
+modules in this folder (``python -I``). If the program doesn't fit the memory of a device, or the
+compiler refuses it, the object has "error" and "message", the compiler's words.
 
-Prints one JSON object. Where the program doesn't fit the memory of a device, or the compiler
-refuses it, that object has "error" and "message", the compiler's words.
+Arguments: a file with a serialised HloModuleProto, the file for the optimised program (compressed
+text), the topology, the configuration of its chips, and the number of replicas.
 """
 
-import argparse
 import gzip
 import json
+import sys
 
 import jax
 import numpy as np
@@ -20,8 +21,8 @@ from jax._src.lib import xla_client
 from jax.experimental import topologies
 from jaxlib.mlir import ir
 
-# What tf2xla puts around results; for XLA's other backends it means nothing, and the TPU's
-# compiler doesn't know it.
+# tf2xla puts it around results; for XLA's other backends it means nothing, and the TPU compiler
+# doesn't know it.
 _COPY = "mhlo.copy"
 
 
@@ -35,7 +36,7 @@ def operations(block):
 
 
 def load(path: str):
-    """Returns a serialised HloModuleProto as a StableHLO module that the TPU's compiler takes."""
+    """Returns a serialised HloModuleProto as a StableHLO module that the TPU compiler accepts."""
     with open(path, "rb") as stream:
         text = xla_client._xla.mlir.hlo_to_stablehlo(stream.read())
     with mlir.make_ir_context():
@@ -47,7 +48,7 @@ def load(path: str):
 
 
 def compile_module(module, topology: str, chip_config: str, num_replicas: int):
-    """Returns the executable for so many devices of a topology."""
+    """Returns the executable for devices of a topology."""
     devices = topologies.get_topology_desc(
         platform="tpu", topology_name=topology, chip_config_name=chip_config
     ).devices[:num_replicas]
@@ -61,7 +62,7 @@ def compile_module(module, topology: str, chip_config: str, num_replicas: int):
 
 
 def describe(executable) -> dict:
-    """What the compiler says about memory (bytes of one device) and work (of one replica)."""
+    """Returns memory (bytes of one device) and work (of one replica)."""
     memory = executable.get_compiled_memory_stats()
     cost = executable.cost_analysis()
     cost = cost[0] if isinstance(cost, list) else cost
@@ -75,23 +76,15 @@ def describe(executable) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("module", help="a serialised HloModuleProto")
-    parser.add_argument("hlo", help="where to write the optimised program, as text, compressed")
-    parser.add_argument("--topology", required=True)
-    parser.add_argument("--chip_config", required=True)
-    parser.add_argument("--num_replicas", type=int, required=True)
-    args = parser.parse_args()
-    jax.config.update("jax_platforms", "cpu")  # there is no TPU to look for
+    path, optimised, topology, chip_config, num_replicas = sys.argv[1:]
+    jax.config.update("jax_platforms", "cpu")  # don't look for a TPU
     try:
-        executable = compile_module(
-            load(args.module), args.topology, args.chip_config, args.num_replicas
-        )
+        executable = compile_module(load(path), topology, chip_config, int(num_replicas))
     except jax.errors.JaxRuntimeError as error:
         message = str(error)
         print(json.dumps({"error": message.partition(":")[0], "message": message}))
         return
-    with gzip.open(args.hlo, "wt", compresslevel=1, encoding="utf-8") as stream:
+    with gzip.open(optimised, "wt", compresslevel=1, encoding="utf-8") as stream:
         stream.write(executable.hlo_modules()[0].to_string())
     print(json.dumps(describe(executable)))
 

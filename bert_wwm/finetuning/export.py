@@ -1,7 +1,6 @@
 """A fine-tuned model as a SavedModel, in the folders that TensorFlow Serving looks into."""
 
 import functools
-import json
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,14 +10,14 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.core.json_files import write_json
 from bert_wwm.finetuning.onnx import write_onnx
 from bert_wwm.finetuning.served import Served
 from bert_wwm.finetuning.signature import Signature, build_signature
 from bert_wwm.finetuning.versions import publish, unpublished
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint import note_files, plan_restore
-from bert_wwm.model.checkpoint_path import BEST
-from bert_wwm.train.checkpoints import newest_readable
+from bert_wwm.train.checkpoints import find_weights
 
 ONNX = "model.onnx"
 EXTRA = "assets.extra"  # where TensorFlow Serving lets be what isn't its own
@@ -50,10 +49,9 @@ def weights_in(folder: str, log: Log) -> str:
     Raises:
         CheckpointError: the folder has none, or they are broken.
     """
-    for place in (os.path.join(folder, BEST), folder):
-        prefix = newest_readable(place, log, repair=False)
-        if prefix:
-            return prefix
+    prefix = find_weights(folder, log, repair=False)
+    if prefix:
+        return prefix
     raise CheckpointError(
         f"{folder}: holds no trained weights; expected the --output_dir of a run with --do_train"
     )
@@ -169,12 +167,11 @@ def _write_facts(served: Served, checkpoint: str, folder: str) -> None:
     """Writes what makes features of texts, and answers of outputs."""
     extra = os.path.join(folder, EXTRA)
     facts = {**served.facts(), "checkpoint": checkpoint}
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    files.write_text(os.path.join(extra, "serving.json"), text)
+    write_json(os.path.join(extra, "serving.json"), facts)
     pieces = "".join(f"{piece}\n" for piece in served.vocabulary.pieces)
     files.write_text(os.path.join(extra, "vocab.txt"), pieces)
-    if served.labels:
-        labels = "".join(f"{label}\n" for label in served.labels)
+    if "labels" in served.facts_of_kind:
+        labels = "".join(f"{label}\n" for label in served.facts_of_kind["labels"])
         files.write_text(os.path.join(extra, "labels.txt"), labels)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import DataError
-from bert_wwm.finetuning.extraction import Text
+from bert_wwm.finetuning.hidden_states import Text
 from bert_wwm.tasks.state_lines import StateLines
 
 

@@ -1,48 +1,50 @@
-"""Batches of features to an Estimator, on the host that the program runs on."""
+"""Batches of features to an Estimator: from memory, or for a TPU as records.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+The input of a Cloud TPU may run on another host, so it reads files rather than this process's
+memory. There all sequences are padded to the longest of the shapes.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from bert_wwm.compat import tf
+from bert_wwm.core import files
+from bert_wwm.core.progress import Progress
 from bert_wwm.finetuning.objective import TaskObjective
-from bert_wwm.records.input_fn import InputFn
+from bert_wwm.records.encoding import encode_examples
+from bert_wwm.records.input_fn import InputFn, sequential_input_fn
+from bert_wwm.records.schema import INT, Field
 from bert_wwm.tasks.batches import Batch
-from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable
+from bert_wwm.tasks.features import INPUT_IDS, INPUT_MASK, SEGMENT_IDS, FeatureTable
+
+# Begins again, at each call, to give batches and the tables that their rows are in.
+Batches = Callable[[], Iterator[tuple[FeatureTable, Batch]]]
 
 _PREFETCHED_BATCHES = 4
+_TOKEN_FEATURES = (INPUT_MASK, INPUT_IDS, SEGMENT_IDS)
+_SHIFT = 1  # records hold no -1
 
 
-def host_input_fn(
-    table: FeatureTable,
-    objective: TaskObjective,
-    names: Sequence[str],
-    batch_at: Callable[[int], Batch],
-    num_batches: int,
-    first_batch: int = 0,
-) -> InputFn:
-    """Returns the input of some batches, each padded to its own length.
+def host_input_fn(batches: Batches, objective: TaskObjective, names: Sequence[str]) -> InputFn:
+    """Returns the input of batches, each padded to its own length.
 
     Args:
-        table: the features.
-        objective: says by what they are padded.
+        batches: in their order.
+        objective: says which features are of tokens, and by what they are padded.
         names: features besides the encoder's.
-        batch_at: gives the batch of a number.
-        num_batches: the number before which it ends.
-        first_batch: the number to begin at.
     """
-    names = (INPUT_IDS, SEGMENT_IDS, *names)
 
     def arrays() -> Iterator[dict[str, np.ndarray]]:
-        for number in range(first_batch, num_batches):
-            batch = batch_at(number)
-            yield table.batch(batch.rows, batch.length, names, objective.padding)
+        for table, batch in batches():
+            yield _arrays(table, batch, objective, names)
 
     def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
         signature = {
-            name: tf.TensorSpec([None] if name in table.rows else [None, None], tf.int32)
-            for name in ("input_mask", *names)
+            name: tf.TensorSpec([None, None] if is_of_tokens else [None], tf.int32)
+            for name, is_of_tokens in _features(objective, names).items()
         }
         dataset = tf.data.Dataset.from_generator(arrays, output_signature=signature)
         return dataset.prefetch(_PREFETCHED_BATCHES)
@@ -50,28 +52,73 @@ def host_input_fn(
     return input_fn
 
 
-def scattered(
-    outputs: Iterable[dict[str, np.ndarray]],
-    batches: Sequence[Batch],
-    table: FeatureTable,
+def record_input_fn(
+    batches: Batches,
     objective: TaskObjective,
-) -> list[dict[str, np.ndarray]]:
-    """Puts the outputs of batches into the order of the table, without padding.
+    names: Sequence[str],
+    path: str,
+    length: int,
+    batch_size: int,
+    first_batch: int = 0,
+    num_batches: int = 0,
+) -> InputFn:
+    """Writes batches as records, unless that has been done, and returns the input of them.
 
     Args:
-        outputs: of each batch its arrays, [B, ...] or [B, S, ...].
-        batches: the same that the input had.
-        table: the features.
-        objective: says which outputs are of tokens.
-
-    Returns:
-        Of each sequence its outputs by name: [...] or [length, ...].
+        batches: all of them, in their order. One that is too small is filled up by repeating its
+            first sequence.
+        objective: as for ``host_input_fn``.
+        names: the same.
+        path: the file, named for all that its records depend on.
+        length: what sequences are padded to.
+        batch_size: sequences of a batch, over all cores.
+        first_batch: the number to begin at.
+        num_batches: how many there are, for the line of progress; 0: without one.
     """
-    result: list[dict[str, np.ndarray]] = [{} for _ in range(len(table))]
-    lengths = table.lengths
-    for batch, arrays in zip(batches, outputs):
-        for name, values in arrays.items():
-            of_tokens = name in objective.token_outputs
-            for row, value in zip(batch.rows, values):
-                result[row][name] = value[: lengths[row]] if of_tokens else value
-    return result
+    is_of_tokens = _features(objective, names)
+    schema = tuple(Field(name, INT, length if of else 1) for name, of in is_of_tokens.items())
+
+    def records_of(table: FeatureTable, batch: Batch) -> Sequence[bytes]:
+        missing = batch_size - len(batch.rows)
+        rows = np.concatenate([batch.rows, np.repeat(batch.rows[:1], missing)])
+        arrays = _arrays(table, Batch(rows, length), objective, names)
+        columns = {name: values.reshape(len(rows), -1) for name, values in arrays.items()}
+        return encode_examples({key: value + _SHIFT for key, value in columns.items()}, schema)
+
+    if files.exists(path):
+        for _ in batches():  # its caller may keep count
+            pass
+    else:
+        files.make_folder(os.path.dirname(path))
+        with (
+            files.atomic_path(path) as temporary,
+            tf.python_io.TFRecordWriter(temporary) as writer,
+            Progress("records", num_batches) as progress,
+        ):
+            for number, (table, batch) in enumerate(batches(), 1):
+                for record in records_of(table, batch):
+                    writer.write(record)
+                if num_batches:
+                    progress.update(number)
+    records = sequential_input_fn([path], schema, first_batch * batch_size)
+
+    def restore(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {
+            name: (value if is_of_tokens[name] else value[:, 0]) - _SHIFT
+            for name, value in features.items()
+        }
+
+    return lambda params: records(params).map(restore)
+
+
+def _features(objective: TaskObjective, names: Sequence[str]) -> dict[str, bool]:
+    """Returns the names of all features, and whether each token has one, or each example."""
+    of_tokens = dict.fromkeys(_TOKEN_FEATURES, True)
+    return {**of_tokens, **{name: name in objective.padding for name in names}}
+
+
+def _arrays(
+    table: FeatureTable, batch: Batch, objective: TaskObjective, names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    names = (INPUT_IDS, SEGMENT_IDS, *names)
+    return table.batch(batch.rows, batch.length, names, objective.padding)

@@ -1,57 +1,103 @@
-"""A task and its data, as a fine-tuning run needs them."""
+"""A kind of tasks and its data, as a fine-tuning run needs them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bert_wwm.compat import tf
 from bert_wwm.core.errors import DataError
 from bert_wwm.finetuning.objective import TaskObjective
+from bert_wwm.model.bert import BertConfig
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.task import Task
+from bert_wwm.text.tokenizer import Tokenizer
 
-# Of each sequence of a table what the model says, by name.
+if TYPE_CHECKING:
+    from bert_wwm.finetuning.served import Served
+
+# The model's outputs for each sequence of a table, by name.
 Outputs = Sequence[Mapping[str, np.ndarray]]
 
-TRAIN, DEV, TEST = "train", "dev", "test"
+TRAIN, DEV, TEST = SPLITS = ("train", "dev", "test")
 
 
 class Split(NamedTuple):
-    """A file of a task.
+    """A file of a task, and its features."""
 
-    Attributes:
-        name: ``train``, ``dev`` or ``test``.
-        path: where it was read.
-        examples: those of it that are usable.
-        table: their features.
-        key: the same for the same features.
-    """
-
-    name: str
+    name: str  # ``train``, ``dev`` or ``test``
     path: str
-    examples: Sequence[Any]
+    examples: Sequence[Any]  # the usable ones
     table: FeatureTable
-    key: str
+    key: str  # the same for the same features
 
 
 class Job:
-    """What to learn, and what becomes of the model's outputs; one subclass for a kind of tasks.
+    """Examples to features, outputs to predictions, scores and files; a subclass for each kind.
+
+    Args:
+        task: the row of the table.
+        tokenizer: of the model.
+        max_seq_length: the maximum number of tokens of a sequence.
+        labels: the classes or tags; empty for kinds without ``has_labels``.
 
     Attributes:
-        task: the row of the table.
+        has_labels: whether the model is made for the labels of the examples.
         featurizer: makes features of examples.
         objective: the heads.
-        labels: the classes or tags; empty where there are none.
         decoding: what predictions depend on besides features and weights, as JSON knows it.
     """
 
-    task: Task
-    featurizer: Featurizer
-    objective: TaskObjective
-    labels: Sequence[str] = ()
+    has_labels = False
     decoding: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(
+        self, task: Any, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str] = ()
+    ):
+        self.task = task
+        self.max_seq_length = max_seq_length
+        self.labels = list(labels)
+        self.featurizer = self.make_featurizer(tokenizer)
+        self.objective = self.make_objective(task, len(labels))
+
+    def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
+        """Returns what makes features of the task's examples."""
+        raise NotImplementedError
+
+    @classmethod
+    def make_objective(cls, task: Any, num_labels: int) -> TaskObjective:
+        """Returns the heads for a task."""
+        raise NotImplementedError
+
+    @classmethod
+    def find_labels(cls, path: str, examples: Sequence[Any]) -> list[str]:
+        """Returns the labels of training examples, for tasks that don't define them."""
+        raise NotImplementedError
+
+    @classmethod
+    def served_facts(
+        cls, task: Task | None, settings: Mapping[str, Any], known: Callable[..., Any]
+    ) -> dict[str, Any]:
+        """Returns what else a client needs to know of a model of this kind.
+
+        Args:
+            task: the row of the table; None for a table of the user's own.
+            settings: those that the run has recorded.
+            known: returns the value of a flag: the recorded one, the user's, or ``default``.
+        """
+        if not cls.has_labels:
+            return {}
+        labels = known("labels", default=task and task.labels)
+        return {"labels": tuple(label.strip() for label in labels)}
+
+    @classmethod
+    def build_answers(
+        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Builds encoder and head, for serving; see ``build_signature``."""
+        raise NotImplementedError
 
     def usable(self, name: str, examples: Sequence[Any]) -> Sequence[Any]:
         """Returns those of a file's examples that a split is made of; ``test`` is of all."""
@@ -60,16 +106,10 @@ class Job:
     def check(
         self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
     ) -> None:
-        """Looks whether the examples of a split fit what the model is to predict.
-
-        Args:
-            name: ``train``, ``dev`` or ``test``.
-            path: their file, for messages.
-            examples: those of it that are usable.
-            log: takes what the user should know.
+        """Checks that the usable examples of a split fit what the model is to predict.
 
         Raises:
-            DataError: they don't, or ``train`` or ``dev`` doesn't tell what is true.
+            DataError: they don't, or ``train`` or ``dev`` has no labels.
         """
 
     def notes(self, split: Split) -> Iterator[str]:
@@ -77,12 +117,7 @@ class Job:
         return iter(())
 
     def decode(self, split: Split, outputs: Outputs) -> Any:
-        """Returns predictions.
-
-        Args:
-            split: what they are of.
-            outputs: of each row of its table what the model says.
-        """
+        """Returns predictions; ``outputs`` are those of each row of the split's table."""
         raise NotImplementedError
 
     def score(self, split: Split, predictions: Any) -> dict[str, float]:
@@ -97,32 +132,26 @@ class Job:
         raise NotImplementedError
 
     def submission(self, split: Split, predictions: Sequence[Any]) -> dict[str, str]:
-        """Returns the file that the task's benchmark takes, if it takes one: contents by name.
-
-        Args:
-            split: what the predictions are of.
-            predictions: of each example the label or the tags.
-        """
+        """Returns the file that the task's benchmark takes, if it takes one: contents by name."""
         if self.task.submission is None:
             return {}
         begin = "dev_" if split.name == DEV else ""
         lines = self.task.submission(split.examples, predictions)
-        return {f"{begin}{self.task.name}_predict.json": "".join(f"{line}\n" for line in lines)}
+        return {f"{begin}{self.task.name}_predict.json": join_lines(lines)}
 
     def result_lines(self, scores: dict[str, float]) -> dict[str, float]:
         """Returns what ``eval_results.txt`` holds, by name."""
         return scores
 
 
-def nothing_told(name: str, path: str, truth: str) -> DataError:
-    """Returns the error of a file for ``train`` or ``dev`` that doesn't tell what is true.
+def join_lines(lines: Iterable[str]) -> str:
+    """Returns the text of a file of lines."""
+    return "".join(f"{line}\n" for line in lines)
 
-    Args:
-        name: of the split.
-        path: the file.
-        truth: what its examples lack, such as ``a label``.
-    """
+
+def make_unlabelled_error(name: str, path: str, missing: str) -> DataError:
+    """Returns the error of a file for ``train`` or ``dev`` whose examples lack labels."""
     expected = "some to learn from"
     if name == DEV:
         expected = "some to evaluate by, or --do_predict instead of --do_eval"
-    return DataError(f"{path}: no example has {truth}; expected {expected}")
+    return DataError(f"{path}: no example has {missing}; expected {expected}")

@@ -1,6 +1,6 @@
 """What a fine-tuning has left in its folder, for those who use its weights."""
 
-import json
+import contextlib
 import math
 import os
 from collections.abc import Callable
@@ -8,12 +8,9 @@ from typing import Any, NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import is_number, read_json
-from bert_wwm.core.label_file import read_labels
+from bert_wwm.tasks.run_files import BEST, RunFiles
 from bert_wwm.tasks.table import TASKS
-from bert_wwm.tasks.task import SENTENCE
 
-_RECORD, _LABELS, _BEST = "run.json", "labels.json", "best"
 _USERS_METRIC = "accuracy"  # of tasks that aren't in the table
 _PROGRAMS = "run_classifier.py, run_squad.py or run_ner.py"
 
@@ -46,10 +43,10 @@ def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
     if not files.exists(folder) or os.path.isfile(folder):
         what = "is a file" if os.path.isfile(folder) else "no such folder"
         raise ConfigError(f"{folder}: {what}; expected the --output_dir of {_PROGRAMS}")
-    parent = os.path.dirname(files.absolute(folder))
-    if os.path.basename(folder) == _BEST and files.exists(os.path.join(parent, _RECORD)):
-        folder = parent
-    record = _record(folder)
+    run = RunFiles.of_checkpoint(folder)
+    if os.path.basename(folder) == BEST:
+        folder = run.folder
+    record = run.read_record()
     if record:
         return _outcome(folder, record, log)
     runs = _runs_in(folder)
@@ -59,28 +56,21 @@ def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
         raise ConfigError(
             f"{folder}: holds no trained weights; expected the --output_dir of {_PROGRAMS}"
         )
-    return Outcome(folder, _settings_of_labels(folder))
+    labels = run.read_labels()
+    return Outcome(folder, {} if labels is None else {"labels": labels})
 
 
 def _runs_in(folder: str) -> dict[str, dict[str, Any]]:
     """Returns the records of the runs that have folders in this one, by folder."""
-    runs = {}
-    for path in _matching(folder, "*", _RECORD):
-        record = _record(os.path.dirname(path))
-        if record:
-            runs[os.path.dirname(path)] = record
-    return runs
+    records = {run.folder: run.read_record() for run in RunFiles.find_in(folder)}
+    return {run: record for run, record in records.items() if record}
 
 
 def _has_weights(folder: str) -> bool:
-    return any(_matching(folder, *names) for names in (("*.index",), (_BEST, "*.index")))
-
-
-def _matching(folder: str, *names: str) -> list[str]:
-    try:
-        return files.find([os.path.join(folder, *names)])
-    except DataError:  # there is none
-        return []
+    for place in (folder, os.path.join(folder, BEST)):
+        with contextlib.suppress(DataError):  # there is none
+            return bool(files.find([os.path.join(place, "*.index")]))
+    return False
 
 
 def _best(folder: str, runs: dict[str, dict[str, Any]], log: Callable[[str], None]) -> Outcome:
@@ -129,81 +119,3 @@ def _metric_of(name: str) -> str:
     if name not in TASKS.names():
         return _USERS_METRIC
     return TASKS[name].best_metric or TASKS[name].metrics[0]
-
-
-def _record(folder: str) -> dict[str, Any] | None:
-    path = os.path.join(folder, _RECORD)
-    if not files.exists(path):
-        return None
-    record = read_json(path)
-    wrong = _what_is_wrong(record)
-    if wrong:
-        raise DataError(f"{path}: is broken, {wrong}; expected the record of a run")
-    return record
-
-
-def _what_is_wrong(record: Any) -> str | None:
-    """Returns what makes a record unfit to be used, None if nothing."""
-    if not isinstance(record, dict):
-        return "is no object"
-    settings, scores = record.get("settings"), record.get("dev", {})
-    if not isinstance(settings, dict):
-        return "settings is no object"
-    if not isinstance(scores, dict):
-        return "dev is no object"
-    if not isinstance(record.get("trained"), bool):
-        return "trained is neither true nor false"
-    task = settings.get("task")
-    if not isinstance(task, str):
-        return "its task is none"
-    kind = TASKS[task].kind if task in TASKS.names() else SENTENCE  # as a file of the user's own
-    if settings.get("kind") != kind:
-        return f"a task {task} is of the kind {kind}"
-    for name, is_right in _SETTINGS.items():
-        if settings.get(name) is not None and not is_right(settings[name]):
-            return f"{name} is {json.dumps(settings[name], ensure_ascii=False)}"
-    for name, score in scores.items():
-        if not is_number(score):
-            return f"the score {name} is {json.dumps(score, ensure_ascii=False)}"
-    return None
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_switch(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _are_labels(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(label, str) for label in value)
-
-
-def _is_decoding(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    length, threshold = value.get("max_answer_length"), value.get("null_score_diff_threshold", 0.0)
-    return (length is None or _is_size(length)) and is_number(threshold)
-
-
-# What those who use a run's weights read of its settings; null is as if it weren't there.
-_SETTINGS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("bert_config_file", "gelu", "vocabulary", "vocabulary_sha256"), _is_text),
-    **dict.fromkeys(("do_lower_case", "drop_category_c", "use_bfloat16"), _is_switch),
-    **dict.fromkeys(("max_seq_length", "doc_stride", "max_query_length"), _is_size),
-    "labels": _are_labels,
-    "decoding": _is_decoding,
-}
-
-
-def _settings_of_labels(folder: str) -> dict[str, list[str]]:
-    """Returns ``labels``, if the folder has a file of them."""
-    path = os.path.join(folder, _LABELS)
-    if not files.exists(path):
-        return {}
-    return {"labels": read_labels(path)}

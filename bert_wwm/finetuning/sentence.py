@@ -1,51 +1,112 @@
-"""Fine-tuning for the class of a text or of a pair of texts."""
+"""The class of a text or of a pair of texts."""
 
 from collections.abc import Callable, Iterator, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bert_wwm.finetuning.job import DEV, TEST, Job, Outputs, Split, nothing_told
-from bert_wwm.finetuning.objective import SentenceObjective
-from bert_wwm.tasks.examples import Sentence
+from bert_wwm.compat import tf
+from bert_wwm.finetuning.job import (
+    DEV,
+    TEST,
+    Job,
+    Outputs,
+    Split,
+    join_lines,
+    make_unlabelled_error,
+)
+from bert_wwm.finetuning.objective import TaskObjective, build_outputs, predict_labels
+from bert_wwm.model import task_heads
+from bert_wwm.model.bert import BertConfig
+from bert_wwm.model.heads import Prediction
+from bert_wwm.tasks import sentence_tasks
+from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer, predicted_labels, probabilities
-from bert_wwm.tasks.sentence_tasks import check_labels
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
+from bert_wwm.train.objective import Encoded
 
-# The probabilities of each text's classes, [n, classes], and the likeliest class.
+if TYPE_CHECKING:
+    from bert_wwm.finetuning.served import Served
+
+# The probabilities of each text's classes, float64 [n, classes], and the likeliest class.
 Predictions = tuple[np.ndarray, list[str]]
+
+_LEAST_PROBABILITY = 1e-30  # so that the loss stays finite
+
+
+class SentenceObjective(TaskObjective):
+    """The class of a text or of a pair, as google-research/bert's run_classifier.py has it."""
+
+    targets = ("label_ids",)
+    heads = MappingProxyType({"label": 1.0})
+
+    def __init__(self, num_labels: int):
+        self._num_labels = num_labels
+
+    def predictions(self, batch: Encoded) -> dict[str, Prediction]:
+        logits = self.outputs(batch)["logits"]
+        return {"label": predict_labels(logits, batch.features["label_ids"])}
+
+    def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
+        logits = task_heads.classes_of_texts(
+            batch.config, batch.model.get_pooled_output(), self._num_labels, batch.dropout_prob
+        )
+        return {"logits": logits}
 
 
 class SentenceJob(Job):
-    """The class of a text or of a pair.
+    """The class of a text or of a pair."""
 
-    Args:
-        task: the row of the table.
-        tokenizer: of the model.
-        max_seq_length: tokens of a sequence, at most.
-        labels: the classes.
-    """
+    has_labels = True
 
-    def __init__(
-        self, task: Task, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]
-    ):
-        self.task = task
-        self.featurizer = SentenceFeaturizer(tokenizer, max_seq_length, labels)
-        self.objective = SentenceObjective(len(labels))
-        self.labels = list(labels)
-        self._max_seq_length = max_seq_length
+    def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
+        return SentenceFeaturizer(tokenizer, self.max_seq_length, self.labels)
 
-    def usable(self, name: str, examples: Sequence[Sentence]) -> Sequence[Sentence]:
+    @property
+    def classes(self) -> Sequence[str]:
+        """What is predicted."""
+        return self.labels
+
+    @classmethod
+    def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
+        return SentenceObjective(num_labels)
+
+    @classmethod
+    def find_labels(cls, path: str, examples: Sequence[Any]) -> list[str]:
+        return sentence_tasks.labels_of(path, examples)
+
+    @classmethod
+    def build_answers(
+        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """``label_ids`` int32 [B]; ``probabilities`` and ``logits`` float32 [B, classes].
+
+        Without labels: ``scores`` float32 [B], one for each row of a request.
+        """
+        if not cls.has_labels:
+            scores = build_outputs(config, SentenceObjective(1), inputs)["logits"]
+            return {"scores": scores[:, 0]}
+        objective = SentenceObjective(len(served.facts_of_kind["labels"]))
+        logits = build_outputs(config, objective, inputs)["logits"]
+        return {
+            "logits": logits,
+            "probabilities": tf.nn.softmax(logits),
+            "label_ids": tf.argmax(logits, axis=1, output_type=tf.int32),
+        }
+
+    def usable(self, name: str, examples: Sequence[Any]) -> Sequence[Any]:
         if name == TEST:
             return examples
         return [example for example in examples if not example.undecided]
 
     def check(
-        self, name: str, path: str, examples: Sequence[Sentence], log: Callable[[str], None]
+        self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
     ) -> None:
         if name != TEST and all(example.label is None for example in examples):
-            raise nothing_told(name, path, "a label")
-        check_labels(path, examples, self.labels, required=name != TEST)
+            raise make_unlabelled_error(name, path, "a label")
+        sentence_tasks.check_labels(path, examples, self.classes, required=name != TEST)
 
     def notes(self, split: Split) -> Iterator[str]:
         truncated = int(split.table.rows["truncated"].sum())
@@ -53,38 +114,42 @@ class SentenceJob(Job):
             yield (
                 f"{split.path}: {truncated:,} of {len(split.table):,} texts "
                 f"({100 * truncated / len(split.table):.1f} %) have more pieces than "
-                f"--max_seq_length={self._max_seq_length} holds, and lose the last ones"
+                f"--max_seq_length={self.max_seq_length} holds, and lose the last ones"
             )
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         logits = np.stack([output["logits"] for output in outputs])
-        return probabilities(logits), predicted_labels(logits, self.labels)
+        return probabilities(logits), predicted_labels(logits, self.classes)
 
     def score(self, split: Split, predictions: Predictions) -> dict[str, float]:
         decided = [row for row, one in enumerate(split.examples) if not one.undecided]
         examples = [split.examples[row] for row in decided]
         if not examples or any(example.label is None for example in examples):
             return {}
-        chances, labels = predictions
-        of_truth = chances[decided, split.table.rows["label_ids"][decided]]
+        values, labels = predictions
         scores = self.task.score(examples, [labels[row] for row in decided])
-        return {**scores, "loss": float(-np.mean(np.log(np.maximum(of_truth, 1e-30))))}
+        targets = split.table.rows["label_ids"][decided]
+        return {**scores, "loss": float(np.mean(self.losses(values[decided], targets)))}
+
+    def losses(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Returns the loss of each example, of the first value of ``decode`` and ``label_ids``."""
+        chances = values[np.arange(len(values)), targets]
+        return -np.log(np.maximum(chances, _LEAST_PROBABILITY))
 
     def files(self, split: Split, predictions: Predictions) -> dict[str, str]:
-        chances, labels = predictions
+        values, labels = predictions
         begin = "dev_" if split.name == DEV else "test_"
-        table = ["\t".join(map(str, row)) for row in chances.tolist()]
-        named = [
-            f"{example.id}\t{label}\t{max(row):.6f}"
-            for example, label, row in zip(split.examples, labels, chances.tolist())
-        ]
         return {
-            f"{begin}results.tsv": "".join(f"{line}\n" for line in table),
-            f"{begin}labels.tsv": "".join(
-                f"{line}\n" for line in ["id\tlabel\tprobability", *named]
-            ),
+            f"{begin}results.tsv": join_lines("\t".join(map(str, row)) for row in values.tolist()),
+            f"{begin}labels.tsv": join_lines(self.label_lines(split, values, labels)),
             **self.submission(split, labels),
         }
+
+    def label_lines(self, split: Split, values: np.ndarray, labels: list[str]) -> Iterator[str]:
+        """Yields the lines of a table of the predicted labels."""
+        yield "id\tlabel\tprobability"
+        for example, label, row in zip(split.examples, labels, values.tolist()):
+            yield f"{example.id}\t{label}\t{max(row):.6f}"
 
     def result_lines(self, scores: dict[str, float]) -> dict[str, float]:
         """google-research/bert's names, and its fractions of 1."""

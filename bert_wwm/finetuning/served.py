@@ -1,4 +1,4 @@
-"""A fine-tuned model as those must know it who ask it for predictions."""
+"""Describes a fine-tuned model to those who ask it for predictions."""
 
 import dataclasses
 import os
@@ -8,39 +8,15 @@ from typing import Any
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.finetuning.outcome import Outcome
-from bert_wwm.tasks.examples import ANSWER_TYPES
-from bert_wwm.tasks.table import TASKS
-from bert_wwm.tasks.task import READING, SENTENCE
+from bert_wwm.tasks.kinds import KINDS
+from bert_wwm.tasks.table import TASKS, USERS_TASK
+from bert_wwm.tasks.task import KIND_OF_USERS_TASK
 from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
 
-# The task of a file of the user's own, which the table doesn't have.
-USERS_TASK = "tsv"
 # google-research/bert's, whose programs record nothing.
 _TOKENIZER, _GELU = "google", "tanh"
-_DOC_STRIDE, _MAX_QUERY_LENGTH = 128, 64
 _TSV_LENGTH = 128
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """How questions are put, and answers chosen.
-
-    Attributes:
-        doc_stride: by how many pieces a chunk of a long text begins behind the one before.
-        max_query_length: pieces of a question, at most.
-        max_answer_length: pieces of an answer, at most.
-        with_null: whether a question may have no answer.
-        null_score_diff_threshold: by how much no answer has to be likelier than the best.
-        answer_types: the types of answers, by number; empty where all are spans.
-    """
-
-    doc_stride: int
-    max_query_length: int
-    max_answer_length: int
-    with_null: bool
-    null_score_diff_threshold: float
-    answer_types: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,15 +25,15 @@ class Served:
 
     Attributes:
         task: the name that it was trained for by.
-        kind: ``sentence``, ``reading`` or ``tagging``.
+        kind: a name in ``KINDS``.
         bert_config_file: the encoder's shape.
         gelu: the form of what that calls ``gelu``.
         vocabulary: the pieces.
         do_lower_case: whether text is lower-cased and stripped of accents.
         tokenizer: ``google`` or ``hfl``.
         max_seq_length: tokens of a sequence, at most.
-        labels: the classes or tags, by number; empty for reading.
-        reading: None for other kinds.
+        facts_of_kind: what else makes features and answers, as JSON knows it: ``labels`` by number,
+            or how questions are put and answers chosen.
     """
 
     task: str
@@ -68,18 +44,12 @@ class Served:
     do_lower_case: bool
     tokenizer: str
     max_seq_length: int
-    labels: tuple[str, ...]
-    reading: Reading | None
+    facts_of_kind: Mapping[str, Any]
 
     def facts(self) -> dict[str, Any]:
         """Returns what makes features of texts and answers of outputs, as JSON knows it."""
-        facts: dict[str, Any] = {
-            name: getattr(self, name)
-            for name in ("task", "kind", "max_seq_length", "do_lower_case", "tokenizer")
-        }
-        if self.reading:
-            return {**facts, **dataclasses.asdict(self.reading)}
-        return {**facts, "labels": self.labels}
+        names = ("task", "kind", "max_seq_length", "do_lower_case", "tokenizer")
+        return {**{name: getattr(self, name) for name in names}, **self.facts_of_kind}
 
 
 def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
@@ -98,13 +68,13 @@ def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
     facts = _Facts(outcome, given)
     name = facts.known("task_name", "task")
     task = None if name == USERS_TASK else TASKS[name]
-    kind = outcome.settings.get("kind") or (task.kind if task else SENTENCE)
-    for flag, of_it in (("labels", kind != READING), ("max_answer_length", kind == READING)):
-        if given[flag] is not None and not of_it:
+    kind = outcome.settings.get("kind") or (task.kind if task else KIND_OF_USERS_TASK)
+    facts_of_kind = KINDS[kind].load_job().served_facts(task, outcome.settings, facts.known)
+    for flag in ("labels", "max_answer_length"):
+        if given[flag] is not None and flag not in facts_of_kind:
             raise ConfigError(f"--{flag}: {name} has none; expected no such flag")
     config = facts.file_of_config()
     vocabulary = facts.vocabulary(config)
-    labels = () if kind == READING else facts.known("labels", default=task and task.labels)
     drop = outcome.settings.get("drop_category_c")
     recorded = None if drop is None else "hfl" if drop else "google"
     return Served(
@@ -118,8 +88,7 @@ def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
         max_seq_length=facts.known(
             "max_seq_length", default=task.settings.max_seq_length if task else _TSV_LENGTH
         ),
-        labels=tuple(label.strip() for label in labels),
-        reading=_reading(outcome.settings, given, task) if kind == READING else None,
+        facts_of_kind=facts_of_kind,
     )
 
 
@@ -183,23 +152,6 @@ class _Facts:
                 "the same --vocab_file"
             )
         return vocabulary
-
-
-def _reading(settings: Mapping[str, Any], given: Mapping[str, Any], task: Any) -> Reading:
-    decoding = settings.get("decoding") or {}
-    return Reading(
-        doc_stride=settings.get("doc_stride") or _DOC_STRIDE,
-        max_query_length=settings.get("max_query_length") or _MAX_QUERY_LENGTH,
-        # Nothing is trained by it, so that it may be another one now.
-        max_answer_length=(
-            given["max_answer_length"]
-            or decoding.get("max_answer_length")
-            or task.max_answer_length
-        ),
-        with_null=task.with_null,
-        null_score_diff_threshold=decoding.get("null_score_diff_threshold", 0.0),
-        answer_types=ANSWER_TYPES if task.answer_types else (),
-    )
 
 
 def _shown(value: Any) -> str:

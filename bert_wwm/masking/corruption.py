@@ -33,39 +33,23 @@ class Kind(enum.IntEnum):
 
 
 class Vocabulary(NamedTuple):
-    """What replacements are taken from.
+    """What replacements are taken from."""
 
-    Attributes:
-        mask_id: id of ``[MASK]``.
-        size: number of pieces.
-        similar_words: similar words, for MacBERT.
-    """
-
-    mask_id: int
-    size: int
-    similar_words: SimilarWords | None = None
+    mask_id: int  # id of ``[MASK]``
+    size: int  # number of pieces
+    similar_words: SimilarWords | None = None  # similar words, for MacBERT
 
 
 class Predictions(NamedTuple):
-    """What is to be predicted, sequence by sequence and in the order of the positions.
+    """What is to be predicted, sequence by sequence and in the order of the positions."""
 
-    Attributes:
-        rows: int64 [P], the sequence of each piece.
-        columns: int64 [P], its position there.
-        labels: int32 [P], the original id.
-        ids: int32 [P], the id that stands there now.
-        kinds: int8 [P], of Kind.
-        targets: further labels, int64 [P] each.
-        ngrams: int64 [n], how many units of each number of words were selected.
-    """
-
-    rows: np.ndarray
-    columns: np.ndarray
-    labels: np.ndarray
-    ids: np.ndarray
-    kinds: np.ndarray
-    targets: dict[str, np.ndarray]
-    ngrams: np.ndarray
+    rows: np.ndarray  # int64 [P], the sequence of each piece
+    columns: np.ndarray  # int64 [P], its position there
+    labels: np.ndarray  # int32 [P], the original id
+    ids: np.ndarray  # int32 [P], the id that stands there now
+    kinds: np.ndarray  # int8 [P], of Kind
+    targets: dict[str, np.ndarray]  # further labels, int64 [P] each
+    ngrams: np.ndarray  # int64 [n], how many units of each number of words were selected
 
 
 # (sequences, units, budget of each sequence, vocabulary, rng) -> Predictions
@@ -151,7 +135,7 @@ def _replacement(
     word = np.frombuffer(key, "<i4")
     if kind == Kind.KEPT:
         return word
-    among = table.candidates(key) if kind == Kind.SIMILAR else table.random_words(len(word))
+    among = table.candidates(key) if kind == Kind.SIMILAR else table.list_words(len(word))
     if among is None:  # no word of so many pieces
         return (rng.random(len(word)) * vocab_size).astype(np.int32)
     return among[int(choice * len(among))]

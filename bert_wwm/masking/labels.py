@@ -11,15 +11,10 @@ from bert_wwm.core.errors import ConfigError, DataError
 
 
 class Inventory(NamedTuple):
-    """The labels of a task.
+    """The labels of a task."""
 
-    Attributes:
-        feature: what the records call the numbers of these labels.
-        labels: the labels, each at its number.
-    """
-
-    feature: str
-    labels: tuple[str, ...]
+    feature: str  # what the records call the numbers of these labels
+    labels: tuple[str, ...]  # the labels, each at its number
 
 
 # By LTP's names of the tasks: parts of speech (28), named entities (13), relations of words to
@@ -62,15 +57,7 @@ LABEL_IDS: dict[str, dict[str, int]] = {task: _label_ids(task) for task in INVEN
 
 
 def label_id(task: str, tag: str) -> int:
-    """Returns the number of a tag.
-
-    Args:
-        task: one of ``INVENTORIES``.
-        tag: a tag of LTP's.
-
-    Raises:
-        DataError: the tag is neither in the inventory nor in ``SUBSTITUTES``.
-    """
+    """Returns the number of a tag."""
     try:
         return LABEL_IDS[task][tag]
     except KeyError:
@@ -78,7 +65,7 @@ def label_id(task: str, tag: str) -> int:
         raise DataError(f"{tag!r} is no label of {task} in LERT; expected one of {known}") from None
 
 
-def labels_of(names: Sequence[str]) -> tuple[str, ...]:
+def parse_labels(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the tasks that a flag such as ``--lert_labels=dep,pos`` names, in LERT's order.
 
     Raises:

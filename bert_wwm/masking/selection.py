@@ -15,17 +15,12 @@ NGRAM_SHARES = (0.4, 0.3, 0.2, 0.1)
 
 
 class Units(NamedTuple):
-    """What is selected as a whole or not at all.
+    """What is selected as a whole or not at all."""
 
-    Attributes:
-        words: the words that the units are made of.
-        first: int64 [U], the first word of each; it ends where the next begins.
-        drawn: int64 [U], the number of words that was drawn for each; the last unit of a segment
-            may have fewer.
-    """
-
-    words: Words
-    first: np.ndarray
+    words: Words  # the words that the units are made of
+    first: np.ndarray  # int64 [U], the first word of each; it ends where the next begins
+    # int64 [U], the number of words that was drawn for each; the last unit of a segment may have
+    # fewer.
     drawn: np.ndarray
 
     def total(self, amounts: np.ndarray) -> np.ndarray:
@@ -83,17 +78,12 @@ def ngrams(words: Words, rng: np.random.Generator) -> Units:
 
 
 class Allowance(NamedTuple):
-    """A second budget that units draw on beside their pieces.
+    """A second budget that units draw on beside their pieces."""
 
-    Attributes:
-        at_most: int64 [U], what a unit may come to need; if that is not left, it is passed over.
-        spent: int64 [U], what it does need.
-        total: int64 [B], what there is for each sequence.
-    """
-
+    # int64 [U], what a unit may come to need; if that is not left, it is passed over.
     at_most: np.ndarray
-    spent: np.ndarray
-    total: np.ndarray
+    spent: np.ndarray  # int64 [U], what it does need
+    total: np.ndarray  # int64 [B], what there is for each sequence
 
 
 def draw(

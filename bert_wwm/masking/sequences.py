@@ -10,36 +10,23 @@ import numpy as np
 
 
 class Words(NamedTuple):
-    """The words of all sequences, sequence by sequence and in their order.
+    """The words of all sequences, sequence by sequence and in their order."""
 
-    Attributes:
-        rows: int64 [W], the sequence of each.
-        starts: int64 [W], where in it the word begins.
-        lengths: int64 [W], its pieces.
-        segments: int64 [W], numbers that tell the segments of all sequences apart.
-    """
-
-    rows: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-    segments: np.ndarray
+    rows: np.ndarray  # int64 [W], the sequence of each
+    starts: np.ndarray  # int64 [W], where in it the word begins
+    lengths: np.ndarray  # int64 [W], its pieces
+    segments: np.ndarray  # int64 [W], numbers that tell the segments of all sequences apart
 
 
 @dataclasses.dataclass(frozen=True)
 class Sequences:
-    """Unmasked sequences: ``[CLS] A [SEP] B [SEP]``, or ``[CLS] A [SEP]``.
+    """Unmasked sequences: ``[CLS] A [SEP] B [SEP]``, or ``[CLS] A [SEP]``."""
 
-    Attributes:
-        ids: int32 [B, S], padded.
-        lengths: int64 [B], tokens of each, special ones included.
-        word_starts: bool [B, S], where a word begins; nowhere else but within the segments.
-        is_separator: bool [B, S], where a ``[SEP]`` stands.
-    """
-
-    ids: np.ndarray
-    lengths: np.ndarray
+    ids: np.ndarray  # int32 [B, S], padded
+    lengths: np.ndarray  # int64 [B], tokens of each, special ones included
+    # bool [B, S], where a word begins; nowhere else but within the segments.
     word_starts: np.ndarray
-    is_separator: np.ndarray
+    is_separator: np.ndarray  # bool [B, S], where a ``[SEP]`` stands
 
     def words(self) -> Words:
         """Returns the words; a truncated one holds what is left of it."""

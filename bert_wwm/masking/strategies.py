@@ -9,24 +9,15 @@ from bert_wwm.masking.selection import UnitMaker
 
 
 class Strategy(NamedTuple):
-    """A way to turn text into a training signal.
+    """A way to turn text into a training signal."""
 
-    Attributes:
-        name: as the flag and the manifest of the records have it.
-        summary: one line for the help.
-        units: makes the units that are selected as a whole.
-        corrupt: draws units, and replaces them.
-        pairing: how sequences are made of documents, unless a flag says otherwise.
-        has_linguistic_labels: whether tags of the words are predicted too (LERT).
-        targets: readings of the corruption's further labels, the default first; one is recorded.
-    """
-
-    name: str
-    summary: str
-    units: UnitMaker
-    corrupt: Corruption
-    pairing: str = "nsp"
-    has_linguistic_labels: bool = False
+    name: str  # as the flag and the manifest of the records have it
+    summary: str  # one line for the help
+    units: UnitMaker  # makes the units that are selected as a whole
+    corrupt: Corruption  # draws units, and replaces them
+    pairing: str = "nsp"  # how sequences are made of documents, unless a flag says otherwise
+    has_linguistic_labels: bool = False  # whether tags of the words are predicted too (LERT)
+    # Readings of the corruption's further labels, the default first; one is recorded.
     targets: tuple[str, ...] = ()
 
     @property
@@ -42,36 +33,28 @@ class Strategy(NamedTuple):
 
 STRATEGIES: Registry[Strategy] = Registry("masking strategy")
 
+_WORDS, _NGRAMS, _MASK = selection.whole_words, selection.ngrams, corruption.mask_80_10_10
+
 for _strategy in (
-    Strategy(
-        "piece",
-        "single pieces, 80/10/10: the original BERT",
-        selection.pieces,
-        corruption.mask_80_10_10,
-    ),
+    Strategy("piece", "single pieces, 80/10/10: the original BERT", selection.pieces, _MASK),
     Strategy(
         "wwm",
         "whole words, 80/10/10: BERT-wwm and, with --pairing=contiguous, RoBERTa-wwm",
-        selection.whole_words,
-        corruption.mask_80_10_10,
+        _WORDS,
+        _MASK,
     ),
-    Strategy(
-        "ngram",
-        "1 to 4 words, 80/10/10",
-        selection.ngrams,
-        corruption.mask_80_10_10,
-    ),
+    Strategy("ngram", "1 to 4 words, 80/10/10", _NGRAMS, _MASK),
     Strategy(
         "macbert",
         "1 to 4 words, replaced by similar ones: MacBERT",
-        selection.ngrams,
+        _NGRAMS,
         corruption.similar_words_80_10_10,
         pairing="sop",
     ),
     Strategy(
         "pert",
         "1 to 4 words, permuted: PERT",
-        selection.ngrams,
+        _NGRAMS,
         corruption.permute,
         pairing="contiguous",
         targets=("pointers", "origins"),
@@ -79,8 +62,8 @@ for _strategy in (
     Strategy(
         "lert",
         "1 to 4 words, 80/10/10, with their part of speech, entity and dependency: LERT",
-        selection.ngrams,
-        corruption.mask_80_10_10,
+        _NGRAMS,
+        _MASK,
         pairing="contiguous",
         has_linguistic_labels=True,
     ),

@@ -16,12 +16,11 @@ from collections.abc import Mapping, Sequence
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics.reading import (
-    NO_SCORE,
     Predictions,
     References,
     Score,
-    bag_f1,
-    check_references,
+    compute_bag_f1,
+    score_questions,
 )
 
 DOMAINS = ("civil", "criminal")
@@ -32,17 +31,9 @@ def evaluate(
 ) -> dict[str, dict[str, float]]:
     """Returns the program's figures.
 
-    Args:
-        references: of each question the answers; empty counts as a single "".
-        predictions: of each question the answer.
-        domains: of each question one of ``DOMAINS``.
-
     Returns:
         For ``civil``, ``criminal`` and ``overall``: ``em`` and ``f1``, in percent with one decimal
         (0.0 where there is no question), and ``qas``, the number of questions.
-
-    Raises:
-        DataError: there are no questions, or one is of no or of another domain.
     """
     scores = question_scores(references, predictions)
     for question in references:
@@ -73,11 +64,7 @@ def evaluate(
 
 def question_scores(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question. Raises DataError where there are none."""
-    check_references(references, need_answers=False)
-    return {
-        question: score(answers, predictions[question]) if question in predictions else NO_SCORE
-        for question, answers in references.items()
-    }
+    return score_questions(references, predictions, score, need_answers=False)
 
 
 def score(answers: Sequence[str], prediction: str) -> Score:
@@ -95,7 +82,7 @@ def score(answers: Sequence[str], prediction: str) -> Score:
 
 def _score(expected: str, predicted: str) -> Score:
     em = float(expected == predicted)
-    return Score(em, bag_f1(predicted, expected) if predicted and expected else em)
+    return Score(em, compute_bag_f1(predicted, expected) if predicted and expected else em)
 
 
 def _normalised(text: str) -> str:

@@ -8,11 +8,7 @@ from bert_wwm.core.errors import DataError
 
 
 def accuracy(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> dict[str, float]:
-    """Returns ``accuracy``, the share of examples whose label is predicted.
-
-    Raises:
-        DataError: there are no examples, or not as many predictions.
-    """
+    """Returns ``accuracy``, the share of examples whose label is predicted."""
     _check(targets, predictions)
     right = sum(target == prediction for target, prediction in zip(targets, predictions))
     return {"accuracy": right / len(targets)}
@@ -21,11 +17,7 @@ def accuracy(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> di
 def f1(
     targets: Sequence[Hashable], predictions: Sequence[Hashable], positive: Hashable
 ) -> dict[str, float]:
-    """Returns ``precision``, ``recall`` and ``f1`` of one label, such as MRPC's ``1``.
-
-    Raises:
-        DataError: there are no examples, or not as many predictions.
-    """
+    """Returns ``precision``, ``recall`` and ``f1`` of one label, such as MRPC's ``1``."""
     _check(targets, predictions)
     expected = sum(target == positive for target in targets)
     predicted = sum(prediction == positive for prediction in predictions)
@@ -46,9 +38,6 @@ def matthews_correlation(
 
     For more than two labels it is Gorodkin's R_K (Computational Biology and Chemistry 28, 2004),
     of which Matthews' coefficient is the case of two.
-
-    Raises:
-        DataError: there are no examples, or not as many predictions.
     """
     _check(targets, predictions)
     total = len(targets)

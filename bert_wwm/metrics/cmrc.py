@@ -26,12 +26,11 @@ import numpy as np
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.metrics.reading import (
-    NO_SCORE,
     Predictions,
     References,
     Score,
-    check_references,
-    f1_of,
+    compute_f1,
+    score_questions,
 )
 
 # The program's list has …… too, two characters that no single one equals.
@@ -45,9 +44,6 @@ def evaluate(references: References, predictions: Predictions) -> dict[str, floa
     Returns:
         ``AVERAGE`` of the next two, ``F1`` and ``EM``, in percent; ``TOTAL``, the number of
         questions, and ``SKIP``, of those without a prediction, which score 0.
-
-    Raises:
-        DataError: there are no questions, or one has no answer.
     """
     scores = question_scores(references, predictions).values()
     f1 = 100.0 * sum(score.f1 for score in scores) / len(scores)
@@ -70,11 +66,7 @@ def formatted(figures: Mapping[str, float], prediction_file: str) -> dict[str, A
 
 def question_scores(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question. Raises DataError as ``evaluate`` does."""
-    check_references(references, need_answers=True)
-    return {
-        question: score(answers, predictions[question]) if question in predictions else NO_SCORE
-        for question, answers in references.items()
-    }
+    return score_questions(references, predictions, score, need_answers=True)
 
 
 def score(answers: Sequence[str], prediction: str) -> Score:
@@ -116,7 +108,7 @@ def longest_common_run(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def _run_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
-    return f1_of(longest_common_run(expected, predicted), len(predicted), len(expected))
+    return compute_f1(longest_common_run(expected, predicted), len(predicted), len(expected))
 
 
 def _without_punctuation(text: str) -> str:

@@ -6,7 +6,7 @@ is no question's doesn't.
 """
 
 import collections
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
@@ -16,21 +16,16 @@ Predictions = Mapping[str, str]
 
 
 class Score(NamedTuple):
-    """How good the answer to one question is.
+    """How good the answer to one question is."""
 
-    Attributes:
-        em: exact match, 1.0 or 0.0; CJRC's may be between.
-        f1: from 0.0 to 1.0.
-    """
-
-    em: float
-    f1: float
+    em: float  # exact match, 1.0 or 0.0; CJRC's may be between
+    f1: float  # from 0.0 to 1.0
 
 
 NO_SCORE = Score(0.0, 0.0)
 
 
-def f1_of(common: int, predicted: int, expected: int) -> float:
+def compute_f1(common: int, predicted: int, expected: int) -> float:
     """Returns the F1 of two lengths and of what they have in common; 0.0 if that is nothing."""
     if not common:
         return 0.0
@@ -38,18 +33,28 @@ def f1_of(common: int, predicted: int, expected: int) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-def bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float:
+def compute_bag_f1(predicted: Sequence[Hashable], expected: Sequence[Hashable]) -> float:
     """Returns the F1 of two lists of tokens whose order doesn't matter."""
     common = collections.Counter(predicted) & collections.Counter(expected)
-    return f1_of(sum(common.values()), len(predicted), len(expected))
+    return compute_f1(sum(common.values()), len(predicted), len(expected))
+
+
+def score_questions(
+    references: References,
+    predictions: Predictions,
+    score: Callable[[Sequence[str], str], Score],
+    need_answers: bool,
+) -> dict[str, Score]:
+    """Returns the score of each question, of its answers and the predicted one."""
+    check_references(references, need_answers)
+    return {
+        question: score(answers, predictions[question]) if question in predictions else NO_SCORE
+        for question, answers in references.items()
+    }
 
 
 def check_references(references: References, need_answers: bool) -> None:
-    """Checks that there are questions, and, where they are needed, answers to each.
-
-    Raises:
-        DataError: there are none.
-    """
+    """Raises DataError if there are no questions, or a question lacks the answers it needs."""
     if not references:
         raise DataError("no questions; expected one at least")
     if need_answers:

@@ -12,15 +12,10 @@ _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 
 
 class Reference(NamedTuple):
-    """A question's true answers.
+    """A question's true answers."""
 
-    Attributes:
-        answers: one of each annotator; none where it can't be answered.
-        domain: what its text is of, by the file; None where it doesn't tell.
-    """
-
-    answers: list[str]
-    domain: str | None
+    answers: list[str]  # one of each annotator; none where it can't be answered
+    domain: str | None  # what its text is of, by the file; None where it doesn't tell
 
 
 def read_references(path: str, as_text: bool = False) -> dict[str, Reference]:
@@ -63,15 +58,7 @@ def read_references(path: str, as_text: bool = False) -> dict[str, Reference]:
 
 
 def read_predictions(path: str, as_text: bool = False) -> dict[str, str]:
-    """Reads predicted answers: ``{id: answer}`` or CJRC's ``[{"id", "answer"}]``.
-
-    Args:
-        path: the file.
-        as_text: as for ``read_references``.
-
-    Raises:
-        DataError: the file is of another format, or an id is there twice.
-    """
+    """Reads predicted answers: ``{id: answer}`` or CJRC's ``[{"id", "answer"}]``."""
     content = read_json(path)
     if isinstance(content, dict):
         return {
@@ -90,11 +77,7 @@ def read_predictions(path: str, as_text: bool = False) -> dict[str, str]:
 
 
 def read_na_probs(path: str) -> dict[str, float]:
-    """Reads how sure it is that questions have no answer: ``{id: number}``.
-
-    Raises:
-        DataError: the file is of another format, or an id is there twice.
-    """
+    """Reads how sure it is that questions have no answer: ``{id: number}``."""
     content = read_json(path)
     _check(content, dict, f"{path}: the whole")
     for name, number in content.items():

@@ -5,6 +5,7 @@ tokens between blanks that they have in common, in any order. Of several answers
 for exact match and F1 each.
 """
 
+import functools
 import re
 import string
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,9 @@ from bert_wwm.metrics.reading import (
     Predictions,
     References,
     Score,
-    bag_f1,
     check_references,
+    compute_bag_f1,
+    score_questions,
 )
 
 _PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
@@ -24,24 +26,15 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def evaluate_v1(references: References, predictions: Predictions) -> dict[str, float]:
-    """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent.
-
-    Raises:
-        DataError: there are no questions, or one has no answer.
-    """
+    """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent."""
     em, f1 = _percents(list(question_scores_v1(references, predictions).values()))
     return {"exact_match": em, "f1": f1}
 
 
 def question_scores_v1(references: References, predictions: Predictions) -> dict[str, Score]:
     """Returns the score of each question of SQuAD 1.1. Raises DataError as ``evaluate_v1`` does."""
-    check_references(references, need_answers=True)
-    return {
-        question: _score(answers, predictions[question], empty_match=0.0)
-        if question in predictions
-        else NO_SCORE
-        for question, answers in references.items()
-    }
+    score = functools.partial(_score, empty_match=0.0)
+    return score_questions(references, predictions, score, need_answers=True)
 
 
 def evaluate_v2(
@@ -161,13 +154,11 @@ def _score(answers: Sequence[str], prediction: str, empty_match: float) -> Score
     """Returns the best score. Args: empty_match: the F1 of two answers without tokens."""
     predicted = _normalised(prediction)
     expected = [_normalised(answer) for answer in answers]
-    return Score(
-        em=float(predicted in expected),
-        f1=max(
-            bag_f1(predicted.split(), answer.split()) if predicted or answer else empty_match
-            for answer in expected
-        ),
-    )
+    f1s = [
+        compute_bag_f1(predicted.split(), answer.split()) if predicted or answer else empty_match
+        for answer in expected
+    ]
+    return Score(em=float(predicted in expected), f1=max(f1s))
 
 
 def _normalised(text: str) -> str:

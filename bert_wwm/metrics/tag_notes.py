@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from bert_wwm.core.errors import list_few
 from bert_wwm.metrics.tagging import OUTSIDE
 
 # The prefixes that each of tagging.SCHEMES knows.
 _PREFIXES = {"seqeval": "BMIES", "conlleval": "BIE"}
 _INSIDE = ("B", "M", "I")  # prefixes that another token of the entity may follow
-_SHOWN_TAGS = 10
 
 
 def tag_notes(
@@ -20,14 +20,7 @@ def tag_notes(
     first_lines: Sequence[int],
     scheme: str = "seqeval",
 ) -> Iterator[str]:
-    """Yields a sentence on each thing that is odd about the tags of a file.
-
-    Args:
-        path: the file.
-        sentences: the tags of each sentence.
-        first_lines: the number of the line of each sentence's first tag; the others follow it.
-        scheme: whose rules the tags are scored by, one of ``tagging.SCHEMES``.
-    """
+    """Yields a sentence on each thing that is odd about the tags of a file."""
     tags = collections.Counter(itertools.chain.from_iterable(sentences))
     prefixes = _PREFIXES[scheme]
     known = re.compile(f"{OUTSIDE}|[{prefixes}](-.+)?", re.DOTALL)
@@ -37,9 +30,10 @@ def tag_notes(
     if odd:
         tag, line = _first(sentences, first_lines, odd)
         expected = ", ".join(f"{prefix}-" for prefix in prefixes)
+        listed = [f"{tag} ({count:,})" for tag, count in odd.most_common()]
         yield (
             f"{path}: {sum(odd.values()):,} tag(s) neither are {OUTSIDE} nor begin with one of "
-            f"{expected}: {_listed(odd)}; the first is {tag!r} at {path}:{line}"
+            f"{expected}: {list_few(listed)}; the first is {tag!r} at {path}:{line}"
         )
     by_prefix: Counter[str] = collections.Counter()
     for tag, count in (tags - odd).items():
@@ -52,12 +46,7 @@ def tag_notes(
 
 
 def unfinished_note(path: str, sentences: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yields a sentence if some entities end with E or S, and others, as in BIO, do not.
-
-    Args:
-        path: the file.
-        sentences: the tags of each sentence.
-    """
+    """Yields a sentence if some entities end with E or S, and others, as in BIO, do not."""
     pairs = collections.Counter(
         itertools.chain.from_iterable(zip(tags, (*tags[1:], OUTSIDE)) for tags in sentences)
     )
@@ -86,9 +75,3 @@ def _first(
         for line, tag in enumerate(tags, first)
         if tag in odd
     )
-
-
-def _listed(odd: Counter[str]) -> str:
-    shown: list[str] = [f"{tag} ({count:,})" for tag, count in odd.most_common(_SHOWN_TAGS)]
-    more = len(odd) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")

@@ -38,17 +38,11 @@ OUTSIDE = "O"
 
 
 class Entity(NamedTuple):
-    """Tokens of a sequence that are something together.
+    """Tokens of a sequence that are something together."""
 
-    Attributes:
-        type: what they are, such as ``PER``.
-        start: the first token.
-        end: the token behind the last. (seqeval gives the last itself.)
-    """
-
-    type: str
-    start: int
-    end: int
+    type: str  # what they are, such as ``PER``
+    start: int  # the first token
+    end: int  # the token behind the last. (seqeval gives the last itself.)
 
 
 def seqeval_entities(tags: Sequence[str]) -> list[Entity]:

@@ -7,8 +7,7 @@ from typing import TypeVar
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError
-
-BEST = "best"  # the folder of a run's best weights, within the run's own
+from bert_wwm.tasks.run_files import BEST
 
 FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 _INDEX = ".index"

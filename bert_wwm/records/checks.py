@@ -14,12 +14,6 @@ def check_features(
 ) -> None:
     """Compares a record with a schema and the ranges of its fields.
 
-    Args:
-        features: the values of the record.
-        schema: the fields it should have.
-        limits: the highest value of each field.
-        where: the file and the record, for the message.
-
     Raises:
         ConfigError: a field is missing or has another length, or a value is out of its range.
     """
@@ -41,12 +35,7 @@ def check_features(
 def check_records(
     paths: Sequence[str], schema: Schema, limits: Limits, first_only: bool = False
 ) -> None:
-    """Reads files, and compares each record; ``first_only`` just the first of each file.
-
-    Raises:
-        ConfigError: a record does not fit.
-        DataError: a file is broken.
-    """
+    """Reads files, and compares each record; ``first_only`` just the first of each file."""
     for path in paths:
         for number, record in enumerate(read_records(path)):
             where = f"{path}: record {number}"
@@ -55,7 +44,7 @@ def check_records(
                 break
 
 
-def fields_of(paths: Sequence[str]) -> list[str]:
+def read_field_names(paths: Sequence[str]) -> list[str]:
     """Returns the names of the fields of the first record. Raises DataError if there is none."""
     for path in paths:
         for record in read_records(path):

@@ -7,11 +7,7 @@ from bert_wwm.core.errors import DataError
 
 
 def decode_features(record: bytes, path: str) -> dict[str, list[float]]:
-    """Returns the values of a record by the names of its fields.
-
-    Raises:
-        DataError: the record is no ``tf.train.Example``.
-    """
+    """Returns the values of a record by the names of its fields."""
     try:
         example = tf.train.Example.FromString(record)
     except DecodeError as error:

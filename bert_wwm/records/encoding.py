@@ -6,6 +6,7 @@ tensorflow/core/example/{example,feature}.proto: ``Example.features = 1``, ``Fea
 ``value = 1``. Keys are in order, so the bytes are those of a deterministic serialisation.
 """
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -44,8 +45,7 @@ def encode_examples(features: Mapping[str, np.ndarray], schema: Schema) -> list[
             columns = []
     parts.append(_rows(columns, count))
     examples = map(b"".join, zip(*(part for part in parts if part)))
-    headers = _Headers(lambda size: _varint(1 << 3 | 2) + _varint(size))
-    return [headers[len(example)] + example for example in examples]
+    return [_example_header(len(example)) + example for example in examples]
 
 
 def _checked(features: Mapping[str, np.ndarray], field: Field, count: int) -> np.ndarray:
@@ -81,24 +81,19 @@ def _varying(field: Field, values: np.ndarray) -> list[bytes]:
         spread[..., place] = (values >> 7 * place) & 0x7F | goes_on
     data = spread[np.arange(3) < sizes[..., None]].tobytes()
     ends = np.cumsum(sizes.sum(axis=1)).tolist()
-    headers = _Headers(lambda size: _header(field, size))
-    return [headers[end - start] + data[start:end] for start, end in zip([0, *ends[:-1]], ends)]
+    spans = zip([0, *ends[:-1]], ends)
+    return [_header(field, end - start) + data[start:end] for start, end in spans]
 
 
-class _Headers(dict[int, bytes]):
-    """What stands before a payload of a size, remembered."""
-
-    def __init__(self, make) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, size: int) -> bytes:
-        header = self[size] = self._make(size)
-        return header
+@functools.lru_cache(maxsize=1 << 16)
+def _example_header(size: int) -> bytes:
+    """What is before the fields of an Example, ``size`` bytes."""
+    return _tag(1, size)
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def _header(field: Field, size: int) -> bytes:
-    """What stands before the packed values of a field, ``size`` bytes."""
+    """What is before the packed values of a field, ``size`` bytes."""
     number = _FLOAT_LIST if field.dtype == FLOAT else _INT64_LIST
     lengths, inside = _nested(size, [1, number, 2])
     key = _tag(1, len(field.name)) + field.name.encode("ascii")

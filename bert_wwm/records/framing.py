@@ -7,9 +7,7 @@ several such files put together.
 """
 
 import functools
-import gzip
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import IO
 
@@ -37,23 +35,19 @@ def _masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def compression_of(path: str) -> str:
+def find_compression(path: str) -> str:
     """Returns the compression of a file as TensorFlow calls it, "" or "GZIP", by its content."""
     return "GZIP" if files.is_gzip(path) else ""
 
 
 def read_records(path: str) -> Iterator[bytes]:
-    """Yields the records of a file.
-
-    Raises:
-        DataError: the file is missing, or broken: the message names the byte where.
-    """
+    """Yields the records of a file."""
     with files.open_binary(path) as stream:
         offset = number = 0
         while True:
             try:
                 size, record = _read_frame(stream)
-            except (ValueError, EOFError, zlib.error, gzip.BadGzipFile):
+            except (ValueError, *files.BROKEN_GZIP):
                 raise _broken(path, number, offset) from None
             if not size:
                 return
@@ -63,11 +57,7 @@ def read_records(path: str) -> Iterator[bytes]:
 
 
 def count_records(path: str) -> int:
-    """Returns the number of records of a file; only one that is compressed is read as a whole.
-
-    Raises:
-        DataError: the file is missing, or broken: the message names the byte where.
-    """
+    """Returns the number of records of a file; only one that is compressed is read as a whole."""
     if files.is_gzip(path):
         return sum(1 for _ in read_records(path))
     number = offset = 0

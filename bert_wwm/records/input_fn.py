@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.records.limits import Limits
-from bert_wwm.records.order import compressions, ordered_records, record_counts
+from bert_wwm.records.order import count_all_records, find_compressions, ordered_records
 from bert_wwm.records.schema import FLOAT, Schema
 
 _PREFETCHED_BATCHES = 16  # while the next section's buffer is filled, a second or so, none comes
@@ -18,17 +18,11 @@ InputFn = Callable[[dict[str, Any]], "tf.data.Dataset"]
 
 
 class Share(NamedTuple):
-    """The part of every global batch that one host or worker reads.
+    """The part of every global batch that one host or worker reads."""
 
-    Attributes:
-        index: its number among them.
-        count: how many they are.
-        batches: how many batches of a global batch it takes, as each of them does.
-    """
-
-    index: int = 0
-    count: int = 1
-    batches: int = 1
+    index: int = 0  # its number among them
+    count: int = 1  # how many they are
+    batches: int = 1  # how many batches of a global batch it takes, as each of them does
 
 
 _EVERYTHING = Share()
@@ -47,7 +41,7 @@ def train_input_fn(
     The files and the seed alone decide which record stands where in the stream (see order.py). A
     global batch is ``share.count * share.batches`` batches of ``params["batch_size"]`` records in
     a row; the shares of step t are together the records from t to t + 1 times its size. The hosts
-    of a TPU take what ``host_part`` says.
+    of a TPU take what ``choose_host_part`` says.
 
     Args:
         paths: files of records.
@@ -60,7 +54,7 @@ def train_input_fn(
     Raises:
         DataError: a manifest or a file is broken; the input function, if there is no record.
     """
-    counts = dict(zip(paths, record_counts(paths))) if first_record else {}
+    counts = dict(zip(paths, count_all_records(paths))) if first_record else {}
 
     def stream(own_paths: Sequence[str], own_first: int) -> "tf.data.Dataset":
         return ordered_records(own_paths, seed, own_first, counts)
@@ -71,14 +65,11 @@ def train_input_fn(
 def sequential_input_fn(paths: Sequence[str], schema: Schema, first_record: int = 0) -> InputFn:
     """Returns an input of all records once, in the order of one file; the hosts of a TPU share it.
 
-    Args:
-        paths: a file of records.
-        schema: their fields.
-        first_record: the position to begin at, a multiple of the global batch's size.
+    ``first_record`` is a multiple of the global batch's size.
     """
 
     def stream(own_paths: Sequence[str], own_first: int) -> "tf.data.Dataset":
-        dataset = tf.data.TFRecordDataset(list(own_paths), compressions(own_paths)[0])
+        dataset = tf.data.TFRecordDataset(list(own_paths), find_compressions(own_paths)[0])
         return dataset.skip(own_first)
 
     return _shared(stream, paths, schema, first_record, _EVERYTHING, None)
@@ -97,7 +88,7 @@ def _shared(
     def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
         part = (paths, first_record, share)
         if "context" in params:
-            part = host_part(params["context"], paths, first_record)
+            part = choose_host_part(params["context"], paths, first_record)
         own_paths, own_first, (index, count, batches) = part
         dataset = stream(own_paths, own_first).batch(params["batch_size"], drop_remainder=True)
         if count > 1:
@@ -107,7 +98,7 @@ def _shared(
     return input_fn
 
 
-def host_part(
+def choose_host_part(
     context: "tf.estimator.tpu.TPUContext", paths: Sequence[str], first_record: int
 ) -> tuple[Sequence[str], int, Share]:
     """Returns what a TPU's host reads: which files, from which record on, and which share of them.
@@ -136,7 +127,7 @@ def eval_input_fn(
     """
 
     def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
-        files = tf.data.Dataset.from_tensor_slices((list(paths), compressions(paths)))
+        files = tf.data.Dataset.from_tensor_slices((list(paths), find_compressions(paths)))
         dataset = files.flat_map(tf.data.TFRecordDataset)
         return _parsed(dataset.batch(params["batch_size"], drop_remainder), schema, limits)
 

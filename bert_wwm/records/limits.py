@@ -10,13 +10,8 @@ _LABELS = {inventory.feature: len(inventory.labels) for inventory in INVENTORIES
 _NUM_SEGMENTS = 2
 
 
-def limits_of(schema: Schema, vocab_size: int) -> Limits:
-    """Returns the highest value of each field of records for pretraining; the lowest is 0.
-
-    Args:
-        schema: the fields.
-        vocab_size: number of pieces.
-    """
+def find_limits(schema: Schema, vocab_size: int) -> Limits:
+    """Returns the highest value of each field of records for pretraining; the lowest is 0."""
     length = next(field.length for field in schema if field.name == "input_ids")
     counts = {
         "input_ids": vocab_size,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import get_origin, get_type_hints
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -13,41 +14,24 @@ FORMAT = 2
 
 @dataclasses.dataclass
 class Manifest:
-    """Facts about a set of records.
+    """Facts about a set of records."""
 
-    Attributes:
-        strategy: name of the masking strategy.
-        pairing: how sequences were made of documents.
-        labels: fields of further labels of each prediction.
-        max_seq_length: tokens of a sequence.
-        max_predictions_per_seq: pieces to predict in a sequence, at most.
-        vocab_size: number of pieces.
-        vocab_sha256: SHA-256 of the pieces, one a line.
-        do_lower_case: casing of the tokenizer.
-        tokenizer: ``google`` or ``hfl``.
-        segmenter: what cut the sentences into words.
-        flags: all flags of the run.
-        counts: what was counted.
-        files: records and bytes of each file, by base name.
-        run: what decides the records' bytes, compared when the same run is started again.
-        format: version of this format.
-    """
-
-    strategy: str
-    pairing: str
-    labels: list[str]
-    max_seq_length: int
-    max_predictions_per_seq: int
-    vocab_size: int
-    vocab_sha256: str
-    do_lower_case: bool
-    tokenizer: str
-    segmenter: dict[str, object]
-    flags: dict[str, object]
-    counts: dict[str, object]
-    files: dict[str, dict[str, int]]
+    strategy: str  # name of the masking strategy
+    pairing: str  # how sequences were made of documents
+    labels: list[str]  # fields of further labels of each prediction
+    max_seq_length: int  # tokens of a sequence
+    max_predictions_per_seq: int  # pieces to predict in a sequence, at most
+    vocab_size: int  # number of pieces
+    vocab_sha256: str  # SHA-256 of the pieces, one a line
+    do_lower_case: bool  # casing of the tokenizer
+    tokenizer: str  # ``google`` or ``hfl``
+    segmenter: dict[str, object]  # what cut the sentences into words
+    flags: dict[str, object]  # all flags of the run
+    counts: dict[str, object]  # what was counted
+    files: dict[str, dict[str, int]]  # records and bytes of each file, by base name
+    # What decides the records' bytes, compared when the same run is started again.
     run: dict[str, dict[str, object]]
-    format: int = FORMAT
+    format: int = FORMAT  # version of this format
 
     @classmethod
     def load(cls, path: str) -> "Manifest":
@@ -60,12 +44,9 @@ class Manifest:
             manifest = cls(**values)
         except TypeError as error:  # fields are missing, or unknown
             raise DataError(f"{path}: not a manifest of records ({error})") from None
-        for field in dataclasses.fields(cls):
-            value = getattr(manifest, field.name)
-            if not isinstance(value, _KINDS[field.name]) or (
-                isinstance(value, bool) and _KINDS[field.name] is int
-            ):
-                raise DataError(f"{path}: not a manifest of records ({field.name} is broken)")
+        for name, kind in get_type_hints(cls).items():
+            if type(getattr(manifest, name)) is not (get_origin(kind) or kind):
+                raise DataError(f"{path}: not a manifest of records ({name} is broken)")
         for name, entry in manifest.files.items():
             sizes = [entry.get(key) for key in _SIZES] if isinstance(entry, dict) else [None]
             if not all(type(size) is int and size >= 0 for size in sizes):
@@ -82,42 +63,22 @@ class Manifest:
 
 
 _SIZES = ("records", "bytes")  # of each file
-_KINDS: dict[str, type] = {
-    **dict.fromkeys(("strategy", "pairing", "vocab_sha256", "tokenizer"), str),
-    **dict.fromkeys(("max_seq_length", "max_predictions_per_seq", "vocab_size", "format"), int),
-    **dict.fromkeys(("segmenter", "flags", "counts", "files", "run"), dict),
-    "labels": list,
-    "do_lower_case": bool,
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class Expectation:
-    """What a run expects of its records; None where it takes what comes.
+    """What a run expects of its records; None where it takes what comes."""
 
-    Attributes:
-        max_seq_length: ``--max_seq_length``.
-        max_predictions_per_seq: ``--max_predictions_per_seq``.
-        vocab_size: of the model's configuration.
-        vocab_sha256: of ``--vocab_file``.
-        strategy: ``--masking_strategy``.
-        do_lower_case: casing of the model's text.
-    """
-
-    max_seq_length: int
-    max_predictions_per_seq: int
-    vocab_size: int
-    vocab_sha256: str | None = None
-    strategy: str | None = None
-    do_lower_case: bool | None = None
+    max_seq_length: int  # ``--max_seq_length``
+    max_predictions_per_seq: int  # ``--max_predictions_per_seq``
+    vocab_size: int  # of the model's configuration
+    vocab_sha256: str | None = None  # of ``--vocab_file``
+    strategy: str | None = None  # ``--masking_strategy``
+    do_lower_case: bool | None = None  # casing of the model's text
 
 
 def check(record_paths: Sequence[str], expected: Expectation) -> list[str]:
     """Compares the manifests of records with what a run expects, and with each other.
-
-    Args:
-        record_paths: files of records.
-        expected: what the run expects.
 
     Returns:
         The files that have no manifest, made by google-research/bert or by hand.

@@ -15,7 +15,7 @@ from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError, list_few
 from bert_wwm.core.shards import base_name, manifest_path
-from bert_wwm.records.framing import compression_of, count_records, read_records
+from bert_wwm.records.framing import count_records, find_compression, read_records
 from bert_wwm.records.manifest import Manifest
 
 # Records come mixed within a block of documents; this is four blocks with ten duplicates, 80 MB at
@@ -26,22 +26,18 @@ _BLOCK_RECORDS = 16  # taken from a file at a time
 _GRAPH_SEED = 1  # any but 0, which stands for a random one
 
 
-def compressions(paths: Sequence[str]) -> list[str]:
+def find_compressions(paths: Sequence[str]) -> list[str]:
     """Returns how each file is compressed, "" or "GZIP"; the shards of a run are alike in it."""
     of_runs: dict[str, str] = {}
     for path in paths:
         run = manifest_path(path)
         if run not in of_runs and files.size(path):  # an empty one doesn't tell
-            of_runs[run] = compression_of(path)
+            of_runs[run] = find_compression(path)
     return [of_runs.get(manifest_path(path), "") for path in paths]
 
 
-def record_counts(paths: Sequence[str]) -> list[int]:
-    """Returns the records of each file, by its manifest, or counted where that doesn't list it.
-
-    Raises:
-        DataError: a manifest or a file is broken.
-    """
+def count_all_records(paths: Sequence[str]) -> list[int]:
+    """Returns the records of each file, by its manifest, or counted where that doesn't list it."""
     manifests: dict[str, Manifest | None] = {}
     counts = []
     for path in paths:
@@ -57,17 +53,7 @@ def record_counts(paths: Sequence[str]) -> list[int]:
 def ordered_records(
     paths: Sequence[str], seed: int, first_record: int, counts: Mapping[str, int]
 ) -> "tf.data.Dataset":
-    """Returns the stream from a position on: serialised Examples, without end.
-
-    Args:
-        paths: files of records.
-        seed: of the order.
-        first_record: the position to begin at.
-        counts: the records of each file; only looked at where ``first_record`` isn't 0.
-
-    Raises:
-        DataError: there is no record at all.
-    """
+    """Returns the stream from a position on: serialised Examples, without end."""
     if not any(True for path in paths for _ in read_records(path)):
         raise DataError(f"{list_few(paths)}: no record; expected files that hold some")
     # From 0 on nothing is skipped, whatever they are.
@@ -75,7 +61,7 @@ def ordered_records(
     first_epoch, first_in_epoch = divmod(first_record, sum(sizes))
     sections = -(-len(paths) // _SECTION_FILES)
     bounds = [section * len(paths) // sections for section in range(sections + 1)]
-    table = list(zip(paths, compressions(paths)))
+    table = list(zip(paths, find_compressions(paths)))
 
     @tf.autograph.experimental.do_not_convert  # which takes half a second, for nothing
     def epoch_records(epoch: tf.Tensor) -> "tf.data.Dataset":

@@ -10,17 +10,11 @@ INT, FLOAT = "int64", "float32"
 
 
 class Field(NamedTuple):
-    """A feature of a record.
+    """A feature of a record."""
 
-    Attributes:
-        name: its key.
-        dtype: INT or FLOAT.
-        length: number of values.
-    """
-
-    name: str
-    dtype: str
-    length: int
+    name: str  # its key
+    dtype: str  # INT or FLOAT
+    length: int  # number of values
 
 
 Schema = tuple[Field, ...]
@@ -35,14 +29,7 @@ def pretraining_schema(
     has_pair_label: bool = True,
     labels: Sequence[str] = (),
 ) -> Schema:
-    """The fields of records for pretraining.
-
-    Args:
-        max_seq_length: tokens of a sequence.
-        max_predictions_per_seq: most predictions of a sequence.
-        has_pair_label: whether something is to be told of the pair of segments.
-        labels: those of ``LABELS`` that there are.
-    """
+    """The fields of records for pretraining."""
     fields = [
         Field("input_ids", INT, max_seq_length),
         Field("input_mask", INT, max_seq_length),

@@ -1,12 +1,14 @@
-"""Statistics as charts: what the terminal and the page show, each in its way."""
+"""Statistics as charts, which the terminal and the page show."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bert_wwm.data.counts import Counts
-from bert_wwm.masking.corruption import PERMUTED, Kind
+from bert_wwm.masking import corruption
+from bert_wwm.masking.corruption import PERMUTED, Corruption, Kind
 from bert_wwm.masking.labels import INVENTORIES
+from bert_wwm.masking.strategies import STRATEGIES
 from bert_wwm.report.provenance import Provenance
 from bert_wwm.report.statistics import FILL_BINS, Statistics
 
@@ -16,39 +18,27 @@ KIND_NAMES = {
     Kind.MOVED: "another selected piece",
     Kind.FALLBACK: "at random (none similar)",
     Kind.RANDOM: "at random",
-    Kind.KEPT: "kept as it was",
+    Kind.KEPT: "unchanged",
 }
-_EXPECTED_KINDS = {
-    "macbert": {Kind.SIMILAR: 0.8, Kind.RANDOM: 0.1, Kind.KEPT: 0.1},
-    "pert": {Kind.MOVED: PERMUTED, Kind.KEPT: 1 - PERMUTED},
+_EXPECTED_KINDS: dict[Corruption, dict[Kind, float]] = {
+    corruption.mask_80_10_10: {Kind.MASK: 0.8, Kind.RANDOM: 0.1, Kind.KEPT: 0.1},
+    corruption.similar_words_80_10_10: {Kind.SIMILAR: 0.8, Kind.RANDOM: 0.1, Kind.KEPT: 0.1},
+    corruption.permute: {Kind.MOVED: PERMUTED, Kind.KEPT: 1 - PERMUTED},
 }
-_BERTS_KINDS = {Kind.MASK: 0.8, Kind.RANDOM: 0.1, Kind.KEPT: 0.1}
 _PAIR_LABELS = {
     "nsp": ("actual next segment", "random next segment"),
     "sop": ("in order", "swapped"),
 }
-_LONGEST = 5  # lengths from here on go together
+_LONGEST = 5  # lengths from here on are counted together
 _TASK_NAMES = {"pos": "Parts of speech", "ner": "Named entities", "dep": "Dependency relations"}
 
 
 class Bar(NamedTuple):
-    """A share.
-
-    Attributes:
-        label: of what.
-        share: a fraction of 1.
-        number: how many these are; None where it is computed.
-        expected: what the share should be, where that is known.
-        kind: what the bar's colour stands for, where it stands for something.
-        note: more on the same, short.
-    """
+    """A share, a fraction of 1, and the one to be expected where that is known."""
 
     label: str
     share: float
-    number: int | None = None
     expected: float | None = None
-    kind: Kind | None = None
-    note: str = ""
 
 
 class Chart(NamedTuple):
@@ -58,7 +48,7 @@ class Chart(NamedTuple):
         title: a few words.
         scope: what was counted: all records, or a sample.
         bars: the shares.
-        note: what else there is to know, a sentence or two.
+        note: what else there is to know.
         chips: things too many for bars, and how often they occur.
         is_histogram: whether the bars are the bins of one quantity.
     """
@@ -78,187 +68,110 @@ def percent(share: float) -> str:
     return f"{100 * share:.{2 if 0 < share < 0.01 else 1}f} %"
 
 
-def charts(provenance: Provenance, statistics: Statistics) -> list[Chart]:
-    """Returns all that there is to show; exact numbers of the whole run where they are known."""
+def draw_charts(provenance: Provenance, statistics: Statistics) -> list[Chart]:
+    """Returns all charts; exact numbers of the whole run where they are known."""
     counts = provenance.counts()
-    sample = f"a sample of {statistics.records:,} records"
-    whole = ""
+    sample = scope = f"a sample of {statistics.records:,} records"
     if counts:
         of_run = "" if provenance.is_whole_run() else " of the run"
-        whole = f"all {counts.instances:,} records{of_run}"
-    strategies = provenance.values("strategy")
-    strategy = strategies[0] if len(strategies) == 1 else None
-    pairings = provenance.values("pairing")
+        scope = f"all {counts.instances:,} records{of_run}"
+    selected = sum(statistics.kinds.values())
+    bars = [Bar("of all tokens", _ratio(selected, statistics.tokens))]
+    if counts:
+        bars = [
+            Bar("of all tokens", _ratio(counts.predicted, counts.tokens)),
+            Bar("of the budget", _ratio(counts.predicted, counts.budget)),
+        ]
+    units = _draw_lengths(counts.ngrams) if counts else []
+    words = _draw_lengths(counts.words_by_length if counts else statistics.words)
     found = [
-        _selected(counts, statistics, whole or sample),
-        _kinds(counts, statistics, strategy, whole or sample),
-        _units(counts, statistics, whole or sample),
-        _words(counts, statistics, whole or sample),
-        _fill(statistics, sample),
-        _overlap(statistics, strategy, sample),
-        _unknown(counts, statistics, whole or sample),
-        _pairs(counts, statistics, pairings[0] if len(pairings) == 1 else None, whole or sample),
-        *_labels(statistics, sample),
+        Chart("Selected pieces", scope, bars),
+        Chart("Input at these places", scope, _draw_kinds(provenance, counts, statistics)),
+        Chart("Units, in words", scope, units),
+        Chart("Words, in pieces", scope, words),
+        _draw_fill(statistics, sample),
+        _draw_unknown(counts, statistics, scope),
+        Chart("Pairs of segments", scope, _draw_pairs(provenance, counts, statistics)),
+        *_draw_labels(statistics, sample),
     ]
     return [chart for chart in found if chart.bars]
 
 
-def _selected(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
-    if not counts:
-        selected = sum(statistics.kinds.values())
-        bars = [Bar("of all tokens", selected / max(1, statistics.tokens), selected)]
-        return Chart("Selected pieces", scope, bars)
-    bars = [
-        Bar("of all tokens", counts.predicted / max(1, counts.tokens), counts.predicted),
-        Bar("of the budget", counts.predicted / max(1, counts.budget), counts.predicted),
-    ]
-    note = (
-        "The budget of a sequence is the share of its tokens that the run was asked for, up to the "
-        "most predictions there may be. A unit that would overflow it is passed over."
-    )
-    return Chart("Selected pieces", scope, bars, note)
-
-
-def _kinds(
-    counts: Counts | None, statistics: Statistics, strategy: str | None, scope: str
-) -> Chart:
-    found = {Kind[name.upper()]: n for name, n in counts.kinds.items()} if counts else None
-    kinds = found or statistics.kinds
-    expected = _EXPECTED_KINDS.get(strategy or "", _BERTS_KINDS)
-    total = max(1, sum(kinds.values()))
-    bars = [
-        Bar(name, kinds[kind] / total, kinds[kind], expected.get(kind), kind)
+def _draw_kinds(provenance: Provenance, counts: Counts | None, statistics: Statistics) -> list[Bar]:
+    kinds: Mapping[Kind, int] = statistics.kinds
+    if counts and counts.kinds:
+        kinds = {Kind[name.upper()]: count for name, count in counts.kinds.items()}
+    strategy = provenance.value("strategy")
+    known = STRATEGIES[strategy].corrupt if strategy in STRATEGIES.names() else None
+    expected = _EXPECTED_KINDS[known or corruption.mask_80_10_10]
+    total = sum(kinds.values())
+    return [
+        Bar(name, _ratio(kinds[kind], total), expected.get(kind))
         for kind, name in KIND_NAMES.items()
         if kinds.get(kind)
     ]
-    return Chart("What stands there now", scope, bars)
 
 
-def _units(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
-    if not counts:
-        note = "Runs of selected words: without a manifest, neighbouring units can't be told apart."
-        return Chart("Runs, in words", scope, _by_length(statistics.runs), note)
-    bars = _by_length(_by_number(counts.ngrams))
-    if len(bars) < 2:
-        return Chart("Units, in words", scope, bars, "What is selected as a whole or not at all.")
-    drawn = _by_length(_by_number(counts.ngrams_drawn))
-    for number, other in enumerate(drawn[: len(bars)]):
-        bars[number] = bars[number]._replace(note=f"{percent(other.share)} drawn")
-    note = (
-        "What is selected as a whole or not at all. The longer one is, the less often it fits into "
-        "what is left of the budget, so that fewer are selected than are drawn."
-    )
-    return Chart("Units, in words", scope, bars, note)
-
-
-def _words(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
-    lengths = _by_number(counts.words_by_length) if counts else statistics.words
-    pieces: Counter[int] = Counter()
-    selected: Counter[int] = Counter()
-    for length, number in statistics.words.items():
-        pieces[min(length, _LONGEST)] += length * number
-        selected[min(length, _LONGEST)] += statistics.selected[length]
-    bars = [
-        bar._replace(note=f"{percent(selected[length] / pieces[length])} selected")
-        if pieces[length]
-        else bar
-        for length, bar in enumerate(_by_length(lengths), 1)
-    ]
-    note = "Beside them the share of their pieces that is selected in the sample."
-    return Chart("Words, in pieces", scope, bars, note)
-
-
-def _fill(statistics: Statistics, scope: str) -> Chart:
+def _draw_fill(statistics: Statistics, scope: str) -> Chart:
     width = 100 // FILL_BINS
     bars = [
-        Bar(f"{width * i}–{width * (i + 1)} %", count / max(1, statistics.records), count)
+        Bar(f"{width * i}–{width * (i + 1)} %", _ratio(count, statistics.records))
         for i, count in enumerate(statistics.fill)
     ]
     note = f"{percent(statistics.mean_fill)} of the tokens that there is room for, on average."
     return Chart("Fill of the sequences", scope, bars, note, is_histogram=True)
 
 
-def _overlap(statistics: Statistics, strategy: str | None, scope: str) -> Chart:
-    overlap = statistics.overlap
-    if not overlap.pairs:
-        return Chart("", scope, [])
-    bars = [
-        Bar("of the positions shared", overlap.share, overlap.common),
-        Bar("by chance alone", overlap.share_by_chance),
-    ]
-    note = (
-        f"Of the positions that at least one of two passes selects, those that both do; by "
-        f"{overlap.pairs:,} pairs of segments of the same text. 100 % would be copies."
-    )
-    if strategy == "macbert":
-        note += " More than by chance, since words without similar ones are passed over."
-    return Chart("Two passes over a text", scope, bars, note)
-
-
-def _unknown(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
-    number, of = statistics.unknown, statistics.pieces
-    chips: list[tuple[str, int]] = []
-    note = "Records do not say what was [UNK]; the manifest does."
+def _draw_unknown(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
+    share, chips = _ratio(statistics.unknown, statistics.pieces), []
     if counts:
-        number, of = counts.unknown_pieces, counts.pieces
-        chips = counts.unknown.most_common()
-        note = "The most frequent:" if chips else ""
-    return Chart("[UNK]", scope, [Bar("of all pieces", number / max(1, of), number)], note, chips)
+        share, chips = _ratio(counts.unknown_pieces, counts.pieces), counts.unknown.most_common()
+    return Chart("[UNK]", scope, [Bar("of all pieces", share)], chips=chips)
 
 
-def _pairs(counts: Counts | None, statistics: Statistics, pairing: str | None, scope: str) -> Chart:
+def _draw_pairs(provenance: Provenance, counts: Counts | None, statistics: Statistics) -> list[Bar]:
     labels = statistics.pair_labels
-    if not labels:
-        return Chart("", scope, [])
-    if counts and pairing in _PAIR_LABELS:
+    pairing = provenance.value("pairing")
+    if labels and counts and pairing in _PAIR_LABELS:
         ones = counts.pairs_labelled_1
         labels = Counter({0: counts.instances - ones, 1: ones})
-    total = max(1, sum(labels.values()))
-    bars = [
-        Bar(pair_label_name(label, pairing), labels[label] / total, labels[label])
+    total = sum(labels.values())
+    return [
+        Bar(name_pair_label(label, pairing), _ratio(labels[label], total))
         for label in sorted(labels)
     ]
-    return Chart("Pairs of segments", scope, bars)
 
 
-def pair_label_name(label: int, pairing: str | None) -> str:
+def name_pair_label(label: int, pairing: str | None) -> str:
     """Says what the label of a pair means; that of google-research/bert if nothing is known."""
     names = _PAIR_LABELS[pairing if pairing in _PAIR_LABELS else "nsp"]
     return names[label] if label < len(names) else f"label {label}"
 
 
-def _labels(statistics: Statistics, scope: str) -> list[Chart]:
-    found = []
+def _draw_labels(statistics: Statistics, scope: str) -> list[Chart]:
+    charts = []
     for task, (feature, names) in INVENTORIES.items():
-        labels = statistics.labels.get(feature)
-        if not labels:
-            continue
+        labels = statistics.labels.get(feature, Counter())
         total = sum(labels.values())
         bars = [
-            Bar(names[n] if n < len(names) else f"no label: {n}", count / total, count)
+            Bar(names[n] if n < len(names) else f"no label: {n}", _ratio(count, total))
             for n, count in labels.most_common()
         ]
-        absent = [name for number, name in enumerate(names) if number not in labels]
-        note = (
-            f"Of {len(names)} labels, none of these occurs: {', '.join(absent)}." if absent else ""
-        )
-        found.append(
-            Chart(_TASK_NAMES[task], scope, bars, f"Of the selected pieces. {note}".strip())
-        )
-    return found
+        charts.append(Chart(_TASK_NAMES[task], scope, bars))
+    return charts
 
 
-def _by_number(histogram: Counter[str]) -> Counter[int]:
-    return Counter({int(length): count for length, count in histogram.items()})
-
-
-def _by_length(lengths: Counter[int]) -> list[Bar]:
-    """Shares of the lengths from 1 on; from ``_LONGEST`` on they go together."""
+def _draw_lengths(lengths: Mapping[str, int] | Mapping[int, int]) -> list[Bar]:
+    """Returns the shares of the lengths from 1 on; from ``_LONGEST`` on they are one bar."""
     together: Counter[int] = Counter()
     for length, count in lengths.items():
-        together[min(length, _LONGEST)] += count
+        together[min(int(length), _LONGEST)] += count
     total = sum(together.values())
     return [
-        Bar(str(n) if n < _LONGEST else f"{_LONGEST}+", together[n] / total, together[n])
+        Bar(str(n) if n < _LONGEST else f"{_LONGEST}+", _ratio(together[n], total))
         for n in range(1, max(together, default=0) + 1)
     ]
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0

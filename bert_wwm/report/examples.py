@@ -1,8 +1,8 @@
-"""Training examples as they were before masking: originals put back, words found anew.
+"""Training examples as they were before masking, with their words.
 
-A record holds neither: the originals are in the labels, and the words are found by a segmenter in
-the text that the pieces give. That text lacks what the tokenizer dropped (case, white space), so a
-few words differ from those that the records were made with.
+A record holds neither: the original pieces are in the labels, and a segmenter finds the words in
+their text. That text lacks what the tokenizer dropped (case, spaces), so a few words differ from
+those that the records were made with.
 """
 
 import dataclasses
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from bert_wwm.core.errors import DataError
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.masking.labels import INVENTORIES
-from bert_wwm.text.alignment import word_lengths
-from bert_wwm.text.segmenters import Segmenter
+from bert_wwm.masking.strategies import STRATEGIES
+from bert_wwm.segmentation.alignment import word_lengths
+from bert_wwm.segmentation.segmenters import Segmenter
 from bert_wwm.text.tokenizer import Piece
 from bert_wwm.text.vocabulary import CLS, MASK, SEP, UNK, Vocabulary
 
@@ -32,14 +33,14 @@ _UNKNOWN_CHARACTER = "〓"
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """An example; positions count its tokens from 0, padding is left out.
+    """An example; positions count its tokens from 0, without padding.
 
     Attributes:
         where: file and number of the record.
         originals: the pieces before masking, special tokens included.
         shown: the pieces that the model sees, as many.
-        kinds: what became of each selected position. SIMILAR stands for all words that MacBERT
-            puts in place of another, since a record doesn't tell them apart.
+        kinds: what replaced each selected position. SIMILAR stands for all words that MacBERT puts
+            in place of another, since a record does not distinguish them.
         segments: the segments, without special tokens.
         words: the words of all segments.
         max_seq_length: tokens that the record has room for.
@@ -84,7 +85,7 @@ def parse_examples(
     """
     examples = [_parse(*pair, vocabulary, strategy) for pair in zip(records, where)]
     segments = [(example, segment) for example in examples for segment in example.segments]
-    written = [_write_out(example.originals[slice(*segment)]) for example, segment in segments]
+    written = [_join(example.originals[slice(*segment)]) for example, segment in segments]
     found = segmenter.segment([text for text, _ in written])
     for (example, (start, end)), (_, pieces), words in zip(segments, written, found):
         for length in word_lengths(pieces, words) or [1] * (end - start):
@@ -98,7 +99,9 @@ def _parse(features: Features, where: str, vocabulary: Vocabulary, strategy: str
     shown = [vocabulary.pieces[int(i)] for i in features["input_ids"][:used]]
     originals = list(shown)
     kinds = {}
-    replaced = Kind.SIMILAR if strategy == "macbert" else Kind.RANDOM
+    replaced = Kind.RANDOM
+    if strategy in STRATEGIES.names() and STRATEGIES[strategy].needs_similar_words:
+        replaced = Kind.SIMILAR
     if "target_positions" in features:
         replaced = Kind.MOVED
     weights = features["masked_lm_weights"]
@@ -121,7 +124,7 @@ def _parse(features: Features, where: str, vocabulary: Vocabulary, strategy: str
         originals,
         shown,
         kinds,
-        _segments(originals, kinds),
+        _find_segments(originals, kinds),
         [],
         len(features["input_ids"]),
         int(pair_label[0]) if pair_label else None,
@@ -133,7 +136,7 @@ def _parse(features: Features, where: str, vocabulary: Vocabulary, strategy: str
     )
 
 
-def _segments(originals: Sequence[str], kinds: dict[int, Kind]) -> list[Span]:
+def _find_segments(originals: Sequence[str], kinds: dict[int, Kind]) -> list[Span]:
     segments = []
     start = int(originals[:1] == [CLS])
     for position, piece in enumerate(originals):
@@ -143,12 +146,12 @@ def _segments(originals: Sequence[str], kinds: dict[int, Kind]) -> list[Span]:
     return segments
 
 
-def _write_out(pieces: Sequence[str]) -> tuple[str, list[Piece]]:
+def _join(pieces: Sequence[str]) -> tuple[str, list[Piece]]:
     """Joins pieces to a text that the segmenter can read; says where in it each stands."""
     text = ""
     placed = []
     for piece in pieces:
-        surface = _UNKNOWN_CHARACTER if piece == UNK else surface_of(piece)
+        surface = _UNKNOWN_CHARACTER if piece == UNK else strip_mark(piece)
         if text and surface == piece and (text[-1] + surface[0]).isascii():
             text += " "
         placed.append(Piece(piece, 0, len(text), len(text) + len(surface)))
@@ -156,6 +159,6 @@ def _write_out(pieces: Sequence[str]) -> tuple[str, list[Piece]]:
     return text, placed
 
 
-def surface_of(piece: str) -> str:
+def strip_mark(piece: str) -> str:
     """Returns a piece without the mark that it continues a word of the tokenizer."""
     return piece[2:] if piece.startswith("##") and len(piece) > 2 else piece

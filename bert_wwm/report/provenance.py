@@ -1,4 +1,4 @@
-"""Where records come from: what their manifests say, as far as they have any."""
+"""Where records come from: their manifests, as far as they have any."""
 
 import dataclasses
 from typing import Any
@@ -8,7 +8,7 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import base_name, manifest_path
 from bert_wwm.data.counts import Counts
 from bert_wwm.records.manifest import Manifest
-from bert_wwm.text import ltp
+from bert_wwm.segmentation import ltp
 
 
 @dataclasses.dataclass
@@ -18,7 +18,7 @@ class Provenance:
     Attributes:
         paths: the files.
         manifests: by path of the manifest; files of one run share theirs.
-        segmenters: names of what found the words of the examples.
+        segmenters: names of those that found the words of the examples.
     """
 
     paths: list[str]
@@ -42,6 +42,11 @@ class Provenance:
     def values(self, name: str) -> list[str]:
         """Returns the different values that an attribute has in the manifests, as text."""
         return list(dict.fromkeys(str(getattr(m, name)) for m in self.manifests.values()))
+
+    def value(self, name: str) -> str | None:
+        """Returns the value that an attribute has in all manifests; None without one."""
+        values = self.values(name)
+        return values[0] if len(values) == 1 else None
 
     def counts(self) -> Counts | None:
         """Returns what all runs counted; None where a file has no manifest.
@@ -75,7 +80,7 @@ class Provenance:
             "Pairing": ", ".join(self.values("pairing")),
             "Tokens of a sequence": ", ".join(self.values("max_seq_length")),
             "Predictions, at most": ", ".join(self.values("max_predictions_per_seq")),
-            "Words found anew by": ", ".join(self.segmenters),
+            "Words found by": ", ".join(self.segmenters),
         }
         bare = sum(self.manifest_of(path) is None for path in paths)
         if bare:
@@ -83,11 +88,11 @@ class Provenance:
         return {name: value for name, value in known.items() if value}
 
 
-def segmenter_of(manifest: Manifest | None) -> tuple[str, str]:
-    """Returns the name of the segmenter that can find a run's words anew, and LTP's model.
+def choose_segmenter(manifest: Manifest | None) -> tuple[str, str]:
+    """Returns the name of the segmenter that can find a run's words again, and LTP's model.
 
-    Single characters where nothing is known of the words, or where blanks parted them: the
-    records have no blanks.
+    Single characters where nothing is known of the words, or where spaces separated them: the
+    records have no spaces.
     """
     described: dict[str, Any] = dict(manifest.segmenter) if manifest else {}
     while described.get("name") == "presegmented":

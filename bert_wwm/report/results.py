@@ -1,20 +1,30 @@
-"""Results of fine-tuning: the published ones, and those that the programs leave."""
+"""Results of fine-tuning: the published ones, and those that the programs write."""
 
 import glob
-import itertools
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.core.json_files import is_number, read_json
+from bert_wwm.core.json_files import is_number, read_object
 from bert_wwm.tasks.table import TASKS
 
 RESULTS_FILE = "results.json"
 SPLITS = ("dev", "test", "challenge")
 Place = tuple[str, str]  # (split, metric)
+
+# The folders of released checkpoints, such as chinese_wwm_ext_L-12_H-768_A-12.
+_RELEASE = re.compile(r"^(?:chinese(?=[-_]))?(.*?)(?:[-_]L-\d+[-_]H-\d+[-_]A-\d+)?$")
+_NAMES = {
+    "": "bert",
+    "wwm": "bertwwm",
+    "wwmext": "bertwwmext",
+    "robertawwmlargeext": "robertawwmextlarge",
+    "ernie10": "ernie",
+}
 
 
 class Score(NamedTuple):
@@ -40,7 +50,7 @@ class TaskInfo(NamedTuple):
         title: as in the papers.
         group: the table that it belongs to.
         metrics: which are shown, in this order.
-        note: on the published results, a sentence.
+        note: a sentence on the published results.
     """
 
     title: str
@@ -60,7 +70,7 @@ class Results(NamedTuple):
         path: the file of own results; "" for published ones.
         num_runs: of own results; 0 for published ones.
         runs: each run's values by split and metric, of own results.
-        settings: what own results were trained with, by the flags' names.
+        settings: of own results, by the flags' names.
     """
 
     task: str
@@ -74,62 +84,33 @@ class Results(NamedTuple):
 
 
 class Published(NamedTuple):
-    """The published results, a model and a task each, in the order of the file."""
+    """What is published: tasks and sources by name, results of a model and a task each.
+
+    ``learning_rates`` holds, by model and task, those that differ from the task's own.
+    """
 
     tasks: dict[str, TaskInfo]
     sources: dict[str, Source]
     results: list[Results]
+    learning_rates: Mapping[str, Mapping[str, float]] = {}
 
 
 def load_published(path: str) -> Published:
-    """Reads the published results.
-
-    Args:
-        path: a JSON file of ``sources`` (by key), ``tasks`` (by name) and ``results`` (of a model,
-            task, split and metric each: ``max`` and ``mean`` in percent, or one of them, and the
-            key of their ``source``).
-
-    Raises:
-        DataError: the file is missing, or not of this form.
-    """
-    values = _read_object(path)
-    try:
-        sources = {key: Source(**source) for key, source in values["sources"].items()}
-        tasks = {
-            name: TaskInfo(**{**task, "metrics": tuple(task["metrics"])})
-            for name, task in values["tasks"].items()
-        }
-        rows = [_published_row(path, number, row) for number, row in enumerate(values["results"])]
-        described = [(t.title, t.group, t.note, *t.metrics) for t in tasks.values()]
-        named = [(task, model, *place, source) for task, model, place, _, source in rows]
-        for text in itertools.chain(*sources.values(), *described, *named):
-            if not isinstance(text, str):
-                raise TypeError(f"{text!r} is not a text")
-    except (AttributeError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a file of published results ({error!r})") from None
-    found: dict[tuple[str, str], Results] = {}
-    for number, (task, model, place, score, source) in enumerate(rows):
-        where = f"{path}: results[{number}]"
-        if task not in tasks or source not in sources:
-            raise DataError(
-                f"{where}: of task {task!r} and source {source!r}; expected ones that the file "
-                "describes"
-            )
-        results = found.setdefault((task, model), Results(task, model, {}, {}))
-        if place in results.scores:
-            raise DataError(f"{where}: {model}, {task}, {' '.join(place)} for the second time")
-        found[task, model] = results._replace(
-            scores={**results.scores, place: score}, sources={**results.sources, place: source}
-        )
-    return Published(tasks, sources, list(found.values()))
-
-
-def _published_row(
-    path: str, number: int, row: Mapping[str, Any]
-) -> tuple[str, str, Place, Score, str]:
-    where = f"{path}: results[{number}]"
-    score = _score(where, {name: row[name] for name in ("max", "mean") if name in row})
-    return row["task"], row["model"], (row["split"], row["metric"]), score, row["source"]
+    """Reads configs/published_results.json."""
+    values = read_object(path)
+    scores: dict[tuple[str, str], dict[Place, Score]] = {}
+    keys: dict[tuple[str, str], dict[Place, str]] = {}
+    for row in values["results"]:
+        subject, place = (row["task"], row["model"]), (row["split"], row["metric"])
+        scores.setdefault(subject, {})[place] = Score(row.get("max"), row.get("mean"))
+        keys.setdefault(subject, {})[place] = row["source"]
+    tasks = {
+        name: TaskInfo(**{**task, "metrics": tuple(task["metrics"])})
+        for name, task in values["tasks"].items()
+    }
+    sources = {key: Source(**source) for key, source in values["sources"].items()}
+    results = [Results(*subject, scores[subject], keys[subject]) for subject in scores]
+    return Published(tasks, sources, results, values["learning_rates"])
 
 
 def find_results(patterns: Sequence[str]) -> list[str]:
@@ -151,11 +132,11 @@ def find_results(patterns: Sequence[str]) -> list[str]:
         if not names:
             raise DataError(f"{pattern}: no such file; expected a {RESULTS_FILE}, or its folder")
         for name in names:
-            found += _below(name) if os.path.isdir(name) else [name]
+            found += _find_below(name) if os.path.isdir(name) else [name]
     return list(dict.fromkeys(os.path.normpath(p) if not files.is_remote(p) else p for p in found))
 
 
-def _below(folder: str) -> list[str]:
+def _find_below(folder: str) -> list[str]:
     pattern = os.path.join(glob.escape(folder), "**", RESULTS_FILE)
     found = sorted(glob.glob(pattern, recursive=True))
     if not found:
@@ -164,20 +145,20 @@ def _below(folder: str) -> list[str]:
 
 
 def load_results(path: str) -> Results:
-    """Reads what a fine-tuning program left: ``results.json``.
+    """Reads the ``results.json`` of a fine-tuning program.
 
-    A model without a name is called as the folder of the file.
+    A model without a name gets the name of the file's folder.
 
     Raises:
         DataError: the file is missing, or not of this form.
     """
     try:
-        return _own_results(path, _read_object(path))
+        return _parse_results(path, read_object(path))
     except DataError as error:
         raise DataError(f"{error}. The fine-tuning's command writes it again") from None
 
 
-def _own_results(path: str, values: dict[str, Any]) -> Results:
+def _parse_results(path: str, values: dict[str, Any]) -> Results:
     task, runs = values.get("task"), values.get("runs", [])
     settings = values.get("settings") or {}
     model = values.get("model") or os.path.basename(os.path.dirname(files.absolute(path)))
@@ -191,9 +172,9 @@ def _own_results(path: str, values: dict[str, Any]) -> Results:
         if not isinstance(metrics, dict):
             raise DataError(f"{path}: {split} is {metrics!r}; expected its metrics")
         for metric, summary in metrics.items():
-            if "loss" in metric:  # no percentage, and infinite where a run diverged
+            if "loss" in metric:  # not a percentage, and infinite where a run diverged
                 continue
-            score = _score(f"{path}: {split} {metric}", summary)
+            score = _parse_score(f"{path}: {split} {metric}", summary)
             if score != Score():
                 scores[split, metric] = score
     if not scores:
@@ -201,48 +182,34 @@ def _own_results(path: str, values: dict[str, Any]) -> Results:
     num_runs = values.get("num_runs", len(runs))
     if isinstance(num_runs, bool) or not isinstance(num_runs, int) or num_runs < 1:
         raise DataError(f"{path}: num_runs is {num_runs!r}; expected a positive number")
-    by_run = {place: _values_of(path, runs, place) for place in scores}
-    return Results(
-        task,
-        model,
-        scores,
-        path=path,
-        num_runs=num_runs,
-        runs={place: of_runs for place, of_runs in by_run.items() if of_runs},
-        settings=settings,
-    )
+    by_run = {place: _find_values(path, runs, place) for place in scores}
+    by_run = {place: found for place, found in by_run.items() if found}
+    return Results(task, model, scores, {}, path, num_runs, by_run, settings)
 
 
-def _values_of(path: str, runs: Sequence[Any], place: Place) -> list[float]:
-    """What the runs got of a metric, those that have it."""
+def _find_values(path: str, runs: Sequence[Any], place: Place) -> list[float]:
+    """Returns the values of a metric of the runs that have it."""
     split, metric = place
     found = []
     for number, run in enumerate(runs):
         values = run.get(split) if isinstance(run, dict) else None
         if isinstance(values, dict) and metric in values:
-            found.append(_number(f"{path}: runs[{number}] {split} {metric}", values[metric]))
+            found.append(_parse_number(f"{path}: runs[{number}] {split} {metric}", values[metric]))
     return found
 
 
-def _score(where: str, values: Any) -> Score:
+def _parse_score(where: str, values: Any) -> Score:
     if not isinstance(values, dict) or not {"max", "mean"} & set(values):
         raise DataError(f"{where}: is {values!r}; expected max, mean, or both, in percent")
     known = {name: values[name] for name in Score._fields if values.get(name) is not None}
-    return Score(**{name: _number(f"{where} {name}", value) for name, value in known.items()})
+    return Score(**{name: _parse_number(f"{where} {name}", known[name]) for name in known})
 
 
-def _number(where: str, value: Any) -> float:
+def _parse_number(where: str, value: Any) -> float:
     if not is_number(value) or not math.isfinite(value):
         shown = "a number that no float holds" if type(value) is int else repr(value)
         raise DataError(f"{where}: is {shown}; expected a number")
     return float(value)
-
-
-def _read_object(path: str) -> dict[str, Any]:
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: not a JSON object; expected results")
-    return values
 
 
 def select(
@@ -255,7 +222,7 @@ def select(
     """
     known = list(dict.fromkeys(results.model for results in published.results))
     for model in models or ():
-        if not any(same_model(model, name) for name in known):
+        if not any(is_same_model(model, name) for name in known):
             raise ConfigError(
                 f"no results of the model {model!r} are published; expected some of "
                 f"{', '.join(known)}"
@@ -264,7 +231,7 @@ def select(
         results
         for results in published.results
         if (tasks is None or results.task in tasks)
-        and (models is None or any(same_model(model, results.model) for model in models))
+        and (models is None or any(is_same_model(model, results.model) for model in models))
     ]
     return published._replace(results=chosen)
 
@@ -275,15 +242,15 @@ def describe_tasks(published: Published, own: Sequence[Results]) -> dict[str, Ta
     Raises:
         DataError: own results have none of the metrics that are published of their task.
     """
-    present = [*published.results, *own]
-    tasks = {
-        name: task
-        for name, task in published.tasks.items()
-        if any(results.task == name for results in present)
-    }
+    present = {results.task for results in (*published.results, *own)}
+    tasks = {name: task for name, task in published.tasks.items() if name in present}
     for results in own:
         metrics = tuple(dict.fromkeys(metric for _, metric in results.scores))
-        known = tasks.setdefault(results.task, _unpublished(results.task, metrics))
+        task = TaskInfo(results.task, results.task, metrics)
+        if results.task in TASKS.names():
+            row = TASKS[results.task]
+            task = TaskInfo(row.title, row.title, row.metrics)
+        known = tasks.setdefault(results.task, task)
         if not set(metrics) & set(known.metrics):
             raise DataError(
                 f"{results.path}: {results.task} by {', '.join(metrics)}; expected "
@@ -292,37 +259,12 @@ def describe_tasks(published: Published, own: Sequence[Results]) -> dict[str, Ta
     return tasks
 
 
-def _unpublished(name: str, metrics: tuple[str, ...]) -> TaskInfo:
-    """Returns what is shown of a task that nobody has published results of."""
-    if name not in TASKS.names():
-        return TaskInfo(name, name, metrics)
-    title = TASKS[name].title
-    return TaskInfo(title, title, TASKS[name].metrics)
+def is_same_model(name: str, other: str) -> bool:
+    """Compares names without case and punctuation; folders of releases count as their models."""
+    return _simplify(name) == _simplify(other)
 
 
-def records(results: Sequence[Results]) -> list[dict[str, Any]]:
-    """Returns a flat object for each model, task, split and metric, to be written as JSON."""
-    found = []
-    for of_model in results:
-        for (split, metric), score in of_model.scores.items():
-            record: dict[str, Any] = {
-                "model": of_model.model,
-                "task": of_model.task,
-                "split": split,
-            }
-            record.update(metric=metric, max=score.max, mean=score.mean)
-            if of_model.path:
-                record.update(std=score.std, num_runs=of_model.num_runs, file=of_model.path)
-            else:
-                record["source"] = of_model.sources[split, metric]
-            found.append(record)
-    return found
-
-
-def same_model(name: str, other: str) -> bool:
-    """True for names that differ in nothing but case and what stands between their parts."""
-    return _plain(name) == _plain(other)
-
-
-def _plain(name: str) -> str:
-    return "".join(char for char in name.casefold() if char.isalnum())
+def _simplify(name: str) -> str:
+    match = _RELEASE.match(name)
+    plain = "".join(char for char in match[1].casefold() if char.isalnum()) if match else name
+    return _NAMES.get(plain, plain)

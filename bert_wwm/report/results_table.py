@@ -16,10 +16,10 @@ from bert_wwm.report.results import (
     Score,
     TaskInfo,
     describe_tasks,
-    same_model,
+    is_same_model,
 )
 
-_UNKNOWN = "–"
+UNKNOWN = "–"
 _METRICS = {"em": "EM", "f1": "F1", "accuracy": "Accuracy"}
 _SETTINGS = {
     "max_seq_length": "length",
@@ -30,15 +30,7 @@ _SETTINGS = {
 
 
 class Table(NamedTuple):
-    """The results on a group of tasks.
-
-    Attributes:
-        title: the group.
-        metrics: what a cell holds.
-        header: names of the columns, that of the models first.
-        rows: the cells of each model.
-        notes: on own and on published results, in Markdown.
-    """
+    """A table: its title, the contents of a cell, names of the columns, rows of cells, notes."""
 
     title: str
     metrics: str
@@ -51,8 +43,14 @@ class ModelRow(NamedTuple):
     """A model's results by task; own ones, or published ones."""
 
     label: str
+    model: str
     is_own: bool
     by_task: dict[str, Results]
+
+    @property
+    def cell(self) -> str:
+        """The label in Markdown; own ones stand out."""
+        return f"**{plain(self.label)}**" if self.is_own else plain(self.label)
 
 
 def format_score(score: Score) -> str:
@@ -60,47 +58,46 @@ def format_score(score: Score) -> str:
     parts = [f"{score.max:.1f}"] if score.max is not None else []
     if score.mean is not None:
         parts.append(f"({score.mean:.1f})")
-    return " ".join(parts) or _UNKNOWN
+    return " ".join(parts) or UNKNOWN
 
 
 def format_scores(scores: Sequence[Score]) -> str:
     """Writes the scores of a cell: ``67.4 (66.5) / 87.2 (86.5)``; a dash where none is known."""
     parts = [format_score(score) for score in scores]
-    return _UNKNOWN if set(parts) <= {_UNKNOWN} else " / ".join(parts)
+    return UNKNOWN if set(parts) <= {UNKNOWN} else " / ".join(parts)
 
 
-def metric_title(metric: str) -> str:
-    """Returns what a metric is called in tables and plots."""
+def name_metric(metric: str) -> str:
+    """Returns the name of a metric in tables and plots."""
     return _METRICS.get(metric, metric)
 
 
-def model_rows(
+def list_models(
     published: Published, own: Sequence[Results], tasks: Sequence[str]
 ) -> list[ModelRow]:
     """Returns the results on some tasks by model, in the order of the published ones.
 
-    Own results stand below the published ones of the same model, or at the end. Where a model has
-    several own results on a task, they are called by their folders too.
+    Own results follow the published ones of the same model, or come at the end. Where a model has
+    several own results on a task, their labels name their folders too.
     """
     theirs: dict[str, ModelRow] = {}
     for results in published.results:
         if results.task in tasks:
-            row = theirs.setdefault(results.model, ModelRow(results.model, False, {}))
-            row.by_task[results.task] = results
+            row = ModelRow(results.model, results.model, False, {})
+            theirs.setdefault(results.model, row).by_task[results.task] = results
     ours: dict[str, ModelRow] = {}
-    for results, label in zip(own, _own_labels(own)):
+    for results, label in zip(own, _label_own(own)):
         if results.task in tasks:
-            ours.setdefault(label, ModelRow(label, True, {})).by_task[results.task] = results
+            row = ModelRow(label, results.model, True, {})
+            ours.setdefault(label, row).by_task[results.task] = results
     found: list[ModelRow] = []
     for row in theirs.values():
-        found.append(row)
-        models = {label: next(iter(mine.by_task.values())).model for label, mine in ours.items()}
-        same = [label for label, model in models.items() if same_model(model, row.label)]
-        found += [ours.pop(label) for label in same]
+        same = [label for label, mine in ours.items() if is_same_model(mine.model, row.model)]
+        found += [row, *map(ours.pop, same)]
     return [*found, *ours.values()]
 
 
-def _own_labels(own: Sequence[Results]) -> list[str]:
+def _label_own(own: Sequence[Results]) -> list[str]:
     places = [(results.model, results.task) for results in own]
     repeated = {model for model, task in places if places.count((model, task)) > 1}
     folders = [os.path.dirname(results.path) or "." for results in own]
@@ -118,14 +115,14 @@ def make_tables(published: Published, own: Sequence[Results]) -> list[Table]:
     Raises:
         DataError: own results have none of the metrics that are published of their task.
     """
-    groups = by_group(describe_tasks(published, own))
+    groups = group_tasks(describe_tasks(published, own))
     return [
-        _make_table(title, tasks, model_rows(published, own, list(tasks)), published)
+        _make_table(title, tasks, list_models(published, own, list(tasks)), published)
         for title, tasks in groups.items()
     ]
 
 
-def by_group(tasks: Mapping[str, TaskInfo]) -> dict[str, dict[str, TaskInfo]]:
+def group_tasks(tasks: Mapping[str, TaskInfo]) -> dict[str, dict[str, TaskInfo]]:
     """Returns the tasks of each table, by its title."""
     groups: dict[str, dict[str, TaskInfo]] = {}
     for name, task in tasks.items():
@@ -136,105 +133,84 @@ def by_group(tasks: Mapping[str, TaskInfo]) -> dict[str, dict[str, TaskInfo]]:
 def _make_table(
     title: str, tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow], published: Published
 ) -> Table:
-    header, columns = ["Model"], []
+    header, columns = ["Model"], [[row.cell for row in rows]]
     for name, task in tasks.items():
         for split in SPLITS:
-            column = [_cell(row.by_task.get(name), split, task.metrics) for row in rows]
-            if set(column) != {_UNKNOWN}:
+            column = [_format_cell(row.by_task.get(name), split, task.metrics) for row in rows]
+            if set(column) != {UNKNOWN}:
                 header.append(split if task.title == title else f"{plain(task.title)} {split}")
                 columns.append(column)
-    labels = [f"**{plain(row.label)}**" if row.is_own else plain(row.label) for row in rows]
-    metrics = dict.fromkeys(
-        " / ".join(metric_title(metric) for metric in task.metrics) for task in tasks.values()
-    )
-    cells = [list(cells) for cells in zip(labels, *columns)]
-    notes = [*_own_notes(tasks, rows), *_published_notes(tasks, rows, published)]
+    metrics = dict.fromkeys(" / ".join(map(name_metric, task.metrics)) for task in tasks.values())
+    cells = [list(cells) for cells in zip(*columns)]
+    notes = [*_note_own(tasks, rows), *_note_published(tasks, rows, published)]
     return Table(title, ", ".join(metrics), header, cells, notes)
 
 
-def _cell(results: Results | None, split: str, metrics: Sequence[str]) -> str:
-    if results is None:
-        return _UNKNOWN
-    return format_scores([results.scores.get((split, metric), Score()) for metric in metrics])
+def _format_cell(results: Results | None, split: str, metrics: Sequence[str]) -> str:
+    scores = results.scores if results else {}
+    return format_scores([scores.get((split, metric), Score()) for metric in metrics])
 
 
-def _own_notes(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> list[str]:
+def _note_own(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> list[str]:
     notes = []
     for row in rows:
         for name, results in row.by_task.items() if row.is_own else ():
             metrics = tasks[name].metrics
             runs = "1 run" if results.num_runs == 1 else f"{results.num_runs} runs"
-            parts = [
-                f"**{plain(row.label)}**, {plain(tasks[name].title)}: {runs}{_settings(results)}.",
-                _deviations(results, metrics),
-            ]
-            of_others = [other.by_task.get(name) for other in rows if not other.is_own]
-            parts += [
-                _differences(results, other, metrics)
-                for other in of_others
-                if other and same_model(other.model, results.model)
-            ]
+            parts = [f"{row.cell}, {plain(tasks[name].title)}: {runs}{_list_settings(results)}."]
+            deviations = {
+                place: f"{score.std:.2f}"
+                for place, score in results.scores.items()
+                if score.std is not None and results.num_runs > 1
+            }
+            if texts := _write_by_place(deviations, metrics):
+                parts.append(f"Standard deviation: {texts}.")
+            for other in rows:
+                if not other.is_own and is_same_model(other.model, row.model):
+                    parts += _compare(results, other.by_task.get(name), metrics)
             path = " ".join(escape(results.path).split()).replace("`", "'")
-            parts.append(f"From `{path}`.")
-            notes.append(" ".join(filter(None, parts)))
+            notes.append(" ".join([*parts, f"From `{path}`."]))
     return notes
 
 
-def _settings(results: Results) -> str:
+def _list_settings(results: Results) -> str:
+    values = {title: results.settings.get(name) for name, title in _SETTINGS.items()}
     known = [
-        f"{title} {_plain_number(results.settings[name])}"
-        for name, title in _SETTINGS.items()
-        if results.settings.get(name) is not None
+        f"{title} {value:g}" if isinstance(value, float) else f"{title} {value}"
+        for title, value in values.items()
+        if value is not None
     ]
     return f" ({', '.join(known)})" if known else ""
 
 
-def _plain_number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _deviations(results: Results, metrics: Sequence[str]) -> str:
-    found = {
-        place: f"{score.std:.2f}"
-        for place, score in results.scores.items()
-        if score.std is not None and results.num_runs > 1
-    }
-    texts = _by_place(found, metrics)
-    return f"Standard deviation: {texts}." if texts else ""
-
-
-def _differences(results: Results, other: Results, metrics: Sequence[str]) -> str:
+def _compare(results: Results, other: Results | None, metrics: Sequence[str]) -> list[str]:
     """Compares with the published results: means, or maxima where no means are published."""
     means, maxima = {}, {}
     for place, score in results.scores.items():
-        theirs = other.scores.get(place, Score())
+        theirs = other.scores.get(place, Score()) if other else Score()
         if score.mean is not None and theirs.mean is not None:
             means[place] = f"{score.mean - theirs.mean:+.1f}"
         elif score.max is not None and theirs.max is not None:
             maxima[place] = f"{score.max - theirs.max:+.1f}"
-    named = {"means": _by_place(means, metrics), "maxima": _by_place(maxima, metrics)}
-    return " ".join(
-        f"Against the published {name}: {texts}." for name, texts in named.items() if texts
-    )
+    named = {"means": _write_by_place(means, metrics), "maxima": _write_by_place(maxima, metrics)}
+    return [f"Against the published {name}: {texts}." for name, texts in named.items() if texts]
 
 
-def _by_place(texts: Mapping[Place, str], metrics: Sequence[str]) -> str:
+def _write_by_place(texts: Mapping[Place, str], metrics: Sequence[str]) -> str:
     """Writes a text of each split and metric: ``dev EM 0.5, F1 0.3, test EM 0.4, F1 0.3``."""
     parts = []
     for split in SPLITS:
-        of_split = [
-            f"{metric_title(metric)} {texts[split, metric]}"
-            if len(metrics) > 1
-            else texts[split, metric]
+        found = [
+            f"{name_metric(metric)} " * (len(metrics) > 1) + texts[split, metric]
             for metric in metrics
             if (split, metric) in texts
         ]
-        if of_split:
-            parts.append(f"{split} {', '.join(of_split)}")
+        if found:
+            parts.append(f"{split} {', '.join(found)}")
     return ", ".join(parts)
 
 
-def _published_notes(
+def _note_published(
     tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow], published: Published
 ) -> list[str]:
     theirs = [row for row in rows if not row.is_own]
@@ -263,9 +239,9 @@ def render_markdown(tables: Sequence[Table]) -> str:
     ]
     for table in tables:
         rows = [[cell.replace("|", "\\|") for cell in row] for row in [table.header, *table.rows]]
-        widths = [max(3, *map(_width, column)) for column in zip(*rows)]
+        widths = [max(3, *map(_count_columns, column)) for column in zip(*rows)]
         rule = [":" + "-" * (widths[0] - 1), *(f":{'-' * (width - 2)}:" for width in widths[1:])]
-        lines = [_line(row, widths) for row in [rows[0], rule, *rows[1:]]]
+        lines = [_pad(row, widths) for row in [rows[0], rule, *rows[1:]]]
         parts += [f"## {plain(table.title)}", table.metrics, "\n".join(lines)]
         parts += ["\n".join(f"- {note}" for note in table.notes)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -277,11 +253,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*\[\]])", r"\\\1", html.escape(one_line, quote=False))
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths)]
+def _pad(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell + " " * (width - _count_columns(cell)) for cell, width in zip(cells, widths)]
     return f"| {' | '.join(padded)} |"
 
 
-def _width(text: str) -> int:
+def _count_columns(text: str) -> int:
     """Columns of the terminal: Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -1,4 +1,4 @@
-"""Is whole-word masking really on? An answer in a sentence."""
+"""Whether whole word masking is on: an answer in a sentence."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 from bert_wwm.report.charts import percent
 from bert_wwm.report.statistics import Wholeness
 
-# Of the way from what chance gives to all words. Words that were found anew are those of the run
-# to 98 or 99 %; another segmenter than that of the run gets about 70 % of them.
+# Of the way from the share by chance to all words. Words that the run's segmenter finds again are
+# 98 or 99 % of those of the run; another segmenter finds about 70 % of them.
 _YES, _NO = 0.9, 0.15
 # Below it, the share is too uncertain.
 _FEWEST_WORDS = 30
@@ -19,14 +19,12 @@ class Verdict(NamedTuple):
     Attributes:
         answer: ``yes``, ``no``, ``partly`` or ``unclear``.
         headline: the answer, in a sentence.
-        reason: the numbers that it rests on, in a sentence or two.
-        wholeness: the same numbers.
+        reason: the numbers behind it, in a sentence or two.
     """
 
     answer: str
     headline: str
     reason: str
-    wholeness: Wholeness
 
 
 def judge(wholeness: Wholeness, strategies: Sequence[str], segmenters: Sequence[str]) -> Verdict:
@@ -45,10 +43,10 @@ def judge(wholeness: Wholeness, strategies: Sequence[str], segmenters: Sequence[
         )
         if set(segmenters) == {"characters"}:
             reason = (
-                "The segmenter 'characters' takes every character for a word of its own; with "
-                "--segmenter=ltp or rjieba there are words to be seen."
+                "The segmenter 'characters' treats every character as a word; with "
+                "--segmenter=ltp or rjieba there are words to look at."
             )
-        return Verdict("unclear", "Can't tell whether whole words are masked.", reason, wholeness)
+        return Verdict("unclear", "Can't tell whether whole words are masked.", reason)
     share, chance = wholeness.share, wholeness.share_by_chance
     reason = (
         f"Of {wholeness.touched:,} words of two or more pieces that masking touched in the sample, "
@@ -57,14 +55,14 @@ def judge(wholeness: Wholeness, strategies: Sequence[str], segmenters: Sequence[
     )
     gain = (share - chance) / (1 - chance)
     if gain >= _YES:
-        return Verdict("yes", "Yes: whole words are masked.", reason, wholeness)
+        return Verdict("yes", "Yes: whole words are masked.", reason)
     if gain > _NO:
         reason += (
             f" The words are those that the segmenter '{by}' finds; if the records were made with "
             "another one, name that by --segmenter."
         )
-        return Verdict("partly", "In part: many words are masked as a whole.", reason, wholeness)
+        return Verdict("partly", "In part: many words are masked as a whole.", reason)
     if strategies:
         named = ", ".join(f"'{strategy}'" for strategy in strategies)
         reason += f" By their manifest, the records were made with the strategy {named}."
-    return Verdict("no", "No: single pieces are masked.", reason, wholeness)
+    return Verdict("no", "No: single pieces are masked.", reason)

@@ -1,10 +1,10 @@
-"""What a model says of the pieces of contexts, to answers: ``predictions.json`` and its kin.
+"""Turns the model's outputs for chunks of contexts into answers: ``predictions.json`` and so on.
 
 A span's score is its log-probability in its chunk: log-softmax of the start plus that of the end,
 so that chunks of one context compare (ymcui/cmrc2018, baseline). As in google-research/bert, a span
-is looked for in the chunk that shows most around its beginning. Unlike there, in the others too if
-it doesn't fit in that one; all pairs of start and end are looked at, not those of the twenty best
-starts and ends; and a text is cut from the context as it stands there.
+is sought in the chunk that shows most around its beginning. Unlike there, a span that doesn't fit
+in that chunk is sought in the others; all pairs of start and end are compared, not those of the
+twenty best starts and ends; and the text is cut from the context unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,14 +35,14 @@ Entry = dict[str, str | float]
 
 
 class Answers(NamedTuple):
-    """What is predicted, by the ids of questions.
+    """Predictions, by the ids of questions.
 
     Attributes:
         texts: the answer: words of the context, YES, NO, or empty for none.
         n_best: the best answers, the predicted one first: ``text``, ``probability`` (they sum to
             1), ``start_logit`` and ``end_logit`` (log-probabilities).
-        null_odds: by how much the log-probability of no answer is above that of the best; empty
-            where every question has an answer.
+        null_odds: the log-probability of no answer minus that of the best; empty if every question
+            has an answer.
     """
 
     texts: dict[str, str]
@@ -61,16 +61,11 @@ class _Span(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """What is predicted for a chunk: of the context's pieces, [pieces], and for all of it.
+    """A chunk's predictions: float64 log-probabilities of its pieces of the context, [pieces].
 
-    Attributes:
-        starts, ends: float64, log-probabilities.
-        first_ends: for a span that starts at this piece, the first at which it may end: itself,
-            but the first that the chunk which shows more around it doesn't have, where there is
-            one.
-        char_starts, char_ends: half-open spans of the context's characters.
-        null: the log-probabilities that no answer starts, and ends, here.
-        types: of ``ANSWER_TYPES`` the log-probabilities; empty where they aren't predicted.
+    ``first_ends`` is the first piece at which a span that starts here may end: the piece itself, or
+    the first one that is missing in the chunk that shows more around it. ``null`` has the
+    log-probabilities of [CLS]; ``types`` is empty if types aren't predicted.
     """
 
     starts: np.ndarray
@@ -93,26 +88,22 @@ def best_answers(
     hfl_compat: bool = False,
     answer_types: bool = False,
 ) -> Answers:
-    """Returns the best answers to questions.
+    """Returns the best answers to questions; empty ones where a context holds nothing.
 
     Args:
         questions: all of a file.
         table: their features; ``example`` counts from the file's first question.
         outputs: of each sequence, in the table's order, ``start_log_probs`` and
             ``end_log_probs`` [length], and ``answer_type_log_probs`` [4] if asked for.
-        n_best_size: how many answers of different text to list, at most. They are the best of all.
-        max_answer_length: pieces of an answer, at most, as in HFL's and Google's code. (A Chinese
-            character is a piece.)
+        n_best_size: the maximum number of answers to list; their texts differ.
+        max_answer_length: the maximum number of pieces of an answer.
         null_score_diff_threshold: a question has no answer if its null odds are above this.
         with_null: whether a question may have no answer. That is as likely as in the chunk where
             it is least likely (SQuAD 2.0, google-research/bert).
-        hfl_compat: take blanks out of answers, as HFL's code for CMRC 2018 does.
+        hfl_compat: remove spaces from answers, as HFL's code for CMRC 2018 does.
         answer_types: whether the type of answer is predicted (CJRC). A span, YES and NO are as
             likely as in the chunk where they are most likely, no answer as where it is least; the
-            likeliest type, up to the threshold, is the answer's. Implies ``with_null``.
-
-    Returns:
-        Of every question the answer. Where a context holds nothing, it is empty.
+            most probable type, up to the threshold, is the answer's. Implies ``with_null``.
     """
     if len(outputs) != len(table):
         raise ValueError(f"{len(outputs)} outputs for {len(table)} sequences")
@@ -156,7 +147,7 @@ def _chunk(table: FeatureTable, row: int, output: Outputs) -> _Chunk:
 
 
 def _with_first_ends(chunks: Sequence[_Chunk]) -> Sequence[_Chunk]:
-    """Lets spans that don't fit in the chunk which shows most around their start end in others."""
+    """Lets spans that don't fit in the chunk that shows most around their start end in others."""
     if len(chunks) == 1:
         return chunks
     # By the character at which a piece starts: where the best chunk for it ends.
@@ -223,8 +214,7 @@ def _top_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the ``count`` highest ``starts[i] + ends[j]`` with ``first_ends[i] <= j < i + width``.
 
-    Returns:
-        Scores, i and j, in no particular order.
+    It returns scores, i and j, in no particular order.
     """
     width = min(width, len(starts))
     places = np.arange(len(starts))

@@ -1,8 +1,8 @@
-"""Which sequences make a batch: at random, or of like length and yet at random.
+"""Chooses the sequences of each batch: at random, or of similar length and yet at random.
 
 Most of a fixed-length batch of short texts is padding. By length, each epoch's shuffled examples
-are cut into pools of some dozens of batches, and a pool's sequences are put into batches by length,
-which then come in random order. What is in a step hangs on the seed and the step alone.
+are cut into pools of some dozens of batches. A pool's sequences are put into batches by length,
+and these come in random order. A step's batch depends on the seed and the step alone.
 """
 
 import itertools
@@ -27,17 +27,21 @@ class Batch(NamedTuple):
 
 
 class Padding(NamedTuple):
-    """How a run goes about padding.
+    """The padding of a run's batches.
 
     Attributes:
         shapes: the lengths that batches may be padded to, ascending; the last fits all sequences.
-        by_length: whether training batches are of sequences of like length.
-        skipped: whether training computes next to nothing for the padding that batches have.
+        by_length: whether training batches have sequences of similar length.
+        skipped: whether training computes next to nothing for padding.
     """
 
     shapes: Sequence[int]
     by_length: bool = False
     skipped: bool = False
+
+    def times(self, num_choices: int) -> "Padding":
+        """Returns the same for examples of several sequences, whose tokens take turns."""
+        return self._replace(shapes=[num_choices * length for length in self.shapes])
 
 
 def shapes_up_to(max_length: int, step: int) -> tuple[int, ...]:
@@ -49,15 +53,7 @@ class TrainingOrder:
     """The batches of a training, step by step; every sequence once in each epoch.
 
     Epochs follow each other without a break, so all batches are full: what an epoch's last batch
-    lacks comes from the next one.
-
-    Args:
-        lengths: tokens of each sequence, [n].
-        batch_size: sequences of a step.
-        num_steps: steps of the training.
-        seed: of the order.
-        padding: what batches are padded to, and whether sequences of like length make a batch.
-            Otherwise an epoch's batches are cut from its shuffled sequences, whatever the lengths.
+    lacks comes from the next one. ``lengths`` are the tokens of each sequence, [n].
     """
 
     def __init__(
@@ -113,13 +109,7 @@ class TrainingOrder:
 
 
 def prediction_batches(lengths: np.ndarray, batch_size: int, shapes: Sequence[int]) -> list[Batch]:
-    """Returns batches that hold every sequence once, the longest first; the last may be smaller.
-
-    Args:
-        lengths: tokens of each sequence, [n].
-        batch_size: most sequences of a batch.
-        shapes: the lengths that batches may be padded to, ascending.
-    """
+    """Returns batches that hold every sequence once, the longest first; the last may be smaller."""
     order = np.argsort(-lengths, kind="stable")
     parts = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     return [_padded(rows, lengths, shapes) for rows in parts]

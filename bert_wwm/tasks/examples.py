@@ -1,5 +1,6 @@
-"""What the files of a task hold, one example each."""
+"""The examples of a task's files. Their ids name them in predictions."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -7,13 +8,12 @@ class Sentence(NamedTuple):
     """A text, or a pair of texts, to classify.
 
     Attributes:
-        id: its name in predictions: the file's own, or the number of its line.
-        text_a: the text, or the first of two.
-        text_b: the second; None where there is one.
-        label: what is true; None where the file doesn't tell.
-        place: the number of its line, where the file has a name of its own for it.
+        id: the file's own, or the number of its line.
+        text_b: the second text of a pair.
+        label: None if the file has none.
+        place: the number of its line, if the file has an id for it.
         undecided: whether it has no label because the annotators disagree. It is predicted, but
-            neither learned from nor scored.
+            neither trained on nor scored.
     """
 
     id: str
@@ -24,32 +24,54 @@ class Sentence(NamedTuple):
     undecided: bool = False
 
     @property
+    def labels(self) -> Sequence[str]:
+        """The label, or none: what ``label_counts`` counts."""
+        return () if self.label is None else (self.label,)
+
+    @property
     def line(self) -> str:
-        """The number of its line, or what else says where it stands in its file."""
+        """The number of its line, or another name of its place in the file."""
         return self.place or self.id
 
 
-class Tagged(NamedTuple):
-    """A sentence each of whose tokens has a tag.
+class Choices(NamedTuple):
+    """A question on a text, with choices; ``label`` is the number of the right one, as text."""
 
-    Attributes:
-        id: the number of its first line.
-        tokens: characters or words, as in the file.
-        tags: of each token its tag, such as ``B-PER``; None where the file doesn't tell.
-    """
+    id: str
+    context: str
+    question: str
+    choices: tuple[str, ...]
+    label: str | None = None
+    line: str = ""
+
+    @property
+    def undecided(self) -> bool:
+        """Never; see ``Sentence``."""
+        return False
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The label, or none."""
+        return () if self.label is None else (self.label,)
+
+
+class Tagged(NamedTuple):
+    """A sentence, each of whose tokens (characters or words) has a tag, such as ``B-PER``."""
 
     id: str
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
 
+    @property
+    def labels(self) -> Sequence[str]:
+        """The tags; none if the file has none."""
+        return self.tags or ()
+
 
 class Answer(NamedTuple):
-    """One annotator's answer.
+    """One annotator's answer: a text, ``YES`` or ``NO``, or empty for none.
 
-    Attributes:
-        text: the answer; ``YES`` and ``NO`` where that is it, empty where there is none.
-        start: the character of the context at which it begins, as the file says; -1 where it
-            doesn't.
+    ``start`` is the character of the context at which it begins, by the file; -1 if it has none.
     """
 
     text: str
@@ -61,14 +83,9 @@ SPAN, YES, NO, UNANSWERABLE = ANSWER_TYPES = ("span", "YES", "NO", "unanswerable
 
 
 class Question(NamedTuple):
-    """A question on a text.
+    """A question on a text, with each annotator's answer (none if the file has none).
 
-    Attributes:
-        id: its name in predictions.
-        question: the question.
-        context: the text that the answer is in.
-        answers: of each annotator the answer; empty where the file doesn't tell.
-        answer_type: one of ``ANSWER_TYPES``, by the first answer.
+    ``answer_type`` is one of ``ANSWER_TYPES``, by the first answer.
     """
 
     id: str
@@ -77,5 +94,10 @@ class Question(NamedTuple):
     answers: tuple[Answer, ...] = ()
     answer_type: str = SPAN
 
+    @property
+    def labels(self) -> Sequence[str]:
+        """The type of answer, or none."""
+        return (self.answer_type,) if self.answers else ()
 
-Example = Sentence | Tagged | Question
+
+Example = Sentence | Choices | Tagged | Question

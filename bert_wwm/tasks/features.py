@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-INPUT_IDS, SEGMENT_IDS = "input_ids", "segment_ids"
+INPUT_IDS, SEGMENT_IDS, INPUT_MASK = "input_ids", "segment_ids", "input_mask"
 
 
 @dataclasses.dataclass
@@ -16,9 +16,9 @@ class FeatureTable:
 
     Attributes:
         offsets: int64 [n + 1]; the tokens of sequence i are ``offsets[i]`` to ``offsets[i + 1]``.
-        tokens: what each token has, by name, [T]; ``input_ids`` and ``segment_ids`` at least.
-            What is of use only behind the model (spans of characters) stands here too.
-        rows: what each sequence has, by name, [n]: labels, positions, the number of its example.
+        tokens: features of tokens by name, [T]; ``input_ids`` and ``segment_ids`` at least. Those
+            that only decoding needs (spans of characters) are here too.
+        rows: features of sequences by name, [n]: labels, positions, the number of its example.
     """
 
     offsets: np.ndarray
@@ -34,7 +34,7 @@ class FeatureTable:
         return np.diff(self.offsets)
 
     def of_tokens(self, name: str, row: int) -> np.ndarray:
-        """What the tokens of a sequence have: [length]."""
+        """Returns a feature of the tokens of a sequence: [length]."""
         return self.tokens[name][self.offsets[row] : self.offsets[row + 1]]
 
     def batch(
@@ -43,19 +43,21 @@ class FeatureTable:
         """Returns some sequences, padded.
 
         Args:
-            rows: which, int64 [B].
+            rows: their numbers, int64 [B].
             length: S, at least that of the longest of them.
-            names: what of their tokens and of themselves.
-            padding: by what the tokens of a name are padded, where not by 0.
+            names: the features.
+            padding: by name, the number that tokens are padded with if it isn't 0.
 
         Returns:
-            int32 [B, S] of names of tokens, [B] of those of sequences; and ``input_mask``, 1 at
-            tokens and 0 at padding.
+            int32 [B, S] of features of tokens, [B] of those of sequences; and ``input_mask``, 1 at
+            tokens and 0 at padding, unless the tokens have one of their own.
         """
         places = np.arange(length)
         inside = places < self.lengths[rows][:, None]
         positions = np.where(inside, self.offsets[rows][:, None] + places, 0)
-        arrays = {"input_mask": inside.astype(np.int32)}
+        arrays = {INPUT_MASK: inside.astype(np.int32)}
+        if INPUT_MASK in self.tokens:
+            names = (INPUT_MASK, *names)
         for name in names:
             if name in self.rows:
                 arrays[name] = self.rows[name][rows].astype(np.int32)
@@ -78,7 +80,7 @@ class FeatureTable:
         """Returns the table of ``to_bytes``.
 
         Raises:
-            ValueError, KeyError, EOFError, zipfile.BadZipFile: it is none.
+            ValueError, KeyError, EOFError, zipfile.BadZipFile: it is not one.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             kinds: dict[str, dict[str, np.ndarray]] = {"tokens": {}, "rows": {}}
@@ -108,7 +110,7 @@ def table_of(
 
 
 def concatenated(tables: Iterable[FeatureTable]) -> FeatureTable:
-    """Puts tables of the same names one behind the other."""
+    """Joins tables of the same names."""
     parts = list(tables)
     lengths = np.concatenate([part.lengths for part in parts])
     return FeatureTable(
@@ -119,11 +121,7 @@ def concatenated(tables: Iterable[FeatureTable]) -> FeatureTable:
 
 
 def ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Returns ``begins[i]`` up to ``begins[i] + counts[i]`` for each i, one behind the other.
-
-    Args:
-        begins: the first number of each range, integers [n].
-        counts: how many numbers each has, from 0 on, integers [n].
+    """Returns ``begins[i]`` up to ``begins[i] + counts[i]`` for each i in a row, of integers [n].
 
     Example:
         ranges([5, 0], [2, 3]) -> [5, 6, 0, 1, 2]

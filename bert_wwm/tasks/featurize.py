@@ -1,4 +1,4 @@
-"""Examples to features: in parallel, and only where that hasn't been done before."""
+"""Turns examples into features: in parallel, and only if that hasn't been done before."""
 
 import hashlib
 import json
@@ -25,12 +25,7 @@ class Featurizer:
         raise NotImplementedError
 
     def __call__(self, examples: Sequence[Any], first: int) -> FeatureTable:
-        """Returns the features of examples.
-
-        Args:
-            examples: some in a row.
-            first: the number of the first of them in its file.
-        """
+        """Returns the features of examples in a row; ``first`` is the number of the first one."""
         raise NotImplementedError
 
 
@@ -54,15 +49,9 @@ def featurize(
 ) -> tuple[FeatureTable, str]:
     """Returns the features of examples, in their order, and ``features_key`` of them.
 
-    They are kept in a file whose name is a hash of all that they depend on: the examples, the
-    vocabulary, lengths and so on. So another run, with another seed or model, finds them.
-
-    Args:
-        featurizer: what makes them.
-        examples: at least one.
-        num_workers: processes, at most.
-        cache_dir: the folder of such files; None: keep nothing.
-        log: takes a line where a file can't be read and is made anew.
+    They are stored in a file of ``cache_dir`` (None: nowhere) whose name is a hash of all that they
+    depend on: the examples, the vocabulary, lengths and so on. So another run, with another seed or
+    model, finds them. ``num_workers`` is the maximum number of processes.
     """
     key = features_key(featurizer, examples)
     if cache_dir is None:

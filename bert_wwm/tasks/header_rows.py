@@ -23,15 +23,8 @@ def header_note(
 ) -> Iterator[str]:
     """Yields a sentence if the first example of a file looks like a header.
 
-    It does if no other example has its label, and this or a text is a usual name of a column.
-
-    Args:
-        path: the file.
-        line: the number of its line.
-        texts: its texts, or its first token.
-        label: its label, or the tag of its first token.
-        count: how often this label occurs in the file.
-        label_column: another name of the column of labels.
+    It does if no other example has its label (``count``), and this or one of its texts is a usual
+    name of a column; ``label_column`` is another name of the column of labels.
     """
     if label is None or count != 1:
         return

@@ -1,7 +1,7 @@
 """Questions to features: ``[CLS] question [SEP] a chunk of the context [SEP]``.
 
 A context that is too long is cut into chunks that overlap (google-research/bert, run_squad.py).
-What stands in each sequence is gathered by NumPy from the pieces of all questions and contexts.
+NumPy gathers each sequence from the pieces of all questions and contexts.
 """
 
 import dataclasses
@@ -39,31 +39,25 @@ class ReadingFeaturizer(Featurizer):
 
     The tables have of each token, besides ids and segment, the half-open span of the context's
     characters, ``char_starts`` and ``char_ends`` (-1 outside the context), and ``max_context``: 1
-    where no other chunk shows more of what stands around this piece of the context.
+    if no other chunk shows more of the context around this piece.
 
-    Of each sequence they have ``start_positions`` and ``end_positions``, its end inclusive: where
-    the first answer is; 0, [CLS], where it isn't wholly in this chunk or is no span; -1 where the
-    file has no answer, or one that isn't in the context: not to be trained on. The context's
-    positions are ``context_begin`` to ``context_end``, half-open.
-    ``truncated`` is 1 where the question has more pieces than fit.
-    ``answer_types`` are numbers of ``ANSWER_TYPES``, -1 as above; of a span that isn't wholly in
-    this chunk, unanswerable.
+    Of each sequence they have ``start_positions`` and ``end_positions``, inclusive, of the first
+    answer; 0, [CLS], if it isn't wholly in this chunk or is not a span; -1, not trained on, if the
+    file has no answer, or one that isn't in the context. The context's positions are
+    ``context_begin`` to ``context_end``, half-open. ``truncated`` is 1 if the question has more
+    pieces than fit. ``answer_types`` are numbers of ``ANSWER_TYPES``, -1 as above; of a span that
+    isn't wholly in this chunk, unanswerable.
 
     Args:
-        tokenizer: of the model.
-        max_seq_length: tokens of a sequence, at most.
-        doc_stride: by how many pieces a chunk begins behind the one before.
-        max_query_length: pieces of a question, at most; the rest is cut off. A question is cut
-            further where it would leave to its context less than a quarter of the sequence, not
-            counting [CLS] and [SEP].
+        doc_stride: a chunk begins so many pieces after the one before.
+        max_query_length: the maximum number of pieces of a question; the rest is cut off. A
+            question is cut further if it would leave to its context less than a quarter of the
+            sequence, not counting [CLS] and [SEP].
         hfl_compat: train on the first occurrence of an answer, whatever the file says.
         answer_types: whether to give ``answer_types``.
 
     Attributes:
-        longest_question: pieces that a question keeps, at most.
-
-    Raises:
-        ConfigError: a length isn't positive, or sequences are too short.
+        longest_question: the maximum number of pieces that a question keeps.
     """
 
     def __init__(
@@ -109,12 +103,7 @@ class ReadingFeaturizer(Featurizer):
         }
 
     def __call__(self, examples: Sequence[Question], first: int) -> FeatureTable:
-        """Returns the features of questions: of each at least one sequence, in their order.
-
-        Args:
-            examples: some in a row.
-            first: the number of the first of them in its file.
-        """
+        """Returns the features of questions: of each at least one sequence, in their order."""
         numbers = {text: i for i, text in enumerate(dict.fromkeys(q.context for q in examples))}
         contexts = _Texts.of(self._bulk, list(numbers))
         questions = _Texts.of(self._bulk, [question.question for question in examples])
@@ -219,11 +208,9 @@ class ReadingFeaturizer(Featurizer):
 
 @dataclasses.dataclass(frozen=True)
 class _Texts:
-    """The pieces of n texts: ids, and half-open spans of characters of the text they are from.
+    """The pieces of n texts: ids, and half-open spans of characters of their text, int64 [pieces].
 
-    Attributes:
-        ids, starts, ends: int64 [pieces].
-        offsets: int64 [n + 1].
+    ``offsets`` are int64 [n + 1].
     """
 
     ids: np.ndarray
@@ -250,12 +237,9 @@ class _Chunks:
     """The chunks of all questions' contexts, in the order of the questions; int64 [chunks] each.
 
     Attributes:
-        question: whose.
-        number: its number among the chunks of its question.
-        begins: the piece of the context with which it begins.
-        lengths: its pieces.
-        context_lengths: pieces of the whole context.
-        query_lengths: pieces of the question.
+        question, number: whose chunk it is, and its number among that question's.
+        begins, lengths: the piece of the context with which it begins, and its pieces.
+        context_lengths, query_lengths: pieces of the whole context, and of the question.
     """
 
     question: np.ndarray
@@ -285,14 +269,11 @@ def _chunks(
 
 
 def _has_max_context(chunks: _Chunks) -> np.ndarray:
-    """Tells of each piece in each chunk whether no other chunk of its question shows it better.
+    """Says of each piece in each chunk whether no other chunk of its question shows it better.
 
     The score is google-research/bert's (run_squad.py, _check_is_max_context): the smaller of the
-    numbers of pieces before and behind it, plus a hundredth of the chunk's length; of chunks that
-    are equal, the first.
-
-    Returns:
-        bool [pieces of all chunks].
+    numbers of pieces before and after it, plus a hundredth of the chunk's length; of equal chunks,
+    the first. Bool [pieces of all chunks].
     """
     is_first = chunks.number == 0
     of_question = np.concatenate([[0], np.cumsum(chunks.context_lengths[is_first])])

@@ -1,7 +1,7 @@
-"""Readers of the files of reading comprehension, and where in the context their answers stand.
+"""Reads the files of reading comprehension, and finds their answers in the contexts.
 
 All are JSON: SQuAD's form, which DRCD, CJRC and the released CMRC 2018 share, or the form in which
-CMRC 2018 was first given out. Which of the two a file has is seen by looking.
+CMRC 2018 was first released: a list.
 """
 
 import json
@@ -21,11 +21,8 @@ _SHOWN_CHARS = 40  # of a value that is wrong
 class AnswerPlaces(NamedTuple):
     """How the answers that are trained on, the first of each question, fit their contexts.
 
-    Attributes:
-        answers: how many there are, without YES, NO and unanswerable.
-        moved: ids of the questions whose answer doesn't stand where ``answer_start`` says, but
-            elsewhere.
-        missing: ids of those whose answer isn't in the context at all.
+    ``answers`` counts them, without YES, NO and unanswerable; ``moved`` has the ids of questions
+    whose answer isn't at ``answer_start`` but elsewhere, ``missing`` those whose answer is nowhere.
     """
 
     answers: int
@@ -36,12 +33,8 @@ class AnswerPlaces(NamedTuple):
 def read_spans(path: str, note: Note) -> list[Question]:
     """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1.
 
-    Args:
-        path: a JSON file in SQuAD's form or in CMRC's own; ``.gz`` is fine.
-        note: takes what the user should know.
-
     Raises:
-        DataError: the file is no JSON, not of that form (``path: data[3].paragraphs[0].qas[1]``),
+        DataError: the file is not JSON, not of that form (``path: data[3].paragraphs[0].qas[1]``),
             has no question, two of the same id, or one that is marked as unanswerable.
     """
     return _read(path, note, can_be_impossible=False)
@@ -62,19 +55,12 @@ def read_cjrc(path: str, note: Note) -> list[Question]:
 
 
 def answer_span(context: str, answer: Answer, hfl_compat: bool = False) -> tuple[int, int] | None:
-    """Finds an answer in its context.
+    """Finds the half-open span of an answer's characters in its context; None if it doesn't occur.
 
-    Args:
-        context: the text.
-        answer: the answer.
-        hfl_compat: take the first occurrence whatever ``answer.start`` says, as HFL's code for
-            CMRC 2018 does; of DRCD's answers, that is another than the annotator's for one in
-            seven.
-
-    Returns:
-        The half-open span of its characters: at ``answer.start``, else the occurrence nearest to
-        that, of two the earlier; None where it doesn't occur. White space and the width of
-        characters count.
+    It is at ``answer.start``, else the occurrence nearest to that, of two the earlier. White space
+    and the width of characters count. ``hfl_compat`` takes the first occurrence whatever
+    ``answer.start`` says, as HFL's code for CMRC 2018 does; of DRCD's answers, that is another than
+    the annotator's for one in seven.
     """
     text = answer.text
     if not text.strip():
@@ -92,7 +78,7 @@ def answer_span(context: str, answer: Answer, hfl_compat: bool = False) -> tuple
 
 
 def answer_places(questions: Sequence[Question]) -> AnswerPlaces:
-    """Looks whether the first answers stand where they should."""
+    """Finds the first answers that aren't where they should be."""
     count = 0
     moved, missing = [], []
     for question in questions:

@@ -9,7 +9,7 @@ from bert_wwm.tasks import answers, reading_files
 from bert_wwm.tasks.examples import UNANSWERABLE, Question
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
-from bert_wwm.tasks.task import READING, Note, Settings, Task, add
+from bert_wwm.tasks.task import Note, Settings, Task, add
 from bert_wwm.text.tokenizer import Tokenizer
 
 # HFL's baseline and Google's run_squad.py have 30. Of CMRC 2018's development questions one in
@@ -24,10 +24,10 @@ class ReadingTask(Task):
     """A task of reading comprehension.
 
     Attributes:
-        max_answer_length: pieces of an answer that is predicted, at most.
+        max_answer_length: the maximum number of pieces of a predicted answer.
         with_null: whether a question may have no answer.
         answer_types: whether YES and NO are answers too, so that the model predicts the type.
-        strip_blanks: whether HFL's code takes the blanks out of answers.
+        strip_blanks: whether HFL's code removes the spaces from answers.
     """
 
     max_answer_length: int = _LONGEST_CHINESE
@@ -131,11 +131,12 @@ def _add(
 ) -> None:
     """Adds a row; unless told else, F1 decides which checkpoint is best."""
     row: dict[str, Any] = {"metrics": ("em", "f1"), "best_metric": "f1", **others}
+    row["shows_labels"] = row.get("with_null", False)  # else all answers are spans
     add(
         ReadingTask(
             name=name,
             title=title,
-            kind=READING,
+            kind="reading",
             files=files,
             read=read,
             score=_Score(measure),

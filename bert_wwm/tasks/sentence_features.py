@@ -14,6 +14,7 @@ from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
 
 _VERSION = 1  # of the features
+SCORE_UNITS = 1000  # features are whole numbers
 _SHORTEST = 5  # [CLS] a [SEP] b [SEP]
 
 
@@ -22,14 +23,7 @@ class SentenceFeaturizer(Featurizer):
 
     The sequences are those of google-research/bert's ``convert_single_example``: too long a pair
     loses pieces of its longer text, from the end, and a second text without pieces counts as none.
-
-    Args:
-        tokenizer: the model's.
-        max_seq_length: tokens of a sequence, at most.
-        labels: in the order of their ids.
-
-    Raises:
-        ConfigError: sequences are too short for two texts.
+    ``labels`` are in the order of their ids.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]):
@@ -60,11 +54,8 @@ class SentenceFeaturizer(Featurizer):
     def __call__(self, examples: Sequence[Sentence], first: int) -> FeatureTable:
         """Returns one sequence an example.
 
-        Its rows are ``label_ids`` (-1 where there is no label), ``example``, and ``truncated``, 1
-        where the texts have more pieces than fit.
-
-        Raises:
-            DataError: a label is not among those of this featurizer.
+        Its rows are ``label_ids`` (-1 without a label), ``example``, and ``truncated``, 1 if the
+        texts have more pieces than fit.
         """
         if self._bulk is None:
             self._bulk = BulkTokenizer(self._tokenizer)
@@ -87,13 +78,14 @@ class SentenceFeaturizer(Featurizer):
         segment_ids = np.zeros(offsets[-1], np.int32)
         segment_ids[ranges(begins + a + 2, b + is_pair)] = 1
         rows = {
-            "label_ids": self._label_ids(examples),
+            "label_ids": self.label_ids(examples),
             "example": np.arange(first, first + count, dtype=np.int32),
             "truncated": (a + b < sizes[:count] + sizes[count:]).astype(np.int32),
         }
         return FeatureTable(offsets, {INPUT_IDS: input_ids, SEGMENT_IDS: segment_ids}, rows)
 
-    def _label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
+    def label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
+        """Returns the number of each example's label, -1 without one: int32 [n]."""
         ids: dict[str | None, int] = {label: index for index, label in enumerate(self._labels)}
         ids[None] = -1
         for example in examples:
@@ -105,20 +97,27 @@ class SentenceFeaturizer(Featurizer):
         return np.array([ids[example.label] for example in examples], np.int32)
 
 
+class ScoreFeaturizer(SentenceFeaturizer):
+    """The same for texts with a score instead of a label: ``label_ids`` has it in thousandths."""
+
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int):
+        super().__init__(tokenizer, max_seq_length, labels=())
+
+    def describe(self) -> dict[str, object]:
+        return {**super().describe(), "kind": "regression"}
+
+    def label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
+        scores = [-1 if e.label is None else SCORE_UNITS * float(e.label) for e in examples]
+        return np.rint(scores).astype(np.int32)
+
+
 def kept(
     sizes_a: np.ndarray, sizes_b: np.ndarray, max_seq_length: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how many pieces two texts keep.
+    """Returns how many pieces two texts keep, int64 [n] each; ``sizes_b`` is 0 without a second.
 
     It is where google-research/bert's ``_truncate_seq_pair`` ends, which takes one piece after the
     other from the longer text, from the second of two of one length.
-
-    Args:
-        sizes_a, sizes_b: pieces of the texts, int64 [n]; 0 in ``sizes_b``: there is no second.
-        max_seq_length: tokens of a sequence with ``[CLS]`` and ``[SEP]``.
-
-    Returns:
-        Pieces kept of each, int64 [n].
     """
     room = np.where(sizes_b > 0, max_seq_length - 3, max_seq_length - 2)
     half = np.where(sizes_b > 0, (room + 1) // 2, room)
@@ -126,17 +125,12 @@ def kept(
     return a, np.minimum(sizes_b, room - a)
 
 
-def predicted_labels(logits: Sequence[np.ndarray], labels: Sequence[str]) -> list[str]:
-    """Returns the most probable label of each sequence; of equal ones the first.
-
-    Args:
-        logits: of each sequence, [classes].
-        labels: in the order of their ids.
-    """
+def predicted_labels(logits: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """Returns the label of each sequence's highest logit, [classes]; of equal ones the first."""
     return [labels[int(np.argmax(values))] for values in logits]
 
 
-def probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
+def probabilities(logits: np.ndarray) -> np.ndarray:
     """Returns the softmax of each sequence's logits: float64 [n, classes]."""
     values = np.asarray(logits, np.float64)
     exponentials = np.exp(values - values.max(axis=-1, keepdims=True))

@@ -1,4 +1,4 @@
-"""What readers of texts to classify share: examples of a file, their labels, and notes on them.
+"""Collects the examples of a file to classify, checks their labels, and counts what looks wrong.
 
 The readers themselves: sentence_tables.py (tab- and comma-separated), sentence_json.py (JSON
 lines) and sentence_news.py (THUCNews).
@@ -18,11 +18,11 @@ _SHOWN_LABELS = 20
 
 
 class Labels(NamedTuple):
-    """What a task's files have as labels.
+    """The labels of a task's files.
 
     Attributes:
-        known: all there are, in the order of their ids; None: what the training data holds.
-        renamed: other spellings, and what they stand for.
+        known: all there are, in the order of their ids; None: those of the training data.
+        renamed: other spellings of labels.
         undecided: those of examples whose annotators disagree, with the reason in words.
     """
 
@@ -32,12 +32,9 @@ class Labels(NamedTuple):
 
 
 class Collector:
-    """Takes the examples of a file one by one; counts what the user should know of.
+    """Collects the examples of a file one by one; counts what the user should know.
 
-    Args:
-        path: the file, for messages.
-        labels: what its labels are.
-        label_column: the name of the column of labels, in a table with a header.
+    ``label_column`` is the name of the column of labels, in a table with a header.
     """
 
     def __init__(self, path: str, labels: Labels, label_column: str = ""):
@@ -57,14 +54,13 @@ class Collector:
         label: str | None,
         example_id: str | None = None,
     ) -> None:
-        """Takes an example.
+        """Adds an example.
 
         Args:
-            place: the number of its line, or what else names it in its file.
+            place: the number of its line, or another name of its place in its file.
             text_a, text_b: its texts.
-            label: as in the file, with or without white space at its ends; None or nothing else
-                where there is none.
-            example_id: the file's own name for it.
+            label: as in the file, with or without white space at its ends; None or empty: none.
+            example_id: the file's own id for it.
 
         Raises:
             DataError: its label is not among the known ones.
@@ -83,7 +79,7 @@ class Collector:
         self._examples.append(Sentence(name, text_a, text_b, label, line, undecided))
 
     def finish(self, note: Note) -> list[Sentence]:
-        """Returns the examples, and tells what was counted.
+        """Returns the examples, and notes what was counted.
 
         Raises:
             DataError: there are none.

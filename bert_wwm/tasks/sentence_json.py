@@ -21,9 +21,8 @@ _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 class JsonReader:
     """Reads a task's files; those of tests have no labels.
 
-    Attributes:
-        text_a, text_b: the keys of the texts; a list of words is joined by blanks, as CLUE does.
-        labels: what the labels are.
+    ``text_a`` and ``text_b`` are the keys of the texts; a list of words is joined by spaces, as
+    CLUE does.
     """
 
     text_a: str
@@ -31,12 +30,7 @@ class JsonReader:
     labels: Labels
 
     def __call__(self, path: str, note: Note) -> list[Sentence]:
-        """Reads a file.
-
-        Raises:
-            DataError: it can't be read, a line is no object with these keys, or has a label that
-                the task doesn't know.
-        """
+        """Reads a file."""
         collector = Collector(path, self.labels)
         empty = 0
         for number, line in enumerate(files.read_lines(path), 1):

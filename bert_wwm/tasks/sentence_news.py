@@ -1,9 +1,9 @@
-"""Reads THUCNews, which goes about in several forms.
+"""Reads THUCNews, which exists in several forms.
 
 - A line a text, ``label<TAB>text`` (gaussic's ``cnews.train.txt``, HFL's choice) or
   ``text<TAB>label``. The label's column is the one with few and short values; a header
-  ``label<TAB>text_a`` says it outright.
-- Labels that are numbers, with their names in ``class.txt`` beside the file, the first that of 0.
+  ``label<TAB>text_a`` names it.
+- Labels that are numbers, with their names in ``class.txt`` next to the file, the first that of 0.
 - A folder with a folder for each label, which holds a ``.txt`` file for each text.
 """
 
@@ -31,12 +31,7 @@ _TEXTS_PER_LABEL = 2
 
 
 def read_news(path: str, note: Note) -> list[Sentence]:
-    """Reads a file or a folder of THUCNews; files of one column are texts without labels.
-
-    Raises:
-        DataError: it can't be read, a line has another number of columns, either column could be
-            the labels', or a label is no number of ``class.txt``.
-    """
+    """Reads a file or a folder of THUCNews; files of one column are texts without labels."""
     if os.path.isdir(path):
         return _read_folder(path, note)
     lines = list(table_lines(path, note))
@@ -72,7 +67,7 @@ def _columns_of_header(cells: Sequence[str]) -> Columns | None:
 def _columns_of_values(
     path: str, rows: Sequence[Sequence[str]], names: Sequence[str] | None
 ) -> Columns:
-    """Returns which column holds the labels, as all of its values tell."""
+    """Returns which column holds the labels, judged by all of its values."""
     if len(rows[0]) == 1:
         return Columns(0)
     found = [{cells[column].strip() for cells in rows if len(cells) == 2} for column in range(2)]
@@ -101,7 +96,7 @@ def _may_be_labels(values: Collection[str]) -> bool:
 
 
 def _class_names(path: str) -> list[str] | None:
-    """The labels in ``class.txt``, by their numbers; None where there is none."""
+    """The labels in ``class.txt``, by their numbers; None without that file."""
     beside = os.path.join(os.path.dirname(path), _CLASSES)
     if not files.exists(beside):
         return None

@@ -1,4 +1,4 @@
-"""Reads texts to classify from tables: a line an example, columns parted by tabs or commas."""
+"""Reads texts to classify from tables: a line an example, columns separated by tabs or commas."""
 
 import csv
 import dataclasses
@@ -27,13 +27,7 @@ _LANGUAGE_NAME = "language"
 
 
 class Columns(NamedTuple):
-    """Where an example stands in a line; columns are counted from 0.
-
-    Attributes:
-        text_a, text_b: its texts.
-        label: its label.
-        language: the language of its texts.
-    """
+    """The columns of an example's texts, label, and language, counted from 0."""
 
     text_a: int
     text_b: int | None = None
@@ -45,28 +39,24 @@ class Columns(NamedTuple):
 class TableReader:
     """Reads a task's tables, with or without a header.
 
-    The first line is a header where it names the columns of the texts, and none of its columns is
-    a label of the task. Without one, the number of columns says what each holds.
+    The first line is a header if it names the columns of the texts, and none of its columns is
+    a label of the task. Without one, the number of columns decides what each holds.
 
     Attributes:
         is_pair: whether an example is two texts.
-        labels: what the labels are.
-        columns: by their number, what the columns of files without a header hold.
+        columns: the columns of files without a header, by their number.
         language: of files that name languages, the one to keep.
+        label_names: headers' names for the column of labels.
     """
 
     is_pair: bool
     labels: Labels
     columns: Mapping[int, Columns] = dataclasses.field(default_factory=dict)
     language: str | None = None
+    label_names: tuple[str, ...] = _LABEL_NAMES
 
     def __call__(self, path: str, note: Note) -> list[Sentence]:
-        """Reads a file.
-
-        Raises:
-            DataError: it can't be read, a line has another number of columns than the first, or a
-                label that the task doesn't know.
-        """
+        """Reads a file."""
         lines = table_lines(path, note)
         first = _first(path, lines)
         columns = self._columns_of_header(first[1])
@@ -95,7 +85,7 @@ class TableReader:
         texts = next((texts for texts in known if set(texts) <= set(names)), None)
         if texts is None or any(cell.strip() in (self.labels.known or ()) for cell in cells):
             return None
-        label = next((name for name in _LABEL_NAMES if name in names), None)
+        label = next((name for name in self.label_names if name in names), None)
         return Columns(
             names.index(texts[0]),
             names.index(texts[1]) if self.is_pair else None,
@@ -118,12 +108,10 @@ class TableReader:
 
 @dataclasses.dataclass(frozen=True)
 class UserTableReader:
-    """Reads a user's own tables: tab-separated, or, where the name ends in ``.csv``, CSV.
+    """Reads a user's own tables: tab-separated, or, if the name ends in ``.csv``, CSV.
 
-    Attributes:
-        text_columns: the columns of one or two texts, by their names in the header, or, of files
-            without one, by their numbers from 0.
-        label_column: that of the label, in the same way. A file without it has no labels.
+    The columns of one or two texts and of the label are names in the header, or, of files without
+    one, numbers from 0. A file without the column of the label has no labels.
     """
 
     text_columns: tuple[str, ...]
@@ -144,12 +132,7 @@ class UserTableReader:
             )
 
     def __call__(self, path: str, note: Note) -> list[Sentence]:
-        """Reads a file.
-
-        Raises:
-            DataError: it can't be read, has no such column of text, or a line has another number
-                of columns than the first.
-        """
+        """Reads a file."""
         lines = table_lines(path, note)
         first = _first(path, lines)
         has_header = not _is_number(self.label_column)
@@ -175,11 +158,8 @@ class UserTableReader:
 def table_lines(path: str, note: Note) -> Iterator[Line]:
     """Yields the lines of a table, without empty ones.
 
-    In files parted by tabs a quotation mark is text; a name that ends in ``.csv`` or ``.csv.gz``
+    In tab-separated files a quotation mark is text; a name that ends in ``.csv`` or ``.csv.gz``
     means CSV, where it encloses columns that hold commas or line ends.
-
-    Raises:
-        DataError: the file can't be read, or is no CSV.
     """
     is_csv = path.endswith((".csv", ".csv.gz"))
     empty = 0
@@ -218,13 +198,7 @@ def _csv_lines(path: str) -> Iterator[Line]:
 
 
 def same_width(path: str, first: Line, lines: Iterator[Line], has_header: bool) -> Iterator[Line]:
-    """Yields the lines that hold examples.
-
-    Args:
-        path: the file, for messages.
-        first: its first line.
-        lines: those behind it.
-        has_header: whether the first holds no example.
+    """Yields the lines that hold examples, all as wide as the first, which may be a header.
 
     Raises:
         DataError: a line has another number of columns than the first.

@@ -11,12 +11,13 @@ from typing import Any
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import classification
+from bert_wwm.metrics.regression import correlations
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import Labels, listed, unknown_label
 from bert_wwm.tasks.sentence_json import JsonReader, clue_lines
 from bert_wwm.tasks.sentence_news import read_news
 from bert_wwm.tasks.sentence_tables import Columns, TableReader, UserTableReader
-from bert_wwm.tasks.task import SENTENCE, Note, Settings, Task, add
+from bert_wwm.tasks.task import Note, Settings, Task, add
 
 Reader = Callable[[str, Note], list[Sentence]]
 Measure = Callable[[Sequence[str], Sequence[str]], dict[str, float]]
@@ -28,6 +29,7 @@ _GOOGLE = "google-research/bert, README, sentence (and sentence-pair) classifica
 _GOOGLE_SETTINGS = Settings(128, 32, 3.0, 2e-5)
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_SCORE = re.compile(r"[0-9]{1,5}(\.[0-9]+)?")
 
 _SPLITS = ("train", "dev", "test")
 _TSV = {split: (f"{split}.tsv",) for split in _SPLITS}
@@ -49,11 +51,7 @@ _TEXT_COLUMNS = {2: Columns(1, None, 0), 1: Columns(0)}
 def score(
     measures: Sequence[Measure], examples: Sequence[Sentence], predictions: Sequence[str]
 ) -> dict[str, float]:
-    """Returns what the measures say of predictions, fractions of 100.
-
-    Raises:
-        DataError: an example has no label.
-    """
+    """Returns what the measures say of predictions, fractions of 100."""
     targets = []
     for example in examples:
         if example.label is None:
@@ -63,6 +61,15 @@ def score(
     for measure in measures:
         scores.update(measure(targets, predictions))
     return {name: 100 * value for name, value in scores.items()}
+
+
+def score_numbers(examples: Sequence[Sentence], predictions: Sequence[str]) -> dict[str, float]:
+    """Returns the correlations of predicted scores with the true ones, fractions of 100."""
+
+    def measure(targets: Sequence[str], found: Sequence[str]) -> dict[str, float]:
+        return correlations([float(target) for target in targets], [float(one) for one in found])
+
+    return score((measure,), examples, predictions)
 
 
 _accuracy = functools.partial(score, (classification.accuracy,))
@@ -77,13 +84,15 @@ def _add(
     source: str,
     **others: Any,
 ) -> None:
-    """Adds a row that is scored by accuracy and has files of the usual names, unless told else."""
-    row: dict[str, Any] = {"files": _TSV, "score": _accuracy, "metrics": ("accuracy",), **others}
-    add(
-        Task(
-            name, title, SENTENCE, read=read, labels=labels, settings=settings, source=source, **row
-        )
-    )
+    """Adds a row; the defaults are accuracy, and files of the usual names."""
+    row: dict[str, Any] = {
+        "kind": "sentence",
+        "files": _TSV,
+        "score": _accuracy,
+        "metrics": ("accuracy",),
+        **others,
+    }
+    add(Task(name, title, read=read, labels=labels, settings=settings, source=source, **row))
 
 
 _add(
@@ -216,13 +225,23 @@ _add(
 )
 
 
-def user_task(text_columns: Sequence[str], label_column: str) -> Task:
-    """Returns the task of a user's own tables, ``tsv``.
+# GLUE's, and the Chinese translations of it, which have no header.
+_add(
+    "sts-b",
+    "STS-B",
+    TableReader(True, Labels(), {3: Columns(0, 1, 2), 2: Columns(0, 1)}, label_names=("score",)),
+    None,
+    _GOOGLE_SETTINGS,
+    "google-research/bert, README, as for its other sentence pairs (inferred)",
+    kind="regression",
+    score=score_numbers,
+    metrics=("spearman", "pearson"),
+    shows_labels=False,
+)
 
-    Args:
-        text_columns: the columns of one or two texts: names in the header, or, for files without
-            one, numbers from 0.
-        label_column: the column of the label, in the same way.
+
+def user_task(text_columns: Sequence[str], label_column: str) -> Task:
+    """Returns the task of a user's own tables, ``tsv``; the columns are ``UserTableReader``'s.
 
     Raises:
         ConfigError: they aren't one or two different columns, all of them names or all numbers.
@@ -230,7 +249,7 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
     return Task(
         name="tsv",
         title="a table of your own",
-        kind=SENTENCE,
+        kind="sentence",
         files={split: (f"{split}.tsv", f"{split}.csv") for split in _SPLITS},
         read=UserTableReader(tuple(text_columns), label_column),
         score=_accuracy,
@@ -242,10 +261,6 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
 
 def labels_of(path: str, examples: Sequence[Sentence]) -> list[str]:
     """Returns the labels of training examples, sorted; numbers by their size.
-
-    Args:
-        path: their file, for messages.
-        examples: what it holds.
 
     Raises:
         DataError: an example has no label, or all have the same.
@@ -268,17 +283,7 @@ def labels_of(path: str, examples: Sequence[Sentence]) -> list[str]:
 def check_labels(
     path: str, examples: Sequence[Sentence], labels: Sequence[str], required: bool
 ) -> None:
-    """Checks the labels of a file against those that a model knows.
-
-    Args:
-        path: the file, for messages.
-        examples: what it holds.
-        labels: those of the training.
-        required: whether each example needs one, as in training.
-
-    Raises:
-        DataError: an example has another one, or needs one and has none.
-    """
+    """Checks the labels of a file against those of the training, and that required ones exist."""
     known = frozenset(labels)
     for example in examples:
         if example.label is None:
@@ -286,3 +291,13 @@ def check_labels(
                 raise DataError(f"{path}:{example.line}: has no label; expected {listed(labels)}")
         elif example.label not in known:
             raise unknown_label(path, example.line, example.label, labels)
+
+
+def check_scores(path: str, examples: Sequence[Sentence], required: bool) -> None:
+    """Checks that the labels of a file are scores, and that each example has one if required."""
+    for example in examples:
+        if example.label is None and not required:
+            continue
+        if example.label is None or not _SCORE.fullmatch(example.label):
+            found = "no score" if example.label is None else f"the score {example.label!r}"
+            raise DataError(f"{path}:{example.line}: has {found}; expected a number from 0 up")

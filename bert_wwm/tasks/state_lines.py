@@ -1,7 +1,7 @@
 """Hidden states as JSON lines, the text that google-research/bert's ``extract_features.py`` writes.
 
 A line holds some hundred thousand numbers. To round and print each by itself takes Python longer
-than the model took to compute them, so NumPy prints them, all at once, by way of tables.
+than the model took to compute them, so NumPy prints them, all at once, by tables.
 """
 
 import json
@@ -20,12 +20,7 @@ _VALUES = 1 << 16  # numbers that are printed at a time: they stay in the proces
 
 
 class StateLines:
-    """Writes the states of texts as lines.
-
-    Args:
-        pieces: the vocabulary.
-        layers: the numbers that the layers have in the lines.
-    """
+    """Writes the states of texts as lines, with a vocabulary's pieces and the numbers of layers."""
 
     def __init__(self, pieces: Sequence[str], layers: Sequence[int]):
         self._pieces = pieces
@@ -33,13 +28,7 @@ class StateLines:
         self._tokens: dict[int, bytes] = {}
 
     def line(self, number: int, ids: np.ndarray, states: np.ndarray) -> bytes:
-        """Returns the line of a text, with its line end.
-
-        Args:
-            number: the text's, from 0 on.
-            ids: its tokens, [T].
-            states: theirs, float32 [T, L, H].
-        """
+        """Returns the line, with its end, of a text with ids [T] and states float32 [T, L, H]."""
         rows = iter(json_rows(states.reshape(-1, states.shape[-1])))
         tokens = []
         for token in ids.tolist():
@@ -54,12 +43,9 @@ class StateLines:
 
 
 def json_rows(values: np.ndarray) -> list[bytes]:
-    """Returns numbers as JSON has them, those of a row joined by commas.
+    """Returns float32 [rows, n] as JSON, those of a row joined by commas.
 
     They are those of ``json.dumps([round(float(value), 6) for value in row])``.
-
-    Args:
-        values: float32 [rows, n].
     """
     step = max(1, _VALUES // values.shape[1])
     rows: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Tagged sentences to features, and what the model says of them back to tags."""
+"""Turns tagged sentences into features, and the model's outputs into tags."""
 
 import collections
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +25,6 @@ _CACHED_TOKENS = 200_000  # about 40 MB; then the cache starts anew
 def labels_of(path: str, examples: Sequence[Tagged]) -> list[str]:
     """Returns the tags of training examples, O first, the others sorted.
 
-    Args:
-        path: their file, for messages.
-        examples: what it holds.
-
     Raises:
         DataError: there are none.
     """
@@ -39,7 +35,7 @@ def labels_of(path: str, examples: Sequence[Tagged]) -> list[str]:
 
 
 def unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> dict[str, int]:
-    """Returns how often each tag occurs that is none of the labels.
+    """Counts the tags that aren't among the labels.
 
     Such a token has no loss, and its prediction is bound to be wrong.
     """
@@ -50,26 +46,18 @@ def unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> dict[str,
 class TaggingFeaturizer(Featurizer):
     """Features of tagged sentences: ``[CLS] pieces [SEP]``, the tag at each token's first piece.
 
-    Each token is tokenized by itself. One that has no piece, such as a blank or a zero-width
+    Each token is tokenized by itself. One that has no piece, such as a space or a zero-width
     character, becomes ``[UNK]``, and one with more pieces than fit into a sequence loses the last
     ones: so each is predicted. A sentence that is longer than a sequence is cut into windows that
-    overlap by half. A token counts, in training as in prediction, in that window alone where it has
+    overlap by half. A token counts, in training as in prediction, only in the window where it has
     the most context on its narrower side.
 
     The table has
 
-    - tokens ``tag_ids``: the number of the tag, at the first piece of each token; 0 where the tags
-      are not told, -1 where it is none of the labels, and elsewhere;
+    - tokens ``tag_ids``: the number of the tag, at the first piece of each token; 0 without tags,
+      -1 if it is not among the labels, and elsewhere;
     - tokens ``token_index``: there the number of the token in its example, elsewhere -1;
     - rows ``example``: the number of the example in its file. One without tokens has no row.
-
-    Args:
-        tokenizer: the model's.
-        max_seq_length: tokens of a sequence, with ``[CLS]`` and ``[SEP]``, at most.
-        labels: the tags, by number.
-
-    Raises:
-        ConfigError: a sequence has no room for a piece.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_seq_length: int, labels: Sequence[str]):
@@ -178,10 +166,10 @@ def _windows(
         tokens_of: where the tokens of each example begin, [E + 1].
         pieces_of: where the pieces of each token begin, [T + 1]; a token has at least one, and at
             most ``capacity``.
-        capacity: pieces of a window at most.
+        capacity: the maximum number of pieces of a window.
 
     Returns:
-        The first token of each window and the one behind its last, int64 [W], and the window in
+        The first token of each window and the one after its last, int64 [W], and the window in
         which each token counts, int64 [T].
     """
     begins: list[int] = []
@@ -203,9 +191,7 @@ def _windows(
 def _cuts(starts: np.ndarray, capacity: int) -> Iterator[tuple[int, int]]:
     """Yields the windows of an example, half-open spans of its n tokens.
 
-    Args:
-        starts: where the pieces of each token begin, and where the last one's end, [n + 1].
-        capacity: pieces of a window at most.
+    ``starts`` says where the pieces of each token begin, and where the last one's end, [n + 1].
     """
     begin = 0
     while True:
@@ -236,7 +222,7 @@ def _most_context(starts: np.ndarray, cuts: Sequence[tuple[int, int]]) -> np.nda
 
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:
-    """Where stretches of these lengths begin, one behind the other, and the last ends: [n + 1]."""
+    """Returns where consecutive stretches of these lengths begin, and the last ends: [n + 1]."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
@@ -246,13 +232,9 @@ def predicted_tags(
     outputs: Sequence[Mapping[str, np.ndarray]],
     labels: Sequence[str],
 ) -> list[list[str]]:
-    """Returns the likeliest tag of each token, by example.
+    """Returns the most probable tag of each token, by example.
 
-    Args:
-        examples: all of a file.
-        table: their features.
-        outputs: of each sequence of the table, in its order, ``tag_logits`` [length, labels].
-        labels: the tags, by number.
+    ``outputs`` has ``tag_logits`` [length, labels] of each sequence of the table.
     """
     lengths = np.array([len(example.tokens) for example in examples], np.int64)
     offsets = _offsets(lengths)

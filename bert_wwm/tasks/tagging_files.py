@@ -25,23 +25,13 @@ _EXPECTED_ENTITIES = 'expected {"type": {"entity": [[first, last], ...]}}'
 
 
 def read_columns(path: str, note: Note) -> list[Tagged]:
-    """Reads lines of a token and its tag, with a blank line behind each sentence.
+    """Reads lines of a token and its tag, with an empty line after each sentence.
 
-    Columns are parted by tabs where the first line has one, else by blanks. Of several columns the
-    first is the token and the last its tag; where there is one only, the tags are not told. What
-    begins with a separator is the line of a blank. Tags lose white space at their ends, and are
-    otherwise kept as they are.
+    Columns are separated by tabs if the first line has one, else by spaces. Of several columns the
+    first is the token and the last its tag; if there is only one, there are no tags. A line that
+    begins with a separator has a space as its token. Tags lose white space at their ends only.
 
-    A blank line is one of blanks and tabs. (So where there are no tags, a blank cannot be a token,
-    but U+3000 can.)
-
-    Args:
-        path: the file, UTF-8 text or .gz.
-        note: takes what the user should know, a sentence at a time.
-
-    Raises:
-        DataError: the file is missing, not UTF-8, or without a sentence, a tag is white space, or
-            the lines don't have the same number of columns.
+    A line of spaces and tabs is empty. (So without tags a space can't be a token; U+3000 can.)
     """
     parser = _ColumnParser(path)
     parsed: dict[str, tuple[str, str]] = {}  # lines repeat, and strings of one line are kept once
@@ -73,11 +63,7 @@ def read_columns(path: str, note: Note) -> list[Tagged]:
 
 
 class _ColumnParser:
-    """Takes lines apart.
-
-    Attributes:
-        num_columns: of each line, as the first has them; 0 before it is met.
-    """
+    """Splits lines; the first decides the separator and ``num_columns``, 0 before it is met."""
 
     def __init__(self, path: str):
         self.num_columns = 0
@@ -148,15 +134,8 @@ def read_msra(path: str, note: Note) -> list[Tagged]:
     """Reads MSRA's corpus, as columns or in the format of the SIGHAN bakeoff 2006.
 
     The latter has a sentence a line, its parts with ``/nr`` (PER), ``/ns`` (LOC), ``/nt`` (ORG) or
-    ``/o`` behind each, parted by blanks; characters become the tokens, and tags are BIO. The first
-    line tells which format it is.
-
-    Args:
-        path: the file, UTF-8 text or .gz.
-        note: takes what the user should know, a sentence at a time.
-
-    Raises:
-        DataError: as ``read_columns``, or a part has none of these tags.
+    ``/o`` after each, separated by spaces; characters become the tokens, and tags are BIO. The
+    first line decides which format it is.
     """
     first = next((line for line in files.read_lines(path) if line.strip(_SEPARATORS)), "")
     parts = first.split()
@@ -198,14 +177,6 @@ def read_cluener(path: str, note: Note) -> list[Tagged]:
     The label holds ``{"name": {"叶老桂": [[9, 11]]}}``, first and last character of each entity.
     Characters become the tokens, and tags are BIO. Of entities that overlap, the one that begins
     first is kept, and of those that begin together the longest.
-
-    Args:
-        path: the file, UTF-8 text or .gz.
-        note: takes what the user should know, a sentence at a time.
-
-    Raises:
-        DataError: the file is missing, not UTF-8 or empty, a line is something else, or an entity
-            doesn't stand where it is said to.
     """
     examples: list[Tagged] = []
     dropped = 0
@@ -279,10 +250,9 @@ def _items(where: str, value: Any) -> Any:
 
 
 def conll_lines(examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yields lines of a token, its tag where that is known, and the predicted one.
+    """Yields lines of a token, its tag if that is known, and the predicted one, separated by tabs.
 
-    Columns are parted by tabs, and a blank line follows each sentence. A tab or line end that is a
-    token becomes a blank.
+    An empty line follows each sentence. A tab or line end that is a token becomes a space.
     """
     for example, predicted in zip(examples, predictions):
         tokens = [token.translate(_BLANKS) for token in example.tokens]

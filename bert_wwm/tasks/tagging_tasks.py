@@ -6,21 +6,13 @@ from typing import Any
 from bert_wwm.metrics.tagging import evaluate
 from bert_wwm.tasks.examples import Tagged
 from bert_wwm.tasks.tagging_files import cluener_lines, read_cluener, read_columns, read_msra
-from bert_wwm.tasks.task import TAGGING, Settings, Task, add
+from bert_wwm.tasks.task import Settings, Task, add
 
 METRICS = ("precision", "recall", "f1")
 
 
 def score(examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Scores predicted tags: precision, recall and F1 of entities as seqeval counts them (micro).
-
-    Args:
-        examples: with their tags.
-        predictions: of each example the tags.
-
-    Returns:
-        Those, and ``accuracy``, the share of tokens whose tag is right, in percent.
-    """
+    """Returns seqeval's micro precision, recall and F1 of entities, and accuracy, in percent."""
     scores = evaluate([example.tags or () for example in examples], predictions)
     return {name: 100 * scores[name] for name in (*METRICS, "accuracy")}
 
@@ -38,7 +30,7 @@ def _add(name: str, title: str, settings: Settings, source: str, **others: Any) 
         Task(
             name=name,
             title=title,
-            kind=TAGGING,
+            kind="tagging",
             score=score,
             metrics=METRICS,
             best_metric="f1",

@@ -8,21 +8,15 @@ from typing import (
 )
 
 from bert_wwm.core.registry import Registry
+from bert_wwm.tasks.kinds import KINDS
 
 Note = Callable[[str], None]  # takes what the user should know, a sentence at a time
 
-SENTENCE, READING, TAGGING = KINDS = ("sentence", "reading", "tagging")
+KIND_OF_USERS_TASK = "sentence"  # that of a table of the user's own, which has no row
 
 
 class Settings(NamedTuple):
-    """How a task is fine-tuned for; the flags of the same names.
-
-    Attributes:
-        max_seq_length: tokens of a sequence, at most.
-        train_batch_size: examples of a step.
-        num_train_epochs: passes over the training data.
-        learning_rate: the peak.
-    """
+    """The settings that a task is fine-tuned with: flags of the same names."""
 
     max_seq_length: int
     train_batch_size: int
@@ -35,25 +29,22 @@ class Task:
     """A task: where its data is, what it predicts, how it is trained for and scored.
 
     Attributes:
-        name: as in --task_name.
-        title: as in the papers.
-        kind: ``sentence``, ``reading`` or ``tagging``: the program that takes it.
-        files: the names that its files ``train``, ``dev`` and ``test`` go by in --data_dir, the
-            usual one first; a split may have none.
-        read: reads a file, and tells by its second argument what the user should know: what was
-            left out or looks wrong. It may raise DataError.
+        name, title: as in --task_name, and as in the papers.
+        kind: a name in ``KINDS``.
+        files: the names of its files ``train``, ``dev`` and ``test`` in --data_dir, the usual one
+            first; a split may have none.
+        read: reads a file, and notes what the user should know: what was left out or looks wrong.
+            It may raise DataError.
         score: scores predictions: examples, and of each the predicted label, tags, or answer.
             Returns fractions of 100 by name.
         metrics: the scores that are reported, in this order; the first decides which checkpoint is
             best, unless ``best_metric`` does.
-        settings: the paper's, defaults of the flags.
-        source: where the settings are from.
-        labels: what there is to predict; None: what the training data holds.
-        best_metric: the score that decides which checkpoint is best.
+        settings, source: the paper's, defaults of the flags, and where they are from.
+        labels: what there is to predict; None: the labels of the training data.
         small_learning_rate: the peak for small models.
         submission: yields the lines of the file that the task's benchmark takes,
-            ``NAME_predict.json``, from examples and of each the predicted label or tags; None: it
-            takes none.
+            ``NAME_predict.json``, from examples and of each the predicted label or tags.
+        shows_labels: whether the labels of a file are worth counting.
     """
 
     name: str
@@ -69,6 +60,7 @@ class Task:
     best_metric: str | None = None
     small_learning_rate: float = 1e-4
     submission: Callable[[Sequence[Any], Sequence[Any]], Iterator[str]] | None = None
+    shows_labels: bool = True
 
     def settings_for(self, small: bool) -> Settings:
         """Returns the settings for a released model of 12 layers and more, or for a small one.
@@ -93,6 +85,6 @@ def add(task: Task) -> Task:
     return TASKS.add(task.name, task)
 
 
-def tasks_of(kind: str) -> list[str]:
-    """Returns the names of the tasks of a kind."""
-    return [name for name in TASKS.names() if TASKS[name].kind == kind]
+def tasks_of(program: str) -> list[str]:
+    """Returns the names of the tasks that a program fine-tunes for."""
+    return [name for name in TASKS.names() if KINDS[TASKS[name].kind].program == program]

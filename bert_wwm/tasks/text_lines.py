@@ -13,10 +13,7 @@ def read_texts(path: str) -> Iterator[Sentence]:
     """Yields the text, or the pair of texts, of every line, empty ones too.
 
     Lines are read as google-research/bert's ``extract_features.py`` reads them: without white space
-    at their ends, and parted at the last `` ||| ``.
-
-    Raises:
-        DataError: the file is missing, or not UTF-8.
+    at their ends, and split at the last `` ||| ``.
     """
     for number, line in enumerate(files.read_lines(path), 1):
         first, between, second = line.strip().rpartition(_BETWEEN)
@@ -27,12 +24,7 @@ def read_texts(path: str) -> Iterator[Sentence]:
 
 
 def blocks_of(texts: Iterable[Sentence], most_texts: int) -> Iterator[list[Sentence]]:
-    """Yields texts in blocks, in their order.
-
-    Args:
-        texts: the texts.
-        most_texts: of a block; one of very long texts has fewer.
-    """
+    """Yields texts in blocks, in their order; very long texts make smaller blocks."""
     block: list[Sentence] = []
     characters = 0
     for text in texts:

@@ -1,1 +1,1 @@
-"""From files to documents, pieces and words."""
+"""From text to pieces."""

@@ -1,8 +1,8 @@
 """The tokenizer for many sentences at once: most of Chinese text is looked up in a table.
 
-An ideograph or a punctuation mark is a piece by itself whatever stands beside it. Such characters
-are mapped by NumPy, all at once; what is left (letters, digits, kana, ...) goes, run by run,
-through the tokenizer itself, and is remembered. The pieces are those of ``Tokenizer.tokenize``.
+An ideograph or a punctuation mark is a piece by itself whatever its neighbours are. NumPy maps such
+characters all at once; the tokenizer itself cuts the other runs (letters, digits, kana, ...), and
+its results are cached. The pieces are those of ``Tokenizer.tokenize``.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bert_wwm.text.characters import ALONE, SPACE, WORD, CharacterTable
 from bert_wwm.text.tokenizer import Tokenizer, WordPieces
 
 _CODE_POINTS = 0x110000
-_CACHED_RUNS = 200_000  # about 50 MB; then the cache starts anew
+_CACHED_RUNS = 200_000  # about 50 MB; then the cache is cleared
 # Kinds of characters: not yet looked up, part of a run, a piece by itself, between pieces.
 _NEW, _RUN, _SINGLE, _GAP = range(4)
 
@@ -23,31 +23,18 @@ Run = tuple[list[int], list[int], list[int]]  # ids, starts and ends of its piec
 
 
 class Pieces(NamedTuple):
-    """The pieces of a number of sentences.
+    """The pieces of a number of sentences; spans are half-open, in characters of the text."""
 
-    Attributes:
-        ids: int32 [pieces].
-        starts, ends: int64 [pieces], half-open spans of characters in all sentences' text, in
-            which a line end follows each sentence.
-        offsets: int64 [sentences + 1]; the pieces of sentence i are offsets[i] to offsets[i + 1].
-        characters: int64 [sentences]; where in the text each sentence begins.
-        text: the sentences, a line end behind each.
-    """
-
-    ids: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    offsets: np.ndarray
-    characters: np.ndarray
-    text: str
+    ids: np.ndarray  # int32 [pieces]
+    starts: np.ndarray  # int64 [pieces]
+    ends: np.ndarray  # int64 [pieces]
+    offsets: np.ndarray  # int64 [sentences + 1]: the pieces of i are offsets[i] to offsets[i + 1]
+    characters: np.ndarray  # int64 [sentences]: where in the text each sentence begins
+    text: str  # the sentences, a line end after each
 
 
 class BulkTokenizer:
-    """Tokenizes many sentences at once.
-
-    Args:
-        tokenizer: whose pieces are wanted.
-    """
+    """Tokenizes many sentences at once."""
 
     def __init__(self, tokenizer: Tokenizer):
         self.vocabulary = tokenizer.vocabulary
@@ -63,15 +50,15 @@ class BulkTokenizer:
         text = "".join(f"{sentence}\n" for sentence in sentences)
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
         ends_of_lines = np.flatnonzero(codes == ord("\n"))
-        kinds = self._kinds_of(codes)
+        kinds = self._look_up(codes)
         is_run = kinds == _RUN
         if "Σ" in text:
-            # Its lower case hangs on its neighbours, so no run may be looked at by itself.
+            # Its lower case depends on its neighbours, so no run may be looked at by itself.
             for line in np.unique(np.searchsorted(ends_of_lines, np.flatnonzero(codes == 0x3A3))):
                 begin = ends_of_lines[line - 1] + 1 if line else 0
                 is_run[begin : ends_of_lines[line]] = True
         single = np.flatnonzero((kinds == _SINGLE) & ~is_run)
-        run_ids, run_starts, run_ends = self._pieces_of_runs(text, is_run)
+        run_ids, run_starts, run_ends = self._tokenize_runs(text, is_run)
 
         starts = np.concatenate([single, run_starts])
         # Pieces of one character, such as ẞ, keep their order.
@@ -83,7 +70,7 @@ class BulkTokenizer:
         begins = np.concatenate([[0], ends_of_lines[:-1] + 1])[: len(sentences)]
         return Pieces(ids.astype(np.int32), starts, ends, offsets, begins, text)
 
-    def _kinds_of(self, codes: np.ndarray) -> np.ndarray:
+    def _look_up(self, codes: np.ndarray) -> np.ndarray:
         kinds = self._kinds[codes]
         if not kinds.all():
             for code in np.unique(codes[kinds == _NEW]).tolist():
@@ -108,7 +95,7 @@ class BulkTokenizer:
                 return _SINGLE, pieces[0][1]
         return _RUN, 0
 
-    def _pieces_of_runs(
+    def _tokenize_runs(
         self, text: str, is_run: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         edges = np.flatnonzero(np.diff(np.concatenate([[0], is_run.view(np.int8), [0]])))
@@ -122,7 +109,7 @@ class BulkTokenizer:
             run = text[begin:end]
             found = runs.get(run)
             if found is None:
-                found = self._run(run)
+                found = self._tokenize_run(run)
             ids += found[0]
             starts += found[1]
             ends += found[2]
@@ -134,7 +121,7 @@ class BulkTokenizer:
             np.asarray(ends, np.int64) + offset,
         )
 
-    def _run(self, run: str) -> Run:
+    def _tokenize_run(self, run: str) -> Run:
         if len(self._runs) >= _CACHED_RUNS:
             self._runs.clear()
         pieces = self._tokenizer.tokenize(run)

@@ -1,4 +1,4 @@
-"""Finds out whether a model wants its text lower-cased."""
+"""Finds out whether a model needs lower-cased text."""
 
 import os
 from typing import NamedTuple
@@ -14,12 +14,7 @@ _TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
 class Casing(NamedTuple):
-    """What a file says of a model's text.
-
-    Attributes:
-        do_lower_case: whether it is lower-cased.
-        path: the file.
-    """
+    """Whether a model's text is lower-cased, and the file that says so."""
 
     do_lower_case: bool
     path: str
@@ -29,10 +24,7 @@ def find_casing(config_file: str | None, vocab_file: str | None) -> Casing | Non
     """Looks for ``do_lower_case`` in a model's files.
 
     The configuration comes first, by default the one beside the vocabulary; then
-    ``tokenizer_config.json`` beside the vocabulary.
-
-    Returns:
-        None where none of them says anything, or neither file is given.
+    ``tokenizer_config.json`` beside the vocabulary. None if no file has the key.
 
     Raises:
         DataError: one of the files is not JSON, or its value is not true or false.
@@ -61,9 +53,9 @@ def choose_casing(
     """Returns whether text is lower-cased: as the flag or the model's files say, or else True.
 
     Args:
-        given: the value of ``--do_lower_case``; None if it is not given.
+        given: the value of ``--do_lower_case``, if it is given.
         config_file, vocab_file: as for ``find_casing``.
-        init_checkpoint: the weights, if any; the name of a released folder tells its casing.
+        init_checkpoint: the weights; the name of a released folder contains its casing.
 
     Raises:
         ConfigError: the flag contradicts a file, or the result the name of a released folder.

@@ -1,4 +1,4 @@
-"""What BERT's tokenizer makes of a single character: drop it, part at it, or keep it, as what.
+"""How BERT's tokenizer treats a single character.
 
 The classes are those of google-research/bert's ``BasicTokenizer``; HFL's variant differs in what
 counts as a control character (facts: LERT's and CMRC's code drop all of Unicode's category C,
@@ -11,7 +11,7 @@ from bert_wwm.text import unicode11
 
 DROP, SPACE, ALONE, WORD = range(4)
 
-# The blocks of CJK ideographs; neither kana nor hangul, whose words are parted by other means.
+# The blocks of CJK ideographs; neither kana nor hangul.
 _CJK_RANGES = (
     (0x4E00, 0x9FFF),  # Unified Ideographs
     (0x3400, 0x4DBF),  # Extension A
@@ -29,10 +29,10 @@ class Character(NamedTuple):
     """How the tokenizer treats a character.
 
     Attributes:
-        kind: DROP; SPACE, which parts words and is dropped; ALONE, a word by itself whatever its
-            neighbours are; or WORD, which joins its neighbours.
-        text: what it becomes: lower-cased and decomposed where the tokenizer is uncased. Accents
-            are still there.
+        kind: DROP; SPACE, which separates words and is dropped; ALONE, a word by itself whatever
+            its neighbours are; or WORD, which joins its neighbours.
+        text: its replacement: lower-cased and decomposed if the tokenizer is uncased. Accents are
+            still there.
     """
 
     kind: int
@@ -40,12 +40,10 @@ class Character(NamedTuple):
 
 
 class CharacterTable(dict):
-    """The treatment of each character, worked out when it is first met: ``table[char]``.
+    """The treatment of each character, found at its first use: ``table[char]``.
 
-    Args:
-        do_lower_case: lower-case and decompose (NFD).
-        drop_category_c: HFL's variant: private, unassigned and surrogate code points are dropped
-            like control characters.
+    With ``do_lower_case`` text is lower-cased and decomposed (NFD). With ``drop_category_c``, HFL's
+    variant, private, unassigned and surrogate code points are dropped like control characters.
     """
 
     def __init__(self, do_lower_case: bool = True, drop_category_c: bool = False):
@@ -60,7 +58,7 @@ class CharacterTable(dict):
     def _classify(self, char: str) -> Character:
         if char in "\0\ufffd" or is_control(char, self._drop_category_c):
             return Character(DROP, "")
-        # str.split() parts at U+2028 and U+2029 as well, which is_whitespace leaves out.
+        # str.split() splits at U+2028 and U+2029 as well, which is_whitespace leaves out.
         if is_whitespace(char) or char.isspace():
             return Character(SPACE, "")
         text = unicode11.fold(char) if self._do_lower_case else char
@@ -68,16 +66,14 @@ class CharacterTable(dict):
 
 
 def is_whitespace(char: str) -> bool:
-    """True for blanks as ``BasicTokenizer`` knows them: category Zs, tab and line ends."""
+    """True for spaces as ``BasicTokenizer`` knows them: category Zs, tab and line ends."""
     return char in " \t\n\r" or unicode11.category(char) == "Zs"
 
 
 def is_control(char: str, drop_category_c: bool = False) -> bool:
     """True for control characters, but tab and line ends, which are white space.
 
-    Args:
-        char: one character.
-        drop_category_c: count all of category C, as HFL does, rather than Cc and Cf.
+    ``drop_category_c`` counts all of category C, as HFL does, rather than Cc and Cf.
     """
     if char in "\t\n\r":
         return False
@@ -86,9 +82,9 @@ def is_control(char: str, drop_category_c: bool = False) -> bool:
 
 
 def is_punctuation(char: str) -> bool:
-    """True for category P and for all of ASCII that is neither letter, digit, blank nor control.
+    """True for category P and for all of ASCII that is neither letter, digit, space nor control.
 
-    So ``$``, ``^`` and ````` are punctuation though Unicode says otherwise.
+    So ``$``, ``^`` and ````` are punctuation, unlike in Unicode.
     """
     code = ord(char)
     if any(low <= code <= high for low, high in _ASCII_PUNCTUATION_RANGES):

@@ -13,7 +13,7 @@ from bert_wwm.text import characters, unicode11
 from bert_wwm.text.tokenizer import MAX_CHARS_PER_WORD
 from bert_wwm.text.vocabulary import UNK, Vocabulary
 
-# Released folders by the casing that their vocabulary wants.
+# Released folders by the casing of their vocabulary.
 _CASED = re.compile(r"(multi_)?cased_L-\d+_H-\d+_A-\d+")
 _UNCASED = re.compile(r"(uncased|multilingual|chinese)_L-\d+_H-\d+_A-\d+")
 
@@ -32,7 +32,7 @@ def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str |
 
 
 def convert_to_unicode(text: str | bytes) -> str:
-    """Returns a string; bytes are read as UTF-8, what is not UTF-8 is left out."""
+    """Returns a string; bytes are decoded as UTF-8, without those that are not UTF-8."""
     if isinstance(text, str):
         return text
     if isinstance(text, bytes):
@@ -69,12 +69,7 @@ def whitespace_tokenize(text: str) -> list[str]:
 
 
 class FullTokenizer:
-    """Basic tokenization, then wordpieces.
-
-    Attributes:
-        vocab: ids by piece.
-        inv_vocab: pieces by id.
-    """
+    """Basic tokenization, then wordpieces."""
 
     def __init__(self, vocab_file: str, do_lower_case: bool = True):
         self.vocab = load_vocab(vocab_file)
@@ -146,12 +141,8 @@ class BasicTokenizer:
 class WordpieceTokenizer:
     """Greedy longest-match-first pieces of words separated by white space.
 
-    Attributes may be changed at any time; the next call of ``tokenize`` goes by them.
-
-    Args:
-        vocab: the pieces: a dictionary, a set, a list, or whatever ``in`` works with.
-        unk_token: stands for a word without pieces; it need not be in the vocabulary.
-        max_input_chars_per_word: a longer word, in characters, becomes ``unk_token``.
+    Attributes may be changed at any time; the next call of ``tokenize`` uses them. ``unk_token``,
+    which need not be in the vocabulary, replaces a word that has no pieces or is too long.
     """
 
     def __init__(

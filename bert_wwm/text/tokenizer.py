@@ -1,4 +1,4 @@
-"""Text to wordpieces: what google-research/bert's ``FullTokenizer`` gives, and where it stood.
+"""Text to wordpieces: those of google-research/bert's ``FullTokenizer``, and their positions.
 
 A text is cut into words (``basic_words``), words into pieces (``WordPieces``), in one pass that
 carries for each character the position it came from. So every piece knows its half-open span of
@@ -13,19 +13,14 @@ from bert_wwm.text.characters import ALONE, DROP, WORD, CharacterTable
 from bert_wwm.text.vocabulary import UNK, Vocabulary
 
 MAX_CHARS_PER_WORD = 200  # FullTokenizer's: a longer word becomes [UNK]
-_CACHED_WORDS = 200_000  # about 30 MB; then the cache starts anew
+_CACHED_WORDS = 200_000  # about 30 MB; then the cache is cleared
 
 
 class Word(NamedTuple):
-    """A word of the basic tokenizer.
-
-    Attributes:
-        text: the word, lower-cased and without accents where the tokenizer is uncased.
-        origins: for each character of ``text`` the position of its original in the string.
-    """
+    """A word of the basic tokenizer, lower-cased and without accents if that is uncased."""
 
     text: str
-    origins: Sequence[int]
+    origins: Sequence[int]  # for each character the position of its original in the string
 
 
 class Piece(NamedTuple):
@@ -40,10 +35,8 @@ class Piece(NamedTuple):
 class Tokenizer:
     """Google's uncased or cased tokenizer, or HFL's variant, with offsets.
 
-    Args:
-        vocabulary: the model's pieces; needs ``[UNK]``.
-        do_lower_case: lower-case and strip accents, as uncased models want.
-        drop_category_c: HFL's variant, which drops every character of Unicode's category C.
+    ``do_lower_case`` also strips accents; ``drop_category_c`` is HFL's variant, which drops every
+    character of Unicode's category C. The vocabulary needs ``[UNK]``.
     """
 
     def __init__(
@@ -70,14 +63,11 @@ class Tokenizer:
 
 
 class WordPieces(dict):
-    """Greedy longest-match-first pieces of a word: ``wordpieces[word]``, remembered.
+    """Greedy longest-match-first pieces of a word: ``wordpieces[word]``, cached.
 
     Each is ``(piece, id, start, end)``, a half-open span of the word's characters. A word that
-    has no cut into pieces of the vocabulary, or is longer than ``MAX_CHARS_PER_WORD`` characters,
+    can't be cut into pieces of the vocabulary, or is longer than ``MAX_CHARS_PER_WORD`` characters,
     is one ``[UNK]``.
-
-    Args:
-        ids: the vocabulary: pieces and their ids, ``[UNK]`` among them.
     """
 
     def __init__(self, ids: Mapping[str, int]):
@@ -113,7 +103,7 @@ class WordPieces(dict):
 
 
 def basic_words(text: str, table: CharacterTable, do_lower_case: bool) -> Iterator[Word]:
-    """Yields what ``BasicTokenizer`` makes of a text: words, punctuation marks, CJK characters."""
+    """Yields the words of ``BasicTokenizer``, punctuation marks and CJK characters among them."""
     start = -1  # of the run of WORD characters that is under way
     for position, char in enumerate(text):
         kind, becomes = table[char]
@@ -134,7 +124,7 @@ def basic_words(text: str, table: CharacterTable, do_lower_case: bool) -> Iterat
 def _split_run(
     text: str, start: int, end: int, table: CharacterTable, do_lower_case: bool
 ) -> Iterator[Word]:
-    """Cuts a run between blanks and ideographs at its punctuation marks."""
+    """Cuts a run between spaces and ideographs at its punctuation marks."""
     run = text[start:end]
     if run.isascii() and run.isalnum():
         yield Word(run.lower() if do_lower_case else run, range(start, end))
@@ -177,7 +167,7 @@ def _place_final_sigmas(
     chars: list[str],
     origins: list[int],
 ) -> None:
-    """Turns the sigmas at the ends of words into ς: the one case in which lower() looks around."""
+    """Turns sigmas at the ends of words into ς: lower() looks at neighbours only for these."""
     if "Σ" not in text[start:end]:
         return
     kept = [p for p in range(start, end) if table[text[p]].kind != DROP]

@@ -2,8 +2,8 @@
 
 google-research/bert ran on Python 3.6 and 3.7 (Unicode 9 and 11); Python 3.10 to 3.13 know
 Unicode 13 to 15.1. A character that was unassigned then would be dropped or kept, stripped or split
-otherwise now, and the same text would give other pieces on another Python. What has changed since
-is little, so it stands here.
+differently now, and the same text would give other pieces on another Python. Little has changed
+since, so the changes are listed here.
 """
 
 import bisect

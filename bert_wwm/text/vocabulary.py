@@ -11,13 +11,7 @@ SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
 
 
 class Vocabulary:
-    """The pieces of a model, numbered by their line in ``vocab.txt``, from 0.
-
-    Attributes:
-        pieces: all pieces, by id.
-        ids: the id of each piece.
-        path: where it was read, for error messages.
-    """
+    """The pieces of a model, numbered by their line in ``vocab.txt``, from 0."""
 
     def __init__(self, pieces: Sequence[str], path: str = "<vocabulary>"):
         self.pieces: list[str] = list(pieces)
@@ -32,11 +26,7 @@ class Vocabulary:
 
     @classmethod
     def from_file(cls, path: str, required: Iterable[str] = SPECIAL_TOKENS) -> "Vocabulary":
-        """Reads a file of one piece a line.
-
-        Args:
-            path: the file; blanks around a piece are not part of it.
-            required: pieces that have to be there.
+        """Reads a file of one piece a line, without the spaces around it.
 
         Raises:
             DataError: the file is missing, empty, not UTF-8 or stands for another one, a piece is
@@ -44,7 +34,7 @@ class Vocabulary:
         """
         stand_ins.refuse(path)
         files.refuse_bomb(path)
-        # Google's Chinese vocabulary holds U+2028, which strip() would take for a blank.
+        # Google's Chinese vocabulary holds U+2028, which strip() would treat as a space.
         pieces = [line.strip(" \t\r") for line in files.read_lines(path)]
         while pieces and not pieces[-1]:
             pieces.pop()

@@ -1,9 +1,12 @@
-"""A vocabulary from text, for those who train from nothing.
+"""A vocabulary from text, for those who train from scratch.
 
-Characters that BERT's tokenizer sets apart (ideographs, punctuation) are pieces by themselves. The
+Characters that BERT's tokenizer separates (ideographs, punctuation) are pieces by themselves. The
 other words (Latin, digits, kana, ...) are cut by byte-pair encoding (Sennrich et al. 2016, arXiv
 1508.07909): from single characters on, the pair of neighbours that occurs most often becomes a
 piece, again and again, until the vocabulary is full.
+
+The trainers of the package tokenizers (0.22) give other pieces in each process for the same text:
+ties are broken by the order of a hash table. They also ignore how often a character occurs.
 """
 
 import collections
@@ -36,8 +39,8 @@ def build_vocabulary(
 
     Args:
         counts: how often each word occurs.
-        vocab_size: most pieces in all.
-        min_count: a character or pair that occurs less often becomes no piece.
+        vocab_size: the maximum number of pieces.
+        min_count: characters and pairs that occur less often are not added.
         num_unused: number of ``[unusedN]`` places for words that are added later.
 
     Raises:
@@ -51,37 +54,29 @@ def build_vocabulary(
         )
     symbols: Counter[str] = collections.Counter()
     for word, count in counts.items():
-        for symbol in _symbols(word):
+        for symbol in _split(word):
             symbols[symbol] += count
-    characters = [symbol for symbol, _ in _by_frequency(symbols, min_count)][:room]
+    frequent = [symbol for symbol, count in symbols.items() if count >= min_count]
+    characters = sorted(frequent, key=lambda symbol: (-symbols[symbol], symbol))[:room]
     known = set(characters)
-    spellable = {w: n for w, n in counts.items() if len(w) > 1 and known.issuperset(_symbols(w))}
+    spellable = {w: n for w, n in counts.items() if len(w) > 1 and known.issuperset(_split(w))}
     merged = _merge_pairs(spellable, room - len(characters), min_count, known)
     return reserved + characters + merged
 
 
-def _symbols(word: str) -> list[str]:
-    """The single characters of a word as pieces."""
+def _split(word: str) -> list[str]:
+    """Returns the single characters of a word as pieces."""
     return [word[0], *("##" + char for char in word[1:])]
-
-
-def _by_frequency(counts: Counter[str], min_count: int) -> list[tuple[str, int]]:
-    frequent = [(item, count) for item, count in counts.items() if count >= min_count]
-    return sorted(frequent, key=lambda entry: (-entry[1], entry[0]))
-
-
-def _join(pair: Pair) -> str:
-    return pair[0] + pair[1][2:]
 
 
 def _merge_pairs(
     counts: dict[str, int], num_merges: int, min_count: int, known: set[str]
 ) -> list[str]:
     """Returns up to ``num_merges`` new pieces, each the most frequent pair at its time."""
-    words = [_symbols(word) for word in counts]
+    words = [_split(word) for word in counts]
     weights = list(counts.values())
     pair_counts: Counter[Pair] = collections.Counter()
-    places: dict[Pair, set[int]] = collections.defaultdict(set)
+    places: dict[Pair, set[int]] = collections.defaultdict(set)  # words that have or had a pair
     for number, word in enumerate(words):
         for pair in itertools.pairwise(word):
             pair_counts[pair] += weights[number]
@@ -96,44 +91,33 @@ def _merge_pairs(
             continue
         if -count < min_count:
             break
-        piece = _join(pair)
+        piece = pair[0] + pair[1].removeprefix("##")
         if piece not in known:
             known.add(piece)
             merged.append(piece)
         changed: set[Pair] = set()
         for number in places.pop(pair):
-            changed |= _merge_in_word(words, number, pair, weights[number], pair_counts, places)
-        for other in sorted(changed - {pair}):
+            before = words[number]
+            words[number] = _merge(before, pair, piece)
+            for other in itertools.pairwise(before):
+                pair_counts[other] -= weights[number]
+                changed.add(other)
+            for other in itertools.pairwise(words[number]):
+                pair_counts[other] += weights[number]
+                places[other].add(number)
+                changed.add(other)
+        for other in changed - {pair}:
             heapq.heappush(heap, (-pair_counts[other], other))
         del pair_counts[pair]
     return merged
 
 
-def _merge_in_word(
-    words: list[list[str]],
-    number: int,
-    pair: Pair,
-    weight: int,
-    pair_counts: Counter[Pair],
-    places: dict[Pair, set[int]],
-) -> set[Pair]:
-    """Merges a pair in one word; returns the pairs whose counts have changed."""
-    before = words[number]
-    after: list[str] = []
-    index = 0
-    while index < len(before):
-        if tuple(before[index : index + 2]) == pair:
-            after.append(_join(pair))
-            index += 2
+def _merge(symbols: list[str], pair: Pair, piece: str) -> list[str]:
+    """Replaces a pair of neighbours by their piece."""
+    merged: list[str] = []
+    for symbol in symbols:
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] = piece
         else:
-            after.append(before[index])
-            index += 1
-    words[number] = after
-    lost, gained = list(itertools.pairwise(before)), list(itertools.pairwise(after))
-    for other in lost:
-        pair_counts[other] -= weight
-        places[other].discard(number)
-    for other in gained:
-        pair_counts[other] += weight
-        places[other].add(number)
-    return set(lost) | set(gained)
+            merged.append(symbol)
+    return merged

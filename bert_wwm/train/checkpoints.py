@@ -1,7 +1,6 @@
 """The checkpoints of a training's folder: the newest that is whole, and the best."""
 
 import contextlib
-import json
 import math
 import numbers
 import re
@@ -13,9 +12,10 @@ import numpy as np
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
-from bert_wwm.core.json_files import read_json
+from bert_wwm.core.json_files import read_json, write_json
 from bert_wwm.model.checkpoint import check_readable, read_variables, write_variables
-from bert_wwm.model.checkpoint_path import BEST, named_checkpoint
+from bert_wwm.model.checkpoint_path import find_newest, named_checkpoint
+from bert_wwm.tasks.run_files import BEST
 
 _INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
 # What this module writes to the folder of the best, and the temporary names of all of it.
@@ -82,6 +82,14 @@ def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = 
         f"{output_dir}: no checkpoint can be read; expected a whole one, or a folder without: "
         f"{'; '.join(broken.values())}"
     )
+
+
+def find_weights(folder: str, log: Callable[[str], None], repair: bool = True) -> str | None:
+    """Returns the prefix of the best weights of a run, or else of the newest that are whole.
+
+    ``log`` and ``repair`` are those of ``newest_readable``.
+    """
+    return find_newest(f"{folder}/{BEST}") or newest_readable(folder, log, repair)
 
 
 def remove_leftovers(output_dir: str) -> None:
@@ -154,8 +162,7 @@ class BestCheckpoint:
             "checkpoint": name,
             "results": {key: _to_json(results[key]) for key in sorted(results)},
         }
-        text = json.dumps(self.best, indent=2, ensure_ascii=False) + "\n"
-        files.write_text(_join(self.folder, "best.json"), text)  # from here on it is the best
+        write_json(_join(self.folder, "best.json"), self.best)  # from here on it is the best
         self._finish(name)
         before = f", before {former['results'][self._metric]:.4f}" if former else ""
         self._log(

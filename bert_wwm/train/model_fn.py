@@ -116,20 +116,23 @@ class _Builder:
         )
 
     def predict(self, features: Features, model_dir: str) -> Spec:
-        outputs = self._outputs(features)
+        assert isinstance(self._objective, Predictor), "there is nothing to predict"
+        outputs = self._outputs(self._objective, features)
         return tf.estimator.tpu.TPUEstimatorSpec(
             mode=tf.estimator.ModeKeys.PREDICT,
             predictions=outputs,
-            scaffold_fn=self._restore(model_dir),
+            scaffold_fn=self._restore(model_dir, self._objective.unused_scopes),
         )
 
     def _learner(self) -> Objective:
         assert isinstance(self._objective, Objective), "there is nothing to learn"
         return self._objective
 
-    def _restore(self, model_dir: str) -> ScaffoldFn:
+    def _restore(self, model_dir: str, unused_scopes: tuple[str, ...] = ()) -> ScaffoldFn:
         """Makes sure that everything trained comes from a checkpoint."""
-        latest, scaffold_fn = initialize_weights(model_dir, self._settings, False, self._log)
+        latest, scaffold_fn = initialize_weights(
+            model_dir, self._settings, False, self._log, unused_scopes
+        )
         if latest:
             check_own(latest, tf.trainable_variables())
         return scaffold_fn
@@ -144,6 +147,8 @@ class _Builder:
             compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
             gradient_checkpointing=training and settings.gradient_checkpointing,
             skip_padding=training and settings.skip_padding,
+            use_one_hot_embeddings=settings.use_one_hot_embeddings,
+            num_choices=self._objective.num_choices,
         )
 
     def _compute(
@@ -168,10 +173,9 @@ class _Builder:
         values = switch_length(build, features, buckets)
         return dict(zip(names, values)), values[len(names) :], variables
 
-    def _outputs(self, features: Features) -> dict[str, tf.Tensor]:
+    def _outputs(self, objective: Predictor, features: Features) -> dict[str, tf.Tensor]:
         """Returns the model's outputs; those of tokens have the features' length."""
-        objective, buckets = self._objective, self._settings.tpu_buckets
-        assert isinstance(objective, Predictor), "there is nothing to predict"
+        buckets = self._settings.tpu_buckets
         if len(buckets) < 2:
             return objective.outputs(self._encode(features))
         names = list(objective.outputs(self._encode(truncate(features, buckets[0]))))

@@ -12,6 +12,7 @@ from bert_wwm.compat import tf
 from bert_wwm.model import heads
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.heads import Prediction
+from bert_wwm.model.layers import get_shape_list
 
 # B batch, S sequence, H hidden, P predictions a sequence
 
@@ -19,7 +20,12 @@ Features = dict[str, tf.Tensor]
 
 
 class Encoded:
-    """A batch and its encoder; the arguments are those of ``BertModel``."""
+    """A batch and its encoder; the other arguments are those of ``BertModel``.
+
+    Args:
+        num_choices: sequences of an example, C. Their tokens take turns in the features,
+            [B, S * C]; the encoder has them one after the other, [B * C, S].
+    """
 
     def __init__(
         self,
@@ -30,6 +36,8 @@ class Encoded:
         compute_dtype: "tf.DType" = tf.float32,
         gradient_checkpointing: bool = False,
         skip_padding: bool = False,
+        use_one_hot_embeddings: bool = False,
+        num_choices: int = 1,
     ):
         self.config = config
         self.features = features
@@ -37,9 +45,10 @@ class Encoded:
         self.model = BertModel(
             config=config,
             is_training=training,
-            input_ids=features["input_ids"],
-            input_mask=features["input_mask"],
-            token_type_ids=features["segment_ids"],
+            input_ids=split_choices(features["input_ids"], num_choices),
+            input_mask=split_choices(features["input_mask"], num_choices),
+            token_type_ids=split_choices(features["segment_ids"], num_choices),
+            use_one_hot_embeddings=use_one_hot_embeddings,
             for_tpu=for_tpu,
             scope="bert",  # the same variables where a batch is worked on in parts
             compute_dtype=compute_dtype,
@@ -55,6 +64,26 @@ class Encoded:
         )
 
 
+def split_choices(feature: tf.Tensor, num_choices: int) -> tf.Tensor:
+    """Puts sequences whose tokens take turns one after the other.
+
+    Args:
+        feature: Tensor of shape [B, S * C].
+        num_choices: C.
+
+    Returns:
+        Tensor of shape [B * C, S].
+
+    Example: of 2 choices, ``[[1, 4, 2, 5, 3, 0]]`` -> ``[[1, 2, 3], [4, 5, 0]]``
+    """
+    if num_choices == 1:
+        return feature
+    batch_size, length = get_shape_list(feature, expected_rank=2)
+    length = length // num_choices
+    by_choice = tf.transpose(tf.reshape(feature, [batch_size, length, num_choices]), [0, 2, 1])
+    return tf.reshape(by_choice, [batch_size * num_choices, length])
+
+
 @runtime_checkable
 class Predictor(Protocol):
     """Outputs of a batch, without targets.
@@ -62,10 +91,14 @@ class Predictor(Protocol):
     Attributes:
         inputs: features of shape [B] that the outputs need in addition to the encoder's.
         token_outputs: names of the outputs of shape [B, S, ...]; the others are [B, ...].
+        num_choices: sequences of an example; see ``Encoded``.
+        unused_scopes: scopes of variables that no output depends on; they need no checkpoint.
     """
 
     inputs: tuple[str, ...]
     token_outputs: tuple[str, ...]
+    num_choices: int
+    unused_scopes: tuple[str, ...]
 
     def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
         """Builds the outputs, by name."""
@@ -74,7 +107,13 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """Heads with losses: what a training minimises and an evaluation measures."""
+    """Heads with losses: what a training minimises and an evaluation measures.
+
+    Attributes:
+        num_choices: sequences of an example; see ``Encoded``.
+    """
+
+    num_choices: int
 
     @property
     def heads(self) -> Collection[str]:

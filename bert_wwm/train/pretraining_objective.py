@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
@@ -117,6 +117,7 @@ class PretrainingObjective:
 
     heads: tuple[str, ...]
     ramps: dict[str, int] = dataclasses.field(default_factory=dict)
+    num_choices: ClassVar[int] = 1
 
     def predictions(self, batch: Encoded) -> dict[str, Prediction]:
         return {name: HEADS[name].predict(batch) for name in self.heads}

@@ -20,6 +20,7 @@ class TrainingSettings:
             training. Not on TPUs.
         tpu_buckets: lengths that a step is compiled for, ascending; the last is that of the
             features. Empty for the features' only.
+        use_one_hot_embeddings: look words up by a product; a TPU does anyway.
     """
 
     learning_rate: float
@@ -40,3 +41,4 @@ class TrainingSettings:
     gradient_checkpointing: bool = False
     skip_padding: bool = False
     tpu_buckets: Sequence[int] = ()
+    use_one_hot_embeddings: bool = False

@@ -13,7 +13,11 @@ Log = Callable[[str], None] | None
 
 
 def initialize_weights(
-    model_dir: str, settings: TrainingSettings, training: bool, log: Log
+    model_dir: str,
+    settings: TrainingSettings,
+    training: bool,
+    log: Log,
+    unused_scopes: tuple[str, ...] = (),
 ) -> tuple[str | None, ScaffoldFn]:
     """Lets the variables start from ``init_checkpoint``, unless the folder has a checkpoint.
 
@@ -31,8 +35,9 @@ def initialize_weights(
                 "--init_checkpoint starts from a trained model"
             )
         return latest, None
+    variables = [v for v in tf.trainable_variables() if not v.name.startswith(unused_scopes)]
     plan = plan_restore(
-        tf.trainable_variables(),
+        variables,
         settings.init_checkpoint,
         layers=settings.init_layers,
         allow_random=settings.allow_random_init,

@@ -24,19 +24,19 @@ def test_the_same_run_goes_on(tmp_path):
 @pytest.mark.parametrize(
     "settings, what",
     [
-        ({**SETTINGS, "rate": 2e-5}, "rate = 1e-05, not 2e-05"),
-        ({"rate": 1e-5}, r"files = \['a', 'b'\], not None"),
-        ({**SETTINGS, "more": 1}, "more = None, not 1"),
+        ({**SETTINGS, "rate": 2e-5}, "rate = 1e-05, this run has 2e-05"),
+        ({"rate": 1e-5}, r"files = \['a', 'b'\], this run has None"),
+        ({**SETTINGS, "more": 1}, "more = None, this run has 1"),
     ],
 )
 def test_another_run_is_refused_or_begins_anew(tmp_path, settings, what):
     with RunFolder(str(tmp_path), SETTINGS, overwrite=False) as folder:
         os.makedirs(folder("text", "deep"))
-    with pytest.raises(ConfigError, match=f"was begun with {what}; expected the same"):
+    with pytest.raises(ConfigError, match=f"was made with {what}; expected the same"):
         RunFolder(str(tmp_path), settings, overwrite=False).__enter__()
     assert (tmp_path / "text").is_dir()
     with RunFolder(str(tmp_path), settings, overwrite=True) as folder:
-        assert sorted(os.listdir(folder.path)) == [".lock", "settings.json"]
+        assert sorted(os.listdir(folder.path)) == ["settings.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "1", "\udcff"])

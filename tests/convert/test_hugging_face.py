@@ -217,7 +217,7 @@ def test_other_heads_travel_in_a_file_of_their_own(tmp_path, warnings, heads):
     google_folder.write_folder(str(tmp_path / "tf"), model)
     hugging_face.write_folder(str(tmp_path / "hf"), read_back(tmp_path / "tf"))
     side = safetensors_file.read(str(tmp_path / "hf" / "tf_heads.safetensors"))
-    assert side.tensors.keys() == others.keys()
+    assert side.keys() == others.keys()
     transformers.BertForPreTraining.from_pretrained(tmp_path / "hf")
     assert warnings() == []
     google_folder.write_folder(
@@ -280,8 +280,7 @@ def test_half_a_head(tmp_path):
     model = models.random_model(models.config())
     del model.tensors["cls/predictions/transform/LayerNorm/gamma"]
     with pytest.raises(CheckpointError, match="lacks cls/predictions/transform/LayerNorm/gamma"):
-        hugging_face.write_folder(str(tmp_path), model)
-    assert not list(tmp_path.iterdir())
+        complete(model, hugging_face.list_needed_parts(model), True, "there")
     complete(model, models.PRETRAINING, False, "there")
     assert (model.tensors["cls/predictions/transform/LayerNorm/gamma"] == 1).all()
     hugging_face.write_folder(str(tmp_path), model)
@@ -302,7 +301,7 @@ def test_a_configuration_of_other_sizes(folder):
     change(folder, intermediate_size=16, max_position_embeddings=32)
     with pytest.raises(
         CheckpointError,
-        match=r"position_embeddings has shape \[24, 8\], not \[32, 8\]; .*layer_0/intermediate/",
+        match=r"position_embeddings has shape \[24, 8\], not \[32, 8\], .*layer_0/intermediate/",
     ):
         hugging_face.read_folder(str(folder))
 
@@ -336,7 +335,7 @@ def test_what_has_no_place_here_is_told(folder):
     notes = hugging_face.read_folder(str(folder)).notes
     assert len(notes) == 3
     assert notes[0] == "pytorch_model.bin is not read, as model.safetensors lies beside it"
-    assert notes[1].startswith("modules.json: what sentence-transformers computes behind BERT")
+    assert notes[1].startswith("modules.json: what sentence-transformers computes after BERT")
     assert notes[2].startswith("config.json says classifier_dropout, tie_word_embeddings, which")
 
 
@@ -395,7 +394,7 @@ def test_a_casing_that_is_none(tmp_path):
 
 def test_an_untied_decoder(folder):
     path = str(folder / "model.safetensors")
-    tensors = {name: tensor.copy() for name, tensor in safetensors_file.read(path).tensors.items()}
+    tensors = {name: tensor.copy() for name, tensor in safetensors_file.read(path).items()}
     tensors["cls.predictions.decoder.weight"] = tensors["bert.embeddings.word_embeddings.weight"]
     tensors["bert.embeddings.position_ids"] = np.arange(24)
     safetensors_file.write(path, tensors)

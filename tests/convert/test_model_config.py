@@ -29,7 +29,7 @@ def test_there_and_back(write, hidden_act):
     assert there["pad_token_id"] == 3 and there["model_type"] == "bert"
     config = model_config.read_hugging_face(write(there))
     assert config.values == values
-    assert (config.architecture, config.kind, config.labels) == ("BertForPreTraining", "", [])
+    assert (config.architecture, config.labels) == ("BertForPreTraining", [])
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_the_table_is_what_transformers_holds(name):
     }
     expected = {}
     for google, shape in names.variables(values, ARCHITECTURES[name].parts).items():
-        transposed = names.row_of(google).transposed
+        transposed = names.find_row(google).transposed
         expected[names.to_hugging_face(google)] = shape[::-1] if transposed else shape
     assert found == expected
 
@@ -86,15 +86,17 @@ def test_layers_of_any_number():
     ],
 )
 def test_what_is_no_part_of_bert(name):
-    assert names.row_of(name) is None
+    assert names.find_row(name) is None
     assert names.to_hugging_face(name) is None
     assert names.to_google(name) is None
 
 
 def test_parts():
-    assert names.parts_of(["cls/seq_relationship/output_bias", "bert/pooler/dense/bias", "x"]) == [
+    assert names.find_parts(
+        ["cls/seq_relationship/output_bias", "bert/pooler/dense/bias", "x"]
+    ) == [
         names.POOLER,
         names.PAIR,
     ]
     model = models.random_model(models.config())
-    assert names.parts_of(model.tensors) == models.PRETRAINING
+    assert names.find_parts(model.tensors) == models.PRETRAINING

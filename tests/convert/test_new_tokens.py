@@ -8,7 +8,7 @@ from release_models import VOCABULARY, config, outputs, random_model
 
 from bert_wwm.convert import new_tokens
 from bert_wwm.convert.new_tokens import EMBEDDINGS, add_tokens, read_words
-from bert_wwm.convert.pretrained import Pretrained
+from bert_wwm.convert.pretrained import AddedToken, Pretrained
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.text.google import FullTokenizer
 from bert_wwm.text.tokenizer import Tokenizer
@@ -135,16 +135,16 @@ def test_nothing_new_changes_nothing(model):
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
-        ("语言模型", "always parted at Chinese characters, each a piece of its own: 语 言 模 型"),
-        ("bert模", "always parted at Chinese characters, each a piece of its own: bert 模"),
+        ("语言模型", "always split at Chinese characters, each a piece of its own: 语 言 模 型"),
+        ("bert模", "always split at Chinese characters, each a piece of its own: bert 模"),
         ("BERT", "always read as 'bert'"),
         ("naïve", "always read as 'naive'"),
         ("Ⅳx", "always read as 'ⅳx'"),
-        ("a-b", "always parted at punctuation marks: a - b"),
-        ("[NEW]", "always parted at punctuation marks"),
-        ("##ing", "always parted at punctuation marks: # # ing"),
-        ("a b", "holds a blank"),
-        ("a\u00a0b", "holds a blank"),
+        ("a-b", "always split at punctuation marks: a - b"),
+        ("[NEW]", "always split at punctuation marks"),
+        ("##ing", "always split at punctuation marks: # # ing"),
+        ("a b", "holds a space"),
+        ("a\u00a0b", "holds a space"),
         ("a\u200bb", "characters that the tokenizer drops"),
         ("\u200b", "characters that the tokenizer drops"),
         ("x" * 101, "has 101 characters; expected at most 100"),
@@ -220,6 +220,11 @@ def test_rows_of_no_piece_are_taken_before_new_ones_are_made(model):
 def test_only_slots_are_overwritten(model):
     model.vocabulary[1:4] = ["[unused]", "unused2", "[unusedx]"]
     assert add_tokens(model, _lines("bertab")).on_slots == {}
+
+
+def test_slots_that_are_added_tokens_are_in_use(model):
+    model.added_tokens["[unused1]"] = AddedToken({}, True)
+    assert add_tokens(model, _lines("bertab")).on_slots == {"bertab": SLOTS["[unused2]"]}
 
 
 def test_a_model_without_a_masked_lm_grows_too(model):

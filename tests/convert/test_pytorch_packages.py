@@ -27,7 +27,7 @@ def package(model, tmp_path):
     folder = tmp_path / "package"
     hugging_face.write_folder(str(folder), model)
     weights = folder / "model.safetensors"
-    tensors = safetensors_file.read(str(weights)).tensors
+    tensors = safetensors_file.read(str(weights))
     torch.save({n: torch.tensor(np.array(t)) for n, t in tensors.items()}, folder / WEIGHTS)
     (folder / "bert_config.json").write_text(json.dumps(model.config), encoding="utf-8")
     for path in folder.iterdir():
@@ -119,11 +119,11 @@ def test_errors_name_the_archive_not_where_it_is_unpacked(package, spoil, tmp_pa
     assert "unpacked" not in error and not list((tmp_path / "unpacked").iterdir())
 
 
-def test_notes_name_the_files_of_an_archive(package, tmp_path):
+def test_weights_of_an_archive_are_widened(package):
     state = torch.load(package / WEIGHTS, weights_only=True)
     torch.save({name: tensor.bfloat16() for name, tensor in state.items()}, package / WEIGHTS)
     found = hugging_face.read_folder(pack(package))
-    assert f"{len(state)} tensors of type bfloat16 in {WEIGHTS} became float32" in found.notes
+    assert f"{len(found.tensors)} tensors of type bfloat16 became float32" in found.notes
 
 
 class Runs:
@@ -142,9 +142,9 @@ def test_a_pickle_in_an_archive_runs_no_code(package, tmp_path):
     assert not trap.exists()
 
 
-def test_a_path_out_of_the_archive_is_refused(package, tmp_path):
+def test_a_path_out_of_the_archive_is_written_within_it(model, package, tmp_path):
     path = pack(package)
     with zipfile.ZipFile(path, "a") as stream:
         stream.writestr("../../trap", b"x")
-    assert refusal(path).startswith(f"{path}: '../../trap' leads out of the folder")
+    models.assert_same_weights(hugging_face.read_folder(path).tensors, model.tensors)
     assert not list(tmp_path.rglob("trap"))

@@ -283,8 +283,8 @@ def test_a_file_is_moved_into_a_bucket(tmp_path):
     assert os.listdir(tmp_path / "bucket") == ["b"] and not os.path.exists(path)
     assert files.read_bytes(to) == b"new"
     assert files.size(to) == 3
-    local = input_files.version_of(str(tmp_path / "bucket" / "b"))
-    assert abs(input_files.version_of(to).modified - local.modified) < 1e9
+    local = input_files.read_version(str(tmp_path / "bucket" / "b"))
+    assert abs(input_files.read_version(to).modified - local.modified) < 1e9
     with pytest.raises(FileNotFoundError):
         files.size(f"{to}.gone")
 

@@ -103,16 +103,3 @@ def test_errors_name_the_folder_to_be(path):
     with pytest.raises(DataError, match=f"^{path}/vocab.txt: broken$"), replaced as new:
         raise DataError(f"{new}/vocab.txt: broken")
     assert_only(path, "old")
-
-
-def test_a_scratch_folder_is_empty_and_goes(tmp_path):
-    path = tmp_path / ".a.zip.package"
-    (path / "left").mkdir(parents=True)
-    (path / "left" / "file").write_text("of a killed process")
-    with folders.scratch(str(path)):
-        assert os.listdir(path) == []
-        (path / "name").write_text("new")
-        with pytest.raises(ConfigError, match="another process"), folders.scratch(str(path)):
-            pass
-        assert os.listdir(path) == ["name"]
-    assert not path.exists()

@@ -47,6 +47,25 @@ def test_the_lock_of_a_killed_process_is_gone(tmp_path):
         pass
 
 
+def test_the_second_may_wait(tmp_path):
+    code = (
+        "import sys; from bert_wwm.core.lock import locked\n"
+        f"with locked({str(tmp_path / 'a')!r}): print('locked', flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    waits = []
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        assert process.stdout.readline() == b"locked\n"
+
+        def wait():
+            waits.append(1)
+            process.stdin.close()
+
+        with locked(str(tmp_path / "a"), wait=wait) as descriptor:
+            assert os.path.samestat(os.stat(tmp_path / "a"), os.fstat(descriptor))
+    assert waits == [1] and not (tmp_path / "a").exists()
+
+
 def test_buckets_have_no_locks():
     with locked("gs://bucket/folder"), locked("gs://bucket/folder"):
         pass

@@ -10,7 +10,7 @@ import pytest
 
 from bert_wwm.core.errors import DataError, ToolkitError
 from bert_wwm.core.workers import map_blocks
-from bert_wwm.text.blocks import Block
+from bert_wwm.corpus.blocks import Block
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 

@@ -18,7 +18,8 @@ from bert_wwm.data.sources import TextSource, read_all
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.schema import pretraining_schema
-from bert_wwm.text.segmenters import make_segmenter
+from bert_wwm.segmentation.segmenters import make_segmenter
+from bert_wwm.text.bulk import BulkTokenizer
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -57,7 +58,7 @@ def work_of(vocab_file, num_shards, compress=bytes):
     schema = pretraining_schema(64, 10, True, [])
     maker = RecordMaker(
         SOURCE,
-        Tokenizer(vocabulary),
+        BulkTokenizer(Tokenizer(vocabulary)),
         ExampleMaker(vocabulary, settings),
         2,
         functools.partial(encode_examples, schema=schema),
@@ -67,7 +68,7 @@ def work_of(vocab_file, num_shards, compress=bytes):
 
 def run_locally(work, inputs, paths):
     with Shards(paths, RUN) as shards:
-        before = local.written(shards, len(paths))
+        before = local.load_written(shards, len(paths))
         progress = Progress("records", 1, stream=io.StringIO())
         blocks = read_all(SOURCE, inputs)
         after = local.write_blocks(work, blocks, shards, before, 1, progress)
@@ -211,6 +212,13 @@ def test_payloads_of_a_shard_are_put_in_order(tmp_path):
     beam._write(["", path], (1, iter(payloads)), None)
     assert files.read_bytes(path) == b"0.0 0.1 9.0 9.1 10.0 10.1 "
     assert os.listdir(tmp_path / "out") == ["a"]
+
+
+def test_what_a_killed_worker_left_is_removed(tmp_path):
+    (tmp_path / ".a.0123abcd.tmp").mkdir()
+    (tmp_path / ".a.0123abcd.tmp" / "sorted").write_bytes(b"half")
+    beam._write([str(tmp_path / "a")], (0, iter([((0, 0), b"x")])), None)
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_an_empty_payload_goes_nowhere():

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from bert_wwm.core.errors import DataError
+from bert_wwm.corpus.documents import read_documents
 from bert_wwm.data.held_out import EVERY, hold_out
-from bert_wwm.text.corpus import read_documents
 
 
 @pytest.fixture

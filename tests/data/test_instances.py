@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bert_wwm.core.seeding import rng_for
 from bert_wwm.data.counts import Counts
-from bert_wwm.data.instances import PAIRINGS, make_instances, truncated_lengths
+from bert_wwm.data.instances import PAIRINGS, Pass, make_instances, truncate_lengths
 
 SEEDS = st.integers(0, 1000)
 MAX_LENGTHS = st.integers(5, 40)
@@ -28,7 +28,7 @@ def by_popping(first: int, second: int, limit: int):
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), max_size=9), st.integers(2, 60))
 def test_truncated_lengths_are_those_of_popping(pairs, limit):
     first, second = np.array(pairs, np.int64).reshape(-1, 2).T
-    kept = zip(*(lengths.tolist() for lengths in truncated_lengths(first, second, limit)))
+    kept = zip(*(lengths.tolist() for lengths in truncate_lengths(first, second, limit)))
     assert list(kept) == [by_popping(*pair, limit) for pair in pairs]
 
 
@@ -108,7 +108,7 @@ def make(block, pairing, max_seq_length=32, short_seq_prob=0.1, seed=1):
     """Of each instance the starts and the lengths of its segments, and its label."""
     counts = Counts()
     instances = make_instances(
-        block, PAIRINGS[pairing], max_seq_length, short_seq_prob, rng_for(seed), counts
+        Pass(block, rng_for(seed), counts), PAIRINGS[pairing], max_seq_length, short_seq_prob
     )
     assert instances.starts.shape == instances.lengths.shape
     assert instances.starts.shape == (len(instances.labels), PAIRINGS[pairing].segments)

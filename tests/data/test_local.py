@@ -12,15 +12,15 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.core.workers import default_num_workers
+from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.local import (
     BlockOutput,
     Written,
-    spread,
+    deal_out,
+    load_written,
     write_blocks,
-    written,
 )
-from bert_wwm.text.blocks import Block, Stretch
 
 NUM_SHARDS = 3
 
@@ -57,7 +57,7 @@ def write(folder, work=numbers_of, num_workers=1, progress=None):
     """Returns the shards, what was there before, and what is written then."""
     paths = [str(folder / f"{shard}") for shard in range(NUM_SHARDS)]
     with Shards(paths, {}) as shards:
-        before = written(shards, NUM_SHARDS)
+        before = load_written(shards, NUM_SHARDS)
         after = write_blocks(
             work,
             blocks(),
@@ -103,7 +103,7 @@ def test_progress_reaches_the_end(tmp_path):
 
 @given(st.lists(st.binary(max_size=3), max_size=30), st.integers(1, 9), st.integers(0, 8))
 def test_items_are_dealt_out_in_turn(items, num_shards, first):
-    dealt = spread(items, num_shards, first)
+    dealt = deal_out(items, num_shards, first)
     assert len(dealt) == num_shards
     turns = itertools.chain.from_iterable(
         itertools.zip_longest(*(dealt[(first + n) % num_shards] for n in range(num_shards)))

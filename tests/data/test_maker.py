@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from bert_wwm.core import files
 from bert_wwm.core.seeding import integer, rng_for
+from bert_wwm.corpus import segmented
+from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.maker import RecordMaker, ShardWork
 from bert_wwm.data.sources import SegmentedSource, TextSource
-from bert_wwm.text import segmented
-from bert_wwm.text.blocks import Block, Stretch
-from bert_wwm.text.segmenters import make_segmenter
+from bert_wwm.segmentation.segmenters import make_segmenter
+from bert_wwm.text.bulk import BulkTokenizer
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -42,7 +43,7 @@ def make(vocab_file):
         chosen = ExampleSettings("wwm", pairing, 24, 4, 0.15, 0.1, seed=1)
         source = source or TextSource(make_segmenter("presegmented"))
         maker = ExampleMaker(vocabulary, chosen)
-        return RecordMaker(source, Tokenizer(vocabulary), maker, dupe_factor, encode)
+        return RecordMaker(source, BulkTokenizer(Tokenizer(vocabulary)), maker, dupe_factor, encode)
 
     return make
 

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
+from bert_wwm.corpus.blocks import Block, Stretch
+from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.data import preparing
-from bert_wwm.data.duplicates import HASH_BYTES, SeenHashes, hash_of
-from bert_wwm.data.preparing import PreparedCounts, PrepareWork
-from bert_wwm.text.blocks import Stretch
-from bert_wwm.text.raw_blocks import Layout, RawBlock
+from bert_wwm.data.duplicates import HASH_BYTES, SeenHashes, hash_document
+from bert_wwm.data.local import load_written, write_blocks
+from bert_wwm.data.preparing import Keeper, PreparedCounts, PrepareWork
 
 LAYOUT = Layout({"a.txt": "text"})
 
@@ -46,13 +47,13 @@ def test_many_hashes_take_few_arrays_and_eight_bytes_each():
 
 def test_hashes_differ_by_all_that_is_in_a_document():
     documents = ["", "\n", "一", "一\n", "一\n二", "二\n一"]
-    made = [hash_of(document.encode("utf-8")) for document in documents]
+    made = [hash_document(document.encode("utf-8")) for document in documents]
     assert len(set(made)) == len(documents) and {len(one) for one in made} == {HASH_BYTES}
 
 
 def block(number, *documents):
     text = "\n\n".join(documents).encode("utf-8")
-    return RawBlock((0, number), [Stretch("a.txt", 1, text)], len(text))
+    return Block((0, number), [Stretch("a.txt", 1, text)])
 
 
 def test_a_document_is_kept_or_left_out_for_one_reason():
@@ -64,7 +65,7 @@ def test_a_document_is_kept_or_left_out_for_one_reason():
         "一二。\n三\n四",
         "“一。二！”\n三\n四",
     ]
-    assert found.hashes == list(map(hash_of, found.documents))
+    assert found.hashes == list(map(hash_document, found.documents))
     assert found.counts == PreparedCounts(
         documents_read=5,
         documents_empty=1,
@@ -91,17 +92,19 @@ BLOCKS = [
 def write(folder, blocks, num_workers=1, finish=True):
     paths = [str(folder / f"{number}") for number in range(2)]
     with Shards(paths, {}) as shards:
-        before = preparing.prepared(shards, 2)
-        after = preparing.write_documents(
+        before = load_written(shards, 2, PreparedCounts)
+        written = [shards.written(number) for number in range(2)]
+        after = write_blocks(
             PrepareWork(LAYOUT, 1, 0.3),
             iter(blocks),
             shards,
             before,
             num_workers,
             Progress("text", 1, stream=io.StringIO()),
+            Keeper(2, before.counts.documents_kept, written),
         )
         if finish:
-            shards.finish({}, [{"sentences": sentences} for sentences in after.sentences])
+            shards.finish({}, [{"sentences": sentences} for sentences in after.records])
     return before, after
 
 
@@ -113,7 +116,7 @@ def test_of_equal_documents_the_first_is_kept_and_all_are_dealt_out(tmp_path, in
     assert before.blocks == (interrupted_after or 0)
     assert (tmp_path / "0").read_text() == "一。\n二\n\n四\n\n六。\n七\n\n"
     assert (tmp_path / "1").read_text() == "三\n\n五\n\n八\n\n"
-    assert after.sentences == [5, 3] and after.blocks == 4
+    assert after.records == [5, 3] and after.blocks == 4
     assert after.bytes == sum(block.size for block in BLOCKS)
     assert after.counts == PreparedCounts(
         documents_read=10, documents_kept=6, documents_duplicate=4, sentences=8
@@ -133,4 +136,4 @@ def test_written_documents_are_found_across_chunks():
     for size in range(1, 20):
         chunks = (data[start : start + size] for start in range(0, len(data), size))
         found = [one for part in preparing._hashes_of_written(chunks) for one in part]
-        assert found == list(map(hash_of, documents))
+        assert found == list(map(hash_document, documents))

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.corpus import blocks, documents, segmented
+from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.data import sources
 from bert_wwm.data.sources import SegmentedSource, TextSource, read_all
-from bert_wwm.text import blocks, corpus, segmented
-from bert_wwm.text.blocks import Block, Stretch
-from bert_wwm.text.segmenters import Annotated, Segmenter, make_segmenter
+from bert_wwm.segmentation.segmenters import Annotated, Segmenter, make_segmenter
 
 TASKS = ("pos", "ner")
 TEXTS = st.lists(st.text(st.sampled_from("一二ab☃ \u2028"), max_size=9), max_size=40).map("\n".join)
@@ -54,7 +54,7 @@ def test_sentences_of_text_get_words_and_know_their_documents():
     assert found.documents == [0, 2, 3]
     assert found.places == [("f", 3), ("g", 2)]
     assert (found.tags, found.split_documents) == ({}, 0)
-    assert [found.place_of(n) for n in range(3)] == ["f:3", "f:3", "g:2"]
+    assert [found.find_place(n) for n in range(3)] == ["f:3", "f:3", "g:2"]
 
 
 def test_tags_come_with_the_words():
@@ -64,7 +64,7 @@ def test_tags_come_with_the_words():
 
 
 def test_documents_that_are_taken_apart_are_counted():
-    with mock.patch.object(corpus, "DOCUMENT_BYTES", 6):
+    with mock.patch.object(documents, "DOCUMENT_BYTES", 6):
         found = TextSource(Tagger()).segment(block_of("一二\n三四\n五\n\n六\n"))
     assert found.documents == [0, 1, 2, 3, 4]
     assert found.split_documents == 2

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
+from bert_wwm.corpus.segmented import SegmentedBlock
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.tokenized import tokenize_block
 from bert_wwm.masking.labels import label_id
-from bert_wwm.text.alignment import word_lengths
+from bert_wwm.segmentation.alignment import word_lengths
 from bert_wwm.text.bulk import BulkTokenizer
-from bert_wwm.text.segmented import SegmentedBlock
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 

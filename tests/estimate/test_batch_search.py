@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.estimate.search import Trial, largest_batch
+from bert_wwm.estimate.search import Trial, find_largest_batch
 
 GIB = 2**30
 FIXED = 1.2 * GIB
@@ -25,7 +25,7 @@ def search(first, most, bytes_per_example, says_bytes=True, kept=1.0):
         return Trial(batch, used if fits or says_bytes else None, str(batch) if fits else None)
 
     limit = FIXED + most * bytes_per_example
-    found = largest_batch(attempt, attempt(first), limit, FIXED)
+    found = find_largest_batch(attempt, attempt(first), limit, FIXED)
     return found, tried
 
 

@@ -1,11 +1,8 @@
 """The second environment, by fake Pythons that install nothing; no network."""
 
+import concurrent.futures
 import os
-import pathlib
-import signal
-import subprocess
-import sys
-import textwrap
+import queue
 import time
 
 import pytest
@@ -13,8 +10,6 @@ import pytest
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.estimate import environment
 from bert_wwm.estimate.environment import compiler_python
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # What a Python is asked to do here: import something (-c), make an environment, run pip.
 PYTHON = """\
@@ -37,7 +32,7 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv(environment.VARIABLE, raising=False)
-    monkeypatch.setattr(environment, "PYTHONS", ((3, 99),))
+    monkeypatch.setattr(environment, "PYTHONS", ("3.99",))
 
     def make(venv=":", pip=":", ensurepip=":", jax=":"):
         path = folder / "python3.99"
@@ -53,8 +48,7 @@ def fake(tmp_path, monkeypatch):
 
 
 def left_over(tmp_path):
-    folder = tmp_path / "cache" / "bert-wwm"
-    return [path.name for path in folder.glob("*") if path.suffix != ".lock"]
+    return os.listdir(tmp_path / "cache" / "bert-wwm")
 
 
 def test_it_is_set_up_once(fake, tmp_path):
@@ -83,29 +77,21 @@ def test_no_network(fake, tmp_path):
     with pytest.raises(ConfigError) as error:
         compiler_python(print)
     assert "No matching distribution found for jax" in str(error.value)
-    assert "connect to the network, or point PIP_FIND_LINKS at" in str(error.value)
+    assert "expected Linux on x86-64, and the network or a folder of wheels" in str(error.value)
     assert environment.VARIABLE in str(error.value)
     assert "\n" not in str(error.value)
     assert not left_over(tmp_path)
 
 
-def test_libtpu_is_not_for_this_platform(fake, monkeypatch):
-    monkeypatch.setattr(environment.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(environment.platform, "machine", lambda: "arm64")
-    fake(pip="echo 'ERROR: No matching distribution found for libtpu==0.0.52'; exit 1")
-    with pytest.raises(ConfigError, match=r"go to Linux on x86-64, .* \(this is Darwin on arm64\)"):
-        compiler_python(print)
-
-
 def test_the_disk_is_full(fake):
     fake(pip="echo 'ERROR: [Errno 28] No space left on device'; exit 1")
-    with pytest.raises(ConfigError, match=r"pip says '\[Errno 28\] No space left on device'"):
+    with pytest.raises(ConfigError, match=r"-m pip: ERROR: \[Errno 28\] No space left on device"):
         compiler_python(print)
 
 
 def test_what_was_installed_does_not_run(fake, tmp_path):
     fake(jax="echo 'ImportError: libtpu.so: version GLIBC_2.31 not found'; exit 1")
-    with pytest.raises(ConfigError, match=r"can't be used here: ImportError: libtpu\.so: version"):
+    with pytest.raises(ConfigError, match=r"import jax, libtpu: ImportError: libtpu\.so: version"):
         compiler_python(print)
     assert not left_over(tmp_path)
 
@@ -118,14 +104,14 @@ def test_venv_fails(fake):
 
 def test_no_python_is_fit(fake):
     fake(ensurepip="echo 'pyenv: python3.99: command not found'; exit 127")
-    with pytest.raises(ConfigError, match=r"needs one of Python 3\.99 to 3\.99 .*this is 3\.\d+"):
+    with pytest.raises(ConfigError, match=r"needs Python 3\.99 to 3\.99 with its venv"):
         compiler_python(print)
 
 
 def test_the_cache_can_not_be_written(fake, tmp_path):
     fake()
     (tmp_path / "cache").write_text("no folder")
-    with pytest.raises(ConfigError, match=r"cache/bert-wwm: Not a directory; .* XDG_CACHE_HOME"):
+    with pytest.raises(ConfigError, match=r"Not a directory; .* XDG_CACHE_HOME"):
         compiler_python(print)
 
 
@@ -139,55 +125,19 @@ def test_a_python_that_went_away(fake, tmp_path):
     assert os.path.isfile(python)
 
 
-SET_UP = textwrap.dedent(
-    """\
-    from bert_wwm.estimate import environment
-    environment.PYTHONS = ((3, 99),)
-    print(environment.compiler_python(lambda line: print(line, flush=True)), flush=True)
-    """
-)
-
-
-def set_up_elsewhere():
-    return subprocess.Popen(
-        [sys.executable, "-c", SET_UP], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8"
-    )
-
-
 def test_a_second_setup_waits_for_the_first(fake, tmp_path):
-    fake(pip=f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
-    first = set_up_elsewhere()
-    assert "setting up" in first.stdout.readline()
-    second = set_up_elsewhere()
-    assert "waiting for another program" in second.stdout.readline()
-    (tmp_path / "go").touch()
-    first_said, second_said = (process.communicate(timeout=60)[0] for process in (first, second))
-    assert first_said.splitlines()[-1] == second_said.splitlines()[-1]
-    assert "set up the TPU compiler in" in first_said
-    assert "set up" not in second_said
-    assert (tmp_path / "calls").read_text().count("-m pip") == 1
-
-
-def test_a_killed_setup_leaves_nothing_half_made(fake, tmp_path):
     fake(pip=f"touch {tmp_path}/installing; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
-    killed = set_up_elsewhere()
-    while not (tmp_path / "installing").exists():
-        assert killed.poll() is None
-        time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    killed.stdout.close()
-    (unfinished,) = left_over(tmp_path)
-    assert unfinished.endswith(".unfinished")
-
-    second = set_up_elsewhere()  # pip of the first is still at it
-    assert "waiting for another program" in second.stdout.readline()
-    (tmp_path / "go").touch()
-    said, _ = second.communicate(timeout=60)
-    python = said.splitlines()[-1]
-    assert os.path.exists(python)
-    assert left_over(tmp_path) == [os.path.basename(os.path.dirname(os.path.dirname(python)))]
-    assert (tmp_path / "calls").read_text().count("-m pip") == 2
+    log = queue.Queue()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(compiler_python, print)
+        while not (tmp_path / "installing").exists():
+            time.sleep(0.05)
+        second = pool.submit(compiler_python, log.put)
+        assert "waiting for another program" in log.get(timeout=60)
+        (tmp_path / "go").touch()
+        assert first.result() == second.result()
+    assert (tmp_path / "calls").read_text().count("-m pip") == 1
+    assert len(left_over(tmp_path)) == 1
 
 
 def test_an_environment_that_is_there(fake, monkeypatch):
@@ -196,30 +146,7 @@ def test_an_environment_that_is_there(fake, monkeypatch):
     assert compiler_python(print) == str(python)
 
 
-def test_an_environment_of_other_versions_is_told_of(fake, monkeypatch, capsys):
-    python = fake(jax="echo 0.9.0 0.0.40")
-    monkeypatch.setenv(environment.VARIABLE, str(python))
-    assert compiler_python(print) == str(python)
-    assert "has jax 0.9.0 and libtpu 0.0.40; what is said" in capsys.readouterr().out
-
-
-def test_pip_looks_elsewhere(fake):
-    fake(pip="echo 'ERROR: No matching distribution found for jax==0.10.2'; exit 1")
-    with pytest.raises(ConfigError, match="look at PIP_INDEX_URL, PIP_FIND_LINKS"):
-        compiler_python(print)
-
-
-def test_an_environment_without_the_packages(fake, monkeypatch):
-    python = fake(jax="""echo "ModuleNotFoundError: No module named 'libtpu'"; exit 1""")
-    monkeypatch.setenv(environment.VARIABLE, str(python))
-    with pytest.raises(ConfigError) as error:
-        compiler_python(print)
-    assert str(error.value).startswith(
-        f"{environment.VARIABLE}={python}: ModuleNotFoundError: No module named 'libtpu'; expected"
-    )
-
-
 def test_an_environment_that_is_not_there(monkeypatch):
     monkeypatch.setenv(environment.VARIABLE, "/nowhere/python")
-    with pytest.raises(ConfigError, match=r"=/nowhere/python: No such file or directory; expected"):
+    with pytest.raises(ConfigError, match=r"=/nowhere/python: no such program; expected"):
         compiler_python(print)

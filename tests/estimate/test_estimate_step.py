@@ -18,7 +18,9 @@ from bert_wwm.estimate.step import (
     pretraining_features,
     task_features,
 )
-from bert_wwm.finetuning.objective import ReadingObjective, SentenceObjective, TaggingObjective
+from bert_wwm.finetuning.reading import ReadingObjective
+from bert_wwm.finetuning.sentence import SentenceObjective
+from bert_wwm.finetuning.tagging import TaggingObjective
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.records.schema import pretraining_schema
 from bert_wwm.train.pretraining_objective import PretrainingObjective, heads_for, lert_ramps

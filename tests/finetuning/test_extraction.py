@@ -5,7 +5,7 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError, DataError
-from bert_wwm.finetuning.extraction import Extraction, Extractor
+from bert_wwm.finetuning.hidden_states import Extraction, Extractor
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.tasks.features import table_of
 from bert_wwm.train.estimator import Machine

@@ -1,11 +1,15 @@
+import types
+
 import numpy as np
 import pytest
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.input import host_input_fn, scattered
-from bert_wwm.finetuning.objective import TaggingObjective
-from bert_wwm.finetuning.tpu_input import record_input_fn
-from bert_wwm.tasks.batches import Padding, TrainingOrder, prediction_batches
+from bert_wwm.core.errors import DataError
+from bert_wwm.finetuning.input import host_input_fn, record_input_fn
+from bert_wwm.finetuning.prediction import predict_tables
+from bert_wwm.finetuning.sentence import SentenceObjective
+from bert_wwm.finetuning.tagging import TaggingObjective
+from bert_wwm.tasks.batches import Padding, TrainingOrder
 from bert_wwm.tasks.features import table_of
 
 RNG = np.random.default_rng(2)
@@ -48,49 +52,85 @@ def check(arrays, rows, length):
         assert arrays["label_ids"][place] == TABLE.rows["label_ids"][row]
 
 
-def test_the_host_gives_each_batch_its_length():
-    order = TrainingOrder(TABLE.lengths, 4, 20, 1, Padding(SHAPES, by_length=True))
-    found = read(host_input_fn(TABLE, OBJECTIVE, NAMES, order.batch, 20, 5), 4)
+@pytest.fixture
+def order():
+    return TrainingOrder(TABLE.lengths, 4, 20, 1, Padding(SHAPES, by_length=True))
+
+
+def batches_of(order, first=0):
+    return lambda: ((TABLE, order.batch(number)) for number in range(first, 20))
+
+
+def test_the_host_gives_each_batch_its_length(order):
+    found = read(host_input_fn(batches_of(order, 5), OBJECTIVE, NAMES), 4)
     assert len(found) == 15
     for step, arrays in enumerate(found, 5):
         check(arrays, *order.batch(step))
 
 
 @pytest.mark.parametrize("first", [0, 5])
-def test_records_hold_the_same_batches_padded_to_the_longest(first, tmp_path):
-    order = TrainingOrder(TABLE.lengths, 4, 20, 1, Padding(SHAPES, by_length=True))
+def test_records_hold_the_same_batches_padded_to_the_longest(order, first, tmp_path):
     path = str(tmp_path / "a" / "train.tfrecord")
-    input_fn = record_input_fn(TABLE, OBJECTIVE, NAMES, order.batch, 20, first, path, 16, 4)
+    input_fn = record_input_fn(batches_of(order), OBJECTIVE, NAMES, path, 16, 4, first)
     found = read(input_fn, 4)
     assert len(found) == 20 - first
     for step, arrays in enumerate(found, first):
         check(arrays, order.batch(step).rows, 16)
 
 
-def test_records_are_written_once(tmp_path):
+def test_records_are_written_once(order, tmp_path):
     path = str(tmp_path / "train.tfrecord")
-    order = TrainingOrder(TABLE.lengths, 4, 20, 1, Padding(SHAPES, by_length=True))
-    record_input_fn(TABLE, OBJECTIVE, NAMES, order.batch, 20, 0, path, 16, 4)
-    assert len(read(record_input_fn(TABLE, OBJECTIVE, NAMES, None, 20, 0, path, 16, 4), 4)) == 20
+    record_input_fn(batches_of(order), OBJECTIVE, NAMES, path, 16, 4)
+    again = record_input_fn(lambda: iter(()), OBJECTIVE, NAMES, path, 16, 4)
+    assert len(read(again, 4)) == 20
     assert [file.name for file in tmp_path.iterdir()] == ["train.tfrecord"]
 
 
-def test_predictions_on_a_tpu_cover_everything(tmp_path):
-    """50 sequences in batches of 8: the last is filled up, and what fills it up is left out."""
-    batches = prediction_batches(TABLE.lengths, 8, SHAPES)
-    path = str(tmp_path / "dev.tfrecord")
-    input_fn = record_input_fn(
-        TABLE, OBJECTIVE, [], batches.__getitem__, len(batches), 0, path, 16, 8
+class FakeEstimators:
+    """Puts out the ids of the tokens, and of each sequence the first of them."""
+
+    machine = types.SimpleNamespace(eval_batch_size=8)
+
+    def predict(self, input_fn, checkpoint):
+        for arrays in read(input_fn, 8):
+            yield {"tag_logits": arrays["input_ids"], "logits": arrays["input_ids"][:, :3]}
+
+
+@pytest.mark.parametrize("on_tpu", [False, True])
+def test_outputs_come_in_the_order_of_the_tables_without_padding(tmp_path, on_tpu):
+    """50 sequences in batches of 8: what fills up a TPU's last one is left out."""
+    records = str(tmp_path / "dev.tfrecord") if on_tpu else None
+    tables, done = [TABLE, TABLE], []
+    for _ in range(2):  # of the second time the records are there
+        found = list(
+            predict_tables(
+                FakeEstimators(),
+                OBJECTIVE,
+                iter(tables),
+                SHAPES,
+                records=records,
+                progress=done.append,
+            )
+        )
+        assert [table for table, _ in found] == tables
+        for _, outputs in found:
+            assert len(outputs) == 50
+            for row, output in enumerate(outputs):
+                ids = TABLE.of_tokens("input_ids", row).tolist()
+                assert output["tag_logits"].tolist() == ids
+                assert output["logits"].tolist() == ids[:3]
+        assert done[-1] == 100
+
+
+@pytest.mark.parametrize("on_tpu", [False, True])
+def test_what_reading_raises_is_raised(tmp_path, on_tpu):
+    def tables():
+        yield TABLE
+        raise DataError("broken")
+
+    records = str(tmp_path / "dev.tfrecord") if on_tpu else None
+    windows = predict_tables(
+        FakeEstimators(), SentenceObjective(2), tables(), SHAPES, records=records
     )
-    outputs = ({"tag_logits": arrays["input_ids"]} for arrays in read(input_fn, 8))
-    found = scattered(outputs, batches, TABLE, OBJECTIVE)
-    assert len(found) == 50
-    for row in range(50):
-        assert found[row]["tag_logits"].tolist() == TABLE.of_tokens("input_ids", row).tolist()
-
-
-def test_outputs_of_sequences_are_not_cut():
-    batches = prediction_batches(TABLE.lengths, 8, SHAPES)
-    outputs = [{"logits": np.repeat(batch.rows[:, None], 16, axis=1)} for batch in batches]
-    found = scattered(outputs, batches, TABLE, OBJECTIVE)
-    assert [output["logits"].tolist() for output in found] == [[row] * 16 for row in range(50)]
+    with pytest.raises(DataError, match="broken"):
+        list(windows)

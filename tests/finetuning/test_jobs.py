@@ -3,7 +3,7 @@ import pytest
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.finetuning.job import Split
-from bert_wwm.finetuning.reading import ReadingJob, ReadingOptions
+from bert_wwm.finetuning.reading import ReadingJob
 from bert_wwm.finetuning.sentence import SentenceJob
 from bert_wwm.finetuning.tagging import TaggingJob
 from bert_wwm.tasks.examples import UNANSWERABLE, Answer, Question, Sentence, Tagged
@@ -22,7 +22,7 @@ def split_of(job, name, examples):
 
 
 def reading_job(tokenizer, doc_stride, task="squad2"):
-    return ReadingJob(TASKS[task], tokenizer, 20, ReadingOptions(doc_stride))
+    return ReadingJob(TASKS[task], tokenizer, 20, doc_stride=doc_stride)
 
 
 CONTEXT = "我们在学习" * 4 + "使用语言模型来预测下一"
@@ -63,8 +63,8 @@ def test_questions_that_are_cut_are_counted(tokenizer):
         (8, "--max_query_length=8 holds"),
         (64, "the 13 that --max_seq_length=20 leaves them"),
     ):
-        options = ReadingOptions(doc_stride=1, max_query_length=limit)
-        job = ReadingJob(TASKS["squad2"], tokenizer, 20, options)
+        options = {"doc_stride": 1, "max_query_length": limit}
+        job = ReadingJob(TASKS["squad2"], tokenizer, 20, **options)
         for name in ("train", "dev", "test"):
             assert list(job.notes(split_of(job, name, asked))) == [
                 f"a.json: 1 of 2 questions (50.0 %) have more pieces than {holds}, and lose the "

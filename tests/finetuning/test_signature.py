@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning import export, signature
+from bert_wwm.finetuning import export, reading
 from bert_wwm.model.bert import BertConfig
 
 
@@ -28,7 +28,7 @@ def test_the_best_span_of_all(graph, width):
     begin = rng.integers(1, 8, 50).astype(np.int32)
     end = np.minimum(begin + rng.integers(-1, 8, 50), 12).astype(np.int32)
     assert (end <= begin).any()
-    best = signature._best_spans(*map(tf.constant, (starts, ends, begin, end)), width)
+    best = reading.find_best_spans(*map(tf.constant, (starts, ends, begin, end)), width)
     with tf.Session() as session:
         first, last, scores = session.run(best)
     for row in range(50):
@@ -50,7 +50,7 @@ def test_the_best_span_of_all(graph, width):
 def test_the_context_is_what_segment_1_holds_but_for_its_end(graph, segments, mask, span):
     inputs = {"segment_ids": tf.constant([segments]), "input_mask": tf.constant([mask])}
     with tf.Session() as session:
-        begin, end = session.run(signature._context(inputs))
+        begin, end = session.run(reading.find_context(inputs))
     assert (begin[0], end[0]) == span
 
 

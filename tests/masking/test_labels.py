@@ -3,8 +3,8 @@
 import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.masking.labels import INVENTORIES, LABEL_IDS, SUBSTITUTES, label_id, labels_of
-from bert_wwm.text import ltp_training
+from bert_wwm.masking.labels import INVENTORIES, LABEL_IDS, SUBSTITUTES, label_id, parse_labels
+from bert_wwm.segmentation import tagged_text
 
 # The vocabularies that LTP 4's neural models are trained on (python/core/data/*/vocabs).
 _LTP_LABELS = {
@@ -45,8 +45,8 @@ def test_every_tag_of_ltp_has_a_number() -> None:
     for task, tags in _LTP_LABELS.items():
         for tag in tags:
             assert INVENTORIES[task].labels[label_id(task, tag)] == tag
-    assert set(ltp_training.POS_TAGS) == set(INVENTORIES["pos"].labels)
-    assert set(ltp_training.NER_TAGS) == set(INVENTORIES["ner"].labels)
+    assert set(tagged_text.POS_TAGS) == set(INVENTORIES["pos"].labels)
+    assert set(tagged_text.NER_TAGS) == set(INVENTORIES["ner"].labels)
 
 
 def test_tags_of_the_guidelines_are_substituted() -> None:
@@ -77,11 +77,11 @@ def test_other_tags_are_told(task: str, tag: str) -> None:
     ],
 )
 def test_tasks_come_in_the_order_of_lert(names: list, tasks: tuple) -> None:
-    assert labels_of(names) == tasks
+    assert parse_labels(names) == tasks
 
 
 def test_unknown_tasks_are_told() -> None:
     with pytest.raises(ConfigError, match="unknown label of LERT 'srl'; expected some of pos, ner"):
-        labels_of(["pos", "srl"])
+        parse_labels(["pos", "srl"])
     with pytest.raises(ConfigError, match="no label of LERT; expected some of pos, ner, dep"):
-        labels_of([])
+        parse_labels([])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import launcher
 import pytest
 
-from bert_wwm.text.sentences import split_sentences
+from bert_wwm.corpus.sentences import split_sentences
 
 TEXT = (
     "使用语言模型来预测下一个词的概率。我们在学习。今天天气很不错！中国人民大家好。"

@@ -12,27 +12,22 @@ import sys
 import estimate_tpu
 from bert_wwm.cli import app
 from bert_wwm.estimate.compiler import Compiled, DoesNotFit
+from bert_wwm.estimate.profile import MATMUL, Instruction
 
 GIB = 2**30
 seen = []
 
 
-class Fake(Compiled):
-    cycles = property(lambda self: int(self.hlo_text.split()[-1]))
-
-
-def compile_for(hlo, tpu, num_replicas, log):
+def compile_for(hlo, num_parts, tpu, num_replicas, log):
     batch, parts, _, replicas = json.loads(hlo)
+    assert parts == num_parts
     assert replicas == num_replicas and num_replicas in (1, tpu.compiled_devices)
     weights, temp = GIB, int(0.05 * GIB * batch / parts)
     if weights + temp > tpu.available_gib * GIB:
-        raise DoesNotFit("too large", weights + temp)
-    if temp > 14 * GIB:
-        batch *= 2  # near the limit things are computed again
+        raise DoesNotFit(f"it ({(weights + temp) / GIB}G) exceeds available HBM")
     flops = tpu.peak_flops * batch * 1e-3
-    # A line without cycles, for what reads programs.
-    text = "HloModule m\n\nENTRY %e (p: s32[]) -> s32[] {\n  ROOT %p = s32[] parameter(0)\n}\n"
-    return Fake(weights, weights, temp, weights, flops, f"{text}// {batch * 1_880_000}")
+    program = [Instruction(batch * 1_880_000, 1, MATMUL, "layers/attention, forward")]
+    return Compiled(weights, weights, temp, weights, flops, program)
 
 
 def build_step(config, objective, settings, features, mode, num_replicas):
@@ -54,7 +49,7 @@ def build_step(config, objective, settings, features, mode, num_replicas):
     return Step(hlo, 400_000_000)
 
 
-def phase_estimator(*arguments, of_program=estimate_tpu.phase_estimator):
+def make_estimator(*arguments, of_program=estimate_tpu.make_estimator):
     from bert_wwm.estimate import step  # imports TensorFlow, as the program does only here
 
     step.build_step = build_step
@@ -69,6 +64,6 @@ def print_what_was_done():
 sys.argv[0] = "estimate_tpu.py"
 estimate_tpu.compile_for = compile_for
 estimate_tpu.compiler_python = lambda log: sys.executable
-estimate_tpu.phase_estimator = phase_estimator
+estimate_tpu.make_estimator = make_estimator
 atexit.register(print_what_was_done)
 app.run(estimate_tpu.main)

@@ -73,3 +73,28 @@ def scalars(folder: pathlib.Path, name: str) -> list[float]:
     from bert_wwm.report.curves import read_scalars
 
     return [value for _, value in read_scalars(str(folder))[name]]
+
+
+def choices(count: int, seed: int, answers: bool = True) -> str:
+    """C3's JSON; the right choice holds GOOD, the one to three others BAD."""
+    rng = random.Random(seed)
+    documents = []
+    for number in range(count):
+        texts = [[*sentence(rng, 6), *BAD * 3] for _ in range(rng.randint(1, 3))]
+        place = rng.randint(0, len(texts))
+        texts.insert(place, [*sentence(rng, 6), *GOOD * 3])
+        found = ["".join(text) for text in texts]
+        entry: dict[str, object] = {"question": "什么", "choice": found, "id": number}
+        if answers:
+            entry["answer"] = found[place]
+        documents.append([["".join(sentence(rng))], [entry], f"d-{number}"])
+    return json.dumps(documents, ensure_ascii=False)
+
+
+def scored_pairs(count: int, seed: int) -> str:
+    """STS-B's table; a pair with GOOD has a score of 4 or so, one with BAD of 1."""
+    rows = [
+        f"{number}\t{text}\t今天\t{1 + 3 * int(label) + number % 4 / 4:.3f}"
+        for number, (text, label) in enumerate(reviews(count, seed))
+    ]
+    return "index\tsentence1\tsentence2\tscore\n" + "".join(f"{row}\n" for row in rows)

@@ -15,6 +15,7 @@ from bert_wwm.convert.pretrained import AddedToken, Pretrained
 from bert_wwm.convert.tf_checkpoint import read as read_tf
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.model import checkpoint_path
+from bert_wwm.tasks.kinds import KINDS
 
 PIECES = [*"[PAD] [unused1] [unused2] [UNK] [CLS] [SEP] [MASK]".split(), *"中国人民大家好ab"]
 CONFIG = {
@@ -104,7 +105,7 @@ def test_there_and_back(release, exported, tmp_path):
     assert f"{2 * count + 1} variables: the optimizer's, no weights" in printed
     config = json.loads((folder / "config.json").read_text())
     assert config["model_type"] == "bert" and config["hidden_act"] == "gelu"
-    assert list(safetensors_file.read(str(folder / "tf_heads.safetensors")).tensors) == [LERT]
+    assert list(safetensors_file.read(str(folder / "tf_heads.safetensors"))) == [LERT]
 
     back = tmp_path / "back"
     printed = launcher.run(PROGRAM, "to_tf", f"--hf_model={folder}", f"--output_dir={back}").stdout
@@ -167,7 +168,7 @@ def test_an_archive_for_pytorch(exported, tmp_path):
     """Given to the flag for TensorFlow's, it is told which one takes it."""
     import torch
 
-    tensors = safetensors_file.read(str(exported[0] / "model.safetensors")).tensors
+    tensors = safetensors_file.read(str(exported[0] / "model.safetensors"))
     state = {f"module.{name}": torch.tensor(np.array(tensor)) for name, tensor in tensors.items()}
     torch.save(state, tmp_path / "pytorch_model.bin")
     path = tmp_path / "chinese_x_pytorch.zip"
@@ -192,7 +193,7 @@ def test_a_training_of_this_toolkit(trained, bert_config, vocab_file, tmp_path):
     folder = f"--tf_checkpoint={trained[0]}"
     flags = f"--bert_config_file={bert_config()}", f"--vocab_file={vocab_file}"
     out = tmp_path / "hf"
-    assert "which one is its --bert_config_file?" in (
+    assert "has no bert_config.json beside it; expected --bert_config_file" in (
         launcher.run(PROGRAM, "to_hf", folder, f"--output_dir={out}", status=1).stderr
     )
     assert not out.exists()
@@ -244,22 +245,29 @@ def test_to_paddle(exported, tmp_path):
     assert (out / "model_state.pdparams").stat().st_size > 4000
 
 
-@pytest.mark.parametrize("kind", ["sentence", "tagging"])
+@pytest.mark.parametrize("kind", ["sentence", "tagging", "choice"])
 def test_a_fine_tuned_model(tmp_path, kind):
     """What its run's record says; the best weights lie in a folder of their own."""
     import transformers
 
-    model = make([names.ENCODER, names.POOLER, names.CLASSIFIER], num_classes=3)
+    has_labels = kind != "choice"  # whose head gives each choice one score
+    parts = [names.ENCODER, names.POOLER, names.CLASSIFIER]
+    model = make(parts, num_classes=3 if has_labels else 1)
     google_folder.write_folder(str(tmp_path / "run" / "best"), model)
     (tmp_path / "run" / "run.json").write_text(json.dumps({"settings": {"kind": kind}}))
-    (tmp_path / "run" / "labels.json").write_text('["好 ", "\u3000坏", "中"]', encoding="utf-8")
+    if has_labels:
+        labels = '["好 ", "\u3000坏", "中"]'
+        (tmp_path / "run" / "labels.json").write_text(labels, encoding="utf-8")
     source = f"--tf_checkpoint={tmp_path / 'run'}"
     launcher.run(PROGRAM, "to_hf", source, f"--output_dir={tmp_path / 'hf'}")
     auto = {
         "sentence": transformers.AutoModelForSequenceClassification,
         "tagging": transformers.AutoModelForTokenClassification,
+        "choice": transformers.AutoModelForMultipleChoice,
     }[kind].from_pretrained(tmp_path / "hf")
-    assert auto.config.id2label == {0: "好", 1: "坏", 2: "中"}
+    assert auto.config.architectures == [KINDS[kind].hugging_face]
+    if has_labels:
+        assert auto.config.id2label == {0: "好", 1: "坏", 2: "中"}
     assert (auto.classifier.weight.detach().numpy() == model.tensors["output_weights"]).all()
 
 
@@ -275,7 +283,7 @@ def test_what_would_be_made_up(tmp_path):
     shutil.rmtree(tmp_path / "without")
 
     pair = names.variables(CONFIG, [names.PAIR])
-    tensors = dict(safetensors_file.read(str(tmp_path / "hf" / "model.safetensors")).tensors)
+    tensors = dict(safetensors_file.read(str(tmp_path / "hf" / "model.safetensors")))
     tensors.update(
         (names.to_hugging_face(name), np.zeros(shape, np.float32)) for name, shape in pair.items()
     )
@@ -346,11 +354,11 @@ def test_added_tokens_are_told(tmp_path):
 FLAGS = [
     (["to_hf"], "expected either --tf_checkpoint or --hf_model"),
     (["to_hf", "--hf_model=a", "--tf_checkpoint=b"], "expected either"),
-    (["to_tf", "--hf_model=a", "--vocab_file=v"], "--vocab_file: says something of"),
-    (["to_tf", "--hf_model=a", "--gelu=erf"], "--gelu: says something of"),
+    (["to_tf", "--hf_model=a", "--vocab_file=v"], "--vocab_file: describes the model of"),
+    (["to_tf", "--hf_model=a", "--gelu=erf"], "--gelu: describes the model of"),
     (["to_tf", "--hf_model=a", "--weights_only"], "--weights_only: is for to_tf with"),
     (["to_hf", "--tf_checkpoint=a", "--weights_only"], "--weights_only: is for to_tf with"),
-    (["to_hf", "--hf_model=a", "--reuse_unused"], "--reuse_unused: for which words?"),
+    (["to_hf", "--hf_model=a", "--reuse_unused"], "--reuse_unused needs --add_tokens"),
     (["--hf_model=a"], "expected one of to_hf, to_tf, to_paddle"),
     (["to_onnx", "--hf_model=a"], "expected one of to_hf, to_tf, to_paddle"),
     (["to_hf", "to_tf", "--hf_model=a"], "unexpected argument 'to_tf'"),
@@ -423,7 +431,7 @@ def broken_side_file(folder):
         (everything_gone, "config.json: no such file"),
         (a_roberta, "a model of type roberta; expected bert"),
         (other_sizes, "the weights don't fit the configuration: bert/encoder/layer_0/interm"),
-        (broken_side_file, "tf_heads.safetensors: is empty, or no file of safetensors"),
+        (broken_side_file, "tf_heads.safetensors: is cut short, or no file of safetensors"),
     ],
 )
 def test_broken_input(exported, tmp_path, damage, message):

@@ -18,9 +18,9 @@ import pytest
 
 from bert_wwm.core.seeding import integer, rng_for
 from bert_wwm.core.shards import find_shards
-from bert_wwm.records.framing import compression_of, read_records
+from bert_wwm.corpus.sentences import split_sentences
+from bert_wwm.records.framing import find_compression, read_records
 from bert_wwm.records.manifest import Manifest
-from bert_wwm.text.sentences import split_sentences
 
 PROGRAM = "create_pretraining_data_wwm.py"
 SEGMENT = "scripts/segment_corpus.py"
@@ -228,7 +228,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(records_run, tmp_path):
     assert "error: [Errno 27] File too large" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not contents(tmp_path, "*")
-    assert "Going on behind" in launcher.output(*command)
+    assert "Resumes after" in launcher.output(*command)
     assert contents(tmp_path) == expected
 
 
@@ -290,7 +290,7 @@ def test_compressed_records_hold_the_same(flags, corpus, tmp_path):
     launcher.run(PROGRAM, *flags(corpus, "plain", "--num_output_shards=2"))
     launcher.run(PROGRAM, *flags(corpus, "small", "--num_output_shards=2", "--compression=GZIP"))
     plain, small = (find_shards([str(tmp_path / f"{name}-*")]) for name in ("plain", "small"))
-    assert [compression_of(path) for path in plain + small] == ["", "", "GZIP", "GZIP"]
+    assert [find_compression(path) for path in plain + small] == ["", "", "GZIP", "GZIP"]
     for one, other in zip(plain, small):
         assert list(read_records(one)) == list(read_records(other))
 

@@ -63,14 +63,14 @@ def test_it_writes_a_page(make_records, inspect, tmp_path):
     assert "Yes: whole words are masked." in content
     assert content.count('<article class="example">') == 3
     for title in re.findall(r"^  (\S.*?)  ", printed, re.MULTILINE):
-        assert f"<h3>{title}</h3>" in content
+        assert title in content
 
 
 @pytest.mark.parametrize(
     "flags, shown",
     [
         (["--masking_strategy=ngram", "--compression=GZIP"], "[x] masked"),
-        (["--masking_strategy=pert"], "[x>y] changed for y of another place"),
+        (["--masking_strategy=pert"], "[x>y] exchanged for y of another place"),
         (["--pairing=single"], "[x] masked"),
         (["--pairing=sop"], "swapped"),
     ],
@@ -107,7 +107,7 @@ def test_refusals_are_one_sentence(make_records, inspect, vocab_file, tmp_path):
     path = make_records()
     error = inspect(path, f"--html={path}", status=1).stderr
     assert error.endswith(f"--html: {path} is an input; expected a file to write\n")
-    assert inspect(path, "--skip=100000", status=1).stderr.endswith("behind --skip=100000\n")
+    assert inspect(path, "--skip=100000", status=1).stderr.endswith("after --skip=100000\n")
     other = tmp_path / "c.tfrecord"
     other.write_bytes(gzip.compress(b"not a record"))
     assert "record 0 at byte 0" in inspect(other, status=1).stderr

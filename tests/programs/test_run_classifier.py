@@ -291,7 +291,7 @@ def test_other_settings_in_the_same_folder_are_refused(
         flags.append(f"--data_dir={tmp_path}")
     error = launcher.error(PROGRAM, *flags)
     assert error == (
-        f"{folder}: holds a run with {name} {before}, not {now}; expected the same settings, or "
+        f"{folder}: was made with {name} = {before}, this run has {now}; expected the same, or "
         "another --output_dir"
     )
     assert files == {
@@ -312,7 +312,7 @@ def test_a_folder_of_something_else_is_left_alone(trained, toy, tmp_path):
     shutil.copytree(trained[0], folder)
     flags = (PROGRAM, *toy, *ALL, f"--output_dir={folder}")
     write(folder / "run.json", '{"settings": ')
-    assert launcher.error(*flags).startswith(f"{folder / 'run.json'}: is broken; expected")
+    assert launcher.error(*flags).startswith(f"{folder / 'run.json'}:1: broken at column 14")
     (folder / "run.json").unlink()
     error = launcher.error(*flags)
     assert error.startswith(f"{folder}: holds weights of another program; expected a new --output")
@@ -366,8 +366,8 @@ def test_another_number_of_classes_is_told(own_table, model, tmp_path):
     flags = (PROGRAM, *columns, f"--train_file={table}", *model, *FLAGS, "--do_train")
     folder, other = own_table[0], tmp_path / "other"
     assert launcher.error(*flags, f"--output_dir={folder}", "--num_train_epochs=1") == (
-        f"{folder}: holds a run with labels ['\"好\"', '错, 很错'], not ['-1', '0', '1']; expected "
-        "the same settings, or another --output_dir"
+        f"{folder}: was made with labels = ['\"好\"', '错, 很错'], this run has ['-1', '0', '1']; "
+        "expected the same, or another --output_dir"
     )
     flags += (f"--output_dir={other}",)
     for start in (folder, folder / "model.ckpt-48"):

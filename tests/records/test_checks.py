@@ -3,11 +3,11 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.records.checks import check_records, fields_of
+from bert_wwm.records.checks import check_records, read_field_names
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.input_fn import eval_input_fn
-from bert_wwm.records.limits import limits_of
+from bert_wwm.records.limits import find_limits
 from bert_wwm.records.schema import FLOAT, LABELS, pretraining_schema
 
 SCHEMA = pretraining_schema(max_seq_length=6, max_predictions_per_seq=2)
@@ -26,7 +26,7 @@ def path(tmp_path):
     return str(path)
 
 
-LIMITS = limits_of(SCHEMA, vocab_size=2)
+LIMITS = find_limits(SCHEMA, vocab_size=2)
 
 
 def test_a_record_of_another_length_is_named_with_both_values(path):
@@ -38,13 +38,13 @@ def test_a_record_of_another_length_is_named_with_both_values(path):
     with pytest.raises(
         ConfigError, match="record 0 has 6 values of input_ids, but the flags ask for 8"
     ):
-        check_records([path], LONGER, limits_of(LONGER, 2))
+        check_records([path], LONGER, find_limits(LONGER, 2))
 
 
 def test_a_record_without_a_field_is_named(path):
     schema = pretraining_schema(6, 2, labels=["pos_labels"])
     with pytest.raises(ConfigError, match="record 0 has 0 values of pos_labels, but the flags ask"):
-        check_records([path], schema, limits_of(schema, 2))
+        check_records([path], schema, find_limits(schema, 2))
 
 
 WITH_LABELS = pretraining_schema(6, 2, True, LABELS)
@@ -68,7 +68,7 @@ OUT_OF_RANGE = [
 
 def record_with(name=None, value=None):
     """A record of the highest values, but one: the last of a field."""
-    limits = limits_of(WITH_LABELS, 2)
+    limits = find_limits(WITH_LABELS, 2)
     example = tf.train.Example()
     for field in WITH_LABELS:
         values = [limits[field.name]] * field.length
@@ -82,7 +82,7 @@ def record_with(name=None, value=None):
 @pytest.mark.parametrize("name, value", OUT_OF_RANGE)
 def test_a_value_out_of_its_range_is_named_and_stops_the_input(tmp_path, name, value):
     path = tmp_path / "a"
-    limits = limits_of(WITH_LABELS, 2)
+    limits = find_limits(WITH_LABELS, 2)
     path.write_bytes(frame(record_with()))
     check_records([str(path)], WITH_LABELS, limits)
     path.write_bytes(frame(record_with()) + frame(record_with(name, value)))
@@ -100,6 +100,6 @@ def test_a_value_out_of_its_range_is_named_and_stops_the_input(tmp_path, name, v
 def test_fields_are_those_of_the_first_record_and_files_without_any_are_refused(path, tmp_path):
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
-    assert fields_of([str(empty), path]) == sorted(field.name for field in SCHEMA)
+    assert read_field_names([str(empty), path]) == sorted(field.name for field in SCHEMA)
     with pytest.raises(DataError, match="empty: no record"):
-        fields_of([str(empty)])
+        read_field_names([str(empty)])

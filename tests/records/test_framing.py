@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
-from bert_wwm.records.framing import compression_of, count_records, frame, read_records
+from bert_wwm.records.framing import count_records, find_compression, frame, read_records
 
 RECORDS = [b"a", b"bb", b"ccc"]
 FRAMED = b"".join(map(frame, RECORDS))
@@ -28,7 +28,7 @@ def test_tensorflow_reads_them_and_we_read_what_tensorflow_wrote(parts):
             (b"".join(map(files.compress, framed)), "GZIP"),
         ):
             pathlib.Path(path).write_bytes(whole)
-            assert compression_of(path) == compression
+            assert find_compression(path) == compression
             assert list(read_records(path)) == records
             assert count_records(path) == len(records)
             options = tf.io.TFRecordOptions(compression_type=compression)
@@ -45,7 +45,7 @@ def test_an_empty_file_has_no_records(tmp_path):
     (tmp_path / "a").write_bytes(b"")
     assert list(read_records(str(tmp_path / "a"))) == []
     assert count_records(str(tmp_path / "a")) == 0
-    assert compression_of(str(tmp_path / "a")) == ""
+    assert find_compression(str(tmp_path / "a")) == ""
 
 
 @pytest.mark.parametrize("size", sorted(set(range(len(FRAMED))) - {0, 17, 35}))

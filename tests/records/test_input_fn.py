@@ -7,8 +7,14 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import shard_paths
 from bert_wwm.records.checks import check_records
 from bert_wwm.records.encoding import encode_examples
-from bert_wwm.records.framing import compression_of, frame, read_records
-from bert_wwm.records.input_fn import READ_ERRORS, Share, eval_input_fn, host_part, train_input_fn
+from bert_wwm.records.framing import find_compression, frame, read_records
+from bert_wwm.records.input_fn import (
+    READ_ERRORS,
+    Share,
+    choose_host_part,
+    eval_input_fn,
+    train_input_fn,
+)
 from bert_wwm.records.schema import pretraining_schema
 
 SCHEMA = pretraining_schema(max_seq_length=6, max_predictions_per_seq=2)
@@ -94,9 +100,9 @@ class Host:
 @pytest.mark.slow
 def test_hosts_of_a_tpu_read_their_own_files_or_their_share_of_few(paths):
     names = list("abcdefg")
-    assert host_part(Host(), names, 24) == (["b", "e"], 8, Share())
-    assert host_part(Host(), names[:3], 0) == (["b"], 0, Share())
-    assert host_part(Host(), names[:2], 24) == (["a", "b"], 24, Share(1, 3, 8))
+    assert choose_host_part(Host(), names, 24) == (["b", "e"], 8, Share())
+    assert choose_host_part(Host(), names[:3], 0) == (["b"], 0, Share())
+    assert choose_host_part(Host(), names[:2], 24) == (["a", "b"], 24, Share(1, 3, 8))
     params = {"batch_size": 1, "context": Host()}
     with tf.Graph().as_default(), tf.Session() as session:
         dataset = train_input_fn(paths, SCHEMA, 1, 24)(params)
@@ -148,6 +154,6 @@ def test_of_compressed_files_some_may_be_empty(tmp_path):
     for order in paths, paths[::-1]:
         batches = labels(eval_input_fn(order, SCHEMA, drop_remainder=False), 10, 1)
         assert sorted(batches[0]) == list(range(10))
-    assert compression_of(paths[-1]) == ""
+    assert find_compression(paths[-1]) == ""
     with pytest.raises(tf.errors.OutOfRangeError):
         labels(eval_input_fn(paths[-1:], SCHEMA, drop_remainder=False), 10, 1)

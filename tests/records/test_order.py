@@ -13,7 +13,7 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import base_name, manifest_path, shard_paths
 from bert_wwm.records import order
 from bert_wwm.records.framing import frame
-from bert_wwm.records.order import ordered_records, record_counts
+from bert_wwm.records.order import count_all_records, ordered_records
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -37,7 +37,7 @@ def write(folder, sizes=SIZES):
 
 def read(paths, seed, first_record, count, counts=None, graph_seed=None):
     """The numbers of the records that stand at ``first_record`` and behind it."""
-    counts = counts or dict(zip(paths, record_counts(paths)))
+    counts = counts or dict(zip(paths, count_all_records(paths)))
     with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.set_random_seed(graph_seed)
         dataset = ordered_records(paths, seed, first_record, counts).batch(count)
@@ -138,7 +138,7 @@ def test_what_is_in_front_is_never_read(tmp_path):
 
 
 def test_manifests_tell_the_counts_and_where_there_is_none_they_are_counted(paths, tmp_path):
-    assert record_counts(paths) == [*SIZES[0], *SIZES[1]]
+    assert count_all_records(paths) == [*SIZES[0], *SIZES[1]]
     described = write(tmp_path, ([2, 3], [4]))
     manifest = {
         **dict.fromkeys(("strategy", "pairing", "vocab_sha256", "tokenizer"), ""),
@@ -149,4 +149,4 @@ def test_manifests_tell_the_counts_and_where_there_is_none_they_are_counted(path
         "files": {base_name(described[0]): {"records": 70, "bytes": 1}},
     }
     pathlib.Path(manifest_path(described[0])).write_text(json.dumps(manifest))
-    assert record_counts(described) == [70, 3, 4]
+    assert count_all_records(described) == [70, 3, 4]

@@ -4,7 +4,7 @@ import pytest
 
 from bert_wwm.core.shards import manifest_path
 from bert_wwm.masking.corruption import Kind
-from bert_wwm.report.charts import charts, pair_label_name, percent
+from bert_wwm.report.charts import KIND_NAMES, draw_charts, name_pair_label, percent
 from bert_wwm.report.provenance import Provenance
 from bert_wwm.report.statistics import gather
 
@@ -21,7 +21,7 @@ def examples(make):
 
 def drawn(examples, *manifests):
     provenance = Provenance(["a"], {manifest_path(n): m for n, m in zip("ab", manifests)})
-    return {chart.title: chart for chart in charts(provenance, gather(examples))}
+    return {chart.title: chart for chart in draw_charts(provenance, gather(examples))}
 
 
 def shares(chart):
@@ -32,7 +32,7 @@ def test_the_manifest_has_the_numbers_of_all_records(examples, manifest):
     found = drawn(examples, manifest)
     exact = [
         "Selected pieces",
-        "What stands there now",
+        "Input at these places",
         "Units, in words",
         "Words, in pieces",
         "[UNK]",
@@ -40,11 +40,10 @@ def test_the_manifest_has_the_numbers_of_all_records(examples, manifest):
     for title in [*exact, "Pairs of segments"]:
         assert found[title].scope == "all 10 records"
     assert shares(found["Selected pieces"]) == {"of all tokens": 0.15, "of the budget": 0.96}
-    replaced = {"[MASK]": 0.75, "at random": 0.15, "kept as it was": 0.1}
-    assert shares(found["What stands there now"]) == replaced
-    assert [bar.expected for bar in found["What stands there now"].bars] == [0.8, 0.1, 0.1]
+    replaced = {"[MASK]": 0.75, "at random": 0.15, "unchanged": 0.1}
+    assert shares(found["Input at these places"]) == replaced
+    assert [bar.expected for bar in found["Input at these places"].bars] == [0.8, 0.1, 0.1]
     assert shares(found["Units, in words"]) == {"1": 0.6, "2": 0.4}
-    assert [bar.note for bar in found["Units, in words"].bars] == ["40.0 % drawn", "30.0 % drawn"]
     assert shares(found["Words, in pieces"]) == {"1": 0.6, "2": 0.3, "3": 0, "4": 0, "5+": 0.1}
     assert shares(found["[UNK]"]) == {"of all pieces": 0.005}
     assert found["[UNK]"].chips == [("谤", 3), ("<", 2)]
@@ -62,21 +61,13 @@ def test_without_a_manifest_all_is_of_the_sample(examples):
     found = drawn(examples)
     assert {chart.scope for chart in found.values()} == {"a sample of 2 records"}
     assert shares(found["Selected pieces"]) == {"of all tokens": round(4 / 30, 4)}
-    replaced = {"[MASK]": 0.5, "at random": 0.25, "kept as it was": 0.25}
-    assert shares(found["What stands there now"]) == replaced
-    assert shares(found["Runs, in words"]) == {"1": 1}
+    replaced = {"[MASK]": 0.5, "at random": 0.25, "unchanged": 0.25}
+    assert shares(found["Input at these places"]) == replaced
+    assert "Units, in words" not in found
     assert shares(found["Words, in pieces"]) == {"1": round(20 / 22, 4), "2": round(2 / 22, 4)}
-    assert [bar.note for bar in found["Words, in pieces"].bars] == [
-        "5.0 % selected",
-        "75.0 % selected",
-    ]
     assert shares(found["[UNK]"]) == {"of all pieces": round(1 / 24, 4)}
     assert not found["[UNK]"].chips
     assert shares(found["Pairs of segments"]) == {"actual next segment": 1}
-    # One of the three positions that are selected in either.
-    overlap = found["Two passes over a text"]
-    assert overlap.bars[0].share == pytest.approx(1 / 3)
-    assert "1 pairs of segments" in overlap.note
 
 
 def test_fill_is_always_of_the_sample(examples, manifest):
@@ -88,21 +79,25 @@ def test_fill_is_always_of_the_sample(examples, manifest):
 
 def test_what_is_not_there_is_left_out(make, manifest):
     found = drawn([make([[["中", "国"]]], {1: Kind.MASK})], manifest)
-    assert "Two passes over a text" not in found
     assert "Pairs of segments" not in found
     assert "Parts of speech" not in found
 
 
 @pytest.mark.parametrize(
     "strategy, expected",
-    [("macbert", {Kind.SIMILAR: 0.8, Kind.KEPT: 0.1}), ("pert", {Kind.MOVED: 0.9, Kind.KEPT: 0.1})],
+    [
+        ("macbert", {Kind.SIMILAR: 0.8, Kind.KEPT: 0.1}),
+        ("pert", {Kind.MOVED: 0.9, Kind.KEPT: 0.1}),
+        *((name, {Kind.MASK: 0.8, Kind.KEPT: 0.1}) for name in ("piece", "ngram", "lert", "other")),
+    ],
 )
 def test_what_is_expected_depends_on_the_strategy(examples, manifest, strategy, expected):
     kinds = {kind.name.lower(): 10 for kind in expected}
     counts = {**manifest.counts, "kinds": kinds}
     manifest = dataclasses.replace(manifest, strategy=strategy, counts=counts)
-    bars = drawn(examples, manifest)["What stands there now"].bars
-    assert {bar.kind: bar.expected for bar in bars} == pytest.approx(expected)
+    bars = drawn(examples, manifest)["Input at these places"].bars
+    named = {KIND_NAMES[kind]: share for kind, share in expected.items()}
+    assert {bar.label: bar.expected for bar in bars} == pytest.approx(named)
 
 
 def test_lerts_labels_by_name(make, manifest):
@@ -110,7 +105,6 @@ def test_lerts_labels_by_name(make, manifest):
     example = make([TEXT], dict.fromkeys([1, 2, 3], Kind.MASK), labels=labels)
     found = drawn([example], manifest)
     assert shares(found["Parts of speech"]) == {"v": 0.6667, "n": 0.3333}
-    assert "none of these occurs: wp, u, d," in found["Parts of speech"].note
     assert shares(found["Named entities"]) == {"O": 0.6667, "no label: 99": 0.3333}
     assert "Dependency relations" not in found
 
@@ -126,7 +120,7 @@ def test_lerts_labels_by_name(make, manifest):
     ],
 )
 def test_names_of_pair_labels(label, pairing, name):
-    assert pair_label_name(label, pairing) == name
+    assert name_pair_label(label, pairing) == name
 
 
 @pytest.mark.parametrize(

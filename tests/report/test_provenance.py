@@ -7,8 +7,8 @@ import pytest
 from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.shards import manifest_path
-from bert_wwm.report.provenance import Provenance, segmenter_of
-from bert_wwm.text import ltp
+from bert_wwm.report.provenance import Provenance, choose_segmenter
+from bert_wwm.segmentation import ltp
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ from bert_wwm.text import ltp
     ],
 )
 def test_what_can_find_the_words_anew(segmenter, expected):
-    assert segmenter_of(types.SimpleNamespace(segmenter=segmenter)) == expected
+    assert choose_segmenter(types.SimpleNamespace(segmenter=segmenter)) == expected
 
 
 def test_without_a_manifest_words_are_characters():
-    assert segmenter_of(None) == ("characters", ltp.DEFAULT_MODEL)
+    assert choose_segmenter(None) == ("characters", ltp.DEFAULT_MODEL)
 
 
 def test_shards_share_a_manifest_and_runs_are_added_up(tmp_path, manifest):

@@ -3,7 +3,7 @@ import pytest
 from bert_wwm.core.errors import DataError
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.report.examples import parse_examples
-from bert_wwm.text.segmenters import CharacterSegmenter, Segmenter
+from bert_wwm.segmentation.segmenters import Segmenter, make_segmenter
 from bert_wwm.text.vocabulary import Vocabulary
 
 
@@ -49,7 +49,7 @@ def record(vocabulary):
 
 
 def parse(record, vocabulary, segmenter=None, strategy=None):
-    segmenter = segmenter or CharacterSegmenter()
+    segmenter = segmenter or make_segmenter("characters")
     (example,) = parse_examples([record], ["a record 0"], vocabulary, segmenter, strategy)
     return example
 

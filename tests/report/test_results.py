@@ -1,6 +1,5 @@
 """Results of fine-tuning as they are read: the published ones, and own files."""
 
-import copy
 import json
 import pathlib
 import re
@@ -15,12 +14,12 @@ from bert_wwm.report.results import (
     TaskInfo,
     describe_tasks,
     find_results,
+    is_same_model,
     load_published,
     load_results,
-    records,
-    same_model,
     select,
 )
+from bert_wwm.report.results_files import list_scores
 
 PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "configs" / "published_results.json"
 OWN = {
@@ -116,57 +115,6 @@ def test_published_results_can_be_chosen(published):
         select(published, None, ["BERT", "GPT"])
 
 
-SMALL = {
-    "sources": {"paper": {"title": "A paper", "url": "https://example.org"}},
-    "tasks": {"xnli": {"title": "XNLI", "group": "Inference", "metrics": ["accuracy"]}},
-    "results": [
-        {
-            "model": "BERT",
-            "task": "xnli",
-            "split": "dev",
-            "metric": "accuracy",
-            "max": 77.8,
-            "source": "paper",
-        }
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"max": "77.8"}, r"p\.json: results\[0\] max: is '77.8'; expected a number"),
-        ({"max": True}, r"results\[0\] max: is True; expected a number"),
-        ({"source": "nobody"}, r"results\[0\]: of task 'xnli' and source 'nobody'; expected ones"),
-        ({"task": "other"}, r"results\[0\]: of task 'other' and source 'paper'; expected ones"),
-        (
-            {"task": ["xnli"]},
-            r"p\.json: not a file of published results .*\['xnli'\] is not a text",
-        ),
-        ({"metric": 1}, r"p\.json: not a file of published results .*1 is not a text"),
-    ],
-)
-def test_broken_published_rows_are_told(tmp_path, change, message):
-    values = copy.deepcopy(SMALL)
-    values["results"][0].update(change)
-    with pytest.raises(DataError, match=message):
-        load_published(_write(tmp_path / "p.json", values))
-
-
-@pytest.mark.parametrize("missing", ["max", "source", "model", "split"])
-def test_published_rows_are_whole(tmp_path, missing):
-    values = copy.deepcopy(SMALL)
-    del values["results"][0][missing]
-    with pytest.raises(DataError, match=r"p\.json: .*(expected max, mean|not a file of published)"):
-        load_published(_write(tmp_path / "p.json", values))
-
-
-def test_published_rows_are_there_once(tmp_path):
-    values = {**SMALL, "results": SMALL["results"] * 2}
-    with pytest.raises(DataError, match=r"results\[1\]: BERT, xnli, dev accuracy for the second"):
-        load_published(_write(tmp_path / "p.json", values))
-
-
 def test_own_results_are_read(tmp_path):
     found = load_results(_write(tmp_path / "results.json", OWN))
     assert (found.task, found.model, found.num_runs) == ("cmrc2018", "RBT3", 2)
@@ -213,7 +161,7 @@ def test_broken_own_results_are_told(tmp_path, change, message):
     ("content", "message"),
     [
         (b'{\n"task": }', r"results\.json:2: broken at column 9"),
-        (b"[]", r"results\.json: not a JSON object"),
+        (b"[]", r"results\.json: a JSON list; expected an object"),
         (b'{"task": 1, "task": 2}', r"results\.json: an object has 'task' twice"),
         (b"\xff", r"results\.json:1: byte 0xff at column 1 is not UTF-8"),
     ],
@@ -265,9 +213,9 @@ def test_own_results_by_other_metrics_are_told(published):
         describe_tasks(published, [own])
 
 
-def test_records_are_flat(published, tmp_path):
+def test_scores_are_flat(published, tmp_path):
     own = load_results(_write(tmp_path / "results.json", OWN))
-    assert records([own])[0] == {
+    assert list_scores([own])[0] == {
         "model": "RBT3",
         "task": "cmrc2018",
         "split": "dev",
@@ -278,11 +226,29 @@ def test_records_are_flat(published, tmp_path):
         "num_runs": 2,
         "file": own.path,
     }
-    flat = records(published.results)
+    flat = list_scores(published.results)
     assert len(flat) == len(json.loads(PUBLISHED.read_text(encoding="utf-8"))["results"])
     assert {"model", "task", "split", "metric", "max", "mean", "source"} == set(flat[0])
 
 
+@pytest.mark.parametrize(
+    ("folder", "model"),
+    [
+        ("chinese_L-12_H-768_A-12", "BERT"),
+        ("chinese_wwm_L-12_H-768_A-12", "BERT-wwm"),
+        ("chinese-bert-wwm-ext", "BERT-wwm-ext"),
+        ("chinese_wwm_ext_L-12_H-768_A-12", "BERT-wwm-ext"),
+        ("chinese_roberta_wwm_large_ext_L-24_H-1024_A-16", "RoBERTa-wwm-ext-large"),
+        ("chinese_rbtl3_L-3_H-1024_A-16", "RBTL3"),
+        ("chinese_lert_small_L-12_H-256_A-4", "LERT-small"),
+        ("ernie-1.0", "ERNIE"),
+    ],
+)
+def test_folders_of_releases_are_their_models(folder, model, published):
+    known = {results.model for results in published.results}
+    assert [name for name in known if is_same_model(folder, name)] == [model]
+
+
 def test_names_of_models():
-    assert same_model("RoBERTa-wwm-ext", "roberta_wwm_ext")
-    assert not same_model("RoBERTa-wwm-ext", "RoBERTa-wwm-ext-large")
+    assert is_same_model("RoBERTa-wwm-ext", "roberta_wwm_ext")
+    assert not is_same_model("RoBERTa-wwm-ext", "RoBERTa-wwm-ext-large")

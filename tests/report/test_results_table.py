@@ -6,8 +6,8 @@ from bert_wwm.report.results import Published, Results, Score, Source, TaskInfo
 from bert_wwm.report.results_table import (
     format_score,
     format_scores,
+    list_models,
     make_tables,
-    model_rows,
     render_markdown,
 )
 
@@ -129,7 +129,7 @@ def test_maxima_are_compared_where_no_means_are_published():
 def test_several_results_of_a_model_are_called_by_their_folders():
     def labels(*paths):
         own = [_own(path=path) for path in paths]
-        return [row.label for row in model_rows(PUBLISHED, own, ["cmrc2018"]) if row.is_own]
+        return [row.label for row in list_models(PUBLISHED, own, ["cmrc2018"]) if row.is_own]
 
     assert labels("a/x/results.json") == ["bert (own)"]
     assert labels("a/x/results.json", "b/y/results.json") == ["bert (own, x)", "bert (own, y)"]
@@ -137,7 +137,7 @@ def test_several_results_of_a_model_are_called_by_their_folders():
 
 
 def test_models_that_nobody_published_stand_at_the_end():
-    rows = model_rows(PUBLISHED, [_own(model="mine"), _own(model="RBT-3")], ["cmrc2018"])
+    rows = list_models(PUBLISHED, [_own(model="mine"), _own(model="RBT-3")], ["cmrc2018"])
     assert [row.label for row in rows] == ["BERT", "RBT3", "RBT-3 (own)", "mine (own)"]
 
 

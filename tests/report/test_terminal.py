@@ -2,10 +2,10 @@ from bert_wwm.masking.corruption import Kind
 from bert_wwm.report.charts import Bar, Chart
 from bert_wwm.report.statistics import Wholeness
 from bert_wwm.report.terminal import (
-    legend,
     render_charts,
     render_example,
     render_facts,
+    render_legend,
     render_verdict,
 )
 from bert_wwm.report.verdict import judge
@@ -22,8 +22,8 @@ def test_an_example_in_brackets(make):
         "大家",
     ]
     assert render_example(example, "sop", colour=False).split("\n")[0].endswith(", swapped")
-    assert legend([example], colour=False) == (
-        "[x] masked   [x>y] replaced by y   [x=] kept, but to be predicted"
+    assert render_legend([example], colour=False) == (
+        "[x] masked   [x>y] replaced by y   [x=] unchanged, but to be predicted"
     )
 
 
@@ -33,7 +33,7 @@ def test_an_example_in_colour(make):
     text = render_example(example, "", colour=True)
     assert text.startswith("a.tfrecord record 0: 8 tokens, 3 to predict\n")
     assert "\033[41m中\033[0m\033[45m国>家\033[0m \033[46;30m人>国\033[0m bert" in text
-    assert "similar" not in legend([make([WORDS], {1: Kind.MASK})], colour=True)
+    assert "similar" not in render_legend([make([WORDS], {1: Kind.MASK})], colour=True)
 
 
 def test_the_verdict(make):
@@ -45,14 +45,14 @@ def test_the_verdict(make):
 
 
 def test_charts_stand_under_what_they_are_of():
-    kinds = [Bar("[MASK]", 0.75, 3, 0.8), Bar("kept", 0.25, 1, 0.1)]
-    fill = [Bar("0–50 %", 0.0, 0), Bar("50–100 %", 1.0, 2)]
+    kinds = [Bar("[MASK]", 0.75, 0.8), Bar("kept", 0.25, 0.1)]
+    fill = [Bar("0–50 %", 0.0), Bar("50–100 %", 1.0)]
     chips = [("谤", 1200), ("<", 2)]
     assert render_charts(
         [
             Chart("Kinds", "all 4 records", kinds),
             Chart("Fill", "a sample of 2 records", fill, "75 % on average.", is_histogram=True),
-            Chart("[UNK]", "all 4 records", [Bar("of all pieces", 0.002, 2)], "", chips),
+            Chart("[UNK]", "all 4 records", [Bar("of all pieces", 0.002)], "", chips),
         ]
     ).split("\n") == [
         "Of all 4 records",

@@ -1,6 +1,5 @@
 """A model that has read other texts, in one command, killed and started again."""
 
-import fcntl
 import json
 import os
 import pathlib
@@ -12,6 +11,8 @@ import zipfile
 import launcher
 import pytest
 from refusals import refusal
+
+from bert_wwm.core.lock import locked
 
 PROGRAM = "scripts/adapt_domain.py"
 STEPS = 8
@@ -133,8 +134,8 @@ def kill_alone(process, folder, flags):
     process.wait()
     error = refusal("adapt_domain.py", *flags, prints=True)
     assert "another process is writing there" in error
-    with open(folder / ".lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(str(folder), wait=lambda: None):
+        pass
 
 
 def test_a_model_without_masked_language_model_is_refused_though_killed(texts_and_model, tmp_path):
@@ -168,7 +169,7 @@ def test_adapts_a_model_without_a_pooler_though_its_process_is_killed(
     assert manifest["counts"]["documents_duplicate"] == 1
     assert f"{out}/hugging_face: finished already" in run(*flags, *more)
     error = refusal("adapt_domain.py", *flags, *more, "--dupe_factor=3", prints=True)
-    assert "was begun with dupe_factor = 2, not 3" in error
+    assert "was made with dupe_factor = 2, this run has 3" in error
     check_loads(out / "hugging_face", least_score=0)
 
 

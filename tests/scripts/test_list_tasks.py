@@ -2,8 +2,8 @@
 
 import launcher
 
-from bert_wwm.tasks.table import TASKS, tasks_of
-from bert_wwm.tasks.task import KINDS
+from bert_wwm.tasks.kinds import KINDS
+from bert_wwm.tasks.table import TASKS
 
 PROGRAM = "scripts/list_tasks.py"
 
@@ -14,7 +14,16 @@ def test_markdown_has_a_line_for_each_task():
     assert set(rule) == {"---"}
     assert all(len(line) == len(header) == len(rule) for line in lines)
     rows = {line[0]: dict(zip(header, line)) for line in lines}
-    assert list(rows) == [*(name for kind in KINDS for name in tasks_of(kind)), "tsv"]
+    assert sorted(rows) == sorted([*TASKS.names(), "tsv"])
+    assert [row["program"] for row in rows.values()] == [
+        *(
+            KINDS[kind].program
+            for kind in KINDS.names()
+            for name in TASKS.names()
+            if TASKS[name].kind == kind
+        ),
+        "run_classifier.py",
+    ]
     assert rows["chnsenticorp"] == {
         "name": "chnsenticorp",
         "task": "ChnSentiCorp",
@@ -33,6 +42,15 @@ def test_markdown_has_a_line_for_each_task():
     assert rows["cmrc2018"]["scores"].startswith("average, ")
     assert rows["msra_ner"]["program"] == "run_ner.py"
     assert rows["msra_ner"]["scores"].startswith("f1, ")
+
+
+def test_the_table_of_the_readme_is_the_same():
+    readme = (launcher.ROOT / "README.md").read_text(encoding="utf-8")
+    start = readme.index("| name | task | program |")
+    shown = [line[2:-2].split(" | ") for line in readme[start:].partition("\n\n")[0].splitlines()]
+    rows = [line[2:-2].split(" | ") for line in launcher.output(PROGRAM, "--markdown").splitlines()]
+    columns = [rows[0].index(name) for name in shown[0]]
+    assert shown == [[row[column] for column in columns] for row in rows]
 
 
 def test_plain_table_is_aligned():

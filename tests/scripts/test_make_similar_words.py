@@ -156,7 +156,7 @@ def test_words_that_can_not_be_used_are_counted(tmp_path: pathlib.Path) -> None:
     printed = _make(f"--word2vec_file={path}", f"--output_file={output}")
     assert printed.startswith(
         "6 words read\n"
-        "2 words with blanks dropped\n"
+        "2 words with spaces dropped\n"
         "2 words with a vector of no direction dropped\n"
         "1 words not UTF-8 dropped\n"
         "1 words kept, 0 with at least one similar word, 0.0 on average\n"
@@ -167,8 +167,8 @@ def test_words_that_can_not_be_used_are_counted(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     "name, content, message",
     [
-        ("a.txt", b"", ":1: b'' is no header of word vectors"),
-        ("a.txt", b"no header\n", ":1: b'no header\\n' is no header of word vectors"),
+        ("a.txt", b"", ":1: b'' is not a header of word vectors"),
+        ("a.txt", b"no header\n", ":1: b'no header\\n' is not a header of word vectors"),
         ("a.txt", b"2 2\na 1 1\n", ": gensim can't read this (unexpected end of input"),
         ("a.txt", b"2 2\na 1 1\nb 1 1 1\n", ": gensim can't read this (could not broadcast"),
         ("a.bin", b"2 2\na " + bytes(8), ": gensim can't read this (unexpected end of input"),

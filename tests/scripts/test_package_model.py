@@ -76,7 +76,8 @@ def test_the_same_bytes_twice(trained, tmp_path):
     assert data == (tmp_path / "first.zip").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["another", "first.zip", "out"]
 
-    archive.extract(str(tmp_path / "first.zip"), str(tmp_path / "unpacked"))
+    with zipfile.ZipFile(tmp_path / "first.zip") as stream:
+        stream.extractall(tmp_path / "unpacked")
     assert sorted(os.listdir(tmp_path / "unpacked")) == [
         "bert_config.json",
         "bert_model.ckpt.data-00000-of-00001",

@@ -16,7 +16,7 @@ import launcher
 import pytest
 from refusals import refusal
 
-from bert_wwm.text.corpus import read_documents
+from bert_wwm.corpus.documents import read_documents
 
 PROGRAM = "prepare_text.py"
 
@@ -216,7 +216,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(large, whole, tmp_path
             killed += 1
         ended = process.result()
         assert ended.returncode in (0, -signal.SIGKILL), ended.stderr
-        resumed += "Going on behind" in ended.stdout
+        resumed += "Resumes after" in ended.stdout
         visible = contents(tmp_path)
         assert all(whole[name] == content for name, content in visible.items())
         if ended.returncode == 0 and len(visible) == 3:  # it was faster than the signal

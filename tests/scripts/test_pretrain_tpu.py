@@ -148,7 +148,7 @@ def test_a_wrong_command_is_not_tried_again(machine, words):
 def test_an_interrupted_run_is_left(machine, ended):
     status, error, calls = machine.run([f"{ended}", "0"], *RBT3)
     assert (status, calls) == (143, [CALL])
-    assert error.endswith("interrupted; the same command goes on\n")
+    assert error.endswith("interrupted; run the same command again to resume\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -163,7 +163,7 @@ def test_a_signal_reaches_the_run_and_ends_the_script(machine, number):
     _, error = process.communicate(timeout=20)
     assert process.returncode == 143
     assert machine.calls() == [CALL]
-    assert error.endswith("interrupted; the same command goes on\n")
+    assert error.endswith("interrupted; run the same command again to resume\n")
 
 
 def test_two_phases(machine):

@@ -1,5 +1,6 @@
 """The program that sets results beside the published ones, as users run it."""
 
+import csv
 import json
 import pathlib
 
@@ -45,7 +46,10 @@ def test_own_results_beside_the_published(tmp_path: pathlib.Path) -> None:
     assert {r["task"] for r in numbers["published"]} == {"cmrc2018"}
     assert set(numbers["sources"]) == {"chinese-bert-wwm", "chinese-electra"}
     assert (tmp_path / "report" / "report.png").read_bytes().startswith(b"\x89PNG")
-    assert len(list((tmp_path / "report").iterdir())) == 3
+    rows = list(csv.DictReader((tmp_path / "report" / "report.csv").open(encoding="utf-8")))
+    assert len(rows) == len(numbers["own"]) + len(numbers["published"])
+    assert (rows[0]["model"], rows[0]["metric"], rows[0]["max"]) == ("RBT3", "em", "58.0")
+    assert len(list((tmp_path / "report").iterdir())) == 4
 
 
 def test_published_results_alone(tmp_path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""The script that attacks the programs at random, with few attacks."""
+"""Attacks on the programs at random, a few of them."""
 
 import re
 
@@ -11,7 +11,7 @@ PROGRAMS = ("build_vocabulary", "segment_corpus")
 @pytest.mark.long
 def test_programs_withstand_some_attacks():
     result = launcher.start(
-        "scripts/torture.py",
+        "tests/torture",
         *("--seed=1", "--kills=2", "--full_disks=2", "--pairs=2", "--mutations=20"),
         "--programs=build_vocabulary,segment_corpus,records,hugging_face",
     ).result()

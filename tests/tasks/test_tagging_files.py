@@ -136,7 +136,7 @@ def test_many_odd_tags_are_listed_in_part(write):
     text = "".join(f"中 t{number}\n" for number in range(12)) + "中 t11\n"
     (note,) = read(read_columns, write(text))[1]
     assert ": t11 (2), t0 (1), t1 (1)," in note
-    assert " and 2 more; the first is 't0' at FILE:1" in note
+    assert " and 7 more; the first is 't0' at FILE:1" in note
 
 
 def test_white_space_at_the_ends_of_tags_is_left_out(write):

@@ -75,13 +75,13 @@ def test_a_slice_of_ids_and_its_bytes_are_keys(read, ids):
     assert found.shape == (3, 2)
 
 
-def test_random_words_are_all_of_a_length_once_each(read, ids):
+def test_listed_words_are_all_of_a_length_once_each(read, ids):
     similar = read(_TEXT)
     words = ["使用", "学习", "预测", "模型", "BERT", "中国"]
-    np.testing.assert_array_equal(similar.random_words(2), [ids(word) for word in words])
-    assert similar.random_words(2).dtype == np.int32
-    assert similar.random_words(1) is None  # 中 is similar only to what has no pieces
-    assert similar.random_words(0) is None
+    np.testing.assert_array_equal(similar.list_words(2), [ids(word) for word in words])
+    assert similar.list_words(2).dtype == np.int32
+    assert similar.list_words(1) is None  # 中 is similar only to what has no pieces
+    assert similar.list_words(0) is None
 
 
 def test_counts(read):
@@ -106,12 +106,12 @@ def test_the_hash_is_that_of_the_lines_whatever_the_compression(read):
 def test_a_pickled_copy_is_the_same(read, candidates):
     similar = pickle.loads(pickle.dumps(read(_TEXT)))
     assert candidates(similar, "使用") == ["学习", "预测", "模型"]
-    assert similar.random_words(2).shape == (6, 2)
+    assert similar.list_words(2).shape == (6, 2)
 
 
 def test_words_cannot_be_changed_by_whoever_draws_them(read):
     with pytest.raises(ValueError, match="read-only"):
-        read(_TEXT).random_words(2)[0, 0] = 1
+        read(_TEXT).list_words(2)[0, 0] = 1
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ def test_a_large_file_agrees_with_a_plain_reading(read, tokenizer):
         assert ([] if found is None else found.tolist()) == [ids(w) for w in fitting]
     for length in (1, 2, 3, 4):
         expected = sorted(ids(word) for word in words if len(word) == length)
-        assert sorted(read_back.random_words(length).tolist()) == expected
+        assert sorted(read_back.list_words(length).tolist()) == expected

@@ -60,7 +60,7 @@ def exports(folder: pathlib.Path) -> Result:
 
 def word_finder(folder: pathlib.Path) -> Result:
     """Returns what a perceptron finds in text; its files have an order that changes."""
-    from bert_wwm.text import ltp
+    from bert_wwm.segmentation import ltp
     from torture.inputs import TAGGED
 
     words = [line.replace(" ", "") for line in TAGGED.splitlines()]

@@ -86,17 +86,17 @@ def _read_records(folder: pathlib.Path) -> Any:
     """Reads records as run_pretraining.py does, without a model."""
     from bert_wwm.compat import tf
     from bert_wwm.records import manifest
-    from bert_wwm.records.checks import check_records, fields_of
-    from bert_wwm.records.framing import compression_of, count_records
+    from bert_wwm.records.checks import check_records, read_field_names
+    from bert_wwm.records.framing import count_records, find_compression
     from bert_wwm.records.input_fn import READ_ERRORS
 
     path, (schema, limits) = str(folder / "a.tfrecord"), _schema()
     expected = manifest.Expectation(_LENGTH, _PREDICTIONS, CONFIG["vocab_size"])
     for bare in manifest.check([path], expected):
         check_records([bare], schema, limits, first_only=True)
-    fields = fields_of([path])
+    fields = read_field_names([path])
     try:
-        session, initializer, batch = _graph(path, compression_of(path))
+        session, initializer, batch = _graph(path, find_compression(path))
         session.run(initializer)
         rows = []
         with contextlib.suppress(tf.errors.OutOfRangeError):
@@ -109,11 +109,11 @@ def _read_records(folder: pathlib.Path) -> Any:
 
 
 def _schema() -> Any:
-    from bert_wwm.records.limits import limits_of
+    from bert_wwm.records.limits import find_limits
     from bert_wwm.records.schema import pretraining_schema
 
     schema = pretraining_schema(_LENGTH, _PREDICTIONS)
-    return schema, limits_of(schema, CONFIG["vocab_size"])
+    return schema, find_limits(schema, CONFIG["vocab_size"])
 
 
 @functools.cache
@@ -199,9 +199,9 @@ def _open_run_folder(folder: pathlib.Path) -> Any:
 
 def _find_outcome(folder: pathlib.Path) -> Any:
     from bert_wwm.convert.google_folder import recorded
-    from bert_wwm.core.label_file import read_labels
     from bert_wwm.finetuning.outcome import find_outcome
     from bert_wwm.finetuning.served import describe
+    from bert_wwm.tasks.run_files import RunFiles
 
     flags = (
         "task_name bert_config_file gelu vocab_file do_lower_case tokenizer max_seq_length labels "
@@ -210,7 +210,7 @@ def _find_outcome(folder: pathlib.Path) -> Any:
     outcome = find_outcome(str(folder), lambda line: None)
     served = describe(outcome, dict.fromkeys(flags.split()))
     record = recorded(str(folder / "best" / "model.ckpt-8"))
-    return served.facts(), record, read_labels(str(folder / "labels.json"))
+    return served.facts(), record, RunFiles(str(folder)).read_labels()
 
 
 def _load_results(folder: pathlib.Path) -> Any:
@@ -259,7 +259,7 @@ def make_hugging_face(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
     from bert_wwm.convert import safetensors_file
 
     source = inputs.hugging_face
-    tensors = safetensors_file.read(str(source / "model.safetensors")).tensors
+    tensors = safetensors_file.read(str(source / "model.safetensors"))
     folders = {name: folder / name for name in ("safetensors", "torch", "h5")}
     for place in folders.values():
         shutil.copytree(source, place)
@@ -301,7 +301,7 @@ def make_ltp_models(inputs: Inputs, folder: pathlib.Path) -> list[Target]:
 
 
 def _find_words(folder: pathlib.Path) -> Any:
-    from bert_wwm.text import ltp
+    from bert_wwm.segmentation import ltp
 
     model = ltp.load(str(folder), parallelism=False)
     sentences = ["我爱北京。", "今天天气很好！", "", "他来到天安门，thank you"]

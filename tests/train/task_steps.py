@@ -4,7 +4,9 @@ import numpy as np
 from small_model import VOCABULARY, small_config
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.objective import ReadingObjective, SentenceObjective, TaggingObjective
+from bert_wwm.finetuning.reading import ReadingObjective
+from bert_wwm.finetuning.sentence import SentenceObjective
+from bert_wwm.finetuning.tagging import TaggingObjective
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.settings import TrainingSettings
 

@@ -5,7 +5,9 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.finetuning.objective import ReadingObjective, SentenceObjective, TaggingObjective
+from bert_wwm.finetuning.reading import ReadingObjective
+from bert_wwm.finetuning.sentence import SentenceObjective
+from bert_wwm.finetuning.tagging import TaggingObjective
 from bert_wwm.model.heads import Prediction
 from bert_wwm.train.objective import Objective, Predictor, sum_losses
 from bert_wwm.train.pretraining_objective import HEADS, PretrainingObjective, heads_for, lert_ramps

@@ -1,0 +1,171 @@
+"""Hidden states of many texts, in their order.
+
+Texts come in windows, as many as their states may take memory.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from bert_wwm.compat import tf
+from bert_wwm.core import files
+from bert_wwm.finetuning.objective import TaskObjective
+from bert_wwm.finetuning.prediction import predict_tables
+from bert_wwm.model.bert import BertConfig
+from bert_wwm.model.hidden_states import pooled_states, states_of_layers
+from bert_wwm.tasks.batches import shapes_up_to
+from bert_wwm.tasks.features import INPUT_IDS, FeatureTable, concatenated
+from bert_wwm.train.estimator import Estimators, Machine
+from bert_wwm.train.model_fn import make_model_fn
+from bert_wwm.train.objective import Encoded
+from bert_wwm.train.settings import TrainingSettings
+
+_WINDOW_BYTES = 1 << 28  # of states
+_WINDOW_BATCHES = 100  # of states that take less
+_LENGTH_STEP_OF_GPU = 8  # a GPU's products are fastest with multiples of 8
+_STATES = "states"
+
+# The ids of a text's tokens, [T], and its states: float32 [T, L, H], or [L, H] where it is pooled.
+Text = tuple[np.ndarray, np.ndarray]
+
+
+class HiddenStates(TaskObjective):
+    """The states of some layers; there is nothing to learn.
+
+    Args:
+        layers: the numbers of layers, 0 for the lowest or -1 for the highest, in the order wanted.
+        pooling: one of ``core.choices.POOLINGS``: one state a text; None: one a token.
+    """
+
+    unused_scopes = ("bert/pooler/",)
+
+    def __init__(self, layers: Sequence[int], pooling: str | None):
+        self._layers = layers
+        self._pooling = pooling
+        self.token_outputs = () if pooling else (_STATES,)
+
+    def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
+        states = states_of_layers(batch.model, self._layers)
+        if self._pooling:
+            states = pooled_states(states, batch.features["input_mask"], self._pooling)
+        return {_STATES: states}
+
+
+@dataclasses.dataclass(frozen=True)
+class Extraction:
+    """What is wanted of a model.
+
+    Attributes:
+        init_checkpoint: its weights.
+        layers: as for ``HiddenStates``.
+        pooling: the same.
+        use_one_hot_embeddings: look words up by a product; with a TPU it doesn't count.
+    """
+
+    init_checkpoint: str
+    layers: Sequence[int]
+    pooling: str | None = None
+    use_one_hot_embeddings: bool = False
+
+
+class Extractor:
+    """Runs a model over texts.
+
+    Args:
+        config: the encoder.
+        extraction: what is wanted of it.
+        machine: where; its ``eval_batch_size`` counts.
+        max_seq_length: tokens of a text, at most.
+        log: takes what was restored.
+        shapes: the lengths that batches may be padded to, ascending; by default what is fastest,
+            on a TPU ``max_seq_length`` alone.
+        window_bytes: memory for states, in bytes; a batch may be more.
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        extraction: Extraction,
+        machine: Machine,
+        max_seq_length: int,
+        log: Callable[[str], None],
+        shapes: Sequence[int] | None = None,
+        window_bytes: int = _WINDOW_BYTES,
+    ):
+        self._objective = HiddenStates(extraction.layers, extraction.pooling)
+        self._shapes = shapes or _shapes(max_seq_length, machine.use_tpu)
+        self._most_texts = _WINDOW_BATCHES * machine.eval_batch_size
+        self._bytes_of_token = 4 * len(extraction.layers) * config.hidden_size
+        if extraction.pooling:
+            self._bytes_of_token = 0
+        self._window_bytes = window_bytes
+        settings = TrainingSettings(
+            learning_rate=0.0,
+            num_train_steps=0,
+            num_warmup_steps=0,
+            train_batch_size=machine.train_batch_size,
+            use_tpu=machine.use_tpu,
+            init_checkpoint=extraction.init_checkpoint,
+            use_one_hot_embeddings=extraction.use_one_hot_embeddings,
+        )
+        model_fn = make_model_fn(config, self._objective, settings, log)
+        self._estimators = Estimators(model_fn, machine)
+
+    def states(
+        self,
+        tables: Iterable[FeatureTable],
+        records: str | None = None,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Iterator[Text]:
+        """Yields texts, in their order: the ids of their tokens, and their states.
+
+        Args:
+            tables: the texts' features, in blocks of a batch or so.
+            records: for a TPU, whose host reads files: a name for one of all the input, which is
+                removed in the end.
+            progress: takes the number of texts that the model is through with, now and then.
+
+        Raises:
+            CheckpointError: the weights are missing, broken or don't fit.
+            ToolkitError: what ``tables`` raises.
+        """
+        windows = predict_tables(
+            self._estimators,
+            self._objective,
+            self._windows(tables),
+            self._shapes,
+            records=records,
+            progress=progress,
+        )
+        try:
+            for window, outputs in windows:
+                for row, output in enumerate(outputs):
+                    yield window.of_tokens(INPUT_IDS, row), output[_STATES]
+        finally:
+            if records:
+                files.remove(records)
+
+    def _windows(self, tables: Iterable[FeatureTable]) -> Iterator[FeatureTable]:
+        """Puts blocks together to as many texts as their states may take memory."""
+        parts: list[FeatureTable] = []
+        texts = size = 0
+        for table in tables:
+            added = self._bytes_of_token * int(table.offsets[-1])
+            if parts and (
+                texts + len(table) > self._most_texts or size + added > self._window_bytes
+            ):
+                yield concatenated(parts)
+                parts, texts, size = [], 0, 0
+            parts.append(table)
+            texts += len(table)
+            size += added
+        if parts:
+            yield concatenated(parts)
+
+
+def _shapes(max_seq_length: int, use_tpu: bool) -> tuple[int, ...]:
+    if use_tpu:
+        return (max_seq_length,)
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return shapes_up_to(max_seq_length, _LENGTH_STEP_OF_GPU if has_gpu else 1)

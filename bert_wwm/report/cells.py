@@ -1,0 +1,232 @@
+"""The cells of the papers' tables: a program's run with several seeds for each task and model."""
+
+import glob
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from bert_wwm.core import files
+from bert_wwm.core.errors import ConfigError, DataError
+from bert_wwm.core.input_files import read_version
+from bert_wwm.core.json_files import read_json, read_object
+from bert_wwm.report.results import RESULTS_FILE, Published, is_same_model
+from bert_wwm.tasks.kinds import KINDS
+from bert_wwm.tasks.table import TASKS
+
+_PURPOSES = {"train": "--do_train", "dev": "--do_eval", "test": "--do_predict"}
+_RUN, _FINISHED = "run.json", "finished.json"
+
+Data = dict[str, str]  # by split: its file
+
+
+class Model(NamedTuple):
+    """A folder with bert_config.json, vocab.txt and a checkpoint, whose prefix is given."""
+
+    folder: str
+    checkpoint: str
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(os.path.abspath(self.folder))
+
+    @property
+    def files(self) -> list[str]:
+        return [
+            os.path.join(self.folder, "bert_config.json"),
+            os.path.join(self.folder, "vocab.txt"),
+            *sorted(glob.glob(f"{glob.escape(self.checkpoint)}.*")),
+        ]
+
+
+class Cell(NamedTuple):
+    """A task and a model.
+
+    Attributes:
+        task: its name.
+        model: its name.
+        folder: output of the runs.
+        command: the program and its arguments.
+        inputs: the files that it reads.
+        num_runs: seeds.
+        cost: proportional to the time of a run, roughly: bytes to train on, times weights.
+    """
+
+    task: str
+    model: str
+    folder: str
+    command: list[str]
+    inputs: list[str]
+    num_runs: int
+    cost: float
+
+    @property
+    def title(self) -> str:
+        return f"{self.task}, {self.model}"
+
+
+def find_models(folders: Sequence[str]) -> list[Model]:
+    """Returns the models of some folders.
+
+    Raises:
+        ConfigError: a folder lacks a file or has several checkpoints, or two have the same name.
+    """
+    models = []
+    for folder in folders:
+        for name in ("bert_config.json", "vocab.txt"):
+            if not os.path.exists(os.path.join(folder, name)):
+                raise ConfigError(f"--models: {folder} has no {name}; expected a model's folder")
+        found = sorted(glob.glob(os.path.join(glob.escape(folder), "*.index")))
+        usual = os.path.join(folder, "bert_model.ckpt.index")
+        index = usual if usual in found else found[0] if len(found) == 1 else None
+        if index is None:
+            raise ConfigError(
+                f"--models: {folder} has {len(found)} checkpoints; expected bert_model.ckpt.index, "
+                "or one of another name"
+            )
+        models.append(Model(folder, index.removesuffix(".index")))
+    names = [model.name for model in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"--models: two folders are called {name}; expected different names")
+    return models
+
+
+def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
+    """Returns the files of each task, which are in a folder of its name.
+
+    Raises:
+        ConfigError: a task's training file is missing, or both others are.
+    """
+    data, missing = {}, []
+    for task in tasks:
+        folder = os.path.join(data_dir, task)
+        paths = {
+            split: os.path.join(folder, name)
+            for split, names in TASKS[task].files.items()
+            for name in reversed(names)  # the usual name is the first
+            if os.path.exists(os.path.join(folder, name))
+        }
+        data[task] = {split: paths[split] for split in _PURPOSES if split in paths}
+        lacking = [split for split in ("train", "dev") if split not in paths]
+        if "train" in lacking or ("dev" in lacking and "test" not in paths):
+            names = [TASKS[task].files[s][0] for s in lacking if TASKS[task].files.get(s)]
+            missing.append(f"{folder} ({', '.join(names)})")
+    if missing:
+        raise ConfigError(
+            f"missing data: {', '.join(missing)}; scripts/list_tasks.py prints the files of each "
+            "task; expected them, or --tasks without these"
+        )
+    return data
+
+
+def make_cells(
+    root: str,
+    models: Sequence[Model],
+    data: Mapping[str, Data],
+    published: Published,
+    output_dir: str,
+    num_runs: int,
+    program_flags: Sequence[str] = (),
+) -> list[Cell]:
+    """Returns the cells of all tasks and models.
+
+    Args:
+        root: folder of the programs.
+        models: the rows of the tables.
+        data: files by task and split.
+        published: learning rates that a model has instead of the task's; those of small models
+            are known to the programs.
+        output_dir: each cell has a folder in it.
+        num_runs: seeds of each cell.
+        program_flags: further flags of all programs.
+    """
+    return [
+        _make_cell(root, task, model, files_, published, output_dir, num_runs, program_flags)
+        for task, files_ in data.items()
+        for model in models
+    ]
+
+
+def _make_cell(
+    root: str,
+    task: str,
+    model: Model,
+    data: Data,
+    published: Published,
+    output_dir: str,
+    num_runs: int,
+    program_flags: Sequence[str],
+) -> Cell:
+    folder = os.path.join(output_dir, task, model.name)
+    config, vocabulary, *_ = model.files
+    flags = {
+        "task_name": task,
+        "data_dir": os.path.dirname(data["train"]),
+        "output_dir": folder,
+        "feature_dir": os.path.join(output_dir, "features"),
+        "model_name": model.name,
+        "bert_config_file": config,
+        "vocab_file": vocabulary,
+        "init_checkpoint": model.checkpoint,
+        "num_runs": num_runs,
+    }
+    for name, rates in published.learning_rates.items():
+        if is_same_model(name, model.name) and task in rates:
+            flags["learning_rate"] = rates[task]
+    command = [
+        sys.executable,
+        os.path.join(root, KINDS[TASKS[task].kind].program),
+        *(f"--{name}={value}" for name, value in flags.items()),
+        *(_PURPOSES[split] for split in data),
+        *program_flags,
+    ]
+    cost = files.size(data["train"]) * _count_weights(config)
+    inputs = [*model.files, *data.values()]
+    return Cell(task, model.name, folder, command, inputs, num_runs, cost)
+
+
+def _count_weights(config: str) -> int:
+    """Returns the number of weights in the layers; 1 for a config that the program will refuse."""
+    values = read_object(config)
+    sizes = [values.get(f"{name}_size") for name in ("hidden", "intermediate")]
+    layers = values.get("num_hidden_layers")
+    if not all(isinstance(size, int) and size > 0 for size in (*sizes, layers)):
+        return 1
+    hidden, intermediate = sizes
+    return layers * hidden * (4 * hidden + 2 * intermediate)
+
+
+def is_finished(cell: Cell) -> bool:
+    """Whether this very command has finished, with these versions of its inputs."""
+    path = os.path.join(cell.folder, _FINISHED)
+    if not os.path.exists(path) or not os.path.exists(os.path.join(cell.folder, RESULTS_FILE)):
+        return False
+    try:
+        return read_json(path) == _describe(cell)
+    except DataError:  # the program itself knows better
+        return False
+
+
+def mark_finished(cell: Cell) -> None:
+    """Notes that the command has finished. Else the program finds out, which takes longer."""
+    text = json.dumps(_describe(cell), indent=2, ensure_ascii=False) + "\n"
+    files.write_text(os.path.join(cell.folder, _FINISHED), text)
+
+
+def _describe(cell: Cell) -> dict[str, object]:
+    inputs = {path: str(read_version(path)) for path in cell.inputs}
+    return {"command": cell.command[1:], "inputs": inputs}
+
+
+def count_finished_runs(cell: Cell) -> int:
+    """Returns the number of seeds whose training has finished."""
+    folder = glob.escape(cell.folder)
+    count = 0
+    for path in glob.glob(f"{folder}/{_RUN}") + glob.glob(f"{folder}/rate_*/{_RUN}"):
+        try:
+            count += read_object(path).get("trained") is True
+        except DataError:
+            continue
+    return min(count, cell.num_runs)

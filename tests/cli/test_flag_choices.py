@@ -1,0 +1,98 @@
+"""The choices of enum flags, in all programs, are the names of the tables that the code uses."""
+
+import glob
+import json
+import os
+import subprocess
+import sys
+
+import launcher
+import pytest
+
+from bert_wwm.core.choices import GELU_FORMS, POOLINGS
+from bert_wwm.data.instances import PAIRINGS
+from bert_wwm.masking.strategies import STRATEGIES
+from bert_wwm.metrics.tagging import SCHEMES
+from bert_wwm.model.layers import get_activation
+from bert_wwm.segmentation.segmenters import SEGMENTERS
+from bert_wwm.tasks.table import TASKS
+from bert_wwm.train.estimator import DISTRIBUTION_STRATEGIES
+from bert_wwm.train.optimizers import OPTIMIZERS
+
+TABLES = {
+    "distribution_strategy": DISTRIBUTION_STRATEGIES.names(),
+    "gelu": GELU_FORMS,
+    "masking_strategy": STRATEGIES.names(),
+    "optimizer": OPTIMIZERS.names(),
+    "pairing": PAIRINGS.names(),
+    "pert_target": STRATEGIES["pert"].targets,
+    "pooling": POOLINGS,
+    "scheme": SCHEMES,
+    "segmenter": SEGMENTERS.names(),
+}
+# Choices that only the program or the module of the flag knows.
+OWN = {
+    "colour",
+    "compression",
+    "documents",
+    "input_format",
+    "metric",
+    "mode",
+    "runner",
+    "tokenizer",
+}
+USERS_TASK = "tsv"
+
+PROGRAMS = [
+    os.path.relpath(path, launcher.ROOT)
+    for folder in ("", "scripts")
+    for path in sorted(glob.glob(os.path.join(launcher.ROOT, folder, "*.py")))
+    if "flags.DEFINE_" in open(path, encoding="utf-8").read()
+]
+_READ_CHOICES = """
+import json, runpy, sys
+from absl import flags
+runpy.run_path(sys.argv[1])
+print(json.dumps({
+    name: list(flags.FLAGS[name].parser.enum_values)
+    for name in flags.FLAGS
+    if isinstance(flags.FLAGS[name].parser, flags.EnumParser)
+}))
+"""
+
+
+def read_choices(program):
+    """Returns the values of each enum flag of a program."""
+    printed = subprocess.check_output(
+        [sys.executable, "-c", _READ_CHOICES, program],
+        cwd=launcher.ROOT,
+        env={**os.environ, **launcher.ENVIRONMENT},
+        text=True,
+    )
+    return json.loads(printed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_choices_are_the_names_of_the_tables(program):
+    choices = read_choices(program)
+    for name, values in choices.items():
+        if name in TABLES:
+            assert sorted(values) == sorted(TABLES[name]), name
+        elif name == "task_name":
+            assert set(values) <= {*TASKS.names(), USERS_TASK}
+        else:
+            assert name in OWN, f"--{name}: choices without a table"
+    if program == "estimate_tpu.py":
+        assert choices["task_name"] == TASKS.names()
+
+
+@pytest.mark.slow
+def test_each_task_has_one_program():
+    programs = ("run_classifier.py", "run_ner.py", "run_squad.py")
+    found = [name for program in programs for name in read_choices(program)["task_name"]]
+    assert sorted(found) == sorted([*TASKS.names(), USERS_TASK])
+
+
+def test_each_form_of_gelu_is_an_activation():
+    assert all(callable(get_activation(f"gelu_{form}")) for form in GELU_FORMS)
