@@ -87,10 +87,7 @@ def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = 
 def find_weights(folder: str, log: Callable[[str], None], repair: bool = True) -> str | None:
     """Returns the prefix of the best weights of a run, or else of the newest that are whole.
 
-    Args:
-        folder: the run's.
-        log: as for ``newest_readable``.
-        repair: the same.
+    ``log`` and ``repair`` are those of ``newest_readable``.
     """
     return find_newest(f"{folder}/{BEST}") or newest_readable(folder, log, repair)
 

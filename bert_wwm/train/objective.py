@@ -20,7 +20,7 @@ Features = dict[str, tf.Tensor]
 
 
 class Encoded:
-    """A batch and its encoder; the arguments are those of ``BertModel``, and
+    """A batch and its encoder; the other arguments are those of ``BertModel``.
 
     Args:
         num_choices: sequences of an example, C. Their tokens take turns in the features,
