@@ -59,7 +59,9 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def run_program(program: str, *arguments: str, **environment: str) -> tuple[str, Cost]:
+def run_program(
+    program: str, *arguments: str, python: str = sys.executable, **environment: str
+) -> tuple[str, Cost]:
     """Runs a program of the checkout; returns its standard output, and its cost.
 
     Raises:
@@ -68,7 +70,7 @@ def run_program(program: str, *arguments: str, **environment: str) -> tuple[str,
     begun = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, os.path.join(ROOT, program), *arguments],
+            [python, os.path.join(ROOT, program), *arguments],
             stdout=output,
             stderr=errors,
             cwd=ROOT,
@@ -87,17 +89,24 @@ def run_program(program: str, *arguments: str, **environment: str) -> tuple[str,
         return output.read(), cost
 
 
-def measure_in_process(benchmark: str, kind: str, names: Sequence[str], **environment: str) -> Any:
+def measure_in_process(
+    benchmark: str,
+    kind: str,
+    names: Sequence[str],
+    python: str = sys.executable,
+    **environment: str,
+) -> Any:
     """Returns the JSON that a benchmark prints with --process, in a process of its own.
 
     Args:
         benchmark: its ``__file__``.
         kind: the value of --process.
         names: flags that it gets from this process.
+        python: the interpreter.
     """
     values = [f"--{name}={FLAGS[name].serialize().partition('=')[2]}" for name in names]
     program = os.path.relpath(benchmark, ROOT)
-    output, _ = run_program(program, f"--process={kind}", *values, **environment)
+    output, _ = run_program(program, f"--process={kind}", *values, python=python, **environment)
     return json.loads(output.splitlines()[-1])
 
 

@@ -11,6 +11,10 @@ Each is a process of its own with all cores; they take turns.
                                      ... with --use_xla and with --use_bfloat16 beside it
   python benchmarks/training_step.py --models=ours,before --before=FOLDER
                                      ... and another checkout of this toolkit
+  python benchmarks/training_step.py --models=ours,other_python --other_python=.venv-2.15/bin/python
+                                     ... and another TensorFlow
+  python benchmarks/training_step.py --models=ours_bfloat16,hugging_face_bfloat16
+                                     ... Hugging Face's by torch.autocast, with the fused AdamW
 
 The bare product is what the feed-forward layer multiplies, [B * S, H] x [H, I] in float32, by
 TensorFlow in the process of our step. A step's own floating-point work, with its backward pass
@@ -22,6 +26,7 @@ twice the forward pass and nothing but products of matrices counted:
 import json
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
@@ -43,11 +48,17 @@ from bert_wwm.records.schema import pretraining_schema
 
 FLAGS = flags.FLAGS
 
-MODELS = ("ours", "ours_xla", "ours_bfloat16", "before", "hugging_face")
+HALF = "_bfloat16"
+MODELS = [
+    f"{kind}{precision}"
+    for kind in ("ours", "ours_xla", "before", "other_python", "hugging_face")
+    for precision in ("", HALF)
+]
 
 flags.DEFINE_list("models", "ours,hugging_face", f"What to measure, of {', '.join(MODELS)}.")
 flags.register_validator("models", lambda names: set(names) <= set(MODELS), "unknown")
 flags.DEFINE_string("before", None, "A checkout of this toolkit, which `before` measures.")
+flags.DEFINE_string("other_python", None, "A Python with another TensorFlow, for `other_python`.")
 flags.DEFINE_integer("turns", 3, "Processes of each kind; the median counts.", lower_bound=1)
 flags.DEFINE_integer("steps", 10, "Measured steps of each process.", lower_bound=1)
 flags.DEFINE_integer("warmup_steps", 3, "Steps before these.", lower_bound=1)
@@ -66,11 +77,13 @@ Measured = dict[str, float]
 
 def main(_) -> None:
     if FLAGS.process:
-        measure = measure_hugging_face if FLAGS.process == "hugging_face" else measure_ours
+        is_ours = not FLAGS.process.startswith("hugging_face")
+        measure = measure_ours if is_ours else measure_hugging_face
         print(json.dumps(measure()))
         return
-    if ("before" in FLAGS.models) != bool(FLAGS.before):
-        raise ConfigError("--models=before and --before go together; expected both or neither")
+    for kind in ("before", "other_python"):
+        if any(model.startswith(kind) for model in FLAGS.models) != bool(FLAGS[kind].value):
+            raise ConfigError(f"--models={kind} and --{kind} go together; expected both or neither")
     print(
         f"{FLAGS.num_hidden_layers} layers, length {FLAGS.max_seq_length}, batch of "
         f"{FLAGS.batch_size}, {FLAGS.max_predictions_per_seq} predictions, {os.cpu_count()} cores; "
@@ -96,11 +109,13 @@ def main(_) -> None:
 
 
 def run_process(model: str) -> Measured:
-    environment = {"TF_XLA_FLAGS": "--tf_xla_cpu_global_jit"} if model == "ours_xla" else {}
-    if model == "before":
+    kind = model.removesuffix(HALF)
+    environment = {"TF_XLA_FLAGS": "--tf_xla_cpu_global_jit"} if kind == "ours_xla" else {}
+    if kind == "before":
         environment["PYTHONPATH"] = os.path.realpath(FLAGS.before)
+    python = FLAGS.other_python if kind == "other_python" else sys.executable
     names = ("steps", "warmup_steps", *SHAPE)
-    return measure_in_process(__file__, model, names, **environment)
+    return measure_in_process(__file__, model, names, python, **environment)
 
 
 def print_ratio(turns: Sequence[dict[str, Measured]], model: str) -> None:
@@ -178,7 +193,7 @@ def measure_ours() -> Measured:
         num_train_steps=100_000,
         num_warmup_steps=0,
         train_batch_size=FLAGS.batch_size,
-        use_bfloat16=FLAGS.process == "ours_bfloat16",
+        use_bfloat16=FLAGS.process.endswith(HALF),
     )
     dataset = tf.data.Dataset.from_tensor_slices(make_batches()).repeat()
     features = tf.data.make_one_shot_iterator(dataset).get_next()
@@ -195,7 +210,7 @@ def measure_ours() -> Measured:
     )
     product = tf.matmul(left, right).op
     session_config = None
-    if FLAGS.process == "ours_xla":
+    if FLAGS.process.startswith("ours_xla"):
         from bert_wwm.train.estimator import xla_config
 
         session_config = xla_config()
@@ -221,20 +236,22 @@ def measure_hugging_face() -> Measured:
     labels.scatter_(-1, batches["masked_lm_positions"], ids)
     model = transformers.BertForPreTraining(transformers.BertConfig(**model_shape()))
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
+    half = FLAGS.process.endswith(HALF)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01, fused=half)
     state = {"step": 0}
 
     def step() -> None:
         index = state["step"] % BATCHES
         state["step"] += 1
         optimizer.zero_grad()
-        loss = model(
-            input_ids=batches["input_ids"][index],
-            attention_mask=batches["input_mask"][index],
-            token_type_ids=batches["segment_ids"][index],
-            labels=labels[index],
-            next_sentence_label=batches["next_sentence_labels"][index],
-        ).loss
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = model(
+                input_ids=batches["input_ids"][index],
+                attention_mask=batches["input_mask"][index],
+                token_type_ids=batches["segment_ids"][index],
+                labels=labels[index],
+                next_sentence_label=batches["next_sentence_labels"][index],
+            ).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
