@@ -27,7 +27,7 @@ import numpy as np
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_batches, shapes_up_to
+from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, list_shapes, prediction_batches
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.table import TASKS
@@ -118,7 +118,7 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
         f"{'times as fast':>15}{'in CPU time':>13}",
         flush=True,
     )
-    lengths, shapes = table.lengths, shapes_up_to(length, 1)
+    lengths, shapes = table.lengths, list_shapes(length, 1)
     num_steps = len(table) // batch_size
     order = TrainingOrder(lengths, batch_size, num_steps, SEED, Padding((length,)))
     in_training = [order.batch(step) for step in range(num_steps)]

@@ -11,7 +11,7 @@ from bert_wwm.finetuning.objective import TaskObjective, build_outputs
 from bert_wwm.finetuning.sentence import Predictions, SentenceJob, SentenceObjective
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.tasks.choice_features import NUM_CHOICES, ChoiceFeaturizer
-from bert_wwm.tasks.sentence_features import predicted_labels, probabilities
+from bert_wwm.tasks.sentence_features import pick_labels, probabilities
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
@@ -68,4 +68,4 @@ class ChoiceJob(SentenceJob):
         logits = np.stack([output["logits"] for output in outputs])
         counts = np.array([len(example.choices) for example in split.examples])
         logits = np.where(np.arange(NUM_CHOICES) < counts[:, None], logits, -np.inf)
-        return probabilities(logits), predicted_labels(logits, self.classes)
+        return probabilities(logits), pick_labels(logits, self.classes)

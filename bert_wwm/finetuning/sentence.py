@@ -13,7 +13,7 @@ from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
 from bert_wwm.tasks import sentence_tasks
-from bert_wwm.tasks.sentence_features import SentenceFeaturizer, predicted_labels, probabilities
+from bert_wwm.tasks.sentence_features import SentenceFeaturizer, pick_labels, probabilities
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
@@ -76,7 +76,7 @@ class SentenceJob(Job):
 
     @classmethod
     def find_labels(cls, path: str, examples: Sequence[Any]) -> list[str]:
-        return sentence_tasks.labels_of(path, examples)
+        return sentence_tasks.collect_labels(path, examples)
 
     @classmethod
     def served_facts(
@@ -121,7 +121,7 @@ class SentenceJob(Job):
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         logits = np.stack([output["logits"] for output in outputs])
-        return probabilities(logits), predicted_labels(logits, self.classes)
+        return probabilities(logits), pick_labels(logits, self.classes)
 
     def score(self, split: Split, predictions: Predictions) -> dict[str, float]:
         decided = [row for row, one in enumerate(split.examples) if not one.undecided]

@@ -86,7 +86,7 @@ class FeatureTable:
             return cls(arrays["offsets"], kinds["tokens"], kinds["rows"])
 
 
-def concatenated(tables: Iterable[FeatureTable]) -> FeatureTable:
+def join_tables(tables: Iterable[FeatureTable]) -> FeatureTable:
     """Joins tables of the same names."""
     parts = list(tables)
     return FeatureTable(

@@ -12,7 +12,7 @@ from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.workers import map_blocks
-from bert_wwm.tasks.features import FeatureTable, concatenated
+from bert_wwm.tasks.features import FeatureTable, join_tables
 from bert_wwm.text.bulk import BulkTokenizer, Pieces
 from bert_wwm.text.tokenizer import Tokenizer
 
@@ -118,7 +118,7 @@ def _make(featurizer: Featurizer, examples: Sequence[Any], num_workers: int) -> 
         for table in results:
             tables.append(table)
             progress.update(len(tables))
-    return concatenated(tables)
+    return join_tables(tables)
 
 
 def _featurize_chunk(featurizer: Featurizer, chunk: tuple[int, list[Any]]) -> FeatureTable:

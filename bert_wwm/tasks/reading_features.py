@@ -13,7 +13,7 @@ from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, UNANSWERABLE, Question
 from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, compute_offsets, ranges
 from bert_wwm.tasks.featurize import Featurizer
-from bert_wwm.tasks.reading_files import answer_span
+from bert_wwm.tasks.reading_files import find_answer
 from bert_wwm.text.bulk import Pieces
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
@@ -188,7 +188,7 @@ class ReadingFeaturizer(Featurizer):
 
     def _piece_span(self, question: Question, contexts: "_Texts", number: int) -> tuple[int, int]:
         """The pieces, both inclusive, that touch the first answer; UNKNOWN where there are none."""
-        span = answer_span(question.context, question.answers[0], self._hfl_compat)
+        span = find_answer(question.context, question.answers[0], self._hfl_compat)
         if span is None:
             return UNKNOWN, UNKNOWN
         begin, end = contexts.offsets[number : number + 2]
