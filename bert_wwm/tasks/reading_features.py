@@ -53,9 +53,6 @@ class ReadingFeaturizer(Featurizer):
             sequence, not counting [CLS] and [SEP].
         hfl_compat: train on the first occurrence of an answer, whatever the file says.
         answer_types: whether to give ``answer_types``.
-
-    Attributes:
-        longest_question: the maximum number of pieces that a question keeps.
     """
 
     kind = "reading"
@@ -80,6 +77,7 @@ class ReadingFeaturizer(Featurizer):
         self._doc_stride = doc_stride
         self._max_query_length = max_query_length
         room = max_seq_length - _SPECIAL
+        # The maximum number of pieces that a question keeps.
         self.longest_question = min(max_query_length, room - max(1, room // 4))
         self._hfl_compat = hfl_compat
         self._answer_types = answer_types
