@@ -29,7 +29,7 @@ from bert_wwm.core.output import log
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.staging import temporary_folder
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
-from bert_wwm.tasks.text_lines import blocks_of, read_texts
+from bert_wwm.tasks.text_lines import read_texts, split_into_blocks
 
 FLAGS = flags.FLAGS
 
@@ -109,7 +109,7 @@ def main(_) -> None:
                 }
             )
             extractor = Extractor(config, extraction, machine, FLAGS.max_seq_length, log)
-            blocks = blocks_of(read_texts(FLAGS.input_file), FLAGS.batch_size)
+            blocks = split_into_blocks(read_texts(FLAGS.input_file), FLAGS.batch_size)
             records = f"{FLAGS.output_file}.tpu_input" if FLAGS.use_tpu else None
             texts = extractor.states(
                 (featurizer(block, 0) for block in blocks),

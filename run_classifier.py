@@ -25,7 +25,7 @@ from bert_wwm.cli import app, finetuning_flags
 from bert_wwm.cli.finetuning import finetune
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.sentence_tasks import user_task
-from bert_wwm.tasks.table import TASKS, USERS_TASK, tasks_of
+from bert_wwm.tasks.table import TASKS, USERS_TASK, list_tasks
 
 FLAGS = flags.FLAGS
 
@@ -34,7 +34,7 @@ flags.adopt_module_key_flags(finetuning_flags)
 flags.DEFINE_enum(
     "task_name",
     None,
-    [*tasks_of("run_classifier.py"), USERS_TASK],
+    [*list_tasks("run_classifier.py"), USERS_TASK],
     "The task; tsv: a file of your own, with --text_columns and --label_column.",
     case_sensitive=False,
 )

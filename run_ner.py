@@ -25,7 +25,7 @@ from absl import flags
 
 from bert_wwm.cli import app, finetuning_flags
 from bert_wwm.cli.finetuning import finetune
-from bert_wwm.tasks.table import TASKS, tasks_of
+from bert_wwm.tasks.table import TASKS, list_tasks
 
 FLAGS = flags.FLAGS
 
@@ -34,7 +34,7 @@ flags.adopt_module_key_flags(finetuning_flags)
 flags.DEFINE_enum(
     "task_name",
     None,
-    tasks_of("run_ner.py"),
+    list_tasks("run_ner.py"),
     "The task; ner: files of your own, each line a token, a blank or tab, and its tag.",
     case_sensitive=False,
 )

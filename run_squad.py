@@ -26,7 +26,7 @@ from absl import flags
 from bert_wwm.cli import app, finetuning_flags
 from bert_wwm.cli.finetuning import finetune
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.tasks.table import TASKS, tasks_of
+from bert_wwm.tasks.table import TASKS, list_tasks
 
 FLAGS = flags.FLAGS
 
@@ -35,7 +35,7 @@ flags.adopt_module_key_flags(finetuning_flags)
 flags.DEFINE_enum(
     "task_name",
     None,
-    tasks_of("run_squad.py"),
+    list_tasks("run_squad.py"),
     "The task; by default squad, or squad2 with --version_2_with_negative.",
     case_sensitive=False,
 )

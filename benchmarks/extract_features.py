@@ -27,7 +27,7 @@ from bert_wwm.cli.steps import ROOT
 from bert_wwm.core import files
 from bert_wwm.core.seeding import rng_for
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
-from bert_wwm.tasks.text_lines import blocks_of, read_texts
+from bert_wwm.tasks.text_lines import read_texts, split_into_blocks
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -153,7 +153,7 @@ def measure(job: Job, pooling: str | None, is_fixed: bool):
 
         def extract() -> None:
             count = sum(1 for _ in read_texts(job.texts))
-            blocks = blocks_of(read_texts(job.texts), job.batch_size)
+            blocks = split_into_blocks(read_texts(job.texts), job.batch_size)
             texts = extractor.states(featurizer(block, 0) for block in blocks)
             if pooling:
                 write_array(path, texts, count, len(job.layers), config.hidden_size)

@@ -27,7 +27,7 @@ from measure import Cost, Table, define_data_dir, time_work
 
 from bert_wwm.cli import app
 from bert_wwm.cli.steps import ROOT
-from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, prediction_batches, shapes_up_to
+from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder, list_shapes, prediction_batches
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.table import TASKS
@@ -106,7 +106,7 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
     num_steps = len(features) // batch_size
     order = TrainingOrder(lengths, batch_size, num_steps, SEED, Padding((length,)))
     in_training = [order.batch(step) for step in range(num_steps)]
-    by_length = prediction_batches(lengths, batch_size, shapes_up_to(length, 1))
+    by_length = prediction_batches(lengths, batch_size, list_shapes(length, 1))
     fixed = [Batch(batch.rows, length) for batch in by_length]
     training = [
         Kind("fixed length", choose(in_training, lengths), share_padding(in_training, lengths)),

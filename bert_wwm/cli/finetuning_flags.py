@@ -12,7 +12,7 @@ from bert_wwm.cli.same_run import flags_of_run
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.workers import default_num_workers
-from bert_wwm.tasks.batches import GPU_LENGTH_STEP, Padding, shapes_up_to
+from bert_wwm.tasks.batches import GPU_LENGTH_STEP, Padding, list_shapes
 from bert_wwm.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def padding_of(max_seq_length: int) -> Padding:
         return Padding(buckets, by_length=len(buckets) > 1)
     if not FLAGS.skip_padding:
         return Padding((max_seq_length,))
-    return Padding(shapes_up_to(max_seq_length, _length_step()), skipped=not FLAGS.use_xla)
+    return Padding(list_shapes(max_seq_length, _length_step()), skipped=not FLAGS.use_xla)
 
 
 def _length_step() -> int:

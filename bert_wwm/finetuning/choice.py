@@ -10,7 +10,7 @@ from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.finetuning.sentence import Predictions, SentenceJob, SentenceObjective
 from bert_wwm.tasks.choice_features import NUM_CHOICES, ChoiceFeaturizer
 from bert_wwm.tasks.featurize import Featurizer
-from bert_wwm.tasks.sentence_features import predicted_labels, probabilities
+from bert_wwm.tasks.sentence_features import pick_labels, probabilities
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
@@ -49,4 +49,4 @@ class ChoiceJob(SentenceJob):
         logits = np.stack([output["logits"] for output in outputs])
         counts = np.array([len(example.choices) for example in split.examples])
         logits = np.where(np.arange(NUM_CHOICES) < counts[:, None], logits, -np.inf)
-        return probabilities(logits), predicted_labels(logits, self.classes)
+        return probabilities(logits), pick_labels(logits, self.classes)

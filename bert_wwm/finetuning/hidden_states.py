@@ -14,8 +14,8 @@ from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.finetuning.prediction import predict_tables
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.hidden_states import pooled_states, states_of_layers
-from bert_wwm.tasks.batches import GPU_LENGTH_STEP, shapes_up_to
-from bert_wwm.tasks.features import INPUT_IDS, FeatureTable, concatenated
+from bert_wwm.tasks.batches import GPU_LENGTH_STEP, list_shapes
+from bert_wwm.tasks.features import INPUT_IDS, FeatureTable, join_tables
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.objective import Encoded
@@ -149,17 +149,17 @@ class Extractor:
             if parts and (
                 texts + len(table) > self._most_texts or size + added > self._window_bytes
             ):
-                yield concatenated(parts)
+                yield join_tables(parts)
                 parts, texts, size = [], 0, 0
             parts.append(table)
             texts += len(table)
             size += added
         if parts:
-            yield concatenated(parts)
+            yield join_tables(parts)
 
 
 def _shapes(max_seq_length: int, use_tpu: bool) -> tuple[int, ...]:
     if use_tpu:
         return (max_seq_length,)
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return shapes_up_to(max_seq_length, GPU_LENGTH_STEP if has_gpu else 1)
+    return list_shapes(max_seq_length, GPU_LENGTH_STEP if has_gpu else 1)

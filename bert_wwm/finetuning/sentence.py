@@ -22,7 +22,7 @@ from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
 from bert_wwm.tasks import sentence_tasks
 from bert_wwm.tasks.featurize import Featurizer
-from bert_wwm.tasks.sentence_features import SentenceFeaturizer, predicted_labels, probabilities
+from bert_wwm.tasks.sentence_features import SentenceFeaturizer, pick_labels, probabilities
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
@@ -75,7 +75,7 @@ class SentenceJob(Job):
 
     @classmethod
     def find_labels(cls, path: str, examples: Sequence[Any]) -> list[str]:
-        return sentence_tasks.labels_of(path, examples)
+        return sentence_tasks.collect_labels(path, examples)
 
     @classmethod
     def build_answers(
@@ -119,7 +119,7 @@ class SentenceJob(Job):
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         logits = np.stack([output["logits"] for output in outputs])
-        return probabilities(logits), predicted_labels(logits, self.classes)
+        return probabilities(logits), pick_labels(logits, self.classes)
 
     def score(self, split: Split, predictions: Predictions) -> dict[str, float]:
         decided = [row for row, one in enumerate(split.examples) if not one.undecided]

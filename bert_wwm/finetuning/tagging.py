@@ -75,7 +75,7 @@ class TaggingJob(Job):
 
     @classmethod
     def find_labels(cls, path: str, examples: Sequence[Tagged]) -> list[str]:
-        return tagging_features.labels_of(path, examples)
+        return tagging_features.collect_labels(path, examples)
 
     @classmethod
     def build_answers(
@@ -95,13 +95,13 @@ class TaggingJob(Job):
     ) -> None:
         if name != TEST and not any(example.tags for example in examples):
             raise make_unlabelled_error(name, path, "a tag")
-        unknown = tagging_features.unknown_tags(examples, self.labels)
+        unknown = tagging_features.count_unknown_tags(examples, self.labels)
         if unknown:
             counts = ", ".join(f"{tag} ({count:,})" for tag, count in unknown.items())
             log(f"{path}: tags that the training data hasn't, and can't be predicted: {counts}")
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
-        return tagging_features.predicted_tags(split.examples, split.table, outputs, self.labels)
+        return tagging_features.pick_tags(split.examples, split.table, outputs, self.labels)
 
     def score(self, split: Split, predictions: Predictions) -> dict[str, float]:
         if any(example.tags is None for example in split.examples):

@@ -1,7 +1,7 @@
 """The cells of the papers' tables: a program's run with several seeds for each task and model."""
 
+import contextlib
 import glob
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,14 @@ from typing import NamedTuple
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.input_files import read_version
-from bert_wwm.core.json_files import read_json, read_object
+from bert_wwm.core.json_files import read_json, read_object, write_json
 from bert_wwm.report.results import RESULTS_FILE, Published, is_same_model
 from bert_wwm.tasks.kinds import KINDS
+from bert_wwm.tasks.run_files import RunFiles
 from bert_wwm.tasks.table import TASKS
 
 _PURPOSES = {"train": "--do_train", "dev": "--do_eval", "test": "--do_predict"}
-_RUN, _FINISHED = "run.json", "finished.json"
+_FINISHED = "finished.json"
 
 
 class Data(NamedTuple):
@@ -203,8 +204,7 @@ def is_finished(cell: Cell) -> bool:
 
 def mark_finished(cell: Cell) -> None:
     """Notes that the command has finished. Else the program finds out, which takes longer."""
-    text = json.dumps(_describe(cell), indent=2, ensure_ascii=False) + "\n"
-    files.write_text(os.path.join(cell.folder, _FINISHED), text)
+    write_json(os.path.join(cell.folder, _FINISHED), _describe(cell))
 
 
 def _describe(cell: Cell) -> dict[str, object]:
@@ -214,11 +214,9 @@ def _describe(cell: Cell) -> dict[str, object]:
 
 def count_finished_runs(cell: Cell) -> int:
     """Returns the number of seeds whose training has finished."""
-    folder = glob.escape(cell.folder)
     count = 0
-    for path in glob.glob(f"{folder}/{_RUN}") + glob.glob(f"{folder}/rate_*/{_RUN}"):
-        try:
-            count += read_object(path).get("trained") is True
-        except DataError:
-            continue
+    for run in (RunFiles(cell.folder), *RunFiles.find_in(cell.folder)):
+        with contextlib.suppress(DataError):  # the program itself reports it
+            record = run.read_record()
+            count += bool(record and record["trained"])
     return min(count, cell.num_runs)

@@ -39,7 +39,7 @@ class Padding(NamedTuple):
         return self._replace(shapes=[num_choices * length for length in self.shapes])
 
 
-def shapes_up_to(max_length: int, step: int) -> tuple[int, ...]:
+def list_shapes(max_length: int, step: int) -> tuple[int, ...]:
     """Returns the multiples of a step below a length, and the length."""
     return (*range(step, max_length, step), max_length)
 

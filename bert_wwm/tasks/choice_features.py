@@ -88,9 +88,7 @@ def truncate_longest(
     """Returns how many pieces three texts keep, int64 [n] each; ``room`` is their maximum number.
 
     One piece after the other is taken from the longest; of texts of one length, from the first.
-
-    Example:
-        truncate_longest([9], [2], [3], 7) -> [2], [2], [3]
+    For example, ``truncate_longest([9], [2], [3], 7)`` is [2], [2], [3].
     """
     others = b + c
     # At once what the first one loses while it is the longest.

@@ -86,7 +86,7 @@ class FeatureTable:
             return cls(arrays["offsets"], kinds["tokens"], kinds["rows"])
 
 
-def concatenated(tables: Iterable[FeatureTable]) -> FeatureTable:
+def join_tables(tables: Iterable[FeatureTable]) -> FeatureTable:
     """Joins tables of the same names."""
     parts = list(tables)
     return FeatureTable(
@@ -104,8 +104,7 @@ def compute_offsets(lengths: np.ndarray) -> np.ndarray:
 def ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Returns ``begins[i]`` up to ``begins[i] + counts[i]`` for each i in a row, of integers [n].
 
-    Example:
-        ranges([5, 0], [2, 3]) -> [5, 6, 0, 1, 2]
+    For example, ``ranges([5, 0], [2, 3])`` is [5, 6, 0, 1, 2].
     """
     ends = np.cumsum(counts)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - (ends - counts), counts)

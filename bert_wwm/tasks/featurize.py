@@ -12,7 +12,7 @@ from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.progress import Progress
 from bert_wwm.core.workers import map_blocks
-from bert_wwm.tasks.features import FeatureTable, concatenated
+from bert_wwm.tasks.features import FeatureTable, join_tables
 from bert_wwm.text.bulk import BulkTokenizer, Pieces
 from bert_wwm.text.tokenizer import Tokenizer
 
@@ -22,21 +22,13 @@ _FEW_CHARACTERS = 3_000_000  # below that a process starts slower than it works
 
 
 class Featurizer:
-    """Makes features of a kind of examples; it is sent to worker processes.
+    """Makes features of a kind of examples; it is sent to worker processes."""
 
-    Attributes:
-        kind, version, vocabulary_key: of ``describe``.
-        shortest: the minimum of max_seq_length, and in ``shortest_holds`` what that holds.
-
-    Raises:
-        ConfigError: max_seq_length is below the minimum.
-    """
-
-    kind: str
+    kind: str  # this one and the next two are parts of ``describe``
     version = 1
     vocabulary_key = "vocabulary"
-    shortest: int
-    shortest_holds: str
+    shortest: int  # the minimum of max_seq_length
+    shortest_holds: str  # in words, for the error
 
     def __init__(self, tokenizer: Tokenizer, max_seq_length: int):
         if max_seq_length < self.shortest:
@@ -118,7 +110,7 @@ def _make(featurizer: Featurizer, examples: Sequence[Any], num_workers: int) -> 
         for table in results:
             tables.append(table)
             progress.update(len(tables))
-    return concatenated(tables)
+    return join_tables(tables)
 
 
 def _featurize_chunk(featurizer: Featurizer, chunk: tuple[int, list[Any]]) -> FeatureTable:

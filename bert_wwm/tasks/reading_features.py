@@ -13,7 +13,7 @@ from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, UNANSWERABLE, Question
 from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, compute_offsets, ranges
 from bert_wwm.tasks.featurize import Featurizer
-from bert_wwm.tasks.reading_files import answer_span
+from bert_wwm.tasks.reading_files import find_answer
 from bert_wwm.text.bulk import Pieces
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
@@ -53,9 +53,6 @@ class ReadingFeaturizer(Featurizer):
             sequence, not counting [CLS] and [SEP].
         hfl_compat: train on the first occurrence of an answer, whatever the file says.
         answer_types: whether to give ``answer_types``.
-
-    Attributes:
-        longest_question: the maximum number of pieces that a question keeps.
     """
 
     kind = "reading"
@@ -80,6 +77,7 @@ class ReadingFeaturizer(Featurizer):
         self._doc_stride = doc_stride
         self._max_query_length = max_query_length
         room = max_seq_length - _SPECIAL
+        # The maximum number of pieces that a question keeps.
         self.longest_question = min(max_query_length, room - max(1, room // 4))
         self._hfl_compat = hfl_compat
         self._answer_types = answer_types
@@ -188,7 +186,7 @@ class ReadingFeaturizer(Featurizer):
 
     def _piece_span(self, question: Question, contexts: "_Texts", number: int) -> tuple[int, int]:
         """The pieces, both inclusive, that touch the first answer; UNKNOWN where there are none."""
-        span = answer_span(question.context, question.answers[0], self._hfl_compat)
+        span = find_answer(question.context, question.answers[0], self._hfl_compat)
         if span is None:
             return UNKNOWN, UNKNOWN
         begin, end = contexts.offsets[number : number + 2]

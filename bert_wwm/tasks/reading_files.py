@@ -38,7 +38,7 @@ def read_cjrc(path: str, note: Note) -> list[Question]:
     return _read(path, note, has_yes_no=True)
 
 
-def answer_span(context: str, answer: Answer, hfl_compat: bool = False) -> tuple[int, int] | None:
+def find_answer(context: str, answer: Answer, hfl_compat: bool = False) -> tuple[int, int] | None:
     """Finds the half-open span of an answer's characters in its context; None if it doesn't occur.
 
     It is at ``answer.start``, else the occurrence nearest to that, of two the earlier. White space
@@ -74,7 +74,7 @@ def find_misplaced(questions: Sequence[Question]) -> tuple[int, list[str], list[
             continue
         count += 1
         answer = question.answers[0]
-        span = answer_span(question.context, answer)
+        span = find_answer(question.context, answer)
         if span is None:
             missing.append(question.id)
         elif 0 <= answer.start != span[0]:

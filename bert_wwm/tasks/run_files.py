@@ -27,11 +27,7 @@ class RunFiles:
 
     @classmethod
     def of_checkpoint(cls, path: str) -> "RunFiles":
-        """Returns the folder of the run that weights are from.
-
-        Args:
-            path: a checkpoint's prefix, the folder of one, or that of a run.
-        """
+        """Returns the run of a checkpoint's prefix, of its folder, or of that of a run."""
         folder = os.path.dirname(path) if files.exists(f"{path}.index") else path.rstrip("/")
         above = cls(os.path.dirname(folder) or os.curdir)
         if os.path.basename(folder) == BEST and above.exists():

@@ -105,7 +105,7 @@ def truncate_pair(
     return a, np.minimum(sizes_b, room - a)
 
 
-def predicted_labels(logits: np.ndarray, labels: Sequence[str]) -> list[str]:
+def pick_labels(logits: np.ndarray, labels: Sequence[str]) -> list[str]:
     """Returns the label of each sequence's highest logit, [classes]; of equal ones the first."""
     return [labels[int(np.argmax(values))] for values in logits]
 

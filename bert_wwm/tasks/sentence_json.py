@@ -70,8 +70,7 @@ def clue_lines(examples: Sequence[Sentence], labels: Sequence[str]) -> Iterator[
     have none, their number from 0.
     """
     for number, (example, label) in enumerate(zip(examples, labels)):
-        has_id = example.place is not None
-        yield clue_line(example.id if has_id else str(number), label)
+        yield clue_line(str(number) if example.place is None else example.id, label)
 
 
 def clue_line(example_id: str, label: Any) -> str:

@@ -210,7 +210,7 @@ def user_task(text_columns: Sequence[str], label_column: str) -> Task:
     )
 
 
-def labels_of(path: str, examples: Sequence[Sentence]) -> list[str]:
+def collect_labels(path: str, examples: Sequence[Sentence]) -> list[str]:
     """Returns the labels of training examples, two at least, sorted; numbers by their size."""
     found = set()
     for example in examples:

@@ -6,8 +6,8 @@ from bert_wwm.tasks import (  # noqa: F401  fill it
     sentence_tasks,
     tagging_tasks,
 )
-from bert_wwm.tasks.task import TASKS, tasks_of
+from bert_wwm.tasks.task import TASKS, list_tasks
 
 USERS_TASK = "tsv"  # a table of the user's own, which has no row
 
-__all__ = ["TASKS", "USERS_TASK", "tasks_of"]
+__all__ = ["TASKS", "USERS_TASK", "list_tasks"]

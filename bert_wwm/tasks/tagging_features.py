@@ -21,7 +21,7 @@ _SPECIAL = 2  # [CLS] and [SEP]
 _CACHED_TOKENS = 200_000  # about 40 MB; then the cache starts anew
 
 
-def labels_of(path: str, examples: Sequence[Tagged]) -> list[str]:
+def collect_labels(path: str, examples: Sequence[Tagged]) -> list[str]:
     """Returns the tags of training examples, O first, the others sorted."""
     tags = {tag for example in examples for tag in example.tags or ()}
     if not tags:
@@ -29,7 +29,7 @@ def labels_of(path: str, examples: Sequence[Tagged]) -> list[str]:
     return sorted(tags, key=lambda tag: (tag != OUTSIDE, tag))
 
 
-def unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> dict[str, int]:
+def count_unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> dict[str, int]:
     """Counts the tags that aren't among the labels.
 
     Such a token has no loss, and its prediction is bound to be wrong.
@@ -203,7 +203,7 @@ def _most_context(starts: np.ndarray, cuts: Sequence[tuple[int, int]]) -> np.nda
     return owners
 
 
-def predicted_tags(
+def pick_tags(
     examples: Sequence[Tagged],
     table: FeatureTable,
     outputs: Sequence[Mapping[str, np.ndarray]],

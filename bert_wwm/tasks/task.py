@@ -68,6 +68,6 @@ def add(*tasks: Task) -> None:
         TASKS.add(task.name, task)
 
 
-def tasks_of(program: str) -> list[str]:
+def list_tasks(program: str) -> list[str]:
     """Returns the names of the tasks that a program fine-tunes for."""
     return [name for name in TASKS.names() if KINDS[TASKS[name].kind].program == program]

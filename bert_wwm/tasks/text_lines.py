@@ -23,7 +23,7 @@ def read_texts(path: str) -> Iterator[Sentence]:
             yield Sentence(str(number), second)
 
 
-def blocks_of(texts: Iterable[Sentence], most_texts: int) -> Iterator[list[Sentence]]:
+def split_into_blocks(texts: Iterable[Sentence], most_texts: int) -> Iterator[list[Sentence]]:
     """Yields texts in blocks, in their order; very long texts make smaller blocks."""
     block: list[Sentence] = []
     characters = 0

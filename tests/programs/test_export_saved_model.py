@@ -13,7 +13,7 @@ from finetuning_runs import chnsenticorp, entities, questions, reviews
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
 from bert_wwm.tasks.sentence_features import SentenceFeaturizer
 from bert_wwm.tasks.table import TASKS
-from bert_wwm.tasks.tagging_features import TaggingFeaturizer, predicted_tags
+from bert_wwm.tasks.tagging_features import TaggingFeaturizer, pick_tags
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -259,7 +259,7 @@ def check_tags(case, answers):
     outputs = [
         {"tag_logits": values[:length]} for values, length in zip(answers["probabilities"], lengths)
     ]
-    tags = predicted_tags(examples, table, outputs, facts["labels"])
+    tags = pick_tags(examples, table, outputs, facts["labels"])
     text = (case.run / "predictions.conll").read_text(encoding="utf-8")
     written = [
         [line.split("\t")[-1] for line in part.split("\n")] for part in text.strip().split("\n\n")

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.tasks.batches import Padding, TrainingOrder, prediction_batches, shapes_up_to
+from bert_wwm.tasks.batches import Padding, TrainingOrder, list_shapes, prediction_batches
 
 LENGTHS = np.random.default_rng(1).integers(5, 129, 3000)
-SHAPES = shapes_up_to(128, 8)
+SHAPES = list_shapes(128, 8)
 
 
 def all_rows(order, num_steps):
@@ -14,9 +14,9 @@ def all_rows(order, num_steps):
 
 
 def test_shapes_are_multiples_and_the_longest():
-    assert shapes_up_to(30, 8) == (8, 16, 24, 30)
-    assert shapes_up_to(32, 8) == (8, 16, 24, 32)
-    assert shapes_up_to(5, 8) == (5,)
+    assert list_shapes(30, 8) == (8, 16, 24, 30)
+    assert list_shapes(32, 8) == (8, 16, 24, 32)
+    assert list_shapes(5, 8) == (5,)
 
 
 @given(
@@ -62,7 +62,7 @@ def test_a_step_hangs_on_the_seed_and_its_number_alone(by_length):
 
 def test_batches_at_random_hang_on_no_length():
     """And are padded to the longest of their own."""
-    order = TrainingOrder(LENGTHS, 16, 400, 3, Padding(shapes_up_to(128, 1)))
+    order = TrainingOrder(LENGTHS, 16, 400, 3, Padding(list_shapes(128, 1)))
     of_others = TrainingOrder(LENGTHS[::-1], 16, 400, 3, Padding((128,)))
     for step in range(400):
         batch, other = order.batch(step), of_others.batch(step)

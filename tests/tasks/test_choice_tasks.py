@@ -9,7 +9,7 @@ from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.tasks.choice_features import NUM_CHOICES, ChoiceFeaturizer, truncate_longest
 from bert_wwm.tasks.choice_tasks import clue_lines, read_c3
 from bert_wwm.tasks.examples import Choices
-from bert_wwm.tasks.features import concatenated
+from bert_wwm.tasks.features import join_tables
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -156,7 +156,7 @@ def test_sequences_take_turns_in_a_row(featurizer, vocab_file):
 
 def test_features_in_parts_are_those_of_the_whole(featurizer):
     whole = featurizer(EXAMPLES, 0)
-    parts = concatenated([featurizer(EXAMPLES[:1], 0), featurizer(EXAMPLES[1:], 1)])
+    parts = join_tables([featurizer(EXAMPLES[:1], 0), featurizer(EXAMPLES[1:], 1)])
     assert whole.to_bytes() == parts.to_bytes()
     with pytest.raises(ConfigError, match="max_seq_length is 6; expected at least 7"):
         ChoiceFeaturizer(None, 6)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from feature_tables import build_table
 
-from bert_wwm.tasks.features import FeatureTable, concatenated, ranges
+from bert_wwm.tasks.features import FeatureTable, join_tables, ranges
 
 TABLE = build_table(
     {
@@ -35,7 +35,7 @@ def test_what_is_kept_comes_back():
 
 
 def test_tables_are_put_together():
-    both = concatenated([TABLE, TABLE])
+    both = join_tables([TABLE, TABLE])
     assert len(both) == 6 and both.lengths.tolist() == [3, 2, 4, 3, 2, 4]
     assert both.of_tokens("input_ids", 5).tolist() == [2, 8, 9, 3]
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from bert_wwm.tasks.reading_files import answer_span, read_spans
+from bert_wwm.tasks.reading_files import find_answer, read_spans
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.tagging_files import read_columns
 
@@ -94,7 +94,7 @@ def test_drcd(full_data):
     questions, notes = read(read_spans, full_data("drcd/DRCD_dev.json"))
     assert len(questions) == 3524 and notes == []
     other_places = sum(
-        answer_span(question.context, question.answers[0], hfl_compat=True)[0]
+        find_answer(question.context, question.answers[0], hfl_compat=True)[0]
         != question.answers[0].start
         for question in questions
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.examples import ANSWER_TYPES, NO, UNANSWERABLE, YES, Answer, Question
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
-from bert_wwm.tasks.reading_files import answer_span, read_spans
+from bert_wwm.tasks.reading_files import find_answer, read_spans
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -60,7 +60,7 @@ def plain_features(tokenizer, example, max_seq_length, doc_stride, max_query_len
         if not example.answers:
             positions = (-1, -1)
         else:
-            span = answer_span(example.context, example.answers[0])
+            span = find_answer(example.context, example.answers[0])
             inside = [i for i, p in enumerate(pieces) if p.end > span[0] and p.start < span[1]]
             if begin <= inside[0] and inside[-1] < begin + length:
                 positions = tuple(i - begin + len(head) for i in (inside[0], inside[-1]))

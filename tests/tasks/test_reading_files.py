@@ -6,7 +6,7 @@ import pytest
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import NO, SPAN, UNANSWERABLE, YES, Answer
 from bert_wwm.tasks.reading_files import (
-    answer_span,
+    find_answer,
     find_misplaced,
     read_cjrc,
     read_spans,
@@ -153,8 +153,8 @@ CONTEXT = "甲乙甲丙甲"
     ],
 )
 def test_answer_span(answer, span, first):
-    assert answer_span(CONTEXT, answer) == span
-    assert answer_span(CONTEXT, answer, hfl_compat=True) == first
+    assert find_answer(CONTEXT, answer) == span
+    assert find_answer(CONTEXT, answer, hfl_compat=True) == first
 
 
 @pytest.mark.parametrize(
@@ -206,10 +206,10 @@ def test_answers_of_real_files(samples):
     drcd, notes = read(read_spans, str(samples / "drcd/DRCD_dev.json"))
     assert len(drcd) == 28 and notes == []
     for question in drcd:
-        assert [answer_span(question.context, answer) for answer in question.answers] == [
+        assert [find_answer(question.context, answer) for answer in question.answers] == [
             (answer.start, answer.start + len(answer.text)) for answer in question.answers
         ]
-    first = [q for q in drcd if answer_span(q.context, q.answers[0], True)[0] != q.answers[0].start]
+    first = [q for q in drcd if find_answer(q.context, q.answers[0], True)[0] != q.answers[0].start]
     assert 0 < len(first) < len(drcd)
 
 

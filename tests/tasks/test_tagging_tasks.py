@@ -5,13 +5,13 @@ import pytest
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Tagged
 from bert_wwm.tasks.tagging_tasks import score
-from bert_wwm.tasks.task import TASKS, tasks_of
+from bert_wwm.tasks.task import TASKS, list_tasks
 
 NAMES = ["msra_ner", "peopledaily_ner", "cluener", "ner"]
 
 
 def test_rows():
-    assert tasks_of("run_ner.py") == NAMES
+    assert list_tasks("run_ner.py") == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

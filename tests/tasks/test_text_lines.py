@@ -4,7 +4,7 @@ import pytest
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
-from bert_wwm.tasks.text_lines import blocks_of, read_texts
+from bert_wwm.tasks.text_lines import read_texts, split_into_blocks
 
 LINES = [
     "使用语言模型",
@@ -48,9 +48,9 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 def test_blocks_are_full_by_number_or_by_length():
     texts = [Sentence(str(n), "字" * (600_000 if n in (3, 4) else 2), "字") for n in range(9)]
-    blocks = list(blocks_of(iter(texts), 4))
+    blocks = list(split_into_blocks(iter(texts), 4))
     assert [len(block) for block in blocks] == [4, 4, 1]
     assert [text for block in blocks for text in block] == texts
-    blocks = list(blocks_of(iter(texts), 8))
+    blocks = list(split_into_blocks(iter(texts), 8))
     assert [len(block) for block in blocks] == [5, 4]
-    assert list(blocks_of([], 4)) == []
+    assert list(split_into_blocks([], 4)) == []
