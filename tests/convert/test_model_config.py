@@ -93,7 +93,7 @@ def test_labels_without_names(write, labels):
     "changes, message",
     [
         ({"model_type": "xlm-roberta"}, "a model of type xlm-roberta; expected bert"),
-        ({"architectures": ["BertForMultipleChoice"]}, "class BertForMultipleChoice; expected"),
+        ({"architectures": ["BertLMHeadModel"]}, "class BertLMHeadModel; expected"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"is_decoder": True}, "is_decoder is True"),
         ({"layer_norm_eps": 1e-5}, "layer_norm_eps is 1e-05; expected 1e-12"),
