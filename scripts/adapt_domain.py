@@ -33,7 +33,7 @@ from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.convert.source import find_source
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
-from bert_wwm.core.input_files import version_of
+from bert_wwm.core.input_files import read_version
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.held_out import hold_out
@@ -105,7 +105,7 @@ def main(_) -> None:
     texts = find_texts(FLAGS.input_file)
     settings = same_run.flags_of_run(_HARMLESS)
     settings["hash of the recipe"] = files.sha256(in_checkout(FLAGS.recipe))
-    settings["files of the model"] = {path: str(version_of(path)) for path in source.files}
+    settings["files of the model"] = {path: str(read_version(path)) for path in source.files}
     with RunFolder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:
         adapt(folder, recipe, source.flags, texts, Steps(inherited=[folder.fileno()]))
 

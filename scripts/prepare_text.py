@@ -26,9 +26,10 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.shards import Shards
+from bert_wwm.corpus.blocks import Block
 from bert_wwm.corpus.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, find_format
 from bert_wwm.data import preparing
-from bert_wwm.data.local import Written
+from bert_wwm.data.local import BlockOutput, Written
 from bert_wwm.data.preparing import Keeper, PreparedCounts, PrepareWork, RawSource
 
 FLAGS = flags.FLAGS
@@ -83,10 +84,12 @@ def main(_) -> None:
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
     print(f"Reads {len(inputs):,} file(s): {kinds}", flush=True)
     if FLAGS.dry_run:
-        keep = Keeper(len(outputs))
-        worker_flags.estimate(
-            lambda block: keep(work(block)), source, inputs, len(outputs), PreparedCounts
-        )
+
+        def prepare(block: Block) -> BlockOutput:
+            # With a keeper of its own for each block, as the first one is worked on twice.
+            return Keeper(len(outputs))(work(block))
+
+        worker_flags.estimate(prepare, source, inputs, len(outputs), PreparedCounts)
         return
     run = {
         "flag": same_run.flags_of_run(worker_flags.HARMLESS),

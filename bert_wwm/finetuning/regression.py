@@ -67,7 +67,7 @@ class RegressionJob(SentenceJob):
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         values = np.stack([output["logits"] for output in outputs])
-        return values, [str(value) for value in values[:, 0]]
+        return values, list(map(str, values[:, 0].tolist()))
 
     def losses(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return (values[:, 0] - targets / SCORE_UNITS) ** 2

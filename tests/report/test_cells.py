@@ -15,6 +15,7 @@ from bert_wwm.report.cells import (
     mark_finished,
 )
 from bert_wwm.report.results import load_published
+from bert_wwm.tasks.run_files import RunFiles
 from bert_wwm.tasks.table import TASKS
 
 PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "configs" / "published_results.json"
@@ -117,10 +118,12 @@ def test_a_cell_has_finished_for_one_command_and_its_inputs(plan, tmp_path):
 def test_finished_runs_are_counted(plan):
     cell = plan(num_runs=2)[0]
     assert count_finished_runs(cell) == 0
-    for seed, text in enumerate(('{"trained": true}', '{"trained": false}', "{")):
-        folder = pathlib.Path(cell.folder, f"rate_2e-05_seed_{seed}")
-        folder.mkdir(parents=True)
-        (folder / "run.json").write_text(text)
+    record = {"settings": {"task": "lcqmc", "kind": "sentence"}}
+    for seed, trained in enumerate((True, False)):
+        run = RunFiles(str(pathlib.Path(cell.folder, f"rate_2e-05_seed_{seed}")))
+        run.write_record({**record, "trained": trained})
+    pathlib.Path(cell.folder, "rate_2e-05_seed_3").mkdir()
+    pathlib.Path(cell.folder, "rate_2e-05_seed_3", "run.json").write_text("{")
     assert count_finished_runs(cell) == 1
 
 

@@ -18,7 +18,7 @@ from bert_wwm.tasks.kinds import KINDS
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
-from bert_wwm.train.objective import Encoded, Objective, Predictor, split_choices, sums
+from bert_wwm.train.objective import Encoded, Objective, Predictor, split_choices, sum_losses
 
 
 @pytest.fixture
@@ -90,7 +90,9 @@ def test_each_choice_is_scored_as_a_sequence_by_itself(graph, skip_padding):
     )
     logits = objective.outputs(batch)["logits"]
     with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-        loss = sums(objective.predictions(batch), objective.totals(batch.features), {"label": 1.0})
+        loss = sum_losses(
+            objective.predictions(batch), objective.totals(batch.features), {"label": 1.0}
+        )
         alone = {name: tf.constant(array) for name, array in arrays.items()}
         scores = SentenceObjective(1).outputs(Encoded(config, alone, training=False))["logits"]
     with tf.Session() as session:
