@@ -1,10 +1,9 @@
 """The choices of enum flags, in all programs, are the names of the tables that the code uses."""
 
+import functools
 import glob
-import json
 import os
-import subprocess
-import sys
+from xml.etree import ElementTree
 
 import launcher
 import pytest
@@ -49,27 +48,18 @@ PROGRAMS = [
     for path in sorted(glob.glob(os.path.join(launcher.ROOT, folder, "*.py")))
     if "flags.DEFINE_" in open(path, encoding="utf-8").read()
 ]
-_READ_CHOICES = """
-import json, runpy, sys
-from absl import flags
-runpy.run_path(sys.argv[1])
-print(json.dumps({
-    name: list(flags.FLAGS[name].parser.enum_values)
-    for name in flags.FLAGS
-    if isinstance(flags.FLAGS[name].parser, flags.EnumParser)
-}))
-"""
 
 
+@functools.cache
 def read_choices(program):
-    """Returns the values of each enum flag of a program."""
-    printed = subprocess.check_output(
-        [sys.executable, "-c", _READ_CHOICES, program],
-        cwd=launcher.ROOT,
-        env={**os.environ, **launcher.ENVIRONMENT},
-        text=True,
-    )
-    return json.loads(printed)
+    """Returns the values of each enum flag of a program, but for absl's own flags."""
+    printed = launcher.run(program, "--helpxml", status=1).stdout
+    flags = ElementTree.fromstring(printed).iter("flag")
+    return {
+        flag.findtext("name"): [value.text for value in flag.iter("enum_value")]
+        for flag in flags
+        if flag.findtext("key") == "yes" and flag.find("enum_value") is not None
+    }
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def train(model, tmp_path):
 
 def test_multiple_choice(train):
     data = {"train": choices(96, 0), "dev": choices(24, 1), "test": choices(8, 2, answers=False)}
-    folder, output = train("c3", 3, **data)
+    folder, output = train("c3", 2, **data)
     chances = np.loadtxt(folder / "dev_results.tsv")
     documents = json.loads(data["dev"])
     entries = [document[1][0] for document in documents]

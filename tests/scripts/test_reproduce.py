@@ -66,6 +66,7 @@ def _tables(text: str, folder: pathlib.Path) -> str:
     return re.sub(r"\nWrote .*\n$", "", text[text.index("# Results") :]).replace(str(folder), "OUT")
 
 
+@pytest.mark.long
 def test_the_tables_are_the_same_though_it_was_killed(flags, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     tables = _tables(_run(*flags, f"--output_dir={whole}"), whole)
