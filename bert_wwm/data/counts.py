@@ -71,7 +71,7 @@ class Counts(Tally):
     sentences_fallen_back: int = 0  # of these, masked by single pieces since the words did not fit
     sentences_untagged: int = 0  # of these, left out since tags were wanted and there were none
     sentences_split: int = 0  # of these, too long for a sequence and cut at the end of a word
-    sentences_of_one_word: int = 0  # passes over sentences that could not be parted into a pair
+    sentences_of_one_word: int = 0  # passes over sentences that could not be split into a pair
     pieces: int = 0  # pieces read
     unknown_pieces: int = 0  # of these, ``[UNK]``
     # How often which characters were ``[UNK]``.

@@ -92,7 +92,7 @@ class RawSource:
 class PreparedBlock(NamedTuple):
     """What became of a block."""
 
-    # Those that are kept if no earlier one is the same: sentences parted by line ends, in UTF-8.
+    # Those that are kept if no earlier one is the same: sentences separated by line ends, in UTF-8.
     documents: list[bytes]
     hashes: list[bytes]  # theirs
     # What was counted; documents kept, duplicates and sentences are not yet known.

@@ -110,20 +110,20 @@ def _find_problem(record: Any) -> str | None:
         return "trained is neither true nor false"
     name = settings.get("task")
     if not isinstance(name, str):
-        return "its task is none"
+        return "it has no task"
     task = TASKS[name] if name in TASKS.names() else None
     kind = task.kind if task else KIND_OF_USERS_TASK
     if settings.get("kind") != kind:
         return f"a task {name} is of the kind {kind}"
     made_of = record.get("made_of", {})
     if not isinstance(made_of, dict):
-        return "made_of is no object"
+        return "made_of is not an object"
     if not is_number(record.get("seconds", 0)):
-        return "seconds is no number"
+        return "seconds is not a number"
     for split in {"dev": None, **made_of}:
         scores = record.get(split, None if split in made_of else {})
         if not isinstance(scores, dict):
-            return f"{split} is no object"
+            return f"{split} is not an object"
         for score, value in scores.items():
             if not is_number(value):
                 return f"the score {score} is {show(value)}"
@@ -134,10 +134,10 @@ def _find_problem(record: Any) -> str | None:
 
 def _find_problem_in_settings(record: Any) -> str | None:
     if not isinstance(record, dict):
-        return "is no object"
+        return "is not an object"
     settings = record.get("settings")
     if not isinstance(settings, dict):
-        return "settings is no object"
+        return "settings is not an object"
     for name, is_right in _SETTINGS.items():
         if settings.get(name) is not None and not is_right(settings[name]):
             return f"{name} is {show(settings[name])}"

@@ -95,7 +95,7 @@ def test_a_broken_record_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "run.json").write_text("[]")
     for folder in (tmp_path / "a", tmp_path):
-        with pytest.raises(DataError, match=r"a/run\.json: is broken, is no object; expected the"):
+        with pytest.raises(DataError, match=r"a/run\.json: is broken, is not an object; expected"):
             found(folder)
 
 

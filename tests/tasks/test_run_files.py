@@ -34,26 +34,26 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     "content, wrong",
     [
-        ([], "is no object"),
-        ({}, "settings is no object"),
-        ({"settings": [], "trained": True}, "settings is no object"),
+        ([], "is not an object"),
+        ({}, "settings is not an object"),
+        ({"settings": [], "trained": True}, "settings is not an object"),
         ({"settings": SETTINGS}, "trained is neither true nor false"),
         ({**RECORD, "trained": 1}, "trained is neither true nor false"),
-        ({**RECORD, "settings": {"kind": "reading"}}, "its task is none"),
-        ({**RECORD, "settings": {"task": 1, "kind": "reading"}}, "its task is none"),
+        ({**RECORD, "settings": {"kind": "reading"}}, "it has no task"),
+        ({**RECORD, "settings": {"task": 1, "kind": "reading"}}, "it has no task"),
         ({**RECORD, "settings": {"task": "drcd"}}, "a task drcd is of the kind reading"),
         (
             {**RECORD, "settings": {"task": "tsv", "kind": "reading"}},
             "a task tsv is of the kind sentence",
         ),
-        ({**RECORD, "dev": None}, "dev is no object"),
+        ({**RECORD, "dev": None}, "dev is not an object"),
         ({**RECORD, "dev": {"f1": None}}, "the score f1 is null"),
         ({**RECORD, "dev": {**SCORES, "f1": "0.1"}}, 'the score f1 is "0.1"'),
         ({**RECORD, "dev": {"em": 1.0}}, "dev lacks one of the scores em, f1, average"),
-        ({**RECORD, "made_of": []}, "made_of is no object"),
-        ({**RECORD, "made_of": {"other": {}}}, "other is no object"),
-        ({**RECORD, "test": [1.0]}, "test is no object"),
-        ({**RECORD, "seconds": None}, "seconds is no number"),
+        ({**RECORD, "made_of": []}, "made_of is not an object"),
+        ({**RECORD, "made_of": {"other": {}}}, "other is not an object"),
+        ({**RECORD, "test": [1.0]}, "test is not an object"),
+        ({**RECORD, "seconds": None}, "seconds is not a number"),
         *(
             ({**RECORD, "settings": {**SETTINGS, name: value}}, f"{name} is {shown}")
             for name, value, shown in (
