@@ -37,6 +37,7 @@ def preload() -> None:
     # To print a graph as text takes a quarter of a small training, and no test reads it.
     training_util.write_graph = lambda *arguments: None
     sys.modules["triton"] = None  # as in conftest.py
+    gc.set_threshold(50_000, 20, 100)  # as in conftest.py
     gc.freeze()  # else the programs' garbage collection, at exit too, copies all this memory
 
 

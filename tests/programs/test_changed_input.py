@@ -58,7 +58,7 @@ def test_no_score_of_a_file_that_changed_is_written(model, tmp_path, split):
         *model,
         "--max_seq_length=32",
         "--train_batch_size=8",
-        "--num_train_epochs=2",
+        "--num_train_epochs=1",
         "--do_train",
         "--do_eval",
     )

@@ -15,10 +15,10 @@ FLAGS = "--max_seq_length=32 --train_batch_size=16 --learning_rate=2e-3 --log_ev
 def train(model, tmp_path):
     """Trains for a task, and returns the folder and what was printed."""
 
-    def run(task, epochs, **data):
+    def run(task, **data):
         for name, text in data.items():
             (tmp_path / f"{name}.{'tsv' if task == 'sts-b' else 'json'}").write_text(text)
-        flags = [*FLAGS, f"--num_train_epochs={epochs}", "--do_train", "--do_eval", "--do_predict"]
+        flags = [*FLAGS, "--num_train_epochs=1", "--do_train", "--do_eval", "--do_predict"]
         folder = tmp_path / "run"
         places = [f"--data_dir={tmp_path}", f"--output_dir={folder}", f"--task_name={task}"]
         return folder, launcher.run(PROGRAM, *model, *flags, *places).stdout
@@ -27,8 +27,8 @@ def train(model, tmp_path):
 
 
 def test_multiple_choice(train):
-    data = {"train": choices(96, 0), "dev": choices(24, 1), "test": choices(8, 2, answers=False)}
-    folder, output = train("c3", 2, **data)
+    data = {"train": choices(192, 0), "dev": choices(24, 1), "test": choices(8, 2, answers=False)}
+    folder, output = train("c3", **data)
     chances = np.loadtxt(folder / "dev_results.tsv")
     documents = json.loads(data["dev"])
     entries = [document[1][0] for document in documents]
@@ -46,8 +46,8 @@ def test_multiple_choice(train):
 
 
 def test_scores_of_pairs(train):
-    data = {"train": scored_pairs(96, 0), "dev": scored_pairs(32, 1), "test": scored_pairs(8, 2)}
-    folder, output = train("sts-b", 4, **data)
+    data = {"train": scored_pairs(384, 0), "dev": scored_pairs(32, 1), "test": scored_pairs(8, 2)}
+    folder, output = train("sts-b", **data)
     truth = [float(line.split("\t")[-1]) for line in data["dev"].splitlines()[1:]]
     found = np.loadtxt(folder / "dev_results.tsv")
     results = json.loads((folder / "results.json").read_text())["dev"]

@@ -370,7 +370,7 @@ def test_machines_with_different_flags_do_not_train(training, shards, tmp_path):
     "victim, by",
     [
         (1, signal.SIGKILL),
-        (0, signal.SIGTERM),
+        pytest.param(0, signal.SIGTERM, marks=pytest.mark.long),
         pytest.param(0, signal.SIGKILL, marks=pytest.mark.long),
     ],
 )
