@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import (
-    DEV,
-    TEST,
-    Job,
-    Outputs,
-    Split,
-    join_lines,
-    make_unlabelled_error,
-)
+from bert_wwm.finetuning.job import TEST, Job, Outputs, Split, join_lines
 from bert_wwm.finetuning.objective import TaskObjective, build_outputs, predict_labels
 from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
@@ -60,6 +52,7 @@ class SentenceJob(Job):
     """The class of a text or of a pair."""
 
     has_labels = True
+    target = "a label"
 
     def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
         return SentenceFeaturizer(tokenizer, self.max_seq_length, self.labels)
@@ -67,7 +60,7 @@ class SentenceJob(Job):
     @property
     def classes(self) -> Sequence[str]:
         """What is predicted."""
-        return self.labels
+        return self.labels or self.task.labels
 
     @classmethod
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
@@ -104,9 +97,12 @@ class SentenceJob(Job):
     def check(
         self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
     ) -> None:
-        if name != TEST and all(example.label is None for example in examples):
-            raise make_unlabelled_error(name, path, "a label")
-        sentence_tasks.check_labels(path, examples, self.classes, required=name != TEST)
+        super().check(name, path, examples, log)
+        self.check_labels(path, examples, required=name != TEST)
+
+    def check_labels(self, path: str, examples: Sequence[Any], required: bool) -> None:
+        """Raises DataError if a label can't be predicted, or lacks though it is required."""
+        sentence_tasks.check_labels(path, examples, self.classes, required)
 
     def notes(self, split: Split) -> Iterator[str]:
         truncated = int(split.table.rows["truncated"].sum())
@@ -138,10 +134,10 @@ class SentenceJob(Job):
 
     def files(self, split: Split, predictions: Predictions) -> dict[str, str]:
         values, labels = predictions
-        begin = "dev_" if split.name == DEV else "test_"
+        rows = join_lines("\t".join(map(str, row)) for row in values.tolist())
         return {
-            f"{begin}results.tsv": join_lines("\t".join(map(str, row)) for row in values.tolist()),
-            f"{begin}labels.tsv": join_lines(self.label_lines(split, values, labels)),
+            f"{split.name}_results.tsv": rows,
+            f"{split.name}_labels.tsv": join_lines(self.label_lines(split, values, labels)),
             **self.submission(split, labels),
         }
 

@@ -5,21 +5,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import (
-    DEV,
-    TEST,
-    Job,
-    Outputs,
-    Split,
-    join_lines,
-    make_unlabelled_error,
-)
-from bert_wwm.finetuning.objective import (
-    NO_LABEL,
-    TaskObjective,
-    build_outputs,
-    predict_labels,
-)
+from bert_wwm.finetuning.job import DEV, Job, Outputs, Split, join_lines
+from bert_wwm.finetuning.objective import NO_LABEL, TaskObjective, build_outputs, predict_labels
 from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
@@ -65,6 +52,7 @@ class TaggingJob(Job):
     """The tag of each token; longer sentences than fit are taken apart."""
 
     has_labels = True
+    target = "a tag"
 
     def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
         return tagging_features.TaggingFeaturizer(tokenizer, self.max_seq_length, self.labels)
@@ -93,8 +81,7 @@ class TaggingJob(Job):
     def check(
         self, name: str, path: str, examples: Sequence[Tagged], log: Callable[[str], None]
     ) -> None:
-        if name != TEST and not any(example.tags for example in examples):
-            raise make_unlabelled_error(name, path, "a tag")
+        super().check(name, path, examples, log)
         unknown = tagging_features.count_unknown_tags(examples, self.labels)
         if unknown:
             counts = ", ".join(f"{tag} ({count:,})" for tag, count in unknown.items())
