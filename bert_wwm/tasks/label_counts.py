@@ -9,11 +9,9 @@ _SHOWN = 20
 
 
 def label_counts(examples: Sequence[Example]) -> str | None:
-    """Returns the labels of examples with their counts in one line, the most frequent first.
+    """Returns such as ``"好评 (4,800), 差评 (4,799), label (1)"``, the most frequent first.
 
     Of many labels it has the first, the number of others, and the rarest. None: no labels.
-
-    Example: ``"好评 (4,800), 差评 (4,799), label (1)"``
     """
     counts = collections.Counter(label for example in examples for label in example.labels)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

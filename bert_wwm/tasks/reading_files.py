@@ -17,20 +17,17 @@ _IMPOSSIBLE = {True: True, False: False, "true": True, "false": False, "": False
 
 
 def read_spans(path: str, note: Note) -> list[Question]:
-    """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1.
-
-    Errors name the place in the file, such as ``data[3].paragraphs[0].qas[1]``.
-    """
+    """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1."""
     return _read(path, note, can_be_impossible=False)
 
 
 def read_squad2(path: str, note: Note) -> list[Question]:
-    """Reads questions which the context may not answer: SQuAD 2.0. As ``read_spans`` does."""
+    """Reads questions which the context may not answer: SQuAD 2.0."""
     return _read(path, note)
 
 
 def read_cjrc(path: str, note: Note) -> list[Question]:
-    """Reads CJRC (CAIL 2019), where YES and NO are answers too. As ``read_spans`` does.
+    """Reads CJRC (CAIL 2019), where YES and NO are answers too.
 
     The first answer says of what type it is. ``is_impossible``, there the text "true" or "false",
     isn't always right; it counts only where there is no answer.
@@ -64,8 +61,7 @@ def find_answer(context: str, answer: Answer, hfl_compat: bool = False) -> tuple
 def find_misplaced(questions: Sequence[Question]) -> tuple[int, list[str], list[str]]:
     """Counts first answers that are spans; finds those that aren't where ``answer_start`` says.
 
-    Returns:
-        The count, the ids of questions whose answer is elsewhere, and of those where it is nowhere.
+    Returns the count, and the ids of questions whose answer is elsewhere, or nowhere.
     """
     count = 0
     moved, missing = [], []

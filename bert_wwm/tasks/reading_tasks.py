@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bert_wwm.metrics import cjrc, cmrc, squad
-from bert_wwm.tasks import answers, reading_files
+from bert_wwm.metrics.reading import mean_percents
+from bert_wwm.tasks import reading_files
 from bert_wwm.tasks.examples import UNANSWERABLE, Question
-from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.task import Settings, Task, add
 
 # HFL's baseline and Google's run_squad.py have 30. Of CMRC 2018's development questions one in
@@ -24,27 +24,6 @@ class ReadingTask(Task):
     with_null: bool = False  # a question may have no answer
     answer_types: bool = False  # YES and NO are answers too, so that the type is predicted
     strip_blanks: bool = False  # HFL's code removes the spaces from answers
-
-    def best_answers(
-        self,
-        questions: Sequence[Question],
-        table: FeatureTable,
-        outputs: Sequence[answers.Outputs],
-        max_answer_length: int | None = None,
-        hfl_compat: bool = False,
-        **options: Any,
-    ) -> answers.Answers:
-        """Returns what ``answers.best_answers`` does; its length None means the task's."""
-        return answers.best_answers(
-            questions,
-            table,
-            outputs,
-            max_answer_length=max_answer_length or self.max_answer_length,
-            with_null=self.with_null,
-            hfl_compat=hfl_compat and self.strip_blanks,
-            answer_types=self.answer_types,
-            **options,
-        )
 
 
 def _score(
@@ -70,11 +49,8 @@ def _references(question: Question) -> tuple[str, ...]:
 
 
 def _evaluate_cjrc(references: Any, predictions: Any) -> dict[str, float]:
-    scores = cjrc.question_scores(references, predictions).values()
-    return {
-        name: 100.0 * sum(getattr(score, name) for score in scores) / len(scores)
-        for name in ("em", "f1")
-    }
+    em, f1 = mean_percents(cjrc.question_scores(references, predictions).values())
+    return {"em": em, "f1": f1}
 
 
 _PAPER = "arXiv 1906.08101 v3, table IV; batch: ymcui/Chinese-BERT-wwm issue 14"
