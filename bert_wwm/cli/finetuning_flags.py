@@ -49,16 +49,10 @@ flags.DEFINE_bool("do_train", False, "Train; with --do_eval, evaluate every epoc
 flags.DEFINE_bool("do_eval", False, "Evaluate, and choose the best weights by that.")
 flags.DEFINE_bool("do_predict", False, "Predict, with the best weights.")
 flags.DEFINE_integer(
-    "max_seq_length",
-    None,
-    "Tokens of a sequence, at most; by default the task's.",
-    lower_bound=1,
+    "max_seq_length", None, "Tokens of a sequence, at most; by default the task's.", lower_bound=1
 )
 flags.DEFINE_integer(
-    "train_batch_size",
-    None,
-    "Examples of a training step; by default the task's.",
-    lower_bound=1,
+    "train_batch_size", None, "Examples of a training step; by default the task's.", lower_bound=1
 )
 flags.DEFINE_float(
     "num_train_epochs", None, "Passes over the training data; by default the task's."

@@ -10,9 +10,9 @@ from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.repeat import format_like_hfl, repeat
 from bert_wwm.finetuning.run import Log, Options, Run
 from bert_wwm.model.bert import BertConfig
+from bert_wwm.tasks.examples import label_counts
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.kinds import KINDS
-from bert_wwm.tasks.label_counts import label_counts
 from bert_wwm.tasks.run_files import RunFiles
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer

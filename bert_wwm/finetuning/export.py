@@ -79,7 +79,7 @@ def export(served: Served, checkpoint: str, export_dir: str, with_onnx: bool, lo
 def build_signature(config: BertConfig, served: Served) -> Signature:
     """Builds the encoder and the task's head in float32, without dropout."""
     inputs = {name: tf.placeholder(tf.int32, [None, None], name) for name in _INPUTS}
-    outputs = KINDS[served.kind].load_job().build_answers(config, served, inputs)
+    outputs = KINDS[served.kind].load_job().build_answers(config, served.facts_of_kind, inputs)
     return Signature(inputs, {name: tf.identity(outputs[name], name) for name in sorted(outputs)})
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 # The model's outputs for each sequence of a table, by name.
 Outputs = Sequence[Mapping[str, np.ndarray]]
@@ -85,9 +82,9 @@ class Job:
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """Builds encoder and head, for serving; see ``build_signature``."""
+        """Builds encoder and head, for serving; ``facts`` are those of ``served_facts``."""
         raise NotImplementedError
 
     def usable(self, name: str, examples: Sequence[Any]) -> Sequence[Any]:

@@ -52,7 +52,11 @@ def write_onnx(
     import onnx
 
     model = _convert(build)
-    _name_dimensions([*model.graph.input, *model.graph.output])
+    # Free dimensions have the same names everywhere.
+    for value in (*model.graph.input, *model.graph.output):
+        for name, dimension in zip(_DIMENSIONS, value.type.tensor_type.shape.dim):
+            if not dimension.dim_value:
+                dimension.dim_param = name
     inputs = list(model.graph.input)
     del model.graph.input[:]
     for value in inputs:
@@ -101,14 +105,6 @@ def _convert(build: Callable[[], Signature]) -> Any:
         },
     )
     return model
-
-
-def _name_dimensions(values: list[Any]) -> None:
-    """Calls the free dimensions of inputs and outputs the same everywhere."""
-    for value in values:
-        for name, dimension in zip(_DIMENSIONS, value.type.tensor_type.shape.dim):
-            if not dimension.dim_value:
-                dimension.dim_param = name
 
 
 def _compare(path: str, feed: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,29 +21,11 @@ from bert_wwm.tasks.reading_features import (
     TRUNCATED,
     ReadingFeaturizer,
 )
-from bert_wwm.tasks.reading_tasks import ReadingTask
+from bert_wwm.tasks.reading_tasks import ReadingOptions, ReadingTask
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
 
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
-
-
-class ReadingOptions(NamedTuple):
-    """The flags of the same names: how texts are read and answers chosen."""
-
-    doc_stride: int = 128  # in pieces, from one chunk of a long text to the next
-    max_query_length: int = 64  # in pieces
-    n_best_size: int = 20  # answers to list
-    max_answer_length: int | None = None  # in pieces; None: the task's
-    null_score_diff_threshold: float = 0.0  # above it a question has no answer
-    # HFL's choices for CMRC 2018: learn the first occurrence of an answer, and take the blanks out
-    # of predictions.
-    hfl_compat: bool = False
-    verbose_logging: bool = False  # name the questions whose answer is whole in no chunk
-
-
-# Of these, what features don't depend on already.
+# Of the options, what features don't depend on already.
 _OF_DECODING = ("n_best_size", "max_answer_length", "null_score_diff_threshold", "hfl_compat")
 # The log-probability of a span where none is possible: that of two positions which are masked.
 _NO_SPAN = -2e4
@@ -145,7 +127,7 @@ class ReadingJob(Job):
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Positions of the likeliest span, and how likely it is.
 
@@ -157,7 +139,6 @@ class ReadingJob(Job):
         [B, 4]. The context of a question is the tokens of segment 1 but for the last, ``[SEP]``.
         """
         begin, end = find_context(inputs)
-        facts = served.facts_of_kind
         objective = ReadingObjective(len(facts["answer_types"]))
         features = {**inputs, "context_begin": begin, "context_end": end}
         outputs = build_outputs(config, objective, features)

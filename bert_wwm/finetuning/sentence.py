@@ -1,8 +1,8 @@
 """The class of a text or of a pair of texts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from bert_wwm.tasks.sentence_features import SentenceFeaturizer, pick_labels, pr
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 # The probabilities of each text's classes, float64 [n, classes], and the likeliest class.
 Predictions = tuple[np.ndarray, list[str]]
@@ -72,7 +69,7 @@ class SentenceJob(Job):
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """``label_ids`` int32 [B]; ``probabilities`` and ``logits`` float32 [B, classes].
 
@@ -81,7 +78,7 @@ class SentenceJob(Job):
         if not cls.has_labels:
             scores = build_outputs(config, SentenceObjective(1), inputs)["logits"]
             return {"scores": scores[:, 0]}
-        objective = SentenceObjective(len(served.facts_of_kind["labels"]))
+        objective = SentenceObjective(len(facts["labels"]))
         logits = build_outputs(config, objective, inputs)["logits"]
         return {
             "logits": logits,

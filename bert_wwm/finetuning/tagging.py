@@ -1,8 +1,8 @@
 """The tag of each token."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.finetuning.job import DEV, Job, Outputs, Split, join_lines
@@ -17,9 +17,6 @@ from bert_wwm.tasks.tagging_files import conll_lines
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 Predictions = list[list[str]]  # of each sentence the tags
 
@@ -67,10 +64,10 @@ class TaggingJob(Job):
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """``tag_ids`` int32 [B, S], -1 at padding; ``probabilities`` float32 [B, S, tags]."""
-        objective = TaggingObjective(len(served.facts_of_kind["labels"]))
+        objective = TaggingObjective(len(facts["labels"]))
         logits = build_outputs(config, objective, inputs)["tag_logits"]
         tags = tf.argmax(logits, axis=2, output_type=tf.int32)
         return {

@@ -15,13 +15,7 @@ That program reads only the first paragraph of each text, which is all that ther
 from collections.abc import Mapping, Sequence
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.metrics.reading import (
-    Predictions,
-    References,
-    Score,
-    compute_bag_f1,
-    score_questions,
-)
+from bert_wwm.metrics.reading import Predictions, References, Score, compute_bag_f1, score_questions
 
 DOMAINS = ("civil", "criminal")
 

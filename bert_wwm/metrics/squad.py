@@ -40,9 +40,7 @@ def question_scores_v1(references: References, predictions: Predictions) -> dict
 
 
 def evaluate_v2(
-    references: References,
-    predictions: Predictions,
-    na_probs: Mapping[str, float] | None = None,
+    references: References, predictions: Predictions, na_probs: Mapping[str, float] | None = None
 ) -> dict[str, float]:
     """Returns the figures of SQuAD 2.0, where a question may have no answer.
 
@@ -79,9 +77,7 @@ def evaluate_v2(
 
 
 def question_scores_v2(
-    references: References,
-    predictions: Predictions,
-    na_probs: Mapping[str, float] | None = None,
+    references: References, predictions: Predictions, na_probs: Mapping[str, float] | None = None
 ) -> dict[str, Score]:
     """Returns the score of each question of SQuAD 2.0. Takes and raises what ``evaluate_v2`` does.
 

@@ -114,9 +114,7 @@ SCHEMES: dict[str, Callable[[Sequence[str]], list[Entity]]] = {
 
 
 def evaluate(
-    targets: Sequence[Sequence[str]],
-    predictions: Sequence[Sequence[str]],
-    scheme: str = "seqeval",
+    targets: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], scheme: str = "seqeval"
 ) -> dict[str, Any]:
     """Scores the tags of sentences. An entity is found if type, beginning and end are right.
 
