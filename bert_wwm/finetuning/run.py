@@ -101,10 +101,9 @@ class Run:
     def carry_out(self, splits: Mapping[str, Split]) -> dict[str, Any]:
         """Trains if there is ``train``; then scores and writes the predictions of the others.
 
-        What has been done before, with the same settings, is left as it is.
-
-        Returns ``run.json``: among others, for each split its scores by name. Raises ConfigError if
-        the folder holds another run, or no weights.
+        What has been done before, with the same settings, is left as it is. Returns ``run.json``:
+        among others, for each split its scores by name. Raises ConfigError if the folder holds
+        another run, or no weights.
         """
         do_train = TRAIN in splits
         record = self._read_record(splits) if do_train else new_record({})
@@ -132,7 +131,9 @@ class Run:
                 record["made_of"][name] = made_of
 
         # Without --do_train another process may be training there.
-        read_newest(lambda: self._find_weights(repair=do_train) or "", evaluate_splits, self._log)
+        read_newest(
+            lambda: find_weights(self.folder, self._log, do_train) or "", evaluate_splits, self._log
+        )
         if do_train:
             self._files.write_record(record)
             if self._options.several:
@@ -148,7 +149,7 @@ class Run:
             _DEV_DATA: splits[DEV].key if DEV in splits else None,
             _DECODING: dict(self._job.decoding),
         }
-        if not self._find_weights():  # what failed before its first step is no run
+        if not find_weights(self.folder, self._log):  # what failed before its first step is no run
             return new_record(settings)
         record = self._files.read_record()
         if not record:
@@ -290,10 +291,6 @@ class Run:
     def _describe_scores(self, scores: Mapping[str, float]) -> str:
         shown = [f"{name} {scores[name]:.2f}" for name in self._job.task.metrics]
         return "  ".join(["dev", *shown])
-
-    def _find_weights(self, repair: bool = True) -> str | None:
-        """Returns the prefix of the best weights in the folder, or else of the newest."""
-        return find_weights(self.folder, self._log, repair)
 
     def _remove_all_but_best(self) -> None:
         """Leaves the best weights; where there was nothing to find them by, the last ones."""

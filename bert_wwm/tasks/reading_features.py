@@ -18,11 +18,8 @@ from bert_wwm.text.bulk import Pieces
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
 
-START_POSITIONS, END_POSITIONS, ANSWER_TYPE_IDS = (
-    "start_positions",
-    "end_positions",
-    "answer_types",
-)
+START_POSITIONS, END_POSITIONS = "start_positions", "end_positions"
+ANSWER_TYPE_IDS = "answer_types"
 CONTEXT_BEGIN, CONTEXT_END, TRUNCATED = "context_begin", "context_end", "truncated"
 CHAR_STARTS, CHAR_ENDS, MAX_CONTEXT = "char_starts", "char_ends", "max_context"
 UNKNOWN = -1  # a position or type that isn't trained on

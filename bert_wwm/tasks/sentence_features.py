@@ -33,11 +33,7 @@ class SentenceFeaturizer(Featurizer):
         return {**super().describe(), "labels": list(self._labels)}
 
     def __call__(self, examples: Sequence[Sentence], first: int) -> FeatureTable:
-        """Returns one sequence an example.
-
-        Its rows are ``label_ids`` (-1 without a label), ``example``, and ``truncated``, 1 if the
-        texts have more pieces than fit.
-        """
+        """Returns one row an example; ``truncated`` is 1 if its texts have more pieces than fit."""
         count = len(examples)
         texts = [example.text_a for example in examples]
         texts += [example.text_b or "" for example in examples]

@@ -56,8 +56,8 @@ class TableReader:
 
     def _find_columns(self, path: str, first: Line, note: Note) -> tuple[Columns, bool]:
         number, cells = first
-        columns = self._columns_of_header(cells)
-        if columns:
+        columns = find_in_header(cells, self.is_pair, self.label_names)
+        if columns and not any(cell.strip() in (self.labels.known or ()) for cell in cells):
             return columns, True
         if len(cells) in self.columns:
             return self.columns[len(cells)], False
@@ -67,22 +67,6 @@ class TableReader:
         raise DataError(
             f"{path}:{number}: has {count_in_words(len(cells))} and is no header; expected "
             + " or ".join(expected)
-        )
-
-    def _columns_of_header(self, cells: Sequence[str]) -> Columns | None:
-        names = [cell.strip().lower() for cell in cells]
-        known: Sequence[tuple[str, ...]] = PAIR_NAMES
-        if not self.is_pair:
-            known = [(name,) for name in TEXT_NAMES]
-        texts = next((texts for texts in known if set(texts) <= set(names)), None)
-        if texts is None or any(cell.strip() in (self.labels.known or ()) for cell in cells):
-            return None
-        label = next((name for name in self.label_names if name in names), None)
-        return Columns(
-            names.index(texts[0]),
-            names.index(texts[1]) if self.is_pair else None,
-            None if label is None else names.index(label),
-            names.index(_LANGUAGE_NAME) if self.language and _LANGUAGE_NAME in names else None,
         )
 
 
@@ -151,9 +135,10 @@ def _read(
     if first is None:
         return collector.finish(note)
     columns, has_header = find_columns(path, first, note)
+    of_language = columns.language if language else None
     others = 0
     for number, cells in same_width(path, first, lines, has_header):
-        if columns.language is not None and cells[columns.language].strip() != language:
+        if of_language is not None and cells[of_language].strip() != language:
             others += 1
             continue
         text_b = None if columns.text_b is None else cells[columns.text_b]
@@ -162,6 +147,24 @@ def _read(
     if others:
         note(f"{path}: {others:,} examples are in other languages than {language} and are left out")
     return collector.finish(note)
+
+
+def find_in_header(
+    cells: Sequence[str], is_pair: bool, label_names: Sequence[str]
+) -> Columns | None:
+    """Returns the columns that a header names; None if it doesn't name those of the texts."""
+    names = {cell.strip().lower(): place for place, cell in reversed([*enumerate(cells)])}
+    for texts in PAIR_NAMES if is_pair else [(name,) for name in TEXT_NAMES]:
+        if set(texts) <= names.keys():
+            text_a, *others = (names[name] for name in texts)
+            labels = [names[name] for name in label_names if name in names]
+            return Columns(
+                text_a,
+                others[0] if others else None,
+                labels[0] if labels else None,
+                names.get(_LANGUAGE_NAME),
+            )
+    return None
 
 
 def table_lines(path: str, note: Note) -> Iterator[Line]:
