@@ -121,12 +121,9 @@ def report(exported, served) -> None:
     for title, tensors in (("inputs", exported.inputs), ("outputs", exported.outputs)):
         print(title)
         for name, (dtype, shape) in tensors.items():
-            print(f"  {name:<24}{dtype:<10}[{', '.join(map(shown, shape))}]")
+            sizes = ["any" if size is None else str(size) for size in shape]
+            print(f"  {name:<24}{dtype:<10}[{', '.join(sizes)}]")
     print(f"\nTo try it:\n  {example(exported.folder, served.vocabulary)}")
-
-
-def shown(size) -> str:
-    return "any" if size is None else str(size)
 
 
 def example(folder, vocabulary) -> str:

@@ -80,7 +80,7 @@ def main(_) -> None:
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.
     from bert_wwm.finetuning.extracted import write_array, write_lines
-    from bert_wwm.finetuning.hidden_states import Extraction, Extractor
+    from bert_wwm.finetuning.hidden_states import Extraction, extract_states
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.model.checkpoint_path import read_newest, resolve
     from bert_wwm.train.estimator import Machine
@@ -108,11 +108,15 @@ def main(_) -> None:
                     "random_seed": 0,
                 }
             )
-            extractor = Extractor(config, extraction, machine, FLAGS.max_seq_length, log)
             blocks = split_into_blocks(read_texts(FLAGS.input_file), FLAGS.batch_size)
             records = f"{FLAGS.output_file}.tpu_input" if FLAGS.use_tpu else None
-            texts = extractor.states(
+            texts = extract_states(
+                config,
+                extraction,
+                machine,
+                FLAGS.max_seq_length,
                 (featurizer(block, 0) for block in blocks),
+                log,
                 records,
                 lambda done: progress.update(done, f"{done:,} texts"),
             )

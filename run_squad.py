@@ -26,6 +26,7 @@ from absl import flags
 from bert_wwm.cli import app, finetuning_flags
 from bert_wwm.cli.finetuning import finetune
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.tasks.reading_tasks import ReadingOptions
 from bert_wwm.tasks.table import TASKS, list_tasks
 
 FLAGS = flags.FLAGS
@@ -78,15 +79,8 @@ flags.DEFINE_alias("rand_seed", "random_seed")  # its name in HFL's baseline for
 _HFLS_MAX_ANSWER_LENGTH = 30
 
 
-# The options of a ReadingJob.
-_OPTIONS = (
-    "doc_stride max_query_length n_best_size max_answer_length null_score_diff_threshold "
-    "hfl_compat verbose_logging"
-).split()
-
-
 def main(_) -> None:
-    options = {name: FLAGS[name].value for name in _OPTIONS}
+    options = {name: FLAGS[name].value for name in ReadingOptions._fields}
     if FLAGS.hfl_compat and FLAGS.max_answer_length is None:
         options["max_answer_length"] = _HFLS_MAX_ANSWER_LENGTH
     finetune(task_from_flags(), **options)

@@ -134,7 +134,7 @@ def save_model(config_file: str, checkpoint: str) -> None:
 def measure(job: Job, pooling: str | None, is_fixed: bool):
     """Extracts the features of a file; returns the cost and the size of the output in bytes."""
     from bert_wwm.finetuning.extracted import write_array, write_lines
-    from bert_wwm.finetuning.hidden_states import Extraction, Extractor
+    from bert_wwm.finetuning.hidden_states import Extraction, extract_states
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.train.estimator import Machine
 
@@ -146,15 +146,20 @@ def measure(job: Job, pooling: str | None, is_fixed: bool):
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(folder, job.batch_size, job.batch_size, 1, 1, SEED)
         shapes = (job.max_seq_length,) if is_fixed else None
-        extractor = Extractor(
-            config, extraction, machine, job.max_seq_length, lambda report: None, shapes
-        )
         path = os.path.join(folder, "features")
 
         def extract() -> None:
             count = sum(1 for _ in read_texts(job.texts))
             blocks = split_into_blocks(read_texts(job.texts), job.batch_size)
-            texts = extractor.states(featurizer(block, 0) for block in blocks)
+            texts = extract_states(
+                config,
+                extraction,
+                machine,
+                job.max_seq_length,
+                (featurizer(block, 0) for block in blocks),
+                lambda report: None,
+                shapes=shapes,
+            )
             if pooling:
                 write_array(path, texts, count, len(job.layers), config.hidden_size)
             elif is_fixed:

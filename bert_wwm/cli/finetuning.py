@@ -16,12 +16,7 @@ FLAGS = flags.FLAGS
 
 
 def finetune(task: Task, **job_options: Any) -> None:
-    """Trains, evaluates and predicts, as the flags say.
-
-    Args:
-        task: for what.
-        job_options: options that the kind of the task has.
-    """
+    """Trains, evaluates and predicts, as the flags say; ``job_options`` are its kind's."""
     finetuning_flags.check_flags()
     model_flags.prepare_xla()
     # TensorFlow takes seconds to import; a wrong flag should not.

@@ -16,7 +16,7 @@ from bert_wwm.tasks.batches import GPU_LENGTH_STEP, Padding, list_shapes
 from bert_wwm.tasks.task import Task
 
 if TYPE_CHECKING:
-    from bert_wwm.finetuning.experiment import Options
+    from bert_wwm.finetuning.run import Options
     from bert_wwm.model.bert import BertConfig
 
 FLAGS = flags.FLAGS
@@ -49,16 +49,10 @@ flags.DEFINE_bool("do_train", False, "Train; with --do_eval, evaluate every epoc
 flags.DEFINE_bool("do_eval", False, "Evaluate, and choose the best weights by that.")
 flags.DEFINE_bool("do_predict", False, "Predict, with the best weights.")
 flags.DEFINE_integer(
-    "max_seq_length",
-    None,
-    "Tokens of a sequence, at most; by default the task's.",
-    lower_bound=1,
+    "max_seq_length", None, "Tokens of a sequence, at most; by default the task's.", lower_bound=1
 )
 flags.DEFINE_integer(
-    "train_batch_size",
-    None,
-    "Examples of a training step; by default the task's.",
-    lower_bound=1,
+    "train_batch_size", None, "Examples of a training step; by default the task's.", lower_bound=1
 )
 flags.DEFINE_float(
     "num_train_epochs", None, "Passes over the training data; by default the task's."
@@ -159,11 +153,7 @@ def check_flags() -> None:
 
 
 def path_of(task: Task, split: str) -> str:
-    """Returns the file of a split: the flag's, or the one of the usual name in --data_dir.
-
-    Raises:
-        ConfigError: neither is given, or the folder has none.
-    """
+    """Returns the file of a split: the flag's, or the one of the usual name in --data_dir."""
     flag = {"train": "train_file", "dev": "eval_file", "test": "predict_file"}[split]
     if FLAGS[flag].value:
         return FLAGS[flag].value
@@ -186,22 +176,14 @@ def path_of(task: Task, split: str) -> str:
 
 
 def read_options(task: Task, config: "BertConfig", job_options: Mapping[str, Any]) -> "Options":
-    """Returns what the flags say of a fine-tuning.
-
-    Args:
-        task: for what.
-        config: the encoder.
-        job_options: options that the kind of the task has.
-
-    Raises:
-        ConfigError: a file isn't there, or a flag doesn't fit the encoder.
-    """
-    from bert_wwm.finetuning.experiment import Options
+    """Returns what the flags say of a fine-tuning; ``job_options`` are those of the task's kind."""
+    from bert_wwm.finetuning.run import Options
     from bert_wwm.train.estimator import Machine
     from bert_wwm.train.settings import TrainingSettings
 
-    small = is_small(config.num_hidden_layers, config.hidden_size)
-    settings = task.settings_for(small)
+    # RBT3, RBT4, RBTL3, MiniRBT and the like.
+    is_small = config.num_hidden_layers < _SMALL_LAYERS or config.hidden_size < _SMALL_WIDTH
+    settings = task.settings_for(is_small)
     given = {name: FLAGS[name].value for name in settings._fields if name != "learning_rate"}
     settings = settings._replace(**{k: v for k, v in given.items() if v is not None})
     config.check_length(settings.max_seq_length, FLAGS.bert_config_file)
@@ -232,11 +214,6 @@ def read_options(task: Task, config: "BertConfig", job_options: Mapping[str, Any
         num_workers=FLAGS.num_workers,
         model_name=FLAGS.model_name,
     )
-
-
-def is_small(num_hidden_layers: int, hidden_size: int) -> bool:
-    """Tells RBT3, RBT4, RBTL3, MiniRBT and the like from the models that they are made of."""
-    return num_hidden_layers < _SMALL_LAYERS or hidden_size < _SMALL_WIDTH
 
 
 def learning_rates(default: float) -> list[float]:

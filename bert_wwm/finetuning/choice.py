@@ -1,7 +1,5 @@
 """The right one of several choices, each of which is a sequence for the model."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from bert_wwm.compat import tf
@@ -36,10 +34,6 @@ class ChoiceJob(SentenceJob):
 
     def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
         return ChoiceFeaturizer(tokenizer, self.max_seq_length)
-
-    @property
-    def classes(self) -> Sequence[str]:
-        return self.task.labels
 
     @classmethod
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:

@@ -1,82 +1,30 @@
 """Fine-tunes as the programs do: data to features, runs with seeds and rates, results."""
 
-import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
 from bert_wwm.finetuning.repeat import format_like_hfl, repeat
-from bert_wwm.finetuning.run import Plan, Run
+from bert_wwm.finetuning.run import Log, Options, Run
 from bert_wwm.model.bert import BertConfig
-from bert_wwm.tasks.batches import Padding
+from bert_wwm.tasks.examples import label_counts
 from bert_wwm.tasks.featurize import featurize
 from bert_wwm.tasks.kinds import KINDS
-from bert_wwm.tasks.label_counts import label_counts
 from bert_wwm.tasks.run_files import RunFiles
-from bert_wwm.tasks.task import Settings, Task
+from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
-from bert_wwm.train.estimator import Machine
 from bert_wwm.train.settings import TrainingSettings
 
-Log = Callable[[str], None]
-
 _OF_LABELS = ("output_weights", "output_bias")  # variables, of texts' classes as of tokens' tags
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the flags of a fine-tuning say.
-
-    Attributes:
-        paths: the files of the splits that are wanted, by ``train``, ``dev`` and ``test``.
-        settings: of the task, or the flags' own.
-        learning_rates: of which the best is chosen by the score on ``dev``.
-        seeds: of the runs.
-        warmup_proportion: share of the steps in which the learning rate rises.
-        padding: of a sequence.
-        predict_batch_size: examples of ``test`` at a time.
-        machine: where to train; each run changes its folder and seed.
-        training: how to train; each run changes its rate, seed and steps.
-        identity: what the outcome of a run depends on besides, as JSON knows it.
-        job_options: those that the kind of the task has.
-        feature_dir: where features are kept.
-        num_workers: processes that make features.
-        model_name: in ``results.json``; None: that of the folder of the initial weights.
-    """
-
-    paths: Mapping[str, str]
-    settings: Settings
-    learning_rates: Sequence[float]
-    seeds: Sequence[int]
-    warmup_proportion: float
-    padding: Padding
-    predict_batch_size: int
-    machine: Machine
-    training: TrainingSettings
-    identity: Mapping[str, Any]
-    job_options: Mapping[str, Any]
-    feature_dir: str | None
-    num_workers: int
-    model_name: str | None
-
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one run."""
-        return len(self.seeds) > 1 or len(self.learning_rates) > 1
 
 
 def fine_tune(
     task: Task, config: BertConfig, tokenizer: Tokenizer, options: Options, log: Log
 ) -> None:
-    """Trains, evaluates and predicts; prints the scores and writes ``results.json``.
-
-    Raises:
-        ConfigError: the folder holds another run, or no weights, or labels don't fit.
-        DataError: the data can't be used, or has changed.
-    """
+    """Trains, evaluates and predicts; prints the scores and writes ``results.json``."""
     examples = {split: _read(task, split, path, log) for split, path in options.paths.items()}
     kind = KINDS[task.kind].load_job()
     labels = _find_labels(kind, task, examples, options) if kind.has_labels else ()
@@ -86,7 +34,7 @@ def fine_tune(
     splits = {name: _make_split(job, name, examples[name], options, log) for name in examples}
 
     def carry_out(seed: int, rate: float) -> dict[str, Any]:
-        return _carry_out(job, config, splits, options, seed, rate, log)
+        return Run(job, config, options, seed, rate, log).carry_out(splits)
 
     best_metric = task.best_metric or task.metrics[0]
     results = repeat(carry_out, options.seeds, options.learning_rates, best_metric)
@@ -163,41 +111,6 @@ def _make_split(job: Job, name: str, examples: list[Any], options: Options, log:
     for note in job.notes(split):
         log(note)
     return split
-
-
-def _carry_out(
-    job: Job,
-    config: BertConfig,
-    splits: Mapping[str, Split],
-    options: Options,
-    seed: int,
-    rate: float,
-    log: Log,
-) -> dict[str, Any]:
-    """Carries out one run, and returns its record."""
-    folder = options.machine.output_dir
-    if options.several:
-        folder = os.path.join(folder, f"rate_{rate:g}_seed_{seed}")
-        log(f"\n== Seed {seed}, learning rate {rate:g}: {folder}")
-    padding = options.padding.times(job.objective.num_choices)
-    machine = dataclasses.replace(options.machine, output_dir=folder, random_seed=seed)
-    training = dataclasses.replace(
-        options.training,
-        learning_rate=rate,
-        random_seed=seed,
-        skip_padding=padding.skipped,
-        tpu_buckets=padding.shapes if machine.use_tpu else (),
-    )
-    plan = Plan(
-        options.settings.num_train_epochs,
-        options.warmup_proportion,
-        padding,
-        options.predict_batch_size,
-        only_best=options.several,
-    )
-    identity = {"task": job.task.name, **options.identity, "learning_rate": rate}
-    run = Run(job, config, training, machine, plan, log)
-    return run.carry_out(splits, TRAIN in splits, {**identity, "random_seed": seed})
 
 
 def _describe_results(task: Task, results: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,32 +11,28 @@ from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError
 from bert_wwm.core.json_files import write_json
-from bert_wwm.finetuning.onnx import write_onnx
+from bert_wwm.finetuning.onnx import Signature, write_onnx
 from bert_wwm.finetuning.served import Served
-from bert_wwm.finetuning.signature import Signature, build_signature
 from bert_wwm.finetuning.versions import publish, unpublished
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint import note_files, plan_restore
+from bert_wwm.tasks.kinds import KINDS
 from bert_wwm.train.checkpoints import find_weights
 
 ONNX = "model.onnx"
 EXTRA = "assets.extra"  # where TensorFlow Serving lets be what isn't its own
 
 _SIGNATURE = "serving_default"
+_INPUTS = ("input_ids", "input_mask", "segment_ids")  # google-research/bert's features
 _PROBE_LENGTHS = (16, 11, 5)  # tokens of the sequences that formats are compared by
 
 Log = Callable[[str], None]
+# The type and the shape of each input or output; None where the request says how many.
 Shapes = dict[str, tuple[str, list[int | None]]]
 
 
 class Exported(NamedTuple):
-    """What was written.
-
-    Attributes:
-        folder: the version's folder.
-        inputs: of each input its type and shape; None where the request says how many.
-        outputs: the same of the outputs.
-    """
+    """A version that was written."""
 
     folder: str
     inputs: Shapes
@@ -44,11 +40,7 @@ class Exported(NamedTuple):
 
 
 def weights_in(folder: str, log: Log) -> str:
-    """Returns the prefix of the best weights of a run, or else of the newest.
-
-    Raises:
-        CheckpointError: the folder has none, or they are broken.
-    """
+    """Returns the prefix of the best weights of a run, or else of the newest."""
     prefix = find_weights(folder, log, repair=False)
     if prefix:
         return prefix
@@ -59,13 +51,6 @@ def weights_in(folder: str, log: Log) -> str:
 
 def export(served: Served, checkpoint: str, export_dir: str, with_onnx: bool, log: Log) -> Exported:
     """Writes the next version of a model: whole, or not at all.
-
-    Args:
-        served: the model.
-        checkpoint: prefix of its weights.
-        export_dir: the folder of its versions 1, 2, ...
-        with_onnx: whether to write ``model.onnx`` too, and to compare it with TensorFlow.
-        log: takes a line about the comparison.
 
     Raises:
         ConfigError: the configuration doesn't fit the vocabulary, or the folder isn't local.
@@ -81,13 +66,21 @@ def export(served: Served, checkpoint: str, export_dir: str, with_onnx: bool, lo
             _write_facts(served, checkpoint, temporary)
             if with_onnx:
                 feed = probe(config)
-                expected = session.run(signature.outputs, _fed(signature, feed))
+                fed = {signature.inputs[name]: values for name, values in feed.items()}
+                expected = session.run(signature.outputs, fed)
                 weights = session.run({v.op.name: v for v in tf.trainable_variables()})
                 path = os.path.join(temporary, ONNX)
                 build = functools.partial(build_signature, config, served)
                 log(f"ONNX: {write_onnx(build, weights, feed, expected, path)}")
             folder = publish(temporary)
         return Exported(folder, _shapes(signature.inputs), _shapes(signature.outputs))
+
+
+def build_signature(config: BertConfig, served: Served) -> Signature:
+    """Builds the encoder and the task's head in float32, without dropout."""
+    inputs = {name: tf.placeholder(tf.int32, [None, None], name) for name in _INPUTS}
+    outputs = KINDS[served.kind].load_job().build_answers(config, served.facts_of_kind, inputs)
+    return Signature(inputs, {name: tf.identity(outputs[name], name) for name in sorted(outputs)})
 
 
 def probe(config: BertConfig) -> dict[str, np.ndarray]:
@@ -173,10 +166,6 @@ def _write_facts(served: Served, checkpoint: str, folder: str) -> None:
     if "labels" in served.facts_of_kind:
         labels = "".join(f"{label}\n" for label in served.facts_of_kind["labels"])
         files.write_text(os.path.join(extra, "labels.txt"), labels)
-
-
-def _fed(signature: Signature, feed: dict[str, np.ndarray]) -> dict[Any, np.ndarray]:
-    return {signature.inputs[name]: values for name, values in feed.items()}
 
 
 def _shapes(tensors: dict[str, tf.Tensor]) -> Shapes:

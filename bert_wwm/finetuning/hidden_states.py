@@ -1,10 +1,7 @@
-"""Hidden states of many texts, in their order.
+"""Hidden states of many texts, in their order; as many at a time as their states take memory."""
 
-Texts come in windows, as many as their states may take memory.
-"""
-
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,11 +27,9 @@ Text = tuple[np.ndarray, np.ndarray]
 
 
 class HiddenStates(TaskObjective):
-    """The states of some layers; there is nothing to learn.
+    """The states of some layers, in the order wanted; 0 is the lowest layer, -1 the highest.
 
-    Args:
-        layers: the numbers of layers, 0 for the lowest or -1 for the highest, in the order wanted.
-        pooling: one of ``core.choices.POOLINGS``: one state a text; None: one a token.
+    With ``pooling``, one of ``core.choices.POOLINGS``, it is one state a text, else one a token.
     """
 
     unused_scopes = ("bert/pooler/",)
@@ -51,111 +46,87 @@ class HiddenStates(TaskObjective):
         return {_STATES: states}
 
 
-@dataclasses.dataclass(frozen=True)
-class Extraction:
-    """The layers to extract, and the weights.
-
-    Attributes:
-        init_checkpoint: its weights.
-        layers: as for ``HiddenStates``.
-        pooling: the same.
-        use_one_hot_embeddings: look words up by a product; with a TPU it doesn't count.
-    """
+class Extraction(NamedTuple):
+    """The layers to extract, and the weights."""
 
     init_checkpoint: str
-    layers: Sequence[int]
+    layers: Sequence[int]  # as for ``HiddenStates``, and so is ``pooling``
     pooling: str | None = None
-    use_one_hot_embeddings: bool = False
+    use_one_hot_embeddings: bool = False  # look words up by a product; TPUs always do
 
 
-class Extractor:
-    """Runs a model over texts.
+def extract_states(
+    config: BertConfig,
+    extraction: Extraction,
+    machine: Machine,
+    max_seq_length: int,
+    tables: Iterable[FeatureTable],
+    log: Callable[[str], None],
+    records: str | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+    shapes: Sequence[int] | None = None,
+    window_bytes: int = _WINDOW_BYTES,
+) -> Iterator[Text]:
+    """Yields texts, in their order: the ids of their tokens, and their states.
 
     Args:
         machine: ``eval_batch_size`` is the number of texts of a batch.
+        tables: the texts' features, in blocks of a batch or so.
+        records: for a TPU, the file that its input is written to; it is removed at the end.
+        progress: called with the number of texts that are done.
         shapes: the lengths that batches may be padded to, ascending; by default what is fastest,
             on a TPU ``max_seq_length`` alone.
         window_bytes: memory for states, in bytes; a batch may be more.
+
+    Raises:
+        CheckpointError: the weights are missing, broken or don't fit.
+        ToolkitError: what ``tables`` raises.
     """
+    objective = HiddenStates(extraction.layers, extraction.pooling)
+    settings = TrainingSettings(
+        learning_rate=0.0,
+        num_train_steps=0,
+        num_warmup_steps=0,
+        train_batch_size=machine.train_batch_size,
+        use_tpu=machine.use_tpu,
+        init_checkpoint=extraction.init_checkpoint,
+        use_one_hot_embeddings=extraction.use_one_hot_embeddings,
+    )
+    token_bytes = 0 if extraction.pooling else 4 * len(extraction.layers) * config.hidden_size
+    most_texts = _WINDOW_BATCHES * machine.eval_batch_size
+    windows = predict_tables(
+        Estimators(make_model_fn(config, objective, settings, log), machine),
+        objective,
+        _join_to_windows(tables, most_texts, token_bytes, window_bytes),
+        shapes or _shapes(max_seq_length, machine.use_tpu),
+        records=records,
+        progress=progress,
+    )
+    try:
+        for window, outputs in windows:
+            for row, output in enumerate(outputs):
+                yield window.of_tokens(INPUT_IDS, row), output[_STATES]
+    finally:
+        if records:
+            files.remove(records)
 
-    def __init__(
-        self,
-        config: BertConfig,
-        extraction: Extraction,
-        machine: Machine,
-        max_seq_length: int,
-        log: Callable[[str], None],
-        shapes: Sequence[int] | None = None,
-        window_bytes: int = _WINDOW_BYTES,
-    ):
-        self._objective = HiddenStates(extraction.layers, extraction.pooling)
-        self._shapes = shapes or _shapes(max_seq_length, machine.use_tpu)
-        self._most_texts = _WINDOW_BATCHES * machine.eval_batch_size
-        self._bytes_of_token = 4 * len(extraction.layers) * config.hidden_size
-        if extraction.pooling:
-            self._bytes_of_token = 0
-        self._window_bytes = window_bytes
-        settings = TrainingSettings(
-            learning_rate=0.0,
-            num_train_steps=0,
-            num_warmup_steps=0,
-            train_batch_size=machine.train_batch_size,
-            use_tpu=machine.use_tpu,
-            init_checkpoint=extraction.init_checkpoint,
-            use_one_hot_embeddings=extraction.use_one_hot_embeddings,
-        )
-        model_fn = make_model_fn(config, self._objective, settings, log)
-        self._estimators = Estimators(model_fn, machine)
 
-    def states(
-        self,
-        tables: Iterable[FeatureTable],
-        records: str | None = None,
-        progress: Callable[[int], None] = lambda done: None,
-    ) -> Iterator[Text]:
-        """Yields texts, in their order: the ids of their tokens, and their states.
-
-        Args:
-            tables: the texts' features, in blocks of a batch or so.
-            records: for a TPU, the file that its input is written to; it is removed at the end.
-            progress: called with the number of texts that are done.
-
-        Raises:
-            CheckpointError: the weights are missing, broken or don't fit.
-            ToolkitError: what ``tables`` raises.
-        """
-        windows = predict_tables(
-            self._estimators,
-            self._objective,
-            self._windows(tables),
-            self._shapes,
-            records=records,
-            progress=progress,
-        )
-        try:
-            for window, outputs in windows:
-                for row, output in enumerate(outputs):
-                    yield window.of_tokens(INPUT_IDS, row), output[_STATES]
-        finally:
-            if records:
-                files.remove(records)
-
-    def _windows(self, tables: Iterable[FeatureTable]) -> Iterator[FeatureTable]:
-        """Puts blocks together to as many texts as their states may take memory."""
-        parts: list[FeatureTable] = []
-        texts = size = 0
-        for table in tables:
-            added = self._bytes_of_token * int(table.offsets[-1])
-            if parts and (
-                texts + len(table) > self._most_texts or size + added > self._window_bytes
-            ):
-                yield join_tables(parts)
-                parts, texts, size = [], 0, 0
-            parts.append(table)
-            texts += len(table)
-            size += added
-        if parts:
+def _join_to_windows(
+    tables: Iterable[FeatureTable], most_texts: int, token_bytes: int, window_bytes: int
+) -> Iterator[FeatureTable]:
+    """Joins blocks to as many texts as their states may take memory."""
+    parts: list[FeatureTable] = []
+    texts = size = 0
+    for table in tables:
+        added = token_bytes * int(table.offsets[-1])
+        if parts and (texts + len(table) > most_texts or size + added > window_bytes):
             yield join_tables(parts)
+            parts, texts, size = [], 0, 0
+        parts.append(table)
+        texts += len(table)
+        size += added
+    if parts:
+        yield join_tables(parts)
 
 
 def _shapes(max_seq_length: int, use_tpu: bool) -> tuple[int, ...]:

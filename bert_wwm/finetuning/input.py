@@ -60,11 +60,11 @@ def record_input_fn(
 
     Args:
         batches: all of them. One that is too small is filled up by repeating its first sequence.
-        path: the file, named for all that its records depend on.
+        path: named for all that its records depend on.
         length: what sequences are padded to.
-        batch_size: sequences of a batch, over all cores.
+        batch_size: over all cores.
         first_batch: the number to begin at.
-        num_batches: how many there are, for the line of progress; 0: without one.
+        num_batches: for the line of progress; 0: without one.
     """
     is_of_tokens = _features(objective, names)
     schema = tuple(Field(name, INT, length if of else 1) for name, of in is_of_tokens.items())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.featurize import Featurizer
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 # The model's outputs for each sequence of a table, by name.
 Outputs = Sequence[Mapping[str, np.ndarray]]
@@ -37,20 +34,12 @@ class Split(NamedTuple):
 class Job:
     """Examples to features, outputs to predictions, scores and files; a subclass for each kind.
 
-    Args:
-        task: the row of the table.
-        tokenizer: of the model.
-        max_seq_length: the maximum number of tokens of a sequence.
-        labels: the classes or tags; empty for kinds without ``has_labels``.
-
-    Attributes:
-        has_labels: whether the model is made for the labels of the examples.
-        featurizer: makes features of examples.
-        objective: the heads.
-        decoding: what predictions depend on besides features and weights, as JSON knows it.
+    ``labels`` are the classes or tags, empty for kinds without ``has_labels``.
     """
 
-    has_labels = False
+    has_labels = False  # the model is made for the labels of the examples
+    target: str  # what an example needs to be learned from or scored, in words: "a label"
+    # What predictions depend on besides features and weights, as JSON knows it.
     decoding: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
@@ -82,10 +71,9 @@ class Job:
     ) -> dict[str, Any]:
         """Returns what else a client needs to know of a model of this kind.
 
-        Args:
-            task: the row of the table; None for a table of the user's own.
-            settings: those that the run has recorded.
-            known: returns the value of a flag: the recorded one, the user's, or ``default``.
+        ``task`` is None for a table of the user's own, ``settings`` are those that the run has
+        recorded. ``known`` returns the value of a flag: the recorded one, the user's, or
+        ``default``.
         """
         if not cls.has_labels:
             return {}
@@ -94,9 +82,9 @@ class Job:
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """Builds encoder and head, for serving; see ``build_signature``."""
+        """Builds encoder and head, for serving; ``facts`` are those of ``served_facts``."""
         raise NotImplementedError
 
     def usable(self, name: str, examples: Sequence[Any]) -> Sequence[Any]:
@@ -108,9 +96,14 @@ class Job:
     ) -> None:
         """Checks that the usable examples of a split fit what the model is to predict.
 
-        Raises:
-            DataError: they don't, or ``train`` or ``dev`` has no labels.
+        Raises DataError if they don't, or if ``train`` or ``dev`` has no labels.
         """
+        if name == TEST or any(example.labels for example in examples):
+            return
+        expected = "some to learn from"
+        if name == DEV:
+            expected = "some to evaluate by, or --do_predict instead of --do_eval"
+        raise DataError(f"{path}: no example has {self.target}; expected {expected}")
 
     def notes(self, split: Split) -> Iterator[str]:
         """Yields what the user should know of the features of a split, a sentence at a time."""
@@ -121,10 +114,7 @@ class Job:
         raise NotImplementedError
 
     def score(self, split: Split, predictions: Any) -> dict[str, float]:
-        """Returns the task's scores in percent, and further figures, by name.
-
-        Empty where the file doesn't tell what is true.
-        """
+        """Returns scores in percent, and further figures; none if the file has no labels."""
         raise NotImplementedError
 
     def files(self, split: Split, predictions: Any) -> dict[str, str]:
@@ -147,11 +137,3 @@ class Job:
 def join_lines(lines: Iterable[str]) -> str:
     """Returns the text of a file of lines."""
     return "".join(f"{line}\n" for line in lines)
-
-
-def make_unlabelled_error(name: str, path: str, missing: str) -> DataError:
-    """Returns the error of a file for ``train`` or ``dev`` whose examples lack labels."""
-    expected = "some to learn from"
-    if name == DEV:
-        expected = "some to evaluate by, or --do_predict instead of --do_eval"
-    return DataError(f"{path}: no example has {missing}; expected {expected}")

@@ -15,25 +15,17 @@ NO_LABEL = -1  # where there is nothing to learn or to predict
 
 
 class TaskObjective:
-    """A task's heads: an ``Objective`` and a ``Predictor``.
+    """A task's heads: an ``Objective`` and a ``Predictor``."""
 
-    Attributes:
-        inputs: features that predictions need besides the encoder's.
-        targets: features that training needs besides.
-        padding: the features of tokens among these, and by what they are padded.
-        token_outputs: outputs of shape [B, S, ...]; the others are [B, ...].
-        heads: names of the losses and accuracies in all output, and how much each loss counts.
-        num_choices: sequences of an example; see ``Encoded``.
-        unused_scopes: scopes of variables that no output depends on.
-    """
-
-    inputs: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()  # features that predictions need besides the encoder's
+    targets: tuple[str, ...] = ()  # features that training needs besides
+    # The features of tokens among these, and by what they are padded.
     padding: Mapping[str, int] = MappingProxyType({})
-    token_outputs: tuple[str, ...] = ()
+    token_outputs: tuple[str, ...] = ()  # outputs [B, S, ...]; the others are [B, ...]
+    # How much each loss counts, by the names of losses and accuracies in all output.
     heads: Mapping[str, float] = MappingProxyType({})
-    num_choices: int = 1
-    unused_scopes: tuple[str, ...] = ()
+    num_choices: int = 1  # sequences of an example; see ``Encoded``
+    unused_scopes: tuple[str, ...] = ()  # of variables that no output depends on
 
     def predictions(self, batch: Encoded) -> dict[str, Prediction]:
         """Builds the heads over a batch with targets."""
@@ -56,12 +48,7 @@ class TaskObjective:
 
 
 def predict_labels(logits: tf.Tensor, labels: tf.Tensor) -> Prediction:
-    """Weighs what has no label by 0.
-
-    Args:
-        logits: float32 [predictions, classes].
-        labels: int32 [predictions], ``NO_LABEL`` where there is none.
-    """
+    """Weighs what has ``NO_LABEL`` by 0; logits are [predictions, classes]."""
     return Prediction(logits, tf.maximum(labels, 0), _is_labelled(labels))
 
 

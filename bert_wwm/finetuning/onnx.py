@@ -2,19 +2,27 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError, ConfigError
-from bert_wwm.finetuning.signature import Signature
 
 # ONNX Runtime runs it from 1.10 on.
 _OPSET = 15
 # Of the larger of 1 and TensorFlow's value.
 _TOLERANCE = 1e-4
 _DIMENSIONS = ("batch", "length")
+
+Tensors = dict[str, tf.Tensor]
+
+
+class Signature(NamedTuple):
+    """The tensors of a request and of its answer, by name; B and S as in the request."""
+
+    inputs: Tensors  # int32 placeholders [B, S]
+    outputs: Tensors  # [B, ...]; see ``build_answers`` of each kind's job
 
 
 def check_installed() -> None:
@@ -36,25 +44,19 @@ def write_onnx(
     expected: Mapping[str, np.ndarray],
     path: str,
 ) -> str:
-    """Writes a graph with its weights, inputs and outputs by their names in the signature.
+    """Writes a graph with the values of its variables, and compares it with TensorFlow.
 
-    Args:
-        build: builds the graph.
-        weights: the values of its variables, by name.
-        feed: a batch by the names of the inputs.
-        expected: TensorFlow's outputs of that, by name.
-        path: of the file.
-
-    Returns:
-        What the comparison with ``onnxruntime`` came to, for the user.
-
-    Raises:
-        CheckpointError: its outputs differ by more than 1e-4.
+    ``expected`` are TensorFlow's outputs of the batch ``feed``. Returns what the comparison came
+    to, for the user; raises CheckpointError if an output differs by more than 1e-4.
     """
     import onnx
 
     model = _convert(build)
-    _name_dimensions([*model.graph.input, *model.graph.output])
+    # Free dimensions have the same names everywhere.
+    for value in (*model.graph.input, *model.graph.output):
+        for name, dimension in zip(_DIMENSIONS, value.type.tensor_type.shape.dim):
+            if not dimension.dim_value:
+                dimension.dim_param = name
     inputs = list(model.graph.input)
     del model.graph.input[:]
     for value in inputs:
@@ -103,14 +105,6 @@ def _convert(build: Callable[[], Signature]) -> Any:
         },
     )
     return model
-
-
-def _name_dimensions(values: list[Any]) -> None:
-    """Calls the free dimensions of inputs and outputs the same everywhere."""
-    for value in values:
-        for name, dimension in zip(_DIMENSIONS, value.type.tensor_type.shape.dim):
-            if not dimension.dim_value:
-                dimension.dim_param = name
 
 
 def _compare(path: str, feed: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str:

@@ -16,12 +16,9 @@ _PROGRAMS = "run_classifier.py, run_squad.py or run_ner.py"
 
 
 class Outcome(NamedTuple):
-    """A run that is over.
+    """A run that is over: the folder of its weights, and the settings of ``run.json``.
 
-    Attributes:
-        folder: where its weights are.
-        settings: what ``run.json`` says of its task, its features and its training; empty where
-            google-research/bert's programs have trained.
+    There are no settings if google-research/bert's programs have trained.
     """
 
     folder: str
@@ -31,13 +28,8 @@ class Outcome(NamedTuple):
 def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
     """Finds the run whose weights are to be used; of several the one that is best on ``dev``.
 
-    Args:
-        folder: --output_dir of a run or of several, or ``best`` in that of a run.
-        log: takes what the user should know.
-
-    Raises:
-        ConfigError: there is no such folder, or several runs of several tasks or without scores.
-        DataError: a ``run.json`` is broken.
+    ``folder`` is the --output_dir of a run or of several, or ``best`` in that of a run. Raises
+    ConfigError if it is missing, or holds runs of several tasks or several without scores.
     """
     folder = folder.rstrip("/") or folder
     if not files.exists(folder) or os.path.isfile(folder):
@@ -49,7 +41,8 @@ def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
     record = run.read_record()
     if record:
         return _outcome(folder, record, log)
-    runs = _runs_in(folder)
+    records = {one.folder: one.read_record() for one in RunFiles.find_in(folder)}
+    runs = {path: record for path, record in records.items() if record}
     if runs:
         return _best(folder, runs, log)
     if not _has_weights(folder):
@@ -58,12 +51,6 @@ def find_outcome(folder: str, log: Callable[[str], None]) -> Outcome:
         )
     labels = run.read_labels()
     return Outcome(folder, {} if labels is None else {"labels": labels})
-
-
-def _runs_in(folder: str) -> dict[str, dict[str, Any]]:
-    """Returns the records of the runs that have folders in this one, by folder."""
-    records = {run.folder: run.read_record() for run in RunFiles.find_in(folder)}
-    return {run: record for run, record in records.items() if record}
 
 
 def _has_weights(folder: str) -> bool:

@@ -24,22 +24,16 @@ def predict_tables(
     records: str | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[tuple[FeatureTable, Outputs]]:
-    """Yields tables, in their order, with the model's outputs for each of their sequences.
+    """Yields tables, in their order, with the outputs of each of their sequences by name.
+
+    Outputs are [...], or [length, ...] of ``token_outputs``; those of a table are in memory
+    together. Raises CheckpointError as ``Estimators.predict``, and what ``tables`` raises.
 
     Args:
-        tables: features; each table's outputs are in memory together.
         shapes: the lengths that batches may be padded to, ascending.
-        checkpoint: prefix of the weights; None as for ``Estimators.predict``.
+        checkpoint: as for ``Estimators.predict``.
         records: for a TPU, the file that its input is written to; see ``record_input_fn``.
         progress: called with the number of sequences that are done, after each batch.
-
-    Yields:
-        A table, and of each of its sequences the outputs by name: [...], or [length, ...] of
-        ``token_outputs``.
-
-    Raises:
-        CheckpointError: the weights are missing, broken or don't fit.
-        ToolkitError: what ``tables`` raises.
     """
     pending: collections.deque[tuple[FeatureTable, Batch]] = collections.deque()
     errors: list[ToolkitError] = []

@@ -3,72 +3,41 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Outputs, Split, make_unlabelled_error
+from bert_wwm.finetuning.job import DEV, TRAIN, Job, Outputs, Split
 from bert_wwm.finetuning.objective import TaskObjective, build_outputs, predict_labels
 from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
-from bert_wwm.tasks.answers import Answers
-from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, Question
+from bert_wwm.tasks.answers import Answers, best_answers
+from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN
 from bert_wwm.tasks.reading_features import (
     CONTEXT_BEGIN,
     START_POSITIONS,
     TRUNCATED,
     ReadingFeaturizer,
 )
-from bert_wwm.tasks.reading_tasks import ReadingTask
+from bert_wwm.tasks.reading_tasks import ReadingOptions, ReadingTask
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
 
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
-
-
-class ReadingOptions(NamedTuple):
-    """How texts are read and answers chosen; the flags of the same names.
-
-    Attributes:
-        doc_stride: by how many pieces a chunk of a long text begins behind the one before.
-        max_query_length: pieces of a question, at most.
-        n_best_size: answers to list.
-        max_answer_length: pieces of an answer, at most; None: the task's.
-        null_score_diff_threshold: above it a question has no answer.
-        hfl_compat: HFL's choices for CMRC 2018: learn the first occurrence of an answer, and take
-            the blanks out of predictions.
-        verbose_logging: name the questions whose answer is whole in no chunk.
-    """
-
-    doc_stride: int = 128
-    max_query_length: int = 64
-    n_best_size: int = 20
-    max_answer_length: int | None = None
-    null_score_diff_threshold: float = 0.0
-    hfl_compat: bool = False
-    verbose_logging: bool = False
-
-
-# Of these, what features don't depend on already.
+# Of the options, what features don't depend on already.
 _OF_DECODING = ("n_best_size", "max_answer_length", "null_score_diff_threshold", "hfl_compat")
 # The log-probability of a span where none is possible: that of two positions which are masked.
 _NO_SPAN = -2e4
 
 
 class ReadingObjective(TaskObjective):
-    """Where the answer to a question begins and ends; for CJRC also of which type it is.
-
-    Args:
-        num_types: types of answers; 0: there is one only.
-    """
+    """Where the answer to a question begins and ends; for CJRC also of which type it is."""
 
     inputs = ("context_begin", "context_end")
     token_outputs = ("start_log_probs", "end_log_probs")
 
-    def __init__(self, num_types: int = 0):
+    def __init__(self, num_types: int = 0):  # 0: spans only
         self._num_types = num_types
         self.targets: tuple[str, ...] = ("start_positions", "end_positions")
         heads = {"start": 0.5, "end": 0.5}  # their mean, as in google-research/bert
@@ -108,6 +77,7 @@ class ReadingObjective(TaskObjective):
 class ReadingJob(Job):
     """Answers to questions on a text; longer texts than fit are read in chunks."""
 
+    target = "an answer"
     task: ReadingTask
     featurizer: ReadingFeaturizer
 
@@ -157,7 +127,7 @@ class ReadingJob(Job):
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Positions of the likeliest span, and how likely it is.
 
@@ -169,7 +139,6 @@ class ReadingJob(Job):
         [B, 4]. The context of a question is the tokens of segment 1 but for the last, ``[SEP]``.
         """
         begin, end = find_context(inputs)
-        facts = served.facts_of_kind
         objective = ReadingObjective(len(facts["answer_types"]))
         features = {**inputs, "context_begin": begin, "context_end": end}
         outputs = build_outputs(config, objective, features)
@@ -188,12 +157,6 @@ class ReadingJob(Job):
             answers["answer_type_log_probs"] = types
             answers["answer_type_ids"] = tf.argmax(types, axis=1, output_type=tf.int32)
         return answers
-
-    def check(
-        self, name: str, path: str, examples: Sequence[Question], log: Callable[[str], None]
-    ) -> None:
-        if name != TEST and not any(example.answers for example in examples):
-            raise make_unlabelled_error(name, path, "an answer")
 
     def notes(self, split: Split) -> Iterator[str]:
         yield from self._truncated_questions(split)
@@ -242,7 +205,18 @@ class ReadingJob(Job):
         )
 
     def decode(self, split: Split, outputs: Outputs) -> Answers:
-        return self.task.best_answers(split.examples, split.table, outputs, **self.decoding)
+        task, options = self.task, self._options
+        return best_answers(
+            split.examples,
+            split.table,
+            outputs,
+            options.n_best_size,
+            options.max_answer_length or task.max_answer_length,
+            options.null_score_diff_threshold,
+            with_null=task.with_null,
+            hfl_compat=options.hfl_compat and task.strip_blanks,
+            answer_types=task.answer_types,
+        )
 
     def score(self, split: Split, predictions: Answers) -> dict[str, float]:
         if not any(example.answers for example in split.examples):
@@ -277,13 +251,9 @@ def find_best_spans(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Finds the likeliest span of each context, of all pairs of a first and a last position.
 
-    Args:
-        starts, ends: float32 [B, S], log-probabilities.
-        begin, end: int32 [B], the half-open span of the context's positions.
-        max_answer_length: positions of a span, at most.
-
-    Returns:
-        First and last positions, int32 [B], and their log-probabilities, float32 [B].
+    ``starts`` and ``ends`` are log-probabilities, float32 [B, S], ``begin`` and ``end`` the context
+    as in ``find_context``. Returns first and last positions, int32 [B], and the log-probabilities
+    of the spans, float32 [B].
     """
     length = tf.shape(starts)[1]
     positions = tf.range(length)

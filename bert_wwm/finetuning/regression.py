@@ -1,12 +1,12 @@
 """A score of a text or of a pair of texts: a variant of their class."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import TEST, Outputs, Split, make_unlabelled_error
+from bert_wwm.finetuning.job import Outputs, Split
 from bert_wwm.finetuning.objective import TaskObjective, predict_labels
 from bert_wwm.finetuning.sentence import Predictions, SentenceJob, SentenceObjective
 from bert_wwm.model.heads import Prediction
@@ -50,6 +50,7 @@ class RegressionJob(SentenceJob):
     """A score of a text or of a pair."""
 
     has_labels = False
+    target = "a score"
 
     def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
         return ScoreFeaturizer(tokenizer, self.max_seq_length)
@@ -58,12 +59,8 @@ class RegressionJob(SentenceJob):
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
         return RegressionObjective()
 
-    def check(
-        self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
-    ) -> None:
-        if name != TEST and all(example.label is None for example in examples):
-            raise make_unlabelled_error(name, path, "a score")
-        check_scores(path, examples, required=name != TEST)
+    def check_labels(self, path: str, examples: Sequence[Any], required: bool) -> None:
+        check_scores(path, examples, required)
 
     def decode(self, split: Split, outputs: Outputs) -> Predictions:
         values = np.stack([output["logits"] for output in outputs])

@@ -15,13 +15,9 @@ def repeat(
     rates: Sequence[float],
     best_metric: str,
 ) -> dict[str, Any]:
-    """Carries out a run for each seed and learning rate.
+    """Carries out a run for each seed and rate; the best rate has the best mean score on ``dev``.
 
-    Args:
-        carry_out: gives the record of a run: of each split its scores by name.
-        seeds: of the runs.
-        rates: learning rates to choose from, by the mean of ``best_metric`` on ``dev``.
-        best_metric: the score that counts.
+    ``carry_out`` gives the record of a run: of each split its scores by name.
 
     Returns:
         ``learning_rate``, ``runs`` with it, ``dev`` and ``test`` with maximum, mean and standard

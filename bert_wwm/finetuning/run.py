@@ -1,32 +1,30 @@
 """One fine-tuning run: training with an evaluation every epoch, predictions by the best weights."""
 
 import dataclasses
+import hashlib
+import json
 import math
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bert_wwm.compat import tf
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.same_run import check_same_run
-from bert_wwm.finetuning.evaluation import (
-    TPU_INPUT,
-    evaluate,
-    record_name,
-    write_evaluation,
-)
 from bert_wwm.finetuning.input import InputFn, host_input_fn, record_input_fn
 from bert_wwm.finetuning.job import DEV, TEST, TRAIN, Job, Split
+from bert_wwm.finetuning.prediction import predict_tables
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.checkpoint_path import read_newest
 from bert_wwm.report.training import write_summary
 from bert_wwm.tasks.batches import Batch, Padding, TrainingOrder
 from bert_wwm.tasks.features import FeatureTable
 from bert_wwm.tasks.run_files import RunFiles, new_record
+from bert_wwm.tasks.task import Settings
 from bert_wwm.train.checkpoints import find_weights
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.loop import Loop, Summary, read_step
@@ -35,85 +33,80 @@ from bert_wwm.train.settings import TrainingSettings
 
 _STOPPED = 143  # the status of a process that SIGTERM ended
 _DEV_DATA, _DECODING = "hash of the evaluated data", "decoding"
+_TPU_INPUT = "tpu_input"  # the folder of records for a TPU, in that of the run
 # What is left of a training, to go on from.
 _CHECKPOINT = re.compile(r"model\.ckpt-\d+\..*|graph\.pbtxt")
 
+Log = Callable[[str], None]
+
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """How long to train, and in which batches.
+class Options:
+    """The flags of a fine-tuning: of one run, or of several."""
 
-    Attributes:
-        num_train_epochs: passes over the training data.
-        warmup_proportion: share of the steps in which the learning rate rises.
-        padding: what becomes of the padding of batches.
-        predict_batch_size: examples of ``test`` at a time; ``dev`` has the machine's
-            ``eval_batch_size``.
-        only_best: keep of a finished training its best weights only, not those to go on from.
-    """
+    paths: Mapping[str, str]  # the files of the wanted splits, by ``train``, ``dev`` and ``test``
+    settings: Settings  # of the task, or the flags' own
+    learning_rates: Sequence[float]  # of which the best is chosen by the score on ``dev``
+    seeds: Sequence[int]  # of the runs
+    warmup_proportion: float  # the share of the steps in which the learning rate rises
+    padding: Padding  # of a sequence
+    predict_batch_size: int  # of ``test``; ``dev`` has the machine's ``eval_batch_size``
+    machine: Machine  # each run changes its folder and seed
+    training: TrainingSettings  # each run changes its learning rate, seed and steps
+    identity: Mapping[str, Any]  # what else the outcome of a run depends on, as JSON knows it
+    job_options: Mapping[str, Any]  # those that the kind of the task has
+    feature_dir: str  # where features are kept
+    num_workers: int  # processes that make features
+    model_name: str | None  # in ``results.json``; None: the folder of the initial weights
 
-    num_train_epochs: float
-    warmup_proportion: float
-    padding: Padding
-    predict_batch_size: int
-    only_best: bool = False
-
-    def num_train_steps(self, num_rows: int, batch_size: int) -> int:
-        """Returns the number of steps; 1 at least.
-
-        google-research/bert's where an example is one sequence. Of reading comprehension it counts
-        questions, HFL as here the chunks of their contexts.
-        """
-        return max(1, int(num_rows / batch_size * self.num_train_epochs))
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one run."""
+        return len(self.seeds) > 1 or len(self.learning_rates) > 1
 
 
 class Run:
-    """A run in a folder of its own, with a seed and a learning rate of its own.
-
-    Args:
-        settings: how to train, but for the numbers of steps.
-        machine: its ``output_dir`` is the run's folder.
-    """
+    """A run in a folder of its own, with a seed and a learning rate of its own."""
 
     def __init__(
-        self,
-        job: Job,
-        config: BertConfig,
-        settings: TrainingSettings,
-        machine: Machine,
-        plan: Plan,
-        log: Callable[[str], None],
+        self, job: Job, config: BertConfig, options: Options, seed: int, rate: float, log: Log
     ):
-        self.folder = machine.output_dir
+        self.folder = options.machine.output_dir
+        if options.several:
+            self.folder = os.path.join(self.folder, f"rate_{rate:g}_seed_{seed}")
+            log(f"\n== Seed {seed}, learning rate {rate:g}: {self.folder}")
         self._files = RunFiles(self.folder)
         self._job = job
         self._config = config
-        self._settings = settings
-        self._machine = machine
-        self._plan = plan
+        self._options = options
         self._log = log
+        self._padding = options.padding.times(job.objective.num_choices)
+        self._machine = dataclasses.replace(
+            options.machine, output_dir=self.folder, random_seed=seed
+        )
+        self._settings = dataclasses.replace(
+            options.training,
+            learning_rate=rate,
+            random_seed=seed,
+            skip_padding=self._padding.skipped,
+            tpu_buckets=self._padding.shapes if self._machine.use_tpu else (),
+        )
+        self._identity = {
+            "task": job.task.name,
+            **options.identity,
+            "learning_rate": rate,
+            "random_seed": seed,
+        }
 
-    def carry_out(
-        self, splits: Mapping[str, Split], do_train: bool, identity: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Trains where asked to; then scores and writes the predictions of the other splits.
+    def carry_out(self, splits: Mapping[str, Split]) -> dict[str, Any]:
+        """Trains if there is ``train``; then scores and writes the predictions of the others.
 
-        What has been done before, with the same settings, is left as it is.
-
-        Args:
-            splits: ``train`` where it is to train; ``dev``, to evaluate; ``test``, to predict.
-            do_train: whether to train.
-            identity: what the outcome of training depends on, as JSON knows it.
-
-        Returns:
-            The run's record, ``run.json``: among others, for each split its scores by name.
-
-        Raises:
-            ConfigError: the folder holds another run, or no weights.
-            DataError: its record can't be read.
+        What has been done before, with the same settings, is left as it is. Returns ``run.json``:
+        among others, for each split its scores by name. Raises ConfigError if the folder holds
+        another run, or no weights.
         """
-        wanted = [splits[name] for name in (DEV, TEST) if name in splits]
-        record = self._read_record(splits, identity) if do_train else new_record({})
+        do_train = TRAIN in splits
+        record = self._read_record(splits) if do_train else new_record({})
         if record["trained"]:
             self._log(f"{self.folder}: trained before, with these settings")
         elif do_train:
@@ -128,33 +121,35 @@ class Run:
                 )
             if checkpoint and not do_train:
                 self._log(f"Weights from {checkpoint}")
-            for split in wanted:
-                made_of = {"features": split.key, **self._job.decoding}
-                if do_train and record["made_of"].get(split.name) == made_of:
+            for name in (DEV, TEST):
+                if name not in splits:
                     continue
-                record[split.name] = self._evaluate(split, checkpoint or None)
-                record["made_of"][split.name] = made_of
+                made_of = {"features": splits[name].key, **self._job.decoding}
+                if do_train and record["made_of"].get(name) == made_of:
+                    continue
+                record[name] = self._evaluate(splits[name], checkpoint or None)
+                record["made_of"][name] = made_of
 
         # Without --do_train another process may be training there.
-        read_newest(lambda: self._find_weights(repair=do_train) or "", evaluate_splits, self._log)
+        read_newest(
+            lambda: find_weights(self.folder, self._log, do_train) or "", evaluate_splits, self._log
+        )
         if do_train:
             self._files.write_record(record)
-            if self._plan.only_best:
+            if self._options.several:
                 self._remove_all_but_best()
         return record
 
-    def _read_record(
-        self, splits: Mapping[str, Split], identity: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _read_record(self, splits: Mapping[str, Split]) -> dict[str, Any]:
         """Returns the record of an earlier process, or a new one."""
         settings = {
             **self._job.featurizer.describe(),
-            **identity,
+            **self._identity,
             "hash of the training data": splits[TRAIN].key,
             _DEV_DATA: splits[DEV].key if DEV in splits else None,
             _DECODING: dict(self._job.decoding),
         }
-        if not self._find_weights():  # what failed before its first step is no run
+        if not find_weights(self.folder, self._log):  # what failed before its first step is no run
             return new_record(settings)
         record = self._files.read_record()
         if not record:
@@ -188,11 +183,13 @@ class Run:
     def _train(self, train: Split, dev: Split | None) -> Summary:
         """Trains, or goes on, to the last step; keeps the weights that are best on ``dev``."""
         rows, batch_size = len(train.table), self._machine.train_batch_size
-        num_steps = self._plan.num_train_steps(rows, batch_size)
+        # google-research/bert's number if an example is one sequence. In reading comprehension it
+        # counts questions, HFL, as here, the chunks of their contexts.
+        num_steps = max(1, int(rows / batch_size * self._options.settings.num_train_epochs))
         settings = dataclasses.replace(
             self._settings,
             num_train_steps=num_steps,
-            num_warmup_steps=int(num_steps * self._plan.warmup_proportion),
+            num_warmup_steps=int(num_steps * self._options.warmup_proportion),
         )
         estimators = self._make_estimators(settings, self._machine)
         estimators.check_batch_size()
@@ -200,7 +197,7 @@ class Run:
 
         def evaluate_newest() -> dict[str, float]:
             assert dev is not None
-            scores = evaluate(self._job, dev, estimators, self._plan.padding, None).scores
+            _, scores = self._predict(dev, estimators, None)
             self._show_in_tensorboard(scores)
             return scores
 
@@ -216,7 +213,7 @@ class Run:
 
     def _training_input(self, train: Split, num_steps: int) -> Callable[[int], InputFn]:
         """Returns what gives the input from a step on."""
-        batch_size, padding = self._machine.train_batch_size, self._plan.padding
+        batch_size, padding = self._machine.train_batch_size, self._padding
         seed, objective = self._settings.random_seed, self._job.objective
         order = TrainingOrder(train.table.lengths, batch_size, num_steps, seed, padding)
         names = [*objective.inputs, *objective.targets]
@@ -226,31 +223,61 @@ class Run:
 
         if not self._machine.use_tpu:
             return lambda step: host_input_fn(lambda: batches_from(step), objective, names)
-        name = record_name(train, [seed, num_steps], batch_size, padding)
+        path = self._record_path(train, [seed, num_steps], batch_size)
         return lambda step: record_input_fn(
             lambda: batches_from(0),
             objective,
             names,
-            os.path.join(self.folder, name),
+            path,
             padding.shapes[-1],
             batch_size,
             step,
             num_steps,
         )
 
+    def _record_path(self, split: Split, order: Any, batch_size: int) -> str:
+        """Returns the file of the records of batches in some order, for a TPU."""
+        facts = [split.key, order, batch_size, self._padding.shapes]
+        key = hashlib.sha256(json.dumps(facts).encode("ascii")).hexdigest()[:32]
+        return os.path.join(self.folder, _TPU_INPUT, f"{split.name}-{key}.tfrecord")
+
+    def _predict(
+        self, split: Split, estimators: Estimators, checkpoint: str | None
+    ) -> tuple[Any, dict[str, float]]:
+        """Returns the predictions, in the form of the job, and their scores by name."""
+        batch_size = estimators.machine.eval_batch_size
+        records = self._record_path(split, None, batch_size) if self._machine.use_tpu else None
+        [(_, outputs)] = predict_tables(
+            estimators,
+            self._job.objective,
+            [split.table],
+            self._padding.shapes,
+            checkpoint,
+            records,
+        )
+        predictions = self._job.decode(split, outputs)
+        return predictions, self._job.score(split, predictions)
+
     def _evaluate(self, split: Split, checkpoint: str | None) -> dict[str, float]:
-        """Predicts, writes the predictions, and returns the scores."""
+        """Predicts, writes the predictions and ``eval_results.txt``, and returns the scores."""
         machine, settings = self._machine, self._settings
         if split.name == TEST:
-            machine = dataclasses.replace(machine, eval_batch_size=self._plan.predict_batch_size)
+            batch_size = self._options.predict_batch_size
+            machine = dataclasses.replace(machine, eval_batch_size=batch_size)
         if checkpoint:
             settings = dataclasses.replace(settings, init_checkpoint=None)
         estimators = self._make_estimators(settings, machine)
-        evaluation = evaluate(self._job, split, estimators, self._plan.padding, checkpoint)
-        step = read_step(checkpoint) if checkpoint else 0
-        names = write_evaluation(self._job, evaluation, self.folder, step)
-        self._log(f"{split.name:<5}  {self.folder}: {', '.join(names)}")
-        return evaluation.scores
+        predictions, scores = self._predict(split, estimators, checkpoint)
+        contents = self._job.files(split, predictions)
+        if split.name == DEV:
+            step = read_step(checkpoint) if checkpoint else 0
+            lines = {**self._job.result_lines(scores), "global_step": step}
+            contents["eval_results.txt"] = "".join(f"{k} = {lines[k]}\n" for k in sorted(lines))
+        input_files.check_unchanged()
+        for name, content in contents.items():
+            files.write_text(os.path.join(self.folder, name), content)
+        self._log(f"{split.name:<5}  {self.folder}: {', '.join(sorted(contents))}")
+        return scores
 
     def _show_in_tensorboard(self, scores: Mapping[str, float]) -> None:
         """Writes the scores of the newest weights to the folder's events of evaluations."""
@@ -265,10 +292,6 @@ class Run:
         shown = [f"{name} {scores[name]:.2f}" for name in self._job.task.metrics]
         return "  ".join(["dev", *shown])
 
-    def _find_weights(self, repair: bool = True) -> str | None:
-        """Returns the prefix of the best weights in the folder, or else of the newest."""
-        return find_weights(self.folder, self._log, repair)
-
     def _remove_all_but_best(self) -> None:
         """Leaves the best weights; where there was nothing to find them by, the last ones."""
         kept = "no checkpoint"
@@ -279,7 +302,7 @@ class Run:
         for name in tf.gfile.ListDirectory(self.folder):
             if _CHECKPOINT.fullmatch(name) and not name.startswith(f"{kept}."):
                 files.remove(os.path.join(self.folder, name))
-        records = os.path.join(self.folder, TPU_INPUT)
+        records = os.path.join(self.folder, _TPU_INPUT)
         if tf.gfile.IsDirectory(records):
             tf.gfile.DeleteRecursively(records)
 

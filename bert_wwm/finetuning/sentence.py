@@ -1,21 +1,13 @@
 """The class of a text or of a pair of texts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import (
-    DEV,
-    TEST,
-    Job,
-    Outputs,
-    Split,
-    join_lines,
-    make_unlabelled_error,
-)
+from bert_wwm.finetuning.job import TEST, Job, Outputs, Split, join_lines
 from bert_wwm.finetuning.objective import TaskObjective, build_outputs, predict_labels
 from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
@@ -26,9 +18,6 @@ from bert_wwm.tasks.sentence_features import SentenceFeaturizer, pick_labels, pr
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 # The probabilities of each text's classes, float64 [n, classes], and the likeliest class.
 Predictions = tuple[np.ndarray, list[str]]
@@ -60,6 +49,7 @@ class SentenceJob(Job):
     """The class of a text or of a pair."""
 
     has_labels = True
+    target = "a label"
 
     def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
         return SentenceFeaturizer(tokenizer, self.max_seq_length, self.labels)
@@ -67,7 +57,7 @@ class SentenceJob(Job):
     @property
     def classes(self) -> Sequence[str]:
         """What is predicted."""
-        return self.labels
+        return self.labels or self.task.labels
 
     @classmethod
     def make_objective(cls, task: Task, num_labels: int) -> TaskObjective:
@@ -79,7 +69,7 @@ class SentenceJob(Job):
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """``label_ids`` int32 [B]; ``probabilities`` and ``logits`` float32 [B, classes].
 
@@ -88,7 +78,7 @@ class SentenceJob(Job):
         if not cls.has_labels:
             scores = build_outputs(config, SentenceObjective(1), inputs)["logits"]
             return {"scores": scores[:, 0]}
-        objective = SentenceObjective(len(served.facts_of_kind["labels"]))
+        objective = SentenceObjective(len(facts["labels"]))
         logits = build_outputs(config, objective, inputs)["logits"]
         return {
             "logits": logits,
@@ -104,9 +94,12 @@ class SentenceJob(Job):
     def check(
         self, name: str, path: str, examples: Sequence[Any], log: Callable[[str], None]
     ) -> None:
-        if name != TEST and all(example.label is None for example in examples):
-            raise make_unlabelled_error(name, path, "a label")
-        sentence_tasks.check_labels(path, examples, self.classes, required=name != TEST)
+        super().check(name, path, examples, log)
+        self.check_labels(path, examples, required=name != TEST)
+
+    def check_labels(self, path: str, examples: Sequence[Any], required: bool) -> None:
+        """Raises DataError if a label can't be predicted, or lacks though it is required."""
+        sentence_tasks.check_labels(path, examples, self.classes, required)
 
     def notes(self, split: Split) -> Iterator[str]:
         truncated = int(split.table.rows["truncated"].sum())
@@ -138,10 +131,10 @@ class SentenceJob(Job):
 
     def files(self, split: Split, predictions: Predictions) -> dict[str, str]:
         values, labels = predictions
-        begin = "dev_" if split.name == DEV else "test_"
+        rows = join_lines("\t".join(map(str, row)) for row in values.tolist())
         return {
-            f"{begin}results.tsv": join_lines("\t".join(map(str, row)) for row in values.tolist()),
-            f"{begin}labels.tsv": join_lines(self.label_lines(split, values, labels)),
+            f"{split.name}_results.tsv": rows,
+            f"{split.name}_labels.tsv": join_lines(self.label_lines(split, values, labels)),
             **self.submission(split, labels),
         }
 

@@ -21,29 +21,18 @@ _TSV_LENGTH = 128
 
 @dataclasses.dataclass(frozen=True)
 class Served:
-    """A fine-tuned model, but for its weights.
+    """A fine-tuned model, but for its weights."""
 
-    Attributes:
-        task: the name that it was trained for by.
-        kind: a name in ``KINDS``.
-        bert_config_file: the encoder's shape.
-        gelu: the form of what that calls ``gelu``.
-        vocabulary: the pieces.
-        do_lower_case: whether text is lower-cased and stripped of accents.
-        tokenizer: ``google`` or ``hfl``.
-        max_seq_length: tokens of a sequence, at most.
-        facts_of_kind: what else makes features and answers, as JSON knows it: ``labels`` by number,
-            or how questions are put and answers chosen.
-    """
-
-    task: str
-    kind: str
+    task: str  # the name that it was trained for by
+    kind: str  # a name in ``KINDS``
     bert_config_file: str
-    gelu: str
+    gelu: str  # the form of what the configuration calls ``gelu``
     vocabulary: Vocabulary
     do_lower_case: bool
-    tokenizer: str
+    tokenizer: str  # ``google`` or ``hfl``
     max_seq_length: int
+    # What else makes features and answers, as JSON knows it: ``labels`` by number, or how questions
+    # are put and answers chosen.
     facts_of_kind: Mapping[str, Any]
 
     def facts(self) -> dict[str, Any]:
@@ -55,15 +44,10 @@ class Served:
 def describe(outcome: Outcome, given: Mapping[str, Any]) -> Served:
     """Puts together what a run has recorded and what the user says.
 
-    Args:
-        outcome: the run.
-        given: by the name of its flag what the user says: ``task_name``, ``bert_config_file``,
-            ``gelu``, ``vocab_file``, ``do_lower_case``, ``tokenizer``, ``max_seq_length``,
-            ``labels`` and ``max_answer_length``; None where nothing.
-
-    Raises:
-        ConfigError: the two differ, or neither says what is needed.
-        DataError: the vocabulary can't be read.
+    ``given`` are the values of flags by name, None if the user says nothing: ``task_name``,
+    ``bert_config_file``, ``gelu``, ``vocab_file``, ``do_lower_case``, ``tokenizer``,
+    ``max_seq_length``, ``labels`` and ``max_answer_length``. Raises ConfigError if the two differ,
+    or neither says what is needed.
     """
     facts = _Facts(outcome, given)
     name = facts.known("task_name", "task")

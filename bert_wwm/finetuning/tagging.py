@@ -1,25 +1,12 @@
 """The tag of each token."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from bert_wwm.compat import tf
-from bert_wwm.finetuning.job import (
-    DEV,
-    TEST,
-    Job,
-    Outputs,
-    Split,
-    join_lines,
-    make_unlabelled_error,
-)
-from bert_wwm.finetuning.objective import (
-    NO_LABEL,
-    TaskObjective,
-    build_outputs,
-    predict_labels,
-)
+from bert_wwm.finetuning.job import DEV, Job, Outputs, Split, join_lines
+from bert_wwm.finetuning.objective import NO_LABEL, TaskObjective, build_outputs, predict_labels
 from bert_wwm.model import task_heads
 from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import Prediction
@@ -30,9 +17,6 @@ from bert_wwm.tasks.tagging_files import conll_lines
 from bert_wwm.tasks.task import Task
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.train.objective import Encoded
-
-if TYPE_CHECKING:
-    from bert_wwm.finetuning.served import Served
 
 Predictions = list[list[str]]  # of each sentence the tags
 
@@ -65,6 +49,7 @@ class TaggingJob(Job):
     """The tag of each token; longer sentences than fit are taken apart."""
 
     has_labels = True
+    target = "a tag"
 
     def make_featurizer(self, tokenizer: Tokenizer) -> Featurizer:
         return tagging_features.TaggingFeaturizer(tokenizer, self.max_seq_length, self.labels)
@@ -79,10 +64,10 @@ class TaggingJob(Job):
 
     @classmethod
     def build_answers(
-        cls, config: BertConfig, served: "Served", inputs: dict[str, tf.Tensor]
+        cls, config: BertConfig, facts: Mapping[str, Any], inputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """``tag_ids`` int32 [B, S], -1 at padding; ``probabilities`` float32 [B, S, tags]."""
-        objective = TaggingObjective(len(served.facts_of_kind["labels"]))
+        objective = TaggingObjective(len(facts["labels"]))
         logits = build_outputs(config, objective, inputs)["tag_logits"]
         tags = tf.argmax(logits, axis=2, output_type=tf.int32)
         return {
@@ -93,8 +78,7 @@ class TaggingJob(Job):
     def check(
         self, name: str, path: str, examples: Sequence[Tagged], log: Callable[[str], None]
     ) -> None:
-        if name != TEST and not any(example.tags for example in examples):
-            raise make_unlabelled_error(name, path, "a tag")
+        super().check(name, path, examples, log)
         unknown = tagging_features.count_unknown_tags(examples, self.labels)
         if unknown:
             counts = ", ".join(f"{tag} ({count:,})" for tag, count in unknown.items())

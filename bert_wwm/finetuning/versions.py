@@ -11,11 +11,9 @@ from bert_wwm.core.staging import temporary_folder
 
 @contextlib.contextmanager
 def unpublished(parent: str) -> Iterator[str]:
-    """Gives an empty hidden folder, for ``publish``; where the block fails it is removed.
+    """Gives an empty hidden folder among the versions, for ``publish``; removed if that fails.
 
-    Args:
-        parent: the folder of the versions; made if need be. TensorFlow Serving ignores what has no
-            number for its name.
+    TensorFlow Serving ignores what has no number for its name.
     """
     is_new = not os.path.exists(parent)
     try:
@@ -28,14 +26,7 @@ def unpublished(parent: str) -> Iterator[str]:
 
 
 def publish(folder: str) -> str:
-    """Gives a folder, which lies among the versions, the number behind their highest.
-
-    Returns:
-        Its new path.
-
-    Raises:
-        DataError: an input file has changed.
-    """
+    """Gives a folder among the versions the number behind their highest; returns its new path."""
     check_unchanged()
     parent = os.path.dirname(folder)
     while True:

@@ -15,13 +15,7 @@ That program reads only the first paragraph of each text, which is all that ther
 from collections.abc import Mapping, Sequence
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.metrics.reading import (
-    Predictions,
-    References,
-    Score,
-    compute_bag_f1,
-    score_questions,
-)
+from bert_wwm.metrics.reading import Predictions, References, Score, compute_bag_f1, score_questions
 
 DOMAINS = ("civil", "criminal")
 
@@ -29,11 +23,10 @@ DOMAINS = ("civil", "criminal")
 def evaluate(
     references: References, predictions: Predictions, domains: Mapping[str, str | None]
 ) -> dict[str, dict[str, float]]:
-    """Returns the program's figures.
+    """Returns the program's figures, for ``civil``, ``criminal`` and ``overall``.
 
-    Returns:
-        For ``civil``, ``criminal`` and ``overall``: ``em`` and ``f1``, in percent with one decimal
-        (0.0 where there is no question), and ``qas``, the number of questions.
+    They are ``em`` and ``f1``, in percent with one decimal (0.0 where there is no question), and
+    ``qas``, the number of questions.
     """
     scores = question_scores(references, predictions)
     for question in references:

@@ -1,8 +1,10 @@
-"""Measures of classification, all fractions of 1. What has no value (0/0) is 0.0."""
+"""Measures of predicted labels and scores, from -1 to 1. What has no value (0/0) is 0.0."""
 
 import collections
 import math
 from collections.abc import Hashable, Sequence
+
+import numpy as np
 
 from bert_wwm.core.errors import DataError
 
@@ -51,9 +53,38 @@ def matthews_correlation(
     return {"matthews_correlation": covariance / math.sqrt(spread) if spread else 0.0}
 
 
-def _check(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> None:
+def correlations(
+    targets: Sequence[float | str], predictions: Sequence[float | str]
+) -> dict[str, float]:
+    """Returns ``spearman`` and ``pearson`` of scores, numbers or in text, as GLUE's for STS-B.
+
+    Spearman's is Pearson's of the ranks, where equal values share the mean of their ranks. If one
+    side is constant, both are 0.0.
+    """
+    _check(targets, predictions, "scores")
+    x, y = (np.array([float(value) for value in values]) for values in (targets, predictions))
+    return {"spearman": _pearson(_ranks(x), _ranks(y)), "pearson": _pearson(x, y)}
+
+
+def _pearson(x: np.ndarray, y: np.ndarray) -> float:
+    if not np.ptp(x) or not np.ptp(y):
+        return 0.0
+    x, y = x - x.mean(), y - y.mean()
+    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Returns the rank of each value, from 1 on: float64 [n]."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts - 1) / 2)[inverse]
+
+
+def _check(
+    targets: Sequence[Hashable], predictions: Sequence[Hashable], what: str = "labels"
+) -> None:
     if len(targets) != len(predictions) or not targets:
         raise DataError(
-            f"{len(targets)} labels and {len(predictions)} predictions; expected as many of both, "
+            f"{len(targets)} {what} and {len(predictions)} predictions; expected as many of both, "
             "and one at least"
         )

@@ -30,6 +30,7 @@ from bert_wwm.metrics.reading import (
     References,
     Score,
     compute_f1,
+    mean_percents,
     score_questions,
 )
 
@@ -39,15 +40,12 @@ _CHINESE_OR_RUN = re.compile("[\u4e00-\u9fa5]|[^\u4e00-\u9fa5]+")
 
 
 def evaluate(references: References, predictions: Predictions) -> dict[str, float]:
-    """Returns the program's figures.
+    """Returns the program's figures: ``AVERAGE``, ``F1`` and ``EM``, in percent.
 
-    Returns:
-        ``AVERAGE`` of the next two, ``F1`` and ``EM``, in percent; ``TOTAL``, the number of
-        questions, and ``SKIP``, of those without a prediction, which score 0.
+    ``TOTAL`` counts the questions, ``SKIP`` those without a prediction, which score 0.
     """
     scores = question_scores(references, predictions).values()
-    f1 = 100.0 * sum(score.f1 for score in scores) / len(scores)
-    em = 100.0 * sum(score.em for score in scores) / len(scores)
+    em, f1 = mean_percents(scores)
     return {
         "AVERAGE": (em + f1) * 0.5,
         "F1": f1,

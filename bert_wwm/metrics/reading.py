@@ -6,7 +6,7 @@ is no question's doesn't.
 """
 
 import collections
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from bert_wwm.core.errors import DataError
@@ -51,6 +51,12 @@ def score_questions(
         question: score(answers, predictions[question]) if question in predictions else NO_SCORE
         for question, answers in references.items()
     }
+
+
+def mean_percents(scores: Collection[Score]) -> tuple[float, float]:
+    """Returns the means of exact match and of F1, in percent."""
+    em, f1 = (100.0 * sum(values) / len(scores) for values in zip(*scores))
+    return em, f1
 
 
 def check_references(references: References, need_answers: bool) -> None:

@@ -19,22 +19,14 @@ class Reference(NamedTuple):
 
 
 def read_references(path: str, as_text: bool = False) -> dict[str, Reference]:
-    """Reads the answers of a data set, in the format of SQuAD (so is CJRC's) or in CMRC's own.
+    """Reads the answers to questions by id, in the format of SQuAD (so is CJRC's) or in CMRC's own.
 
     SQuAD: ``{"data": [{"paragraphs": [{"qas": [{"id", "answers": [{"text"}]}]}]}]}``; CMRC:
     ``[{"qas": [{"query_id", "answers": [text]}]}]``. As with HFL's program each level may be of
     either.
 
-    Args:
-        path: the file.
-        as_text: read a number, true, false or null as the text that Python's ``str`` makes of it,
-            as HFL's program does: 12 is "12" and null is "None". Otherwise they are errors.
-
-    Returns:
-        By the question's id.
-
-    Raises:
-        DataError: the file is of another format, or an id is there twice.
+    ``as_text`` reads a number, true, false or null as the text that Python's ``str`` makes of it,
+    as HFL's program does: 12 is "12" and null is "None". Otherwise they are errors.
     """
     content = read_json(path)
     texts, where = content, f"{path}: "

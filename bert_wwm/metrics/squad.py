@@ -18,16 +18,18 @@ from bert_wwm.metrics.reading import (
     Score,
     check_references,
     compute_bag_f1,
+    mean_percents,
     score_questions,
 )
 
+_NA_PROB_THRESHOLD = 1.0  # no probability exceeds it, but many odds do
 _PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def evaluate_v1(references: References, predictions: Predictions) -> dict[str, float]:
     """Returns ``exact_match`` and ``f1`` of SQuAD 1.1, in percent."""
-    em, f1 = _percents(list(question_scores_v1(references, predictions).values()))
+    em, f1 = mean_percents(question_scores_v1(references, predictions).values())
     return {"exact_match": em, "f1": f1}
 
 
@@ -38,33 +40,24 @@ def question_scores_v1(references: References, predictions: Predictions) -> dict
 
 
 def evaluate_v2(
-    references: References,
-    predictions: Predictions,
-    na_probs: Mapping[str, float] | None = None,
-    na_prob_threshold: float = 1.0,
+    references: References, predictions: Predictions, na_probs: Mapping[str, float] | None = None
 ) -> dict[str, float]:
     """Returns the figures of SQuAD 2.0, where a question may have no answer.
 
     The official program fails where a prediction is missing; here it scores 0.
 
     Args:
-        references: of each question the answers; empty where there is none.
-        predictions: of each question the answer; "" where there is none.
         na_probs: of each question how sure it is that there is no answer: a probability, or any
             number that is higher the surer, such as the odds of ``null_odds.json``.
-        na_prob_threshold: a prediction counts as "" where its number of ``na_probs`` exceeds it.
-            The official program's 1.0 never does so to probabilities, but to many odds.
+            As in the official program, a prediction whose number exceeds 1.0 counts as "".
 
     Returns:
         ``exact``, ``f1`` (percents) and ``total``; the same with ``HasAns_`` or ``NoAns_`` before
         it, of the questions with and without answers, where there are such; and with ``na_probs``
         ``best_exact`` and ``best_f1``, what the best thresholds would give, and these themselves,
         ``best_exact_thresh`` and ``best_f1_thresh``.
-
-    Raises:
-        DataError: there are no questions, or ``na_probs`` lacks one that is predicted.
     """
-    scores = question_scores_v2(references, predictions, na_probs, na_prob_threshold)
+    scores = question_scores_v2(references, predictions, na_probs)
     figures = _figures(list(scores.values()), "")
     for prefix, has_answer in (("HasAns_", True), ("NoAns_", False)):
         part = [
@@ -84,10 +77,7 @@ def evaluate_v2(
 
 
 def question_scores_v2(
-    references: References,
-    predictions: Predictions,
-    na_probs: Mapping[str, float] | None = None,
-    na_prob_threshold: float = 1.0,
+    references: References, predictions: Predictions, na_probs: Mapping[str, float] | None = None
 ) -> dict[str, Score]:
     """Returns the score of each question of SQuAD 2.0. Takes and raises what ``evaluate_v2`` does.
 
@@ -100,7 +90,7 @@ def question_scores_v2(
     for question, answers in references.items():
         if question not in predictions:
             scores[question] = NO_SCORE
-        elif na_probs is not None and na_probs[question] > na_prob_threshold:
+        elif na_probs is not None and na_probs[question] > _NA_PROB_THRESHOLD:
             right = float(not answers)
             scores[question] = Score(right, right)
         else:
@@ -166,10 +156,5 @@ def _normalised(text: str) -> str:
 
 
 def _figures(scores: list[Score], prefix: str) -> dict[str, float]:
-    exact, f1 = _percents(scores)
+    exact, f1 = mean_percents(scores)
     return {f"{prefix}exact": exact, f"{prefix}f1": f1, f"{prefix}total": len(scores)}
-
-
-def _percents(scores: list[Score]) -> tuple[float, float]:
-    em, f1 = (100.0 * sum(values) / len(scores) for values in zip(*scores))
-    return em, f1

@@ -114,24 +114,14 @@ SCHEMES: dict[str, Callable[[Sequence[str]], list[Entity]]] = {
 
 
 def evaluate(
-    targets: Sequence[Sequence[str]],
-    predictions: Sequence[Sequence[str]],
-    scheme: str = "seqeval",
+    targets: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], scheme: str = "seqeval"
 ) -> dict[str, Any]:
     """Scores the tags of sentences. An entity is found if type, beginning and end are right.
-
-    Args:
-        targets: of each sentence the true tags.
-        predictions: of each sentence the predicted tags, as many.
-        scheme: one of ``SCHEMES``: whose rules say what the entities are.
 
     Returns:
         ``precision``, ``recall`` and ``f1`` over all entities (micro), and ``accuracy``, the share
         of tags that are right: fractions of 1, 0.0 for 0/0; ``support``, the number of true
         entities; and ``by_type``, the first three and the support of each type.
-
-    Raises:
-        DataError: there are no tags, or not as many predicted.
     """
     _check(targets, predictions)
     # Both programs read sentences as one sequence with an O behind each.

@@ -56,20 +56,17 @@ class _Span(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """A chunk's predictions: float64 log-probabilities of its pieces of the context, [pieces].
-
-    ``first_ends`` is the first piece at which a span that starts here may end: the piece itself, or
-    the first one that is missing in the chunk that shows more around it. ``null`` has the
-    log-probabilities of [CLS]; ``types`` is empty if types aren't predicted.
-    """
+    """A chunk's predictions: float64 log-probabilities of its pieces of the context, [pieces]."""
 
     starts: np.ndarray
     ends: np.ndarray
+    # The first piece at which a span that starts here may end: the piece itself, or the first one
+    # that is missing in the chunk that shows more around it.
     first_ends: np.ndarray
     char_starts: np.ndarray
     char_ends: np.ndarray
-    null: _Span
-    types: np.ndarray
+    null: _Span  # of [CLS]
+    types: np.ndarray  # empty if types aren't predicted
 
 
 def best_answers(
@@ -86,12 +83,11 @@ def best_answers(
     """Returns the best answers to questions; empty ones where a context holds nothing.
 
     Args:
-        questions: all of a file.
-        table: their features; ``example`` counts from the file's first question.
+        table: the features of the questions; ``example`` counts from the first one.
         outputs: of each sequence, in the table's order, ``start_log_probs`` and
             ``end_log_probs`` [length], and ``answer_type_log_probs`` [4] if asked for.
         n_best_size: the maximum number of answers to list; their texts differ.
-        max_answer_length: the maximum number of pieces of an answer.
+        max_answer_length: in pieces.
         null_score_diff_threshold: a question has no answer if its null odds are above this.
         with_null: whether a question may have no answer. That is as likely as in the chunk where
             it is least likely (SQuAD 2.0, google-research/bert).
@@ -268,11 +264,9 @@ def _with_null(spans: Sequence[_Span], null: _Span, is_null: bool, n_best_size: 
 def _by_type(
     spans: Sequence[_Span], chunks: Sequence[_Chunk], threshold: float
 ) -> tuple[list[Entry], float]:
-    """Returns the entries and the null odds of a question whose type of answer is predicted.
-
-    The probability of a type is that of its entry, of span shared out among the spans. The
-    log-probabilities of YES, NO and none are those of [CLS], where none is least likely.
-    """
+    """Returns the entries and the null odds of a question whose type of answer is predicted."""
+    # The probability of a type is that of its entry, of span shared out among the spans. The
+    # log-probabilities of YES, NO and none are those of [CLS], where none is least likely.
     types = np.stack([chunk.types for chunk in chunks])
     scores = dict(zip(ANSWER_TYPES, types.max(axis=0).tolist()))
     scores[UNANSWERABLE] = float(types[:, ANSWER_TYPES.index(UNANSWERABLE)].min())

@@ -52,12 +52,7 @@ class TrainingOrder:
     """
 
     def __init__(
-        self,
-        lengths: np.ndarray,
-        batch_size: int,
-        num_steps: int,
-        seed: int,
-        padding: Padding,
+        self, lengths: np.ndarray, batch_size: int, num_steps: int, seed: int, padding: Padding
     ):
         self._lengths = lengths
         self._batch_size = batch_size

@@ -33,11 +33,7 @@ class ChoiceFeaturizer(Featurizer):
     shortest_holds = "a piece each of context, question and choice"
 
     def __call__(self, examples: Sequence[Choices], first: int) -> FeatureTable:
-        """Returns one row an example.
-
-        Rows have ``label_ids`` (the number of the right choice, -1 if unknown), ``example``, and
-        ``truncated``, 1 if the texts have more pieces than fit.
-        """
+        """Returns one row an example; ``truncated`` is 1 if its texts have more pieces than fit."""
         # E examples, C choices of each, Q = E * C sequences, T tokens of all.
         count = len(examples)
         texts = [example.context for example in examples]

@@ -1,7 +1,10 @@
 """The examples of a task's files. Their ids name them in predictions."""
 
+import collections
 from collections.abc import Sequence
 from typing import NamedTuple
+
+_SHOWN_LABELS = 20
 
 
 class Sentence(NamedTuple):
@@ -93,3 +96,20 @@ class Question(NamedTuple):
 
 
 Example = Sentence | Choices | Tagged | Question
+
+
+def label_counts(examples: Sequence[Example]) -> str | None:
+    """Returns such as ``"好评 (4,800), 差评 (4,799), label (1)"``, the most frequent first.
+
+    Of many labels it has the first, the number of others, and the rarest. None: no labels.
+    """
+    counts = collections.Counter(label for example in examples for label in example.labels)
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if not ranked:
+        return None
+    line = ", ".join(f"{label} ({count:,})" for label, count in ranked[:_SHOWN_LABELS])
+    more = len(ranked) - _SHOWN_LABELS
+    if more > 0:
+        label, count = ranked[-1]
+        line += f" and {more:,} more, down to {label} ({count:,})"
+    return line

@@ -12,18 +12,14 @@ INPUT_IDS, SEGMENT_IDS, INPUT_MASK = "input_ids", "segment_ids", "input_mask"
 
 @dataclasses.dataclass
 class FeatureTable:
-    """n sequences of T tokens in all.
+    """n sequences of T tokens in all."""
 
-    Attributes:
-        offsets: int64 [n + 1]; the tokens of sequence i are ``offsets[i]`` to ``offsets[i + 1]``.
-        tokens: features of tokens by name, [T]; ``input_ids`` and ``segment_ids`` at least. Those
-            that only decoding needs (spans of characters) are here too.
-        rows: features of sequences by name, [n]: labels, positions, the number of its example.
-    """
-
+    # int64 [n + 1]; the tokens of sequence i are ``offsets[i]`` to ``offsets[i + 1]``.
     offsets: np.ndarray
+    # Features of tokens by name, [T]; ``input_ids`` and ``segment_ids`` at least. Those that only
+    # decoding needs (spans of characters) are here too.
     tokens: dict[str, np.ndarray]
-    rows: dict[str, np.ndarray]
+    rows: dict[str, np.ndarray]  # of sequences, [n]: labels, positions, the number of its example
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -40,12 +36,10 @@ class FeatureTable:
     def batch(
         self, rows: np.ndarray, length: int, names: Sequence[str], padding: Mapping[str, int]
     ) -> dict[str, np.ndarray]:
-        """Returns named features of some sequences, padded: of ``rows`` int64 [B], to a length S.
+        """Returns features of some sequences, ``rows`` int64 [B], padded to a length S.
 
-        Returns:
-            int32 [B, S] of features of tokens, padded with 0 or the number in ``padding``, and [B]
-            of those of sequences; and ``input_mask``, 1 at tokens and 0 at padding, unless the
-            tokens have one of their own.
+        They are int32 [B, S] for tokens, padded with 0 or the number in ``padding``, and [B] for
+        sequences; and ``input_mask``, 0 at padding, unless the tokens have one of their own.
         """
         places = np.arange(length)
         inside = places < self.lengths[rows][:, None]
@@ -74,8 +68,7 @@ class FeatureTable:
     def from_bytes(cls, data: bytes) -> "FeatureTable":
         """Returns the table of ``to_bytes``.
 
-        Raises:
-            ValueError, KeyError, EOFError, zipfile.BadZipFile: it is not one.
+        Raises ValueError, KeyError, EOFError or zipfile.BadZipFile for anything else.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             kinds: dict[str, dict[str, np.ndarray]] = {"tokens": {}, "rows": {}}

@@ -74,9 +74,8 @@ def featurize(
 ) -> tuple[FeatureTable, str]:
     """Returns the features of examples, in their order, and ``features_key`` of them.
 
-    They are stored in a file of ``cache_dir`` (None: nowhere) whose name is a hash of all that they
-    depend on: the examples, the vocabulary, lengths and so on. So another run, with another seed or
-    model, finds them. ``num_workers`` is the maximum number of processes.
+    That key names the file of ``cache_dir`` (None: nowhere) which stores them, so another run, with
+    another seed or model, finds them. ``num_workers`` is the maximum number of processes.
     """
     key = features_key(featurizer, examples)
     if cache_dir is None:

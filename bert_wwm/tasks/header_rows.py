@@ -23,8 +23,8 @@ def header_note(
 ) -> Iterator[str]:
     """Yields a sentence if the first example of a file looks like a header.
 
-    It does if no other example has its label (``count``), and this or one of its texts is a usual
-    name of a column; ``label_column`` is another name of the column of labels.
+    It does if only it has its label, and this is ``label_column`` or, like one of its texts, a
+    usual name of a column.
     """
     if label is None or count != 1:
         return

@@ -18,11 +18,8 @@ from bert_wwm.text.bulk import Pieces
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
 
-START_POSITIONS, END_POSITIONS, ANSWER_TYPE_IDS = (
-    "start_positions",
-    "end_positions",
-    "answer_types",
-)
+START_POSITIONS, END_POSITIONS = "start_positions", "end_positions"
+ANSWER_TYPE_IDS = "answer_types"
 CONTEXT_BEGIN, CONTEXT_END, TRUNCATED = "context_begin", "context_end", "truncated"
 CHAR_STARTS, CHAR_ENDS, MAX_CONTEXT = "char_starts", "char_ends", "max_context"
 UNKNOWN = -1  # a position or type that isn't trained on
@@ -35,24 +32,20 @@ _PARTS = 5  # of a sequence
 class ReadingFeaturizer(Featurizer):
     """Makes features of questions.
 
-    The tables have of each token, besides ids and segment, the half-open span of the context's
-    characters, ``char_starts`` and ``char_ends`` (-1 outside the context), and ``max_context``: 1
-    if no other chunk shows more of the context around this piece.
+    Tokens have half-open spans of the context's characters, ``char_starts`` and ``char_ends`` (-1
+    outside the context), and ``max_context``: 1 if no other chunk shows more of the context around
+    this piece.
 
-    Of each sequence they have ``start_positions`` and ``end_positions``, inclusive, of the first
-    answer; 0, [CLS], if it isn't wholly in this chunk or is not a span; -1, not trained on, if the
-    file has no answer, or one that isn't in the context. The context's positions are
-    ``context_begin`` to ``context_end``, half-open. ``truncated`` is 1 if the question has more
-    pieces than fit. ``answer_types`` are numbers of ``ANSWER_TYPES``, -1 as above; of a span that
+    Sequences have ``start_positions`` and ``end_positions``, inclusive, of the first answer; 0,
+    [CLS], if it isn't wholly in this chunk or is not a span; -1, not trained on, if the file has no
+    answer, or one that isn't in the context. ``context_begin`` to ``context_end``, half-open, are
+    the context's positions. ``truncated`` is 1 if the question has more pieces than fit.
+    ``answer_types``, if asked for, are numbers of ``ANSWER_TYPES``, -1 as above; of a span that
     isn't wholly in this chunk, unanswerable.
 
-    Args:
-        doc_stride: a chunk begins so many pieces after the one before.
-        max_query_length: the maximum number of pieces of a question; the rest is cut off. A
-            question is cut further if it would leave to its context less than a quarter of the
-            sequence, not counting [CLS] and [SEP].
-        hfl_compat: train on the first occurrence of an answer, whatever the file says.
-        answer_types: whether to give ``answer_types``.
+    A chunk begins ``doc_stride`` pieces after the one before. A question keeps ``max_query_length``
+    pieces; fewer if it would leave to its context less than a quarter of the sequence, not counting
+    [CLS] and [SEP]. ``hfl_compat`` means the first occurrence of an answer, whatever the file says.
     """
 
     kind = "reading"
@@ -94,21 +87,21 @@ class ReadingFeaturizer(Featurizer):
     def __call__(self, examples: Sequence[Question], first: int) -> FeatureTable:
         """Returns the features of questions: of each at least one sequence, in their order."""
         numbers = {text: i for i, text in enumerate(dict.fromkeys(q.context for q in examples))}
-        contexts = _Texts.of(self.tokenize(numbers), len(numbers))
-        questions = _Texts.of(self.tokenize(q.question for q in examples), len(examples))
+        contexts = self.tokenize(numbers)
+        questions = self.tokenize(q.question for q in examples)
         context_of = np.asarray([numbers[q.context] for q in examples], np.int64)
 
         room = self.max_seq_length - _SPECIAL
-        query_lengths = np.minimum(questions.lengths, self.longest_question)
-        chunks = _chunks(
-            contexts.lengths[context_of], room - query_lengths, self._doc_stride, query_lengths
-        )
+        question_lengths = np.diff(questions.offsets)
+        query_lengths = np.minimum(question_lengths, self.longest_question)
+        context_lengths = np.diff(contexts.offsets)[context_of]
+        chunks = _chunks(context_lengths, room - query_lengths, self._doc_stride, query_lengths)
         tokens, offsets = self._tokens(questions, contexts, context_of, chunks)
         rows = {
             "example": chunks.question + first,
             CONTEXT_BEGIN: chunks.query_lengths + 2,
             CONTEXT_END: chunks.query_lengths + 2 + chunks.lengths,
-            TRUNCATED: (questions.lengths > query_lengths)[chunks.question],
+            TRUNCATED: (question_lengths > query_lengths)[chunks.question],
         }
         rows.update(self._targets(examples, contexts, context_of, chunks))
         return FeatureTable(
@@ -118,7 +111,7 @@ class ReadingFeaturizer(Featurizer):
         )
 
     def _tokens(
-        self, questions: "_Texts", contexts: "_Texts", context_of: np.ndarray, chunks: "_Chunks"
+        self, questions: Pieces, contexts: Pieces, context_of: np.ndarray, chunks: "_Chunks"
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Gathers the tokens of all sequences, and their offsets, from [CLS], [SEP] and pieces."""
         ids = self.tokenizer.vocabulary.ids
@@ -135,6 +128,7 @@ class ReadingFeaturizer(Featurizer):
         source = ranges(begins.ravel(), counts.ravel())
 
         outside = np.full(context_base, -1, np.int64)
+        of_text = np.repeat(contexts.characters, np.diff(contexts.offsets))
         pieces = np.concatenate([[ids[CLS], ids[SEP]], questions.ids, contexts.ids])
         segments = np.tile(np.asarray([0, 0, 0, 1, 1]), len(chunks))
         lengths = counts.sum(axis=1)
@@ -145,15 +139,15 @@ class ReadingFeaturizer(Featurizer):
         return {
             INPUT_IDS: pieces[source],
             SEGMENT_IDS: np.repeat(segments, counts.ravel()),
-            CHAR_STARTS: np.concatenate([outside, contexts.starts])[source],
-            CHAR_ENDS: np.concatenate([outside, contexts.ends])[source],
+            CHAR_STARTS: np.concatenate([outside, contexts.starts - of_text])[source],
+            CHAR_ENDS: np.concatenate([outside, contexts.ends - of_text])[source],
             MAX_CONTEXT: max_context,
         }, offsets
 
     def _targets(
         self,
         examples: Sequence[Question],
-        contexts: "_Texts",
+        contexts: Pieces,
         context_of: np.ndarray,
         chunks: "_Chunks",
     ) -> dict[str, np.ndarray]:
@@ -184,40 +178,16 @@ class ReadingFeaturizer(Featurizer):
             targets[ANSWER_TYPE_IDS] = np.where(is_span & ~is_here, unanswerable, types)
         return targets
 
-    def _piece_span(self, question: Question, contexts: "_Texts", number: int) -> tuple[int, int]:
+    def _piece_span(self, question: Question, contexts: Pieces, number: int) -> tuple[int, int]:
         """The pieces, both inclusive, that touch the first answer; UNKNOWN where there are none."""
         span = find_answer(question.context, question.answers[0], self._hfl_compat)
         if span is None:
             return UNKNOWN, UNKNOWN
         begin, end = contexts.offsets[number : number + 2]
-        first = int(np.searchsorted(contexts.ends[begin:end], span[0], "right"))
-        last = int(np.searchsorted(contexts.starts[begin:end], span[1], "left")) - 1
+        start, stop = np.asarray(span) + contexts.characters[number]
+        first = int(np.searchsorted(contexts.ends[begin:end], start, "right"))
+        last = int(np.searchsorted(contexts.starts[begin:end], stop, "left")) - 1
         return (first, last) if first <= last else (UNKNOWN, UNKNOWN)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Texts:
-    """The pieces of n texts: ids, and half-open spans of characters of their text, int64 [pieces].
-
-    ``offsets`` are int64 [n + 1].
-    """
-
-    ids: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    offsets: np.ndarray
-
-    @classmethod
-    def of(cls, pieces: Pieces, count: int) -> "_Texts":
-        offsets = pieces.offsets[: count + 1].astype(np.int64)
-        begins = np.repeat(pieces.characters, np.diff(offsets))
-        return cls(
-            pieces.ids.astype(np.int64), pieces.starts - begins, pieces.ends - begins, offsets
-        )
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return np.diff(self.offsets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,11 +221,11 @@ def _chunks(
 
 
 def _has_max_context(chunks: _Chunks) -> np.ndarray:
-    """Says of each piece in each chunk whether no other chunk of its question shows it better.
+    """Whether no other chunk of its question shows a piece better: bool [pieces of all chunks].
 
     The score is google-research/bert's (run_squad.py, _check_is_max_context): the smaller of the
     numbers of pieces before and after it, plus a hundredth of the chunk's length; of equal chunks,
-    the first. Bool [pieces of all chunks].
+    the first.
     """
     is_first = chunks.number == 0
     of_question = compute_offsets(chunks.context_lengths[is_first])

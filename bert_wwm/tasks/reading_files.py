@@ -4,7 +4,7 @@ All are JSON: SQuAD's form, which DRCD, CJRC and the released CMRC 2018 share, o
 CMRC 2018 was first released: a list.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from bert_wwm.core.errors import DataError
@@ -16,26 +16,45 @@ from bert_wwm.tasks.task import Note
 _IMPOSSIBLE = {True: True, False: False, "true": True, "false": False, "": False}
 
 
-def read_spans(path: str, note: Note) -> list[Question]:
-    """Reads questions whose answers are words of the context: CMRC 2018, DRCD, SQuAD 1.1.
+def read_questions(
+    path: str, note: Note, answer_types: Collection[str] = (SPAN,)
+) -> list[Question]:
+    """Reads questions; ``answer_types`` are those that their answers may have.
 
-    Errors name the place in the file, such as ``data[3].paragraphs[0].qas[1]``.
-    """
-    return _read(path, note, can_be_impossible=False)
-
-
-def read_squad2(path: str, note: Note) -> list[Question]:
-    """Reads questions which the context may not answer: SQuAD 2.0. As ``read_spans`` does."""
-    return _read(path, note)
-
-
-def read_cjrc(path: str, note: Note) -> list[Question]:
-    """Reads CJRC (CAIL 2019), where YES and NO are answers too. As ``read_spans`` does.
-
-    The first answer says of what type it is. ``is_impossible``, there the text "true" or "false",
+    The first answer says of what type it is. ``is_impossible``, in CJRC the text "true" or "false",
     isn't always right; it counts only where there is no answer.
     """
-    return _read(path, note, has_yes_no=True)
+    content = read_json(path)
+    if isinstance(content, list):
+        found = _cmrc_questions(path, content)
+    elif isinstance(content, dict):
+        found = _squad_questions(path, content)
+    else:
+        raise DataError(f"{path}: is {content!r}; expected an object with 'data', or a list")
+    questions: list[Question] = []
+    places: dict[str, str] = {}
+    contradictions = 0
+    for place, question, is_impossible in found:
+        if is_impossible and UNANSWERABLE not in answer_types:
+            raise DataError(
+                f"{path}: {place}: is_impossible is true; expected questions that the context "
+                "answers (squad2 and cjrc have others)"
+            )
+        if places.setdefault(question.id, place) != place:
+            raise DataError(
+                f"{path}: {place}: {question.id!r} is already the id of "
+                f"{places[question.id]}; expected every id once"
+            )
+        if is_impossible and not question.answers:
+            question = question._replace(answers=(Answer(""),))
+        if UNANSWERABLE in answer_types:
+            question = question._replace(answer_type=_answer_type(question, answer_types))
+        contradictions += is_impossible and question.answer_type != UNANSWERABLE
+        questions.append(question)
+    if not questions:
+        raise DataError(f"{path}: holds no question; expected at least one")
+    _tell(path, questions, contradictions, note)
+    return questions
 
 
 def find_answer(context: str, answer: Answer, hfl_compat: bool = False) -> tuple[int, int] | None:
@@ -64,8 +83,7 @@ def find_answer(context: str, answer: Answer, hfl_compat: bool = False) -> tuple
 def find_misplaced(questions: Sequence[Question]) -> tuple[int, list[str], list[str]]:
     """Counts first answers that are spans; finds those that aren't where ``answer_start`` says.
 
-    Returns:
-        The count, the ids of questions whose answer is elsewhere, and of those where it is nowhere.
+    Returns the count, and the ids of questions whose answer is elsewhere, or nowhere.
     """
     count = 0
     moved, missing = [], []
@@ -82,43 +100,7 @@ def find_misplaced(questions: Sequence[Question]) -> tuple[int, list[str], list[
     return count, moved, missing
 
 
-def _read(
-    path: str, note: Note, can_be_impossible: bool = True, has_yes_no: bool = False
-) -> list[Question]:
-    content = read_json(path)
-    if isinstance(content, list):
-        found = _cmrc_questions(path, content)
-    elif isinstance(content, dict):
-        found = _squad_questions(path, content)
-    else:
-        raise DataError(f"{path}: is {content!r}; expected an object with 'data', or a list")
-    questions: list[Question] = []
-    places: dict[str, str] = {}
-    contradictions = 0
-    for place, question, is_impossible in found:
-        if is_impossible and not can_be_impossible:
-            raise DataError(
-                f"{path}: {place}: is_impossible is true; expected questions that the context "
-                "answers (squad2 and cjrc have others)"
-            )
-        if places.setdefault(question.id, place) != place:
-            raise DataError(
-                f"{path}: {place}: {question.id!r} is already the id of "
-                f"{places[question.id]}; expected every id once"
-            )
-        if is_impossible and not question.answers:
-            question = question._replace(answers=(Answer(""),))
-        if can_be_impossible or has_yes_no:
-            question = question._replace(answer_type=_answer_type(question, has_yes_no))
-        contradictions += is_impossible and question.answer_type != UNANSWERABLE
-        questions.append(question)
-    if not questions:
-        raise DataError(f"{path}: holds no question; expected at least one")
-    _tell(path, questions, contradictions, note)
-    return questions
-
-
-def _answer_type(question: Question, has_yes_no: bool) -> str:
+def _answer_type(question: Question, answer_types: Collection[str]) -> str:
     if not question.answers:
         return SPAN
     text, start = question.answers[0]
@@ -126,7 +108,7 @@ def _answer_type(question: Question, has_yes_no: bool) -> str:
         return UNANSWERABLE
     # A context may hold the word, and an answer point to it.
     is_in_context = start >= 0 and question.context.startswith(text, start)
-    if has_yes_no and text.strip() in (YES, NO) and not is_in_context:
+    if YES in answer_types and text.strip() in (YES, NO) and not is_in_context:
         return text.strip()
     return SPAN
 
@@ -135,24 +117,20 @@ def _tell(path: str, questions: Sequence[Question], contradictions: int, note: N
     total = len(questions)
     num_spans, moved, missing = find_misplaced(questions)
     unknown = [question.id for question in questions if not question.answers]
+    if len(unknown) == total:  # a file to predict
+        unknown = []
     empty = [question.id for question in questions if not question.context.strip()]
     if contradictions:
         note(
             f"{path}: {contradictions:,} of {total:,} questions are marked impossible "
             "but have an answer; the answer counts"
         )
+    nearest = "answers aren't where answer_start says; the nearest occurrence is taken"
+    nowhere = "answers aren't in the context at all, and are not trained on"
     for ids, count, what in (
-        (
-            moved,
-            num_spans,
-            "answers aren't where answer_start says; the nearest occurrence is taken",
-        ),
-        (missing, num_spans, "answers aren't in the context at all, and are not trained on"),
-        (
-            unknown if len(unknown) < total else [],
-            total,
-            "questions have no answer, and are neither trained on nor scored",
-        ),
+        (moved, num_spans, nearest),
+        (missing, num_spans, nowhere),
+        (unknown, total, "questions have no answer, and are neither trained on nor scored"),
         (empty, total, "questions have an empty context"),
     ):
         if ids:

@@ -3,17 +3,31 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bert_wwm.metrics import cjrc, cmrc, squad
-from bert_wwm.tasks import answers, reading_files
-from bert_wwm.tasks.examples import UNANSWERABLE, Question
-from bert_wwm.tasks.features import FeatureTable
+from bert_wwm.metrics.reading import mean_percents
+from bert_wwm.tasks.examples import ANSWER_TYPES, SPAN, UNANSWERABLE, Question
+from bert_wwm.tasks.reading_files import read_questions
 from bert_wwm.tasks.task import Settings, Task, add
 
 # HFL's baseline and Google's run_squad.py have 30. Of CMRC 2018's development questions one in
 # twenty has no answer so short.
 _LONGEST_CHINESE, _LONGEST_ENGLISH = 64, 30
+
+
+class ReadingOptions(NamedTuple):
+    """The flags of the same names: how texts are read and answers chosen."""
+
+    doc_stride: int = 128  # in pieces, from one chunk of a long text to the next
+    max_query_length: int = 64  # in pieces
+    n_best_size: int = 20  # answers to list
+    max_answer_length: int | None = None  # in pieces; None: the task's
+    null_score_diff_threshold: float = 0.0  # above it a question has no answer
+    # HFL's choices for CMRC 2018: learn the first occurrence of an answer, and take the blanks out
+    # of predictions.
+    hfl_compat: bool = False
+    verbose_logging: bool = False  # name the questions whose answer is whole in no chunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,27 +38,6 @@ class ReadingTask(Task):
     with_null: bool = False  # a question may have no answer
     answer_types: bool = False  # YES and NO are answers too, so that the type is predicted
     strip_blanks: bool = False  # HFL's code removes the spaces from answers
-
-    def best_answers(
-        self,
-        questions: Sequence[Question],
-        table: FeatureTable,
-        outputs: Sequence[answers.Outputs],
-        max_answer_length: int | None = None,
-        hfl_compat: bool = False,
-        **options: Any,
-    ) -> answers.Answers:
-        """Returns what ``answers.best_answers`` does; its length None means the task's."""
-        return answers.best_answers(
-            questions,
-            table,
-            outputs,
-            max_answer_length=max_answer_length or self.max_answer_length,
-            with_null=self.with_null,
-            hfl_compat=hfl_compat and self.strip_blanks,
-            answer_types=self.answer_types,
-            **options,
-        )
 
 
 def _score(
@@ -70,11 +63,8 @@ def _references(question: Question) -> tuple[str, ...]:
 
 
 def _evaluate_cjrc(references: Any, predictions: Any) -> dict[str, float]:
-    scores = cjrc.question_scores(references, predictions).values()
-    return {
-        name: 100.0 * sum(getattr(score, name) for score in scores) / len(scores)
-        for name in ("em", "f1")
-    }
+    em, f1 = mean_percents(cjrc.question_scores(references, predictions).values())
+    return {"em": em, "f1": f1}
 
 
 _PAPER = "arXiv 1906.08101 v3, table IV; batch: ymcui/Chinese-BERT-wwm issue 14"
@@ -85,7 +75,7 @@ _row = functools.partial(
 )
 _cmrc_row = functools.partial(
     _row,
-    read=reading_files.read_spans,
+    read=read_questions,
     score=functools.partial(_score, cmrc.evaluate, {"em": "EM", "f1": "F1", "average": "AVERAGE"}),
     metrics=("em", "f1", "average"),
     best_metric="average",
@@ -121,7 +111,7 @@ add(
             "dev": ("dev_ground_truth.json",),
             "test": ("test_ground_truth.json",),
         },
-        read=reading_files.read_cjrc,
+        read=functools.partial(read_questions, answer_types=ANSWER_TYPES),
         score=functools.partial(_score, _evaluate_cjrc, {"em": "em", "f1": "f1"}),
         settings=Settings(512, 64, 2.0, 4e-5),
         source=_PAPER,
@@ -134,7 +124,7 @@ add(
         name="squad",
         title="SQuAD 1.1",
         files={"train": ("train-v1.1.json",), "dev": ("dev-v1.1.json",), "test": ()},
-        read=reading_files.read_spans,
+        read=read_questions,
         score=functools.partial(_score, squad.evaluate_v1, {"em": "exact_match", "f1": "f1"}),
         settings=Settings(384, 12, 2.0, 3e-5),
         source=_GOOGLE.format("1.1", "Base"),
@@ -144,7 +134,7 @@ add(
         name="squad2",
         title="SQuAD 2.0",
         files={"train": ("train-v2.0.json",), "dev": ("dev-v2.0.json",), "test": ()},
-        read=reading_files.read_squad2,
+        read=functools.partial(read_questions, answer_types=(SPAN, UNANSWERABLE)),
         score=functools.partial(_score, squad.evaluate_v2, {"em": "exact", "f1": "f1"}),
         settings=Settings(384, 24, 2.0, 3e-5),
         source=_GOOGLE.format("2.0", "Large"),

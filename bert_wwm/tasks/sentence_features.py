@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.features import INPUT_IDS, SEGMENT_IDS, FeatureTable, compute_offsets, ranges
 from bert_wwm.tasks.featurize import Featurizer
-from bert_wwm.tasks.sentence_files import list_labels
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import CLS, SEP
 
@@ -35,11 +33,7 @@ class SentenceFeaturizer(Featurizer):
         return {**super().describe(), "labels": list(self._labels)}
 
     def __call__(self, examples: Sequence[Sentence], first: int) -> FeatureTable:
-        """Returns one sequence an example.
-
-        Its rows are ``label_ids`` (-1 without a label), ``example``, and ``truncated``, 1 if the
-        texts have more pieces than fit.
-        """
+        """Returns one row an example; ``truncated`` is 1 if its texts have more pieces than fit."""
         count = len(examples)
         texts = [example.text_a for example in examples]
         texts += [example.text_b or "" for example in examples]
@@ -67,15 +61,9 @@ class SentenceFeaturizer(Featurizer):
 
     def label_ids(self, examples: Sequence[Sentence]) -> np.ndarray:
         """Returns the number of each example's label, -1 without one: int32 [n]."""
-        ids: dict[str | None, int] = {label: index for index, label in enumerate(self._labels)}
-        ids[None] = -1
-        for example in examples:
-            if example.label not in ids:
-                raise DataError(
-                    f"example {example.id}: label {example.label!r}; expected "
-                    f"{list_labels(self._labels)}"
-                )
-        return np.array([ids[example.label] for example in examples], np.int32)
+        ids = {label: index for index, label in enumerate(self._labels)}
+        labels = [example.label for example in examples]
+        return np.array([-1 if label is None else ids[label] for label in labels], np.int32)
 
 
 class ScoreFeaturizer(SentenceFeaturizer):

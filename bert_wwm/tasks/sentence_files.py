@@ -1,8 +1,4 @@
-"""Collects the examples of a file to classify, checks their labels, and counts what looks wrong.
-
-The readers themselves: sentence_tables.py (tab- and comma-separated), sentence_json.py (JSON
-lines) and sentence_news.py (THUCNews).
-"""
+"""Collects the examples of a file to classify, checks their labels, and counts what looks wrong."""
 
 import collections
 from collections import Counter

@@ -15,16 +15,15 @@ from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import Collector, Labels
 from bert_wwm.tasks.sentence_tables import (
-    TEXT_NAMES,
     Columns,
     count_in_words,
+    find_in_header,
     same_width,
     table_lines,
 )
 from bert_wwm.tasks.task import Note
 
 _CLASSES = "class.txt"
-_LABEL = "label"
 _LONGEST_LABEL = 20  # characters
 # A column of labels has at most one value for so many of the other's; else either could be it.
 _TEXTS_PER_LABEL = 2
@@ -44,9 +43,9 @@ def read_news(path: str, note: Note) -> list[Sentence]:
             f"{path}:{number}: has {count_in_words(len(cells))}; expected two, a label and a text"
         )
     names = _class_names(path)
-    columns = _columns_of_header(cells)
-    has_header = columns is not None
-    if columns is None:
+    columns = find_in_header(cells, False, ("label",))
+    has_header = columns is not None and (len(cells) == 1 or columns.label is not None)
+    if columns is None or not has_header:
         columns = _columns_of_values(path, [cells for _, cells in lines], names)
     for number, cells in same_width(path, lines[0], iter(lines[1:]), has_header):
         label = None if columns.label is None else cells[columns.label].strip()
@@ -54,14 +53,6 @@ def read_news(path: str, note: Note) -> list[Sentence]:
             label = _class_name(path, number, label, names)
         collector.add(str(number), cells[columns.text_a], None, label)
     return collector.finish(note)
-
-
-def _columns_of_header(cells: Sequence[str]) -> Columns | None:
-    names = [cell.strip().lower() for cell in cells]
-    text = next((name for name in TEXT_NAMES if name in names), None)
-    if text is None or (len(names) == 2 and _LABEL not in names):
-        return None
-    return Columns(names.index(text), None, names.index(_LABEL) if _LABEL in names else None)
 
 
 def _columns_of_values(

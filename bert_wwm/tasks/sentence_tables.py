@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bert_wwm.core import files
@@ -37,7 +37,7 @@ class Columns(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TableReader:
-    """Reads a task's tables, with or without a header.
+    """Reads a task's tables.
 
     The first line is a header if it names the columns of the texts, and none of its columns is
     a label of the task. Without one, the number of columns decides what each holds.
@@ -51,53 +51,23 @@ class TableReader:
 
     def __call__(self, path: str, note: Note) -> list[Sentence]:
         """Reads a file."""
-        lines = table_lines(path, note)
-        first = _first(path, lines)
-        columns = self._columns_of_header(first[1])
-        has_header = columns is not None
-        if columns is None:
-            columns = self._columns_of_width(path, first)
         collector = Collector(path, self.labels)
-        others = 0
-        for number, cells in same_width(path, first, lines, has_header):
-            if columns.language is not None and cells[columns.language].strip() != self.language:
-                others += 1
-                continue
-            _add(collector, number, cells, columns)
-        if others:
-            note(
-                f"{path}: {others:,} examples are in other languages than {self.language} and "
-                "are left out"
-            )
-        return collector.finish(note)
+        return _read(path, note, collector, self._find_columns, self.language)
 
-    def _columns_of_header(self, cells: Sequence[str]) -> Columns | None:
-        names = [cell.strip().lower() for cell in cells]
-        known: Sequence[tuple[str, ...]] = PAIR_NAMES
-        if not self.is_pair:
-            known = [(name,) for name in TEXT_NAMES]
-        texts = next((texts for texts in known if set(texts) <= set(names)), None)
-        if texts is None or any(cell.strip() in (self.labels.known or ()) for cell in cells):
-            return None
-        label = next((name for name in self.label_names if name in names), None)
-        return Columns(
-            names.index(texts[0]),
-            names.index(texts[1]) if self.is_pair else None,
-            None if label is None else names.index(label),
-            names.index(_LANGUAGE_NAME) if self.language and _LANGUAGE_NAME in names else None,
-        )
-
-    def _columns_of_width(self, path: str, first: Line) -> Columns:
+    def _find_columns(self, path: str, first: Line, note: Note) -> tuple[Columns, bool]:
         number, cells = first
-        if len(cells) not in self.columns:
-            names = PAIR_NAMES[0] if self.is_pair else TEXT_NAMES[:1]
-            expected = [f"a header with {', '.join(names)} and label"]
-            expected += [f"{width} columns" for width in self.columns]
-            raise DataError(
-                f"{path}:{number}: has {count_in_words(len(cells))} and is no header; expected "
-                + " or ".join(expected)
-            )
-        return self.columns[len(cells)]
+        columns = find_in_header(cells, self.is_pair, self.label_names)
+        if columns and not any(cell.strip() in (self.labels.known or ()) for cell in cells):
+            return columns, True
+        if len(cells) in self.columns:
+            return self.columns[len(cells)], False
+        names = PAIR_NAMES[0] if self.is_pair else TEXT_NAMES[:1]
+        expected = [f"a header with {', '.join(names)} and label"]
+        expected += [f"{width} columns" for width in self.columns]
+        raise DataError(
+            f"{path}:{number}: has {count_in_words(len(cells))} and is no header; expected "
+            + " or ".join(expected)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,26 +97,74 @@ class UserTableReader:
 
     def __call__(self, path: str, note: Note) -> list[Sentence]:
         """Reads a file."""
-        lines = table_lines(path, note)
-        first = _first(path, lines)
         has_header = not _is_number(self.label_column)
-        names = first[1] if has_header else [str(column) for column in range(len(first[1]))]
-        columns = self._columns(path, first[0], _places(path, first[0], names))
-        if columns.label is None:
-            note(f"{path}: has no column {self.label_column}: its examples have no labels")
         collector = Collector(path, Labels(), self.label_column if has_header else "")
-        for number, cells in same_width(path, first, lines, has_header):
-            _add(collector, number, cells, columns)
-        return collector.finish(note)
+        return _read(path, note, collector, self._find_columns)
 
-    def _columns(self, path: str, number: int, places: dict[str, int]) -> Columns:
+    def _find_columns(self, path: str, first: Line, note: Note) -> tuple[Columns, bool]:
+        number, cells = first
+        has_header = not _is_number(self.label_column)
+        places: dict[str, int] = {}
+        for place, name in enumerate(cells if has_header else map(str, range(len(cells)))):
+            if places.setdefault(name, place) != place:
+                raise DataError(
+                    f"{path}:{number}: column {name!r} stands there twice; expected once"
+                )
         for name in self.text_columns:
             if name not in places:
                 raise DataError(
                     f"{path}:{number}: has no column {name}; expected it among {', '.join(places)}"
                 )
+        if self.label_column not in places:
+            note(f"{path}: has no column {self.label_column}: its examples have no labels")
         text_a, *others = (places[name] for name in self.text_columns)
-        return Columns(text_a, others[0] if others else None, places.get(self.label_column))
+        text_b = others[0] if others else None
+        return Columns(text_a, text_b, places.get(self.label_column)), has_header
+
+
+def _read(
+    path: str,
+    note: Note,
+    collector: Collector,
+    find_columns: Callable[[str, Line, Note], tuple[Columns, bool]],
+    language: str | None = None,
+) -> list[Sentence]:
+    """Reads a table. ``find_columns`` judges by the first line, and whether that is a header."""
+    lines = table_lines(path, note)
+    first = next(lines, None)
+    if first is None:
+        return collector.finish(note)
+    columns, has_header = find_columns(path, first, note)
+    of_language = columns.language if language else None
+    others = 0
+    for number, cells in same_width(path, first, lines, has_header):
+        if of_language is not None and cells[of_language].strip() != language:
+            others += 1
+            continue
+        text_b = None if columns.text_b is None else cells[columns.text_b]
+        label = None if columns.label is None else cells[columns.label]
+        collector.add(str(number), cells[columns.text_a], text_b, label)
+    if others:
+        note(f"{path}: {others:,} examples are in other languages than {language} and are left out")
+    return collector.finish(note)
+
+
+def find_in_header(
+    cells: Sequence[str], is_pair: bool, label_names: Sequence[str]
+) -> Columns | None:
+    """Returns the columns that a header names; None if it doesn't name those of the texts."""
+    names = {cell.strip().lower(): place for place, cell in reversed([*enumerate(cells)])}
+    for texts in PAIR_NAMES if is_pair else [(name,) for name in TEXT_NAMES]:
+        if set(texts) <= names.keys():
+            text_a, *others = (names[name] for name in texts)
+            labels = [names[name] for name in label_names if name in names]
+            return Columns(
+                text_a,
+                others[0] if others else None,
+                labels[0] if labels else None,
+                names.get(_LANGUAGE_NAME),
+            )
+    return None
 
 
 def table_lines(path: str, note: Note) -> Iterator[Line]:
@@ -166,12 +184,6 @@ def table_lines(path: str, note: Note) -> Iterator[Line]:
         else:
             yield number, cells
     note_empty_lines(path, empty, note)
-
-
-def _first(path: str, lines: Iterator[Line]) -> Line:
-    for line in lines:
-        return line
-    raise DataError(f"{path}: holds no example; expected one at least")
 
 
 def _csv_lines(path: str) -> Iterator[Line]:
@@ -200,23 +212,6 @@ def same_width(path: str, first: Line, lines: Iterator[Line], has_header: bool) 
                 f"{first[0]}"
             )
         yield number, cells
-
-
-def _add(collector: Collector, number: int, cells: Sequence[str], columns: Columns) -> None:
-    collector.add(
-        str(number),
-        cells[columns.text_a],
-        None if columns.text_b is None else cells[columns.text_b],
-        None if columns.label is None else cells[columns.label],
-    )
-
-
-def _places(path: str, number: int, names: Sequence[str]) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for place, name in enumerate(names):
-        if places.setdefault(name, place) != place:
-            raise DataError(f"{path}:{number}: column {name!r} stands there twice; expected once")
-    return places
 
 
 def _is_number(column: str) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.metrics import classification
-from bert_wwm.metrics.regression import correlations
 from bert_wwm.tasks.examples import Sentence
 from bert_wwm.tasks.sentence_files import Labels, list_labels, unknown_label
 from bert_wwm.tasks.sentence_json import JsonReader, clue_lines
@@ -59,15 +58,6 @@ def score(
     for measure in measures:
         scores.update(measure(targets, predictions))
     return {name: 100 * value for name, value in scores.items()}
-
-
-def score_numbers(examples: Sequence[Sentence], predictions: Sequence[str]) -> dict[str, float]:
-    """Returns the correlations of predicted scores with the true ones, fractions of 100."""
-
-    def measure(targets: Sequence[str], found: Sequence[str]) -> dict[str, float]:
-        return correlations([float(target) for target in targets], [float(one) for one in found])
-
-    return score((measure,), examples, predictions)
 
 
 _accuracy = functools.partial(score, (classification.accuracy,))
@@ -192,7 +182,7 @@ add(
         "STS-B",
         kind="regression",
         read=TableReader(True, Labels(), _PAIR_COLUMNS, label_names=("score",)),
-        score=score_numbers,
+        score=functools.partial(score, (classification.correlations,)),
         metrics=("spearman", "pearson"),
         source="google-research/bert, README, as for its other sentence pairs (inferred)",
         shows_labels=False,

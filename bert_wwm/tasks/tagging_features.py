@@ -18,7 +18,6 @@ EXAMPLE = "example"
 NONE = -1  # no tag, or no token, at a position
 
 _SPECIAL = 2  # [CLS] and [SEP]
-_CACHED_TOKENS = 200_000  # about 40 MB; then the cache starts anew
 
 
 def collect_labels(path: str, examples: Sequence[Tagged]) -> list[str]:
@@ -30,10 +29,7 @@ def collect_labels(path: str, examples: Sequence[Tagged]) -> list[str]:
 
 
 def count_unknown_tags(examples: Sequence[Tagged], labels: Sequence[str]) -> dict[str, int]:
-    """Counts the tags that aren't among the labels.
-
-    Such a token has no loss, and its prediction is bound to be wrong.
-    """
+    """Counts the tags that aren't among the labels: they are not learned, nor predicted."""
     counts = collections.Counter(tag for example in examples for tag in example.tags or ())
     return {tag: counts[tag] for tag in sorted(counts.keys() - set(labels))}
 
@@ -47,12 +43,9 @@ class TaggingFeaturizer(Featurizer):
     overlap by half. A token counts, in training as in prediction, only in the window where it has
     the most context on its narrower side.
 
-    The table has
-
-    - tokens ``tag_ids``: the number of the tag, at the first piece of each token; 0 without tags,
-      -1 if it is not among the labels, and elsewhere;
-    - tokens ``token_index``: there the number of the token in its example, elsewhere -1;
-    - rows ``example``: the number of the example in its file. One without tokens has no row.
+    At the first piece of each token, ``tag_ids`` are the number of its tag (0 without tags, -1 if
+    it is not among the labels), and ``token_index`` that of the token in its example; elsewhere -1.
+    An example without tokens has no row.
     """
 
     kind = "tagging"
@@ -63,7 +56,6 @@ class TaggingFeaturizer(Featurizer):
         super().__init__(tokenizer, max_seq_length)
         self._labels = list(labels)
         self._capacity = max_seq_length - _SPECIAL
-        self._pieces: dict[str, list[int]] = {}
 
     def describe(self) -> dict[str, object]:
         return {**super().describe(), "labels": self._labels}
@@ -115,21 +107,12 @@ class TaggingFeaturizer(Featurizer):
             ],
             np.int64,
         )
-        if len(self._pieces) > _CACHED_TOKENS:
-            self._pieces.clear()
-        ids = [self._ids_of(token) for token in numbers]
-        counts = np.array([len(of_token) for of_token in ids], np.int64)
-        flat = np.array([piece for of_token in ids for piece in of_token], np.int32)
-        pieces = flat[ranges(compute_offsets(counts)[which], counts[which])]
-        return pieces, compute_offsets(counts[which])
-
-    def _ids_of(self, token: str) -> list[int]:
-        found = self._pieces.get(token)
-        if found is None:
-            ids = [piece.id for piece in self.tokenizer.tokenize(token)]
-            found = ids[: self._capacity] or [self.tokenizer.vocabulary.ids[UNK]]
-            self._pieces[token] = found
-        return found
+        pieces = self.tokenize(numbers)
+        ids = np.append(pieces.ids, np.int32(self.tokenizer.vocabulary.ids[UNK]))
+        counts = np.diff(pieces.offsets)
+        begins = np.where(counts > 0, pieces.offsets[:-1], len(pieces.ids))[which]
+        counts = np.clip(counts, 1, self._capacity)[which]
+        return ids[ranges(begins, counts)], compute_offsets(counts)
 
     def _tags_of(self, examples: Sequence[Tagged]) -> np.ndarray:
         """The number of each token's tag: int32 [T]."""
@@ -149,10 +132,8 @@ def _windows(
     """Cuts examples into windows of whole tokens, of at most ``capacity`` pieces each.
 
     ``tokens_of`` [E + 1] and ``pieces_of`` [T + 1] are offsets; no token has more pieces than fit.
-
-    Returns:
-        The first token of each window and the one after its last, int64 [W], and the window in
-        which each token counts, int64 [T].
+    Returns half-open spans of tokens, int64 [W] each, and the window in which each token counts,
+    int64 [T].
     """
     begins: list[int] = []
     ends: list[int] = []

@@ -262,10 +262,7 @@ _BLANKS = str.maketrans("\t\r\n", "   ")
 def cluener_lines(
     examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]
 ) -> Iterator[str]:
-    """Yields lines of CLUENER's ``cluener_predict.json``: ``{"id": ..., "label": ...}``.
-
-    The label is that of ``read_cluener``; tokens are characters.
-    """
+    """Yields CLUENER's ``{"id": ..., "label": ...}``, with the label of ``read_cluener``."""
     for example, predicted in zip(examples, predictions):
         label: dict[str, dict[str, list[list[int]]]] = {}
         for type_, start, end in seqeval_entities(predicted):

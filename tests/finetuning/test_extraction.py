@@ -1,12 +1,14 @@
 """Hidden states of texts in windows and batches against those of each text by itself."""
 
+import functools
+
 import numpy as np
 import pytest
 from feature_tables import build_table
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import CheckpointError, DataError
-from bert_wwm.finetuning.hidden_states import Extraction, Extractor
+from bert_wwm.finetuning.hidden_states import Extraction, extract_states
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.train.estimator import Machine
 
@@ -58,7 +60,11 @@ def saved(config, tmp_path_factory):
 def make(config, checkpoint, folder, pooling=None, **options):
     machine = Machine(str(folder), BATCH_SIZE, BATCH_SIZE, 1, 1, 0)
     extraction = Extraction(checkpoint, LAYERS, pooling)
-    return Extractor(config, extraction, machine, 24, lambda text: None, **options)
+
+    def extract(tables, records=None, **more):
+        return extract_states(config, extraction, machine, 24, tables, print, records, **more)
+
+    return functools.partial(extract, **options)
 
 
 def tables(size=BATCH_SIZE):
@@ -77,10 +83,10 @@ WINDOWS = {"one": 1 << 28, "several": 150 * TOKEN_BYTES, "one a block": 0}
 )
 def test_states_are_those_of_each_text_by_itself(config, saved, window, records, tmp_path):
     checkpoint, expected = saved
-    extractor = make(config, checkpoint, tmp_path / "run", window_bytes=WINDOWS[window])
+    extract = make(config, checkpoint, tmp_path / "run", window_bytes=WINDOWS[window])
     path = str(tmp_path / "input") if records else None
     read = []
-    texts = extractor.states((read.append(table) or table for table in tables()), path)
+    texts = extract((read.append(table) or table for table in tables()), path)
     found = [next(texts)]
     assert (len(read) == 19) == (records or window == "one")  # else no more than are needed soon
     found += texts
@@ -96,9 +102,9 @@ def test_states_are_those_of_each_text_by_itself(config, saved, window, records,
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_pooled_states_leave_padding_out(config, saved, pooling, tmp_path):
     checkpoint, expected = saved
-    extractor = make(config, checkpoint, tmp_path, pooling)
+    extract = make(config, checkpoint, tmp_path, pooling)
     done = []
-    found = list(extractor.states(tables(), progress=done.append))
+    found = list(extract(tables(), progress=done.append))
     assert len(found) == 75 and done == [*range(4, 75, 4), 75]
     for (_, states), truth in zip(found, expected):
         truth = truth[0] if pooling == "cls" else truth.mean(axis=0)
@@ -108,8 +114,8 @@ def test_pooled_states_leave_padding_out(config, saved, pooling, tmp_path):
 
 def test_batches_of_one_length_give_the_same(config, saved, tmp_path):
     checkpoint, expected = saved
-    extractor = make(config, checkpoint, tmp_path, shapes=(24,))
-    for (_, states), truth in zip(extractor.states(tables()), expected):
+    extract = make(config, checkpoint, tmp_path, shapes=(24,))
+    for (_, states), truth in zip(extract(tables()), expected):
         np.testing.assert_allclose(states, truth, atol=1e-5)
 
 
@@ -118,10 +124,10 @@ def test_what_goes_wrong_with_the_texts_is_told_as_it_is(config, saved, tmp_path
         yield from list(tables())[:9]
         raise DataError("texts.txt:37: is no text")
 
-    extractor = make(config, saved[0], tmp_path, window_bytes=0)
+    extract = make(config, saved[0], tmp_path, window_bytes=0)
     found = []
     with pytest.raises(DataError, match=r"^texts\.txt:37: is no text$"):
-        for text in extractor.states(broken()):
+        for text in extract(broken()):
             found.append(text)
     assert len(found) == 32  # the ninth block was waiting for others
 
@@ -129,11 +135,11 @@ def test_what_goes_wrong_with_the_texts_is_told_as_it_is(config, saved, tmp_path
 @pytest.mark.slow
 def test_a_checkpoint_needs_no_pooler_but_all_layers(config, tmp_path):
     expected = save(config, tmp_path / "a" / "bert_model.ckpt", "bert/pooler/", 8)
-    extractor = make(config, str(tmp_path / "a" / "bert_model.ckpt"), tmp_path / "run")
-    found = list(extractor.states(tables()))
+    extract = make(config, str(tmp_path / "a" / "bert_model.ckpt"), tmp_path / "run")
+    found = list(extract(tables()))
     np.testing.assert_allclose(found[7][1], expected[7], atol=1e-5)
 
     save(config, tmp_path / "b" / "bert_model.ckpt", "bert/encoder/layer_1/", 0)
-    extractor = make(config, str(tmp_path / "b" / "bert_model.ckpt"), tmp_path / "run")
+    extract = make(config, str(tmp_path / "b" / "bert_model.ckpt"), tmp_path / "run")
     with pytest.raises(CheckpointError, match="lacks 16 variables of the encoder"):
-        list(extractor.states(tables()))
+        list(extract(tables()))

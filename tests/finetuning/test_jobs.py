@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from reading_oracle import oracle_outputs
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.finetuning.job import Split
@@ -155,3 +156,11 @@ def test_what_does_not_tell_the_truth_is_for_prediction_only(tokenizer):
         DataError, match=r"a.json: no example has an answer; expected some to learn"
     ):
         reading.check("train", "a.json", QUESTIONS[-1:], print)
+
+
+def test_blanks_of_english_stay(tokenizer):
+    question = Question("1", "who", "by Ada Lovelace", (Answer("Ada Lovelace", 3),))
+    for name, text in (("squad", "Ada Lovelace"), ("cmrc2018", "AdaLovelace")):
+        job = ReadingJob(TASKS[name], tokenizer, 64, hfl_compat=True)
+        split = split_of(job, "dev", [question])
+        assert job.decode(split, oracle_outputs(split.table)).texts == {"1": text}

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.metrics.regression import correlations
+from bert_wwm.metrics.classification import correlations
 
 
 def test_correlations_are_scipys():

@@ -87,12 +87,6 @@ def test_squad_2_with_null_odds() -> None:
     assert (scores["b"], scores["c"]) == ((0.0, 0.0), (1.0, 1.0))
 
 
-def test_the_threshold_is_a_matter_of_choice() -> None:
-    figures = squad.evaluate_v2(REFERENCES, PREDICTIONS, ODDS, na_prob_threshold=-2.0)
-    assert figures["NoAns_exact"] == 100.0
-    assert figures["HasAns_exact"] == 25.0  # Only "a" is left.
-
-
 def test_parts_without_questions_are_left_out() -> None:
     figures = squad.evaluate_v2({"c": []}, {"c": ""})
     assert list(figures) == "exact f1 total NoAns_exact NoAns_f1 NoAns_total".split()

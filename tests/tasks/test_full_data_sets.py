@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from bert_wwm.tasks.reading_files import find_answer, read_spans
+from bert_wwm.tasks.reading_files import find_answer, read_questions
 from bert_wwm.tasks.table import TASKS
 from bert_wwm.tasks.tagging_files import read_columns
 
@@ -83,15 +83,15 @@ def test_peoples_daily(full_data, tmp_path, name, sentences, odd):
 
 
 def test_cmrc_2018(full_data):
-    train, notes = read(read_spans, full_data("cmrc2018/cmrc2018_train.json"))
+    train, notes = read(read_questions, full_data("cmrc2018/cmrc2018_train.json"))
     assert len(train) == 10142 and len(notes) == 1
     assert "21 of 10,142 answers aren't where answer_start says" in notes[0]
-    trial, _ = read(read_spans, full_data("cmrc2018/cmrc2018_trial.json"))
+    trial, _ = read(read_questions, full_data("cmrc2018/cmrc2018_trial.json"))
     assert len(trial) == 1002
 
 
 def test_drcd(full_data):
-    questions, notes = read(read_spans, full_data("drcd/DRCD_dev.json"))
+    questions, notes = read(read_questions, full_data("drcd/DRCD_dev.json"))
     assert len(questions) == 3524 and notes == []
     other_places = sum(
         find_answer(question.context, question.answers[0], hfl_compat=True)[0]

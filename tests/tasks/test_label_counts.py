@@ -1,7 +1,14 @@
 """The labels of a file in words."""
 
-from bert_wwm.tasks.examples import UNANSWERABLE, YES, Answer, Question, Sentence, Tagged
-from bert_wwm.tasks.label_counts import label_counts
+from bert_wwm.tasks.examples import (
+    UNANSWERABLE,
+    YES,
+    Answer,
+    Question,
+    Sentence,
+    Tagged,
+    label_counts,
+)
 
 
 def test_the_most_frequent_come_first():

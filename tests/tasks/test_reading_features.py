@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.tasks.examples import ANSWER_TYPES, NO, UNANSWERABLE, YES, Answer, Question
 from bert_wwm.tasks.reading_features import ReadingFeaturizer
-from bert_wwm.tasks.reading_files import find_answer, read_spans
+from bert_wwm.tasks.reading_files import find_answer, read_questions
 from bert_wwm.text.tokenizer import Tokenizer
 from bert_wwm.text.vocabulary import Vocabulary
 
@@ -87,7 +87,7 @@ def plain_features(tokenizer, example, max_seq_length, doc_stride, max_query_len
 )
 def test_features_are_googles(samples, max_seq_length, doc_stride, max_query_length):
     tokenizer = Tokenizer(Vocabulary.from_file(str(samples / "vocab.txt")))
-    examples = read_spans(str(samples / "cmrc2018/cmrc2018_trial.json"), lambda note: None)
+    examples = read_questions(str(samples / "cmrc2018/cmrc2018_trial.json"), lambda note: None)
     examples[3] = examples[3]._replace(answers=())
     featurizer = ReadingFeaturizer(tokenizer, max_seq_length, doc_stride, max_query_length)
     table = featurizer(examples, 7)

@@ -5,13 +5,8 @@ import pytest
 
 from bert_wwm.core.errors import DataError
 from bert_wwm.tasks.examples import NO, SPAN, UNANSWERABLE, YES, Answer
-from bert_wwm.tasks.reading_files import (
-    find_answer,
-    find_misplaced,
-    read_cjrc,
-    read_spans,
-    read_squad2,
-)
+from bert_wwm.tasks.reading_files import find_answer, find_misplaced, read_questions
+from bert_wwm.tasks.table import TASKS
 
 
 def squad(*qas, context="我们在学习使用语言模型"):
@@ -40,7 +35,7 @@ def read(reader, path):
 
 
 def test_squads_form(write):
-    (question,), notes = read(read_spans, write(squad(qa("a", [("学习", 3), ("语言", 7)]))))
+    (question,), notes = read(read_questions, write(squad(qa("a", [("学习", 3), ("语言", 7)]))))
     assert question.id == "a" and question.context == "我们在学习使用语言模型"
     assert question.answers == (Answer("学习", 3), Answer("语言", 7))
     assert question.answer_type == SPAN and notes == []
@@ -49,7 +44,7 @@ def test_squads_form(write):
 def test_cmrcs_own_form(write):
     qas = [{"query_id": "Q_0", "query_text": "什么？", "answers": ["学习", "模型"]}]
     content = [{"context_id": "Q", "context_text": "我们在学习", "title": "", "qas": qas}]
-    (question,), notes = read(read_spans, write(content))
+    (question,), notes = read(read_questions, write(content))
     assert question.id == "Q_0" and question.answers == (Answer("学习"), Answer("模型"))
     assert notes == []
 
@@ -57,7 +52,7 @@ def test_cmrcs_own_form(write):
 def test_files_without_answers(write):
     without = qa("b")
     del without["answers"]
-    questions, notes = read(read_spans, write(squad(qa("a"), without)))
+    questions, notes = read(read_questions, write(squad(qa("a"), without)))
     assert [question.answers for question in questions] == [(), ()]
     assert notes == []
 
@@ -65,7 +60,7 @@ def test_files_without_answers(write):
 def test_compressed_with_a_byte_order_mark(tmp_path):
     path = tmp_path / "data.json.gz"
     path.write_bytes(gzip.compress(("\ufeff" + json.dumps(squad(qa()))).encode("utf-8")))
-    assert len(read(read_spans, str(path))[0]) == 1
+    assert len(read(read_questions, str(path))[0]) == 1
 
 
 def test_unanswerable_of_squad2(write):
@@ -76,14 +71,14 @@ def test_unanswerable_of_squad2(write):
             qa("c", [("学习", 3)], is_impossible=True),
         )
     )
-    questions, notes = read(read_squad2, path)
+    questions, notes = read(TASKS["squad2"].read, path)
     assert [q.answer_type for q in questions] == [UNANSWERABLE, SPAN, SPAN]
     assert questions[0].answers == (Answer(""),)
     assert notes == [
         f"{path}: 1 of 3 questions are marked impossible but have an answer; the answer counts"
     ]
     with pytest.raises(DataError, match=r"data\[0\].paragraphs\[0\].qas\[0\]: is_impossible is"):
-        read(read_spans, path)
+        read(read_questions, path)
 
 
 def test_types_of_cjrc(write):
@@ -98,7 +93,7 @@ def test_types_of_cjrc(write):
             context="有YNO和语言",
         )
     )
-    questions, notes = read(read_cjrc, path)
+    questions, notes = read(TASKS["cjrc"].read, path)
     types = {question.id: question.answer_type for question in questions}
     assert types == {
         "yes": YES,
@@ -117,7 +112,7 @@ def test_types_of_cjrc(write):
 
 def test_notes_on_answers_that_are_elsewhere(write):
     path = write(squad(qa("a", [("学习", 4)]), qa("b", [("中国", 0)]), qa("c", [("学习", 3)])))
-    questions, notes = read(read_spans, path)
+    questions, notes = read(read_questions, path)
     assert find_misplaced(questions) == (3, ["a"], ["b"])
     assert notes == [
         f"{path}: 1 of 3 answers aren't where answer_start says; the nearest occurrence is taken; "
@@ -128,7 +123,7 @@ def test_notes_on_answers_that_are_elsewhere(write):
 
 def test_note_on_empty_contexts(write):
     path = write(squad(qa("a"), context=" "))
-    assert read(read_spans, path)[1] == [
+    assert read(read_questions, path)[1] == [
         f"{path}: 1 of 1 questions have an empty context; first: a"
     ]
 
@@ -192,18 +187,18 @@ def test_answer_span(answer, span, first):
 def test_files_that_are_wrong(write, content, message):
     path = write(content)
     with pytest.raises(DataError, match=message) as error:
-        read(read_spans, path)
+        read(read_questions, path)
     assert str(error.value).startswith(path)
 
 
 def test_answers_of_real_files(samples):
-    train, notes = read(read_spans, str(samples / "cmrc2018/cmrc2018_train.json"))
+    train, notes = read(read_questions, str(samples / "cmrc2018/cmrc2018_train.json"))
     assert len(train) == 36
     assert [note.partition(": ")[2] for note in notes] == [
         "2 of 36 answers aren't where answer_start says; the nearest occurrence is taken; first: "
         "TRAIN_2283_QUERY_1"
     ]
-    drcd, notes = read(read_spans, str(samples / "drcd/DRCD_dev.json"))
+    drcd, notes = read(read_questions, str(samples / "drcd/DRCD_dev.json"))
     assert len(drcd) == 28 and notes == []
     for question in drcd:
         assert [find_answer(question.context, answer) for answer in question.answers] == [
@@ -214,8 +209,8 @@ def test_answers_of_real_files(samples):
 
 
 def test_cmrcs_two_forms_are_the_same(samples):
-    released, _ = read(read_spans, str(samples / "cmrc2018/cmrc2018_trial.json"))
-    own, _ = read(read_spans, str(samples / "cmrc2018/cmrc2018_trial_original_format.json"))
+    released, _ = read(read_questions, str(samples / "cmrc2018/cmrc2018_trial.json"))
+    own, _ = read(read_questions, str(samples / "cmrc2018/cmrc2018_trial_original_format.json"))
     assert len(released) == 28
     assert [(q.id, q.question, q.context) for q in released] == [
         (q.id, q.question.strip(), q.context) for q in own

@@ -1,7 +1,5 @@
 """The kinds of tasks: the table, and the heads and scores of choices and of numbers."""
 
-import types
-
 import numpy as np
 import pytest
 from small_model import VOCABULARY, small_config
@@ -165,6 +163,6 @@ def test_what_is_no_score_is_refused(tokenizer, label, error):
     examples = [Sentence("1", "今天", "天气", "1"), Sentence("2", "今天", "天气", label)]
     with pytest.raises(DataError, match=f"train.tsv:2: {error}"):
         job.check("train", "train.tsv", examples, print)
-    examples = [types.SimpleNamespace(label=None)]
+    examples = [Sentence("1", "今天", "天气")]
     with pytest.raises(DataError, match=r"dev\.tsv: no example has a score"):
         job.check("dev", "dev.tsv", examples, print)
