@@ -37,7 +37,6 @@ from bert_wwm.estimate.compiler import compile_for
 from bert_wwm.estimate.environment import compiler_python
 from bert_wwm.estimate.numbers import Work, sum_phases
 from bert_wwm.estimate.phase import Phase, PhaseEstimator
-from bert_wwm.estimate.profile_table import profile_json, profile_lines
 from bert_wwm.estimate.slices import slice_named
 from bert_wwm.masking.strategies import STRATEGIES
 from bert_wwm.records.schema import LABELS, pretraining_schema
@@ -260,8 +259,8 @@ def finetuning():
 def print_table(tpu, estimates, with_profile) -> None:
     for found in estimates:
         print("\n".join(table.estimate_lines(found, tpu)))
-        if with_profile and found.measured:
-            print("\n".join(["", *profile_lines(found.measured.compiled.instructions)]))
+        if with_profile and found.figures:
+            print("\n".join(["", *table.profile_lines(found.instructions)]))
         print()
     if len(estimates) > 1:
         print(table.total_line(total(estimates), len(estimates)) + "\n")
@@ -272,8 +271,7 @@ def print_json(tpu, estimates, with_profile) -> None:
     phases = [found.as_json() for found in estimates]
     if with_profile:
         for phase, found in zip(phases, estimates):
-            measured = found.measured
-            phase["profile"] = measured and profile_json(measured.compiled.instructions)
+            phase["profile"] = found.figures and table.profile_json(found.instructions)
     result = {"topology": tpu.name, "cores": tpu.cores, "phases": phases, **total(estimates)}
     if len(phases) == 1:
         result = {**phases[0], **result}
@@ -281,7 +279,7 @@ def print_json(tpu, estimates, with_profile) -> None:
 
 
 def total(estimates):
-    return sum_phases([found.measured and found.measured.figures for found in estimates])
+    return sum_phases([found.figures for found in estimates])
 
 
 def log(text: str) -> None:

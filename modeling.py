@@ -1,6 +1,6 @@
 """google-research/bert's ``modeling``, name for name.
 
-The code lives in ``bert_wwm/model``: ``bert.py`` holds the configuration and the model,
+The code lives in ``bert_wwm/model``: ``config.py`` holds the configuration, ``bert.py`` the model,
 ``transformer.py`` the encoder, ``embeddings.py`` what feeds it, ``layers.py`` the small parts, and
 ``checkpoint.py`` the start from a checkpoint.
 """

@@ -37,11 +37,7 @@ _EMBEDDING_OPTIMIZERS = (
 
 
 def _load() -> types.ModuleType:
-    """Returns the module tf.estimator with the names that the toolkit uses.
-
-    Raises:
-        ConfigError: tensorflow-estimator isn't installed.
-    """
+    """Returns the module tf.estimator with the names that the toolkit uses."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None:
         raise ConfigError(

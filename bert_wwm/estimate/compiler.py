@@ -31,15 +31,12 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 class DoesNotFit(Exception):
-    """A program that needs more memory than a device has.
-
-    Attributes:
-        needed_bytes: of one device; None if the compiler doesn't say.
-    """
+    """A program that needs more memory than a device has."""
 
     def __init__(self, message: str):
         super().__init__(message)
         found = re.search(r"\(([\d.]+)([KMGT])\) exceeds available HBM", message)
+        # Of one device; None if the compiler doesn't say.
         self.needed_bytes = int(float(found[1]) * _UNITS[found[2]]) if found else None
 
 
@@ -77,18 +74,11 @@ def compile_for(
     num_replicas: int,
     log: Callable[[str], object],
 ) -> Compiled:
-    """Compiles a program for devices of a slice.
+    """Compiles a serialised HloModuleProto for some of the ``compiled_devices`` of a slice.
 
-    Args:
-        hlo: a serialised HloModuleProto, not yet optimised.
-        num_parts: the accumulation steps; see ``read_instructions``.
-        tpu: the slice.
-        num_replicas: for how many of its ``compiled_devices``.
-        log: takes a line if the compiler has to be installed first.
-
-    Raises:
-        DoesNotFit: the program needs more memory than a device has.
-        ConfigError: the compiler is not available, or refuses the program.
+    ``num_parts`` are the accumulation steps; see ``read_instructions``. ``log`` takes a line if the
+    compiler has to be installed first. Raises DoesNotFit, or ConfigError if the compiler is not
+    available or refuses the program.
     """
     if not 1 <= num_replicas <= tpu.compiled_devices:
         raise ValueError(f"{num_replicas} replicas on {tpu.compiled_devices} devices")

@@ -19,7 +19,6 @@ PACKAGES = ("jax==0.10.2", "libtpu==0.0.52")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")  # for which these are published
 VARIABLE = "BERT_WWM_TPU_COMPILER"
 _OTHERWISE = f"or name the Python of an environment that has jax and libtpu by {VARIABLE}"
-
 _WAITING = "waiting for another program that is setting up the TPU compiler"
 
 Log = Callable[[str], object]
@@ -29,10 +28,7 @@ def compiler_python(log: Log) -> str:
     """Returns the Python of the compiler's environment, which is set up the first time.
 
     The variable BERT_WWM_TPU_COMPILER may name another one. pip reads its own variables
-    (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS).
-
-    Raises:
-        ConfigError: there is no such environment, and none can be made.
+    (PIP_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS). Raises ConfigError if none can be made.
     """
     named = os.environ.get(VARIABLE)
     if named:

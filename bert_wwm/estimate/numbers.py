@@ -53,15 +53,7 @@ def compute_figures(
     reduced_bytes: int,
     price_per_hour: float | None = None,
 ) -> Figures:
-    """Returns the figures of a step.
-
-    Args:
-        compiled: for one host of the slice.
-        tpu: the slice.
-        work: the work of the step.
-        reduced_bytes: the size of what it adds up over all devices.
-        price_per_hour: of the whole slice.
-    """
+    """Returns the figures of a step, which adds up so many bytes over all devices of a slice."""
     seconds = compiled.cycles / tpu.clock_hz
     network = all_reduce_seconds(tpu, reduced_bytes)
     step = seconds + network

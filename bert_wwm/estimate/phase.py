@@ -1,11 +1,12 @@
 """The estimate for a phase of training, or for an evaluation, on a slice."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bert_wwm.estimate.compiler import Compiled, DoesNotFit
 from bert_wwm.estimate.numbers import GIB, Figures, Work, compute_figures
+from bert_wwm.estimate.profile import Instruction
 from bert_wwm.estimate.search import Trial, find_largest_batch
 from bert_wwm.estimate.slices import Slice
 
@@ -21,36 +22,28 @@ class Phase(NamedTuple):
     work: Work
 
 
-class Measured(NamedTuple):
-    """A step that fits."""
-
-    figures: Figures
-    compiled: Compiled
-
-
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """The estimate for a phase."""
 
     phase: Phase
-    measured: Measured | None  # None if it doesn't fit
+    figures: Figures | None  # None if it doesn't fit
+    instructions: Sequence[Instruction]
     # The compiler's figure at its last attempt; None if the step fits, or the compiler doesn't say.
-    needed_gib: float | None = None
-    largest: Figures | None = None  # the largest batch that fits; None if none does, or unknown
+    needed_gib: float | None
+    largest: Figures | None  # the largest batch that fits; None if none does, or unknown
 
     def as_json(self) -> dict[str, Any]:
         """Returns all of it; figures of a step that doesn't fit are null."""
         work = self.phase.work._asdict()
-        figures = dict.fromkeys(field.name for field in dataclasses.fields(Figures))
-        if self.measured:
-            figures = dataclasses.asdict(self.measured.figures)
+        unknown = dict.fromkeys(field.name for field in dataclasses.fields(Figures))
         return {
             "name": self.phase.name,
             "model": self.phase.model,
             "mode": self.phase.mode,
             "max_seq_length": work.pop("length"),
-            "fits": self.measured is not None,
-            **figures,
+            "fits": self.figures is not None,
+            **(dataclasses.asdict(self.figures) if self.figures else unknown),
             **work,
             "needed_gib": self.needed_gib,
             "largest": self.largest and dataclasses.asdict(self.largest),
@@ -76,14 +69,13 @@ class PhaseEstimator:
     def estimate(self) -> Estimate:
         """Returns the estimate."""
         trial = self._try(self.phase.work)
-        needed = None if trial.outcome else trial.used_bytes
-        largest = None
-        if self.find_batch or not trial.outcome:
-            largest = self._find_largest(trial)
-        return Estimate(self.phase, trial.outcome, needed and needed / GIB, largest)
+        figures, instructions = trial.outcome or (None, ())
+        needed = None if figures else trial.used_bytes
+        largest = None if figures and not self.find_batch else self._find_largest(trial)
+        return Estimate(self.phase, figures, instructions, needed and needed / GIB, largest)
 
     def _try(self, work: Work) -> Trial:
-        """Compiles a step; the outcome is a ``Measured``, the batch is of an accumulation step."""
+        """Compiles a step; the batch is that of an accumulation step."""
         hlo, self._reduced_bytes = self.build(work)
         parts = work.num_accumulation_steps
         title = f"{self.phase.name}: {work.batch_per_core:,} examples a {self.tpu.device}"
@@ -97,7 +89,7 @@ class PhaseEstimator:
             return Trial(work.batch_per_core // parts, needed, None)
         found = compute_figures(compiled, self.tpu, work, self._reduced_bytes, self.price_per_hour)
         self.log(f"{title}: {found.used_gib:.2f} GiB, {found.step_ms:,.1f} ms")
-        outcome = Measured(found, compiled)
+        outcome = found, compiled.instructions
         return Trial(work.batch_per_core // parts, compiled.used_bytes, outcome)
 
     def _find_largest(self, first: Trial) -> Figures | None:
@@ -111,4 +103,4 @@ class PhaseEstimator:
             self.tpu.available_gib * GIB,
             _COPIES * self._reduced_bytes,
         )
-        return largest and largest.outcome.figures
+        return largest and largest.outcome[0]

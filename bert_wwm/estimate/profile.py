@@ -48,15 +48,9 @@ class Instruction(NamedTuple):
 def read_instructions(hlo_text: str, num_parts: int) -> list[Instruction]:
     """Returns what a step spends its cycles on, and its gathers, scatters and sorts.
 
-    Loops count with all their rounds, a choice with all its branches (no step has one).
-
-    Args:
-        hlo_text: the optimised program of one device.
-        num_parts: the accumulation steps. Of the loop over these, the first part is before it, and
-            the compiler doesn't know the number of rounds.
-
-    Raises:
-        ConfigError: the number of a loop's rounds is unknown.
+    Loops count with all their rounds, a choice with all its branches (no step has one). Of the loop
+    over ``num_parts`` accumulation steps, the first part is before it, and the compiler doesn't
+    know the number of rounds; raises ConfigError if it doesn't know another loop's.
     """
     module = hlo.parse(hlo_text)
     found = []

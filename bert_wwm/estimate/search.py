@@ -20,38 +20,31 @@ class Trial(NamedTuple):
 def find_largest_batch(
     attempt: Callable[[int], Trial], first: Trial, limit_bytes: float, fixed_bytes: float
 ) -> Trial | None:
-    """Returns the largest batch that fits, or None.
+    """Returns the largest batch that fits, or None; the first trial is already made.
 
     Memory grows about linearly with the batch, until near the limit the compiler computes things
     again rather than keep them. So where only one side of the limit is known, the next trial is on
-    the straight line, or a bit beyond; between the two sides the range is halved.
-
-    Args:
-        attempt: tries a batch.
-        first: a trial already made.
-        limit_bytes: memory of a device.
-        fixed_bytes: what any batch needs: weights and slots.
+    the straight line, or a bit beyond; between the two sides the range is halved. Any batch needs
+    ``fixed_bytes`` for weights and slots.
     """
     fits = first if first.outcome is not None else None
     fails = None if fits else first
     spread = _SPREAD
-    while not fails or next_batch(fits.batch if fits else 0) < fails.batch:
+    least = next_batch(fits.batch if fits else 0)
+    while not fails or least < fails.batch:
         if fits and fails:
-            batch = _round_down((fits.batch + fails.batch) // 2)
-            batch = max(batch, next_batch(fits.batch))
+            target = (fits.batch + fails.batch) / 2
         elif fits:
             line = _extrapolate(fits, limit_bytes, fixed_bytes)
-            batch = _round_down(max(line, fits.batch * (1 + spread)))
-            batch = max(batch, next_batch(fits.batch))
+            target = max(line, fits.batch * (1 + spread))
             spread *= 2
         elif fails:
             line = _extrapolate(fails, limit_bytes, fixed_bytes)
-            line = min(line, fails.batch * (1 - min(spread, 1 / 2)))
-            batch = min(max(_round_down(line), 1), fails.batch - 1)
+            target = min(line, fails.batch * (1 - min(spread, 1 / 2)))
             spread *= 2
-        trial = attempt(batch)
+        trial = attempt(max(_round_down(target), least))
         if trial.outcome is not None:
-            fits = trial
+            fits, least = trial, next_batch(trial.batch)
         else:
             fails = trial
     return fits

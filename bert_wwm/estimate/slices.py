@@ -77,11 +77,7 @@ class Slice:
 
 
 def slice_named(name: str) -> Slice:
-    """Returns a slice by Google Cloud's name for it.
-
-    Raises:
-        ConfigError: the name is unknown; the known ones are listed, and the nearest.
-    """
+    """Returns a slice by Google Cloud's name for it; raises ConfigError, which lists the names."""
     return SLICES[name.replace("v5litepod-", "v5e-")]  # the one name with another form
 
 

@@ -51,10 +51,7 @@ def pretraining_features(schema: Schema, batch_size: int) -> Specs:
 def task_features(
     objective: TaskObjective, batch_size: int, length: int, with_targets: bool
 ) -> Specs:
-    """Returns those of fine-tuning: int32, [B, S] for tokens and [B] for texts.
-
-    Training has targets, prediction doesn't.
-    """
+    """Returns those of fine-tuning: int32, [B, S] for tokens and [B] for texts."""
     of_tokens = {"input_ids", "input_mask", "segment_ids", *objective.padding}
     names = [*sorted(of_tokens - set(objective.targets)), *objective.inputs]
     names += objective.targets if with_targets else ()
@@ -74,13 +71,8 @@ def build_step(
 ) -> Step:
     """Builds the step that one device runs, without the host's work: summaries, metrics.
 
-    Args:
-        config: the encoder.
-        objective: the heads; a ``Predictor`` for PREDICT.
-        settings: how to train. It may name a checkpoint, which isn't read.
-        features: those of a device, of static shapes.
-        mode: TRAIN, EVAL or PREDICT.
-        num_replicas: devices that gradients are added up over.
+    PREDICT needs a ``Predictor``. The settings may name a checkpoint, which isn't read. Features
+    are those of a device, of static shapes; gradients are added up over all replicas.
     """
     settings = dataclasses.replace(
         settings, use_tpu=True, init_checkpoint=None, init_layers=None, allow_random_init=()

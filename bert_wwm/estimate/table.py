@@ -1,10 +1,12 @@
-"""Estimates in a terminal."""
+"""Estimates in a terminal, and the profile of a step there and as JSON."""
 
 import textwrap
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from bert_wwm.estimate.numbers import Figures
 from bert_wwm.estimate.phase import Estimate
+from bert_wwm.estimate.profile import KINDS, Instruction
 from bert_wwm.estimate.slices import Slice
 
 WHAT_THIS_IS = (
@@ -16,6 +18,9 @@ OF_NETWORK = (
     "The compiler says nothing of the time on the network between the chips either; what is added "
     "for it is a simple model from the published link speeds, a lower bound."
 )
+_ALL = "all"
+
+Cells = dict[str, Counter[str]]  # cycles by part and kind; of the kind "all", their sum
 
 
 def estimate_lines(estimate: Estimate, tpu: Slice) -> list[str]:
@@ -29,8 +34,8 @@ def estimate_lines(estimate: Estimate, tpu: Slice) -> list[str]:
         shape += f" in {work.num_accumulation_steps} parts"
     what = {"train": "training", "eval": "evaluation"}[phase.mode]
     lines = [f"{phase.name} on {tpu.name}: {phase.model}, {what}", _row("shape", shape)]
-    if estimate.measured:
-        lines += _figures(estimate.measured.figures, tpu, phase.mode)
+    if estimate.figures:
+        lines += _figures(estimate.figures, tpu, phase.mode)
     else:
         fits = f"no: more than {tpu.available_gib:g} GiB a {tpu.device}"
         if estimate.needed_gib:
@@ -41,7 +46,7 @@ def estimate_lines(estimate: Estimate, tpu: Slice) -> list[str]:
         memory = f"{figures.used_gib:.1f} GiB, {figures.step_ms:,.1f} ms, {_speed(figures)}"
         largest = f"{batch:,} a {tpu.device}, {batch * tpu.cores:,} a step: {memory}"
         lines.append(_row("largest batch", largest))
-    elif not estimate.measured:
+    elif not estimate.figures:
         lines.append(_row("largest batch", f"none: not even one example a {tpu.device} fits"))
     return lines
 
@@ -101,3 +106,35 @@ def _duration(hours: float, cost: float | None) -> str:
 
 def _row(label: str, text: str) -> str:
     return f"  {label:<13} {text}"
+
+
+def profile_lines(instructions: Sequence[Instruction]) -> list[str]:
+    """Returns a table of megacycles by part of the model and kind of work, the costliest first."""
+    cells = _add_up(instructions)
+    cells[_ALL] = sum(cells.values(), Counter())
+    columns = [*(kind for kind in KINDS if cells[_ALL][kind]), _ALL]
+    lines = [["megacycles", *columns, "share"]]
+    for row, cycles in cells.items():
+        share = 100 * cycles[_ALL] / cells[_ALL][_ALL]
+        lines.append([row, *(f"{cycles[c] / 1e6:,.1f}" for c in columns), f"{share:.0f} %"])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return [
+        "  ".join(["", first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])])
+        for first, *rest in lines
+    ]
+
+
+def profile_json(instructions: Sequence[Instruction]) -> dict[str, dict[str, float]]:
+    """Returns the same for JSON."""
+    return {
+        row: {kind: cycles[kind] / 1e6 for kind in KINDS if cycles[kind]}
+        for row, cycles in _add_up(instructions).items()
+    }
+
+
+def _add_up(instructions: Sequence[Instruction]) -> Cells:
+    cells: Cells = {}
+    for one in instructions:
+        row = cells.setdefault(one.part, Counter())
+        row.update({one.kind: one.cycles, _ALL: one.cycles})
+    return dict(sorted(cells.items(), key=lambda item: -item[1][_ALL]))

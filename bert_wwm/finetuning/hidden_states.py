@@ -10,7 +10,6 @@ from bert_wwm.core import files
 from bert_wwm.finetuning.objective import TaskObjective
 from bert_wwm.finetuning.prediction import predict_tables
 from bert_wwm.model.bert import BertConfig
-from bert_wwm.model.hidden_states import pooled_states, states_of_layers
 from bert_wwm.tasks.batches import GPU_LENGTH_STEP, list_shapes
 from bert_wwm.tasks.features import INPUT_IDS, FeatureTable, join_tables
 from bert_wwm.train.estimator import Estimators, Machine
@@ -40,9 +39,15 @@ class HiddenStates(TaskObjective):
         self.token_outputs = () if pooling else (_STATES,)
 
     def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
-        states = states_of_layers(batch.model, self._layers)
-        if self._pooling:
-            states = pooled_states(states, batch.features["input_mask"], self._pooling)
+        outputs = batch.model.get_all_encoder_layers()
+        states = [tf.cast(outputs[layer], tf.float32) for layer in self._layers]
+        states = tf.stack(states, axis=2)  # [B, S, L, H]
+        if self._pooling == "cls":
+            states = states[:, 0]
+        elif self._pooling:  # the mean of all tokens, [CLS] and [SEP] among them
+            weights = tf.cast(batch.features["input_mask"], tf.float32)
+            totals = tf.einsum("bs,bslh->blh", weights, states)
+            states = totals / tf.reduce_sum(weights, axis=1)[:, tf.newaxis, tf.newaxis]
         return {_STATES: states}
 
 

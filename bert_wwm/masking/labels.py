@@ -66,11 +66,7 @@ def label_id(task: str, tag: str) -> int:
 
 
 def parse_labels(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the tasks that a flag such as ``--lert_labels=dep,pos`` names, in LERT's order.
-
-    Raises:
-        ConfigError: no name, or one that isn't in ``INVENTORIES``.
-    """
+    """Returns the tasks that a flag such as ``--lert_labels=dep,pos`` names, in LERT's order."""
     known = ", ".join(INVENTORIES)
     for name in names:
         if name not in INVENTORIES:

@@ -33,14 +33,10 @@ UnitMaker = Callable[[Words, np.random.Generator], Units]
 
 
 def budgets(lengths: np.ndarray, masked_lm_prob: float, max_predictions: int) -> np.ndarray:
-    """Returns how many pieces of each sequence to predict.
+    """Returns how many pieces of each sequence to predict, int64 [B], ``max_predictions`` at most.
 
-    Google's rounding (create_pretraining_data.py), halves to even as Python 3 has it.
-
-    Args:
-        lengths: int [B], pieces of each sequence, ``[CLS]`` and ``[SEP]`` included.
-        masked_lm_prob: share to predict, as a fraction of 1.
-        max_predictions: upper bound in pieces.
+    Lengths are in pieces, ``[CLS]`` and ``[SEP]`` included. Google's rounding
+    (create_pretraining_data.py), halves to even as Python 3 has it.
     """
     return np.clip(np.rint(lengths * masked_lm_prob).astype(np.int64), 1, max_predictions)
 
@@ -92,19 +88,10 @@ def draw(
     rng: np.random.Generator,
     allowance: Allowance | None = None,
 ) -> np.ndarray:
-    """Draws units of each sequence at random until its budget is spent.
+    """Draws units of each sequence until its budget of pieces [B] is spent: bool [U], the selected.
 
-    A unit that would overflow the budget is passed over; a smaller one may fit after it
+    A unit that would overflow the budget is skipped; a smaller one may fit after it
     (create_pretraining_data.py).
-
-    Args:
-        units: the units of all sequences.
-        budget: int64 [B], pieces; never exceeded.
-        rng: source of randomness; only ``random()`` is drawn from.
-        allowance: a second budget, where there is one.
-
-    Returns:
-        bool [U]: whether a unit is selected.
     """
     rows = units.words.rows[units.first]
     if not len(rows):

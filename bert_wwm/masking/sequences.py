@@ -41,10 +41,6 @@ class Sequences:
 
 
 def positions(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Writes runs out: start, start + 1, ... of each, one after the other.
-
-    Example:
-        positions([4, 9], [2, 3]) -> [4, 5, 9, 10, 11]
-    """
+    """Writes runs out, one after the other: ``[4, 9], [2, 3]`` -> ``[4, 5, 9, 10, 11]``."""
     ends = np.cumsum(lengths)
     return np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)

@@ -30,22 +30,14 @@ _LAYER = re.compile(r"^(.*/layer_\d+)/")
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """The variables of a model that start from a checkpoint, and the others of both.
+    """The variables of a model that start from a checkpoint, and the others of both."""
 
-    Attributes:
-        checkpoint: prefix of the checkpoint's files.
-        sources: for each variable that starts from the checkpoint, in the order of the model, the
-            name that it has there.
-        initialized: names only the model has; they start from their initialisers.
-        unused: names only the checkpoint has, sorted, without the optimizer's.
-        optimizer_state: the optimizer's slots and the global step in the checkpoint, sorted.
-    """
-
-    checkpoint: str
+    checkpoint: str  # prefix of its files
+    # For each variable that starts from the checkpoint, in the order of the model, its name there.
     sources: Mapping[str, str]
-    initialized: tuple[str, ...]
-    unused: tuple[str, ...]
-    optimizer_state: tuple[str, ...]
+    initialized: tuple[str, ...]  # names only the model has; they start from their initialisers
+    unused: tuple[str, ...]  # names only the checkpoint has, sorted, without the next ones
+    optimizer_state: tuple[str, ...]  # the slots and the global step in the checkpoint, sorted
 
     def apply(self) -> None:
         """Makes ``sources`` the initial values; call it before the variables are initialised."""
@@ -78,20 +70,18 @@ def plan_restore(
     """Compares a model with the checkpoint to start from, and reads the variables to restore.
 
     A checkpoint may hold more than the model: further layers, other heads. It may lack the model's
-    heads, but no variable of its encoder that ``allow_random`` doesn't cover.
+    heads, but no variable of its encoder.
 
     Args:
         init_checkpoint: a path for ``checkpoint_path.resolve``.
-        encoder_scope: scope of the variables that the checkpoint must hold.
         layers: the checkpoint's layers that the model's layers 0, 1, 2, ... start from; by default
             those of the same numbers.
         allow_random: names or scopes of variables that start at random where the checkpoint lacks
             them, or has them in another shape.
 
     Raises:
-        CheckpointError: the checkpoint is missing or broken, a shape or type differs, the
-            checkpoint lacks a variable of the encoder, ``layers`` are not as many as the model's or
-            not in the checkpoint, or an entry of ``allow_random`` allows nothing.
+        CheckpointError: the checkpoint is missing or broken, or doesn't fit; or an entry of
+            ``allow_random`` allows nothing.
     """
     return read_newest(
         lambda: resolve(init_checkpoint),
@@ -116,7 +106,7 @@ def _plan(
     }
     origins = _map_to_self(wanted)
     if layers is not None:
-        origins = _map_layers(wanted, stored, layers, prefix, encoder_scope)
+        origins = _map_layers(wanted, stored, layers, prefix)
 
     sources = {}
     differing = []
@@ -142,7 +132,8 @@ def _plan(
             "names or scopes would allow it"
         )
     _check_allowed(allow_random, wanted, initialized, prefix)
-    _read_all(reader, prefix, sources.values())
+    for _ in _read(reader, prefix, sources.values()):  # a session would fail long after the start
+        pass
     left = sorted(set(stored) - set(sources.values()), key=_natural_key)
     return RestorePlan(
         prefix,
@@ -160,13 +151,10 @@ def note_files(prefix: str) -> None:
 
 
 def check_readable(prefix: str) -> None:
-    """Reads all of a checkpoint, by which its checksums are checked.
-
-    Raises:
-        CheckpointError: the checkpoint is missing or broken.
-    """
+    """Reads all of a checkpoint, by which its sums are checked. Raises CheckpointError."""
     reader = _open(prefix)
-    _read_all(reader, prefix, reader.get_variable_to_shape_map())
+    for _ in _read(reader, prefix, reader.get_variable_to_shape_map()):
+        pass
 
 
 def read_variables(
@@ -174,15 +162,12 @@ def read_variables(
     optimizer_state: bool = True,
     only: Collection[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Reads the variables of a checkpoint, by which their checksums are checked.
+    """Reads variables, by which their sums are checked, in natural order: layer 2 before layer 10.
 
     Args:
         init_checkpoint: a path for ``checkpoint_path.resolve``.
         optimizer_state: whether to read the optimizer's variables and ``global_step`` too.
         only: the names to read, if the checkpoint has them; by default all.
-
-    Returns:
-        Values by name, in natural order (layer 2 before layer 10).
 
     Raises:
         CheckpointError: the checkpoint is missing or broken.
@@ -205,9 +190,6 @@ def write_variables(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
     """Writes ``prefix.index`` and ``prefix.data-00000-of-00001``, the same bytes every time.
 
     Both get their names when they are whole, the index last: without it there is no checkpoint.
-
-    Raises:
-        CheckpointError: they can't be written.
     """
     names = sorted(variables)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -234,14 +216,9 @@ def get_assignment_map_from_checkpoint(
 ) -> tuple[dict[str, str], dict[str, int]]:
     """google-research/bert's way in: the variables that a checkpoint and a model share.
 
-    Unlike ``plan_restore`` it compares names alone, and stays silent on what is missing.
-
-    Returns:
-        The map for ``tf.train.init_from_checkpoint``, each name to itself; and a dictionary whose
-        keys are these names with and without ``:0``.
-
-    Raises:
-        CheckpointError: the checkpoint is missing or broken.
+    Unlike ``plan_restore`` it compares names alone, and stays silent on what is missing. Returns
+    the map for ``tf.train.init_from_checkpoint``, each name to itself; and a dictionary whose keys
+    are these names with and without ``:0``.
     """
     stored = _open(resolve(init_checkpoint)).get_variable_to_shape_map()
     wanted = {_name(variable) for variable in tvars}
@@ -259,8 +236,7 @@ def _open(prefix: str) -> tf.train.NewCheckpointReader:
     except tf.errors.NotFoundError:
         raise CheckpointError(f"{prefix}: no such checkpoint") from None
     except _READ_ERRORS as error:
-        _refuse_stand_ins(prefix)
-        raise CheckpointError(f"{prefix}: broken checkpoint: {_reason(error)}") from None
+        raise _as_broken(prefix, "", error) from None
     names = reader.get_variable_to_shape_map()
     if names and all(_ATTRIBUTE in name or name == _OBJECT_GRAPH for name in names):
         raise CheckpointError(
@@ -272,10 +248,15 @@ def _open(prefix: str) -> tf.train.NewCheckpointReader:
     return reader
 
 
-def _refuse_stand_ins(prefix: str) -> None:
-    """Raises CheckpointError if a file of a checkpoint is a Git LFS pointer or a web page."""
+def _as_broken(prefix: str, place: str, error: Exception) -> CheckpointError:
+    """Returns the error for the user; raises its own if a file is a Git LFS pointer or a web page.
+
+    The reader's has several lines, or none.
+    """
     for path in _files_of(prefix):
         stand_ins.refuse(path, CheckpointError)
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return CheckpointError(f"{prefix}: broken checkpoint: {place}{reason}")
 
 
 def _files_of(prefix: str) -> list[str]:
@@ -289,12 +270,6 @@ def _files_of(prefix: str) -> list[str]:
     return [path for path in sorted(paths) if not tf.gfile.IsDirectory(path)]
 
 
-def _read_all(reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]) -> None:
-    """Reads variables to check their sums now: a session would fail long after the start."""
-    for _ in _read(reader, prefix, names):
-        pass
-
-
 def _read(
     reader: tf.train.NewCheckpointReader, prefix: str, names: Iterable[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -302,14 +277,7 @@ def _read(
         try:
             yield name, reader.get_tensor(name)
         except _READ_ERRORS as error:
-            _refuse_stand_ins(prefix)
-            raise CheckpointError(
-                f"{prefix}: broken checkpoint: {name} cannot be read: {_reason(error)}"
-            ) from None
-
-
-def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+            raise _as_broken(prefix, f"{name} cannot be read: ", error) from None
 
 
 def _map_to_self(names: Iterable[str]) -> dict[str, str]:
@@ -322,14 +290,10 @@ def _natural_key(name: str) -> list[object]:
 
 
 def _map_layers(
-    wanted: Iterable[str],
-    stored: Iterable[str],
-    layers: Sequence[int],
-    prefix: str,
-    encoder_scope: str,
+    wanted: Iterable[str], stored: Iterable[str], layers: Sequence[int], prefix: str
 ) -> dict[str, str]:
     """Returns, for each variable of a model, the checkpoint's variable that it starts from."""
-    layer = re.compile(rf"^({re.escape(encoder_scope)}/encoder/layer_)(\d+)(?=/)")
+    layer = re.compile(r"^(bert/encoder/layer_)(\d+)(?=/)")
 
     def find_numbers(names: Iterable[str]) -> list[int]:
         return sorted({int(match[2]) for match in map(layer.match, names) if match})

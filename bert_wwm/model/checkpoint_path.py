@@ -68,14 +68,8 @@ def read_newest(
 ) -> Result:
     """Reads a checkpoint of a folder in which another process may train, and remove old ones.
 
-    Args:
-        find: returns the prefix of the checkpoint to read.
-        read: reads it. It is called again, for the next checkpoint, if it fails and ``find``
-            returns another one by then.
-        log: takes a line for each checkpoint that was removed.
-
-    Raises:
-        CheckpointError: ``find`` finds no checkpoint (any more), or each is removed too soon.
+    ``read`` is called again, for the next checkpoint, if it fails and ``find`` returns another
+    prefix by then.
     """
     prefix = find()
     for _ in range(_MOST_CHECKPOINTS):
@@ -94,11 +88,7 @@ def read_newest(
 
 
 def find_newest(folder: str) -> str | None:
-    """Returns the prefix of the checkpoint that a folder means, ``best`` aside; None without one.
-
-    Raises:
-        CheckpointError: the folder has several, and its file ``checkpoint`` names none of them.
-    """
+    """Returns the prefix of a folder's checkpoint, ``best`` aside; None without one."""
     if not tf.gfile.IsDirectory(folder):
         return None
     named = named_checkpoint(folder)

@@ -23,17 +23,11 @@ def embedding_lookup(
     use_one_hot_embeddings: bool = False,
     tpu_dtype: Optional["tf.DType"] = None,
 ) -> tuple[tf.Tensor, tf.Variable]:
-    """Looks the embeddings of ids up in a table made for them.
+    """Looks int32 ids [B, S] up in a table [V, H] made for them; also K a position, [B, S, K].
 
-    Args:
-        input_ids: int32 Tensor of shape [B, S], or [B, S, K] for K ids a position.
-        vocab_size: V.
-        embedding_size: H.
-        use_one_hot_embeddings: multiply by one-hot rows, as google-research/bert does on TPUs.
-        tpu_dtype: if given, look up as a TPU does it fastest, rows in this dtype.
-
-    Returns:
-        float32 Tensor of shape [B, S, H] (or [B, S, K * H]), and the table, of shape [V, H].
+    By default it gathers rows, with ``use_one_hot_embeddings`` it multiplies by one-hot rows as
+    google-research/bert does on TPUs, and with ``tpu_dtype`` it does what is fastest there. Returns
+    float32 [B, S, H] (or [B, S, K * H]) and the table.
     """
     table = tf.get_variable(
         word_embedding_name,
@@ -70,46 +64,29 @@ def embedding_postprocessor(
 ) -> tf.Tensor:
     """Adds segment and position embeddings to word embeddings, then layer norm and dropout.
 
-    Args:
-        input_tensor: float Tensor of shape [B, S, H].
-        token_type_ids: int32 Tensor of shape [B, S], the segments; needed with ``use_token_type``.
-        max_position_embeddings: rows of the position table, the longest sequence in tokens.
-        compute_dtype: of the sum and what comes after it.
-        position_ids: int32 Tensor of shape [B, S]; by default 0, 1, ... in each sequence.
-
-    Returns:
-        Tensor of shape [B, S, H] and of that dtype.
-
-    Raises:
-        ValueError: the shape is not [B, S, H], the sequence is longer than the position table, or
-            ``token_type_ids`` are wanted and missing. Where the graph doesn't know the length, or
-            with ``position_ids``, its run fails instead (InvalidArgumentError).
+    Input and output are float [B, S, H], in ``compute_dtype`` from the sum on. Segments and
+    positions are int32 [B, S], the latter by default 0, 1, ... in each sequence. A sequence longer
+    than the position table is a ValueError; where the graph doesn't know the length, or with
+    ``position_ids``, its run fails instead (InvalidArgumentError).
     """
     batch_size, sequence_length, width = get_shape_list(input_tensor, expected_rank=3)
-    initializer = create_initializer(initializer_range)
     output = input_tensor
+
+    def make_table(name: str, rows: int) -> tf.Variable:
+        initializer = create_initializer(initializer_range)
+        return tf.get_variable(name, [rows, width], input_tensor.dtype, initializer)
 
     if use_token_type:
         if token_type_ids is None:
             raise ValueError("use_token_type needs token_type_ids")
-        table = tf.get_variable(
-            token_type_embedding_name,
-            shape=[token_type_vocab_size, width],
-            dtype=input_tensor.dtype,
-            initializer=initializer,
-        )
+        table = make_table(token_type_embedding_name, token_type_vocab_size)
         # With so few rows a product with one-hot rows beats a gather on every device.
         flat_ids = tf.reshape(token_type_ids, [-1])
         one_hot = tf.one_hot(flat_ids, depth=token_type_vocab_size, dtype=table.dtype.base_dtype)
         output += tf.reshape(tf.matmul(one_hot, table), [batch_size, sequence_length, width])
 
     if use_position_embeddings:
-        table = tf.get_variable(
-            position_embedding_name,
-            shape=[max_position_embeddings, width],
-            dtype=input_tensor.dtype,
-            initializer=initializer,
-        )
+        table = make_table(position_embedding_name, max_position_embeddings)
         if position_ids is None:
             with tf.control_dependencies(_checks(sequence_length, max_position_embeddings)):
                 positions = tf.slice(table, [0, 0], [sequence_length, -1])

@@ -3,10 +3,13 @@
 A blank is a run of masked positions. Its pieces depend on each other, so they are judged together,
 by the chain of conditionals: each piece given the context and the pieces that were put in before
 it. Other blanks of the sentence stay masked meanwhile.
+
+A sequence is given by its ids, ``[CLS]`` and ``[SEP]`` included and ``[MASK]`` at the blank, and a
+blank by its positions. Candidates come with the best first.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +36,7 @@ class Candidate(NamedTuple):
 
 
 class MaskFiller:
-    """Predicts masked positions. A sequence is given by its ids, ``[CLS]`` and ``[SEP]`` included.
-
-    Args:
-        checkpoint: path of a checkpoint with a masked LM head.
+    """Predicts masked positions.
 
     Attributes:
         checkpoint: prefix of its files.
@@ -48,20 +48,19 @@ class MaskFiller:
     """
 
     def __init__(self, config: BertConfig, checkpoint: str):
-        self._vocab_size = config.vocab_size
-        self._graph = tf.Graph()
-        with self._graph.as_default():
+        with tf.Graph().as_default():
             self._ids = tf.placeholder(tf.int32, [None, None])  # [B, S]
             self._positions = tf.placeholder(tf.int32, [None, None])  # [B, P]
             self._pieces = tf.placeholder(tf.int32, [None, None])  # [B, P]
-            self._count = tf.placeholder(tf.int32, [])
+            self._count = tf.placeholder_with_default(1, [])
             model = BertModel(config, False, self._ids)
             states = heads.masked_states(config, model.get_sequence_output(), self._positions)
             targets = self._pieces, tf.ones_like(self._positions, tf.float32)
             words = heads.masked_lm(config, states, model.get_embedding_table(), *targets)
             self._log_probs = words.log_probs()
             self._log_probs_of = -words.losses()
-            self._likeliest = tf.nn.top_k(self._log_probs, self._count)
+            count = tf.minimum(self._count, config.vocab_size)
+            self._likeliest = tf.nn.top_k(self._log_probs, count)
             tags = {
                 task: heads.linguistic(config, states, task, len(inventory.labels), *targets)
                 for task, inventory in INVENTORIES.items()
@@ -72,18 +71,20 @@ class MaskFiller:
             self.note = untrained_head.describe_restored(plan.checkpoint, plan.sources)
             self._tags = {task: tags[task].log_probs() for task in self.tasks}
             plan.apply()
-            self._session = tf.Session(graph=self._graph)
+            self._session = tf.Session()
             self._session.run(tf.global_variables_initializer())
 
     def log_probs(self, ids: Sequence[int], positions: Sequence[int]) -> np.ndarray:
         """Returns log probabilities over the vocabulary: float32 array of shape [P, V]."""
-        return self._session.run(self._log_probs, self._feed(ids, positions))
+        feed = {self._ids: [list(ids)], self._positions: [list(positions)]}
+        return self._session.run(self._log_probs, feed)
 
     def tags(
         self, ids: Sequence[int], positions: Sequence[int]
     ) -> list[dict[str, list[Candidate]]]:
         """Returns LERT's labels of each position: for each task all, the likeliest first."""
-        found = self._session.run(self._tags, self._feed(ids, positions))
+        feed = {self._ids: [list(ids)], self._positions: [list(positions)]}
+        found = self._session.run(self._tags, feed)
         return [
             {task: _rank(INVENTORIES[task].labels, found[task][row]) for task in self.tasks}
             for row in range(len(positions))
@@ -92,49 +93,31 @@ class MaskFiller:
     def likeliest(
         self, rows: np.ndarray, position: int, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the likeliest pieces at one position of each sequence, the likeliest first.
+        """Returns log probabilities and ids [B, count] of the likeliest pieces of sequences [B, S].
 
-        Args:
-            rows: sequences of one length, int array of shape [B, S].
-
-        Returns:
-            Log probabilities and ids of the pieces, of shape [B, count]; count is at most V.
+        They are those at one position, the likeliest first; the vocabulary may have fewer.
         """
-        count = min(count, self._vocab_size)
-        found = [
-            self._session.run(self._likeliest, {**feed, self._count: count})
-            for feed in self._batches(rows, position)
-        ]
-        return np.concatenate([f.values for f in found]), np.concatenate([f.indices for f in found])
+        values, pieces = self._run(self._likeliest, rows, position, rows[:, position], count)
+        return values, pieces
 
     def log_probs_of(self, rows: np.ndarray, position: int, pieces: np.ndarray) -> np.ndarray:
-        """Returns the log probability of a piece at one position of each sequence.
+        """Returns the log probability [B] of a piece [B] at one position of sequences [B, S]."""
+        return self._run([self._log_probs_of], rows, position, pieces)[0]
 
-        Args:
-            rows: sequences of one length, int array of shape [B, S].
-            pieces: the id of each sequence's piece, of shape [B].
-
-        Returns:
-            float32 array of shape [B].
-        """
-        found = [
-            self._session.run(self._log_probs_of, feed)
-            for feed in self._batches(rows, position, pieces)
-        ]
-        return np.concatenate(found)
-
-    def _feed(self, ids: Sequence[int], positions: Sequence[int]) -> dict[Any, Any]:
-        return {self._ids: [list(ids)], self._positions: [list(positions)]}
-
-    def _batches(
-        self, rows: np.ndarray, position: int, pieces: np.ndarray | None = None
-    ) -> Iterator[dict[Any, Any]]:
+    def _run(
+        self, outputs: Any, rows: np.ndarray, position: int, pieces: np.ndarray, count: int = 1
+    ) -> list[np.ndarray]:
+        found = []
         for start in range(0, len(rows), _BATCH_SIZE):
-            part = rows[start : start + _BATCH_SIZE]
-            feed = {self._ids: part, self._positions: np.full([len(part), 1], position)}
-            if pieces is not None:
-                feed[self._pieces] = pieces[start : start + _BATCH_SIZE, None]
-            yield feed
+            part = slice(start, start + _BATCH_SIZE)
+            feed = {
+                self._ids: rows[part],
+                self._positions: np.full([len(rows[part]), 1], position),
+                self._pieces: pieces[part, None],
+                self._count: count,
+            }
+            found.append(self._session.run(outputs, feed))
+        return [np.concatenate(parts) for parts in zip(*found)]
 
 
 def _find_classifiers(initialized: Sequence[str], checkpoint: str) -> tuple[str, ...]:
@@ -163,11 +146,8 @@ class Lexicon:
 
         p(word | context) ~ p(word) * prod_i p(c_i | context) / p(c_i)
 
-    A context that tells the model nothing leaves the words in the order of their frequency.
-
-    Args:
-        words: for each word the ids of its pieces, and how often it occurs.
-        vocab_size: V.
+    A context that tells the model nothing leaves the words in the order of their frequency. Each
+    word is given with the ids of its pieces, and how often it occurs.
     """
 
     def __init__(self, words: Mapping[str, tuple[Sequence[int], float]], vocab_size: int):
@@ -181,12 +161,9 @@ class Lexicon:
         self._log_pieces = np.log(np.maximum(pieces, 1.0) / max(1.0, pieces.sum()))
 
     def best(self, log_probs: np.ndarray, num_candidates: int) -> list[Candidate]:
-        """Returns the words of as many pieces as a blank that fit it best, the best first.
+        """Returns the words that fit a blank of as many pieces best: log_probs [pieces, V].
 
         Probabilities are among all words of that length.
-
-        Args:
-            log_probs: of shape [pieces of the blank, V].
         """
         fitting = self._by_length.get(len(log_probs), [])
         if not fitting:
@@ -211,16 +188,11 @@ def best_pieces(
     pieces: Sequence[str],
     beam_size: int,
 ) -> list[Candidate]:
-    """Returns the sequences of pieces that fit a blank best, words or not, the best first.
+    """Returns the sequences of pieces that fit a blank best, words or not.
 
     A beam search: after each position the best sequences are kept, and the model sees them for the
-    next position. A text has the sum of its pieces' log probabilities.
-
-    Args:
-        ids: the sequence, with [MASK] at the blank.
-        blank: its positions.
-        pieces: the vocabulary, as it should be shown.
-        beam_size: sequences to keep, and to return.
+    next position. A text has the sum of its pieces' log probabilities. ``pieces`` is the vocabulary
+    as it should be shown.
     """
     rows = np.array([ids])
     scores = np.zeros(1)
@@ -242,17 +214,12 @@ def best_words(
     blank: Sequence[int],
     beam_size: int,
 ) -> list[Candidate]:
-    """Returns the words of as many pieces as a blank that fit it best, the best first.
+    """Returns the words of as many pieces as a blank that fit it best.
 
     The lexicon chooses words by the probabilities of each piece by itself, and by their
     frequencies. The model then judges the chosen words as a whole. By then it knows which pieces
     make up words, and how frequent ones; the lexicon's prior would count that twice. Probabilities
     are among all words of that length: the chosen ones share what the lexicon gives to them.
-
-    Args:
-        ids: the sequence, with [MASK] at the blank.
-        blank: its positions.
-        beam_size: words to judge, and to return.
     """
     chosen = lexicon.best(filler.log_probs(ids, blank), beam_size)
     if not chosen:

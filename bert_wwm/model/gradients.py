@@ -13,15 +13,9 @@ _numbers = itertools.count()
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """As ``tf.custom_gradient``, without its dead operations in graphs.
 
-    ``tf.custom_gradient`` adds an ``Identity`` that nothing reads for each output.
-
-    Args:
-        function: given Tensors, returns its outputs (a Tensor, or a list or tuple of them) and a
-            function from their gradients to those of the inputs. It uses no variables but what it
-            is given.
-
-    Returns:
-        A function of Tensors or variables that returns the outputs.
+    ``tf.custom_gradient`` adds an ``Identity`` that nothing reads for each output. The function
+    returns outputs (a Tensor, or a list or tuple of them) and a function from their gradients to
+    those of its arguments. It uses no variables but those.
     """
 
     @functools.wraps(function)

@@ -38,17 +38,11 @@ _PADDING_SCORE = -1e9
 
 
 class Prediction(NamedTuple):
-    """The scores of a head over a batch, and the true classes.
+    """The scores of a head over a batch, and the true classes."""
 
-    Attributes:
-        logits: float32 Tensor of shape [predictions, classes].
-        labels: int32 Tensor of shape [predictions].
-        weights: float32 Tensor of shape [predictions], 1 for predictions and 0 for padding.
-    """
-
-    logits: tf.Tensor
-    labels: tf.Tensor
-    weights: tf.Tensor
+    logits: tf.Tensor  # float32 [predictions, classes]
+    labels: tf.Tensor  # int32 [predictions]
+    weights: tf.Tensor  # float32 [predictions], 1 for predictions and 0 for padding
 
     def losses(self) -> tf.Tensor:
         """Cross entropy of each prediction in nats, padding included: float32 [predictions]."""
@@ -75,22 +69,13 @@ def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tenso
 
 
 def masked_states(
-    config: BertConfig, sequence_output: tf.Tensor, positions: tf.Tensor
-) -> tf.Tensor:
-    """The states that predict masked tokens, [B * P, H]: dense, activation and layer norm.
-
-    Its variables are in the scope ``cls/predictions/transform``.
-    """
-    return _transform(config, "cls/predictions/transform", sequence_output, positions)
-
-
-def _transform(
     config: BertConfig,
-    scope: str,
     sequence_output: tf.Tensor,
     positions: tf.Tensor,
     dropout_prob: float = 0.0,
+    scope: str = "cls/predictions/transform",
 ) -> tf.Tensor:
+    """The states that predict masked tokens, [B * P, H]: dense, activation and layer norm."""
     with tf.variable_scope(scope):
         states = dense(
             gather_indexes(sequence_output, positions),
@@ -110,16 +95,10 @@ def masked_lm(
 ) -> Prediction:
     """The masked language model: the token at each position, [B * P] predictions of V classes.
 
-    Its bias is in the scope ``cls/predictions``; the decoder's matrix is the word embeddings.
-
-    Args:
-        embedding_table: float variable of shape [V, H].
-        labels: the ids of the original tokens, 0 to V - 1.
+    Its bias is in the scope ``cls/predictions``; its matrix is that of the word embeddings, [V, H].
     """
     with tf.variable_scope("cls/predictions"):
-        bias = tf.get_variable(
-            "output_bias", shape=[config.vocab_size], initializer=tf.zeros_initializer()
-        )
+        bias = _make_bias(config.vocab_size)
     table = tf.cast(tf.convert_to_tensor(embedding_table), states.dtype)
     logits = tf.nn.bias_add(tf.cast(_score_words(states, table), tf.float32), bias)
     return _make_prediction(logits, labels, label_weights)
@@ -176,12 +155,8 @@ def position(
     batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
     num_predictions = get_shape_list(positions)[1]
     with tf.variable_scope("cls/permutation"):
-        states = _transform(config, "transform", sequence_output, positions, dropout_prob)
-        bias = tf.get_variable(
-            "output_bias",
-            shape=[config.max_position_embeddings],
-            initializer=tf.zeros_initializer(),
-        )
+        states = masked_states(config, sequence_output, positions, dropout_prob, "transform")
+        bias = _make_bias(config.max_position_embeddings)
     states = tf.reshape(states, [batch_size, num_predictions, width])
     logits = tf.cast(tf.matmul(states, sequence_output, transpose_b=True), tf.float32)
     padding = tf.cast(tf.expand_dims(1 - input_mask, 1), tf.float32)  # [B, 1, S]
@@ -193,11 +168,8 @@ def position(
 def sentence_pair(config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tensor) -> Prediction:
     """Next sentence prediction, or the order of two segments: [B] predictions of 2 classes.
 
-    Its variables are in the scope ``cls/seq_relationship``.
-
-    Args:
-        labels: int32 Tensor of shape [B] or [B, 1]: 0 follows, 1 is from elsewhere (next sentence
-            prediction) or swapped (sentence order).
+    Its variables are in the scope ``cls/seq_relationship``. Labels are int32 [B] or [B, 1]: 0
+    follows, 1 is from elsewhere (next sentence prediction) or swapped (sentence order).
     """
     with tf.variable_scope("cls/seq_relationship"):
         logits = linear(config, pooled_output, 2)
@@ -212,9 +184,13 @@ def linear(config: BertConfig, states: tf.Tensor, num_classes: int) -> tf.Tensor
         [num_classes, config.hidden_size],
         initializer=create_initializer(config.initializer_range),
     )
-    bias = tf.get_variable("output_bias", [num_classes], initializer=tf.zeros_initializer())
+    bias = _make_bias(num_classes)
     logits = tf.matmul(states, tf.cast(weights, states.dtype), transpose_b=True)
     return tf.nn.bias_add(tf.cast(logits, tf.float32), bias)
+
+
+def _make_bias(size: int) -> tf.Variable:
+    return tf.get_variable("output_bias", [size], initializer=tf.zeros_initializer())
 
 
 def _make_prediction(logits: tf.Tensor, labels: tf.Tensor, label_weights: tf.Tensor) -> Prediction:

@@ -7,8 +7,8 @@ What is delicate in half precision (layer norm, softmax) is computed in float32.
 
 import contextlib
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from bert_wwm.compat import tf
@@ -32,12 +32,7 @@ def get_shape_list(
 ) -> list[Dimension]:
     """Returns the shape of a tensor of known rank: ints wherever the graph knows them.
 
-    Args:
-        expected_rank: the rank, or the ranks, that the tensor may have.
-        name: what an error calls the tensor.
-
-    Raises:
-        ValueError: the rank is not an expected one.
+    Raises ValueError as ``assert_rank``.
     """
     if expected_rank is not None:
         assert_rank(tensor, expected_rank, name)
@@ -51,7 +46,7 @@ def get_shape_list(
 def assert_rank(
     tensor: tf.Tensor, expected_rank: int | Sequence[int], name: str | None = None
 ) -> None:
-    """Raises ValueError if a tensor has another rank; arguments as for ``get_shape_list``."""
+    """Raises ValueError if a tensor, which the message names, has another rank or none of some."""
     allowed = [expected_rank] if isinstance(expected_rank, int) else list(expected_rank)
     rank = tensor.shape.ndims
     if rank not in allowed:
@@ -62,11 +57,7 @@ def assert_rank(
 
 
 def reshape_to_matrix(input_tensor: tf.Tensor) -> tf.Tensor:
-    """Folds all dimensions but the last into one: [..., H] -> [rows, H].
-
-    Raises:
-        ValueError: the tensor has fewer than two dimensions.
-    """
+    """Folds all dimensions but the last into one: [..., H] -> [rows, H]."""
     rank = input_tensor.shape.ndims
     if rank < 2:
         raise ValueError(f"a tensor of shape {input_tensor.shape} has no rows; expected rank >= 2")
@@ -131,19 +122,10 @@ _ACTIVATIONS: dict[str, Activation | None] = {
 
 
 def get_activation(activation_string: Any) -> Activation | None:
-    """Returns the function an activation's name stands for, whatever its case.
+    """Returns the function that a name stands for, whatever its case; what isn't a name as it is.
 
-    Args:
-        activation_string: ``gelu_tanh``, ``gelu_erf``, ``relu``, ``tanh``, or ``linear``;
-            ``gelu_new``, the tanh form by transformers' name; ``gelu``, by itself the tanh form as
-            in google-research/bert: the toolkit's programs choose by ``BertConfig.with_gelu``. If
-            it isn't a string, it is the function itself.
-
-    Returns:
-        The function; None for ``linear``, the empty string, and None.
-
-    Raises:
-        ValueError: no activation has this name.
+    ``gelu_new`` is the tanh form by transformers' name. So is ``gelu``, as in google-research/bert:
+    the toolkit's programs choose by ``BertConfig.with_gelu``. Raises ValueError for other names.
     """
     if not isinstance(activation_string, str):
         return activation_string
@@ -176,15 +158,9 @@ def dense(
     activation: Activation | None = None,
     name: str | None = None,
 ) -> tf.Tensor:
-    """A fully connected layer, ``activation(x @ kernel + bias)``.
+    """A fully connected layer, ``activation(x @ kernel + bias)``: float [rows, W] -> [rows, units].
 
-    Args:
-        x: float, of shape [rows, W].
-        initializer_range: standard deviation of the kernel's initialiser.
-        name: scope of the variables; by default ``dense``, made unique.
-
-    Returns:
-        float of shape [rows, units].
+    Its variables are in the scope ``name``, by default ``dense``, made unique.
     """
     with tf.variable_scope(name, default_name="dense"):
         kernel, bias = dense_variables(x.shape.as_list()[-1], units, initializer_range)
@@ -192,53 +168,39 @@ def dense(
         return y if activation is None else activation(y)
 
 
-class _SeededDropout(threading.local):
-    """The seed of the innermost ``seeded_dropout`` and the calls within it so far.
-
-    Of each thread its own: strategies of ``tf.distribute`` build replicas in threads.
-    """
-
-    seed: tf.Tensor | None = None
-    calls: int = 0
-
-
-_seeded_dropout = _SeededDropout()
+# The seed of the innermost ``seeded_dropout`` and the calls within it so far. Each thread has its
+# own: strategies of ``tf.distribute`` build replicas in threads.
+_dropout_state: ContextVar[tuple[tf.Tensor | None, int]] = ContextVar("dropout", default=(None, 0))
 
 
 def get_dropout_state() -> tuple[tf.Tensor | None, int]:
     """Returns the seed of ``seeded_dropout``, None outside of it, and the next call's number."""
-    return _seeded_dropout.seed, _seeded_dropout.calls
+    return _dropout_state.get()
 
 
 @contextlib.contextmanager
 def seeded_dropout(seed: tf.Tensor | None, calls: int = 0) -> Iterator[None]:
     """Within it what ``dropout`` drops depends on a seed and the number of the call alone.
 
-    So a training step that is run again, in a later process too, drops the same elements.
-
-    Args:
-        seed: int32 Tensor of shape [2], another one at each step; None for dropout without a seed.
-        calls: number of the first call; with ``get_dropout_state`` calls are made a second time.
+    So a training step that is run again, in a later process too, drops the same elements. The seed
+    is an int32 Tensor of shape [2], another one at each step; None is dropout without a seed.
+    ``calls`` numbers the first call; with ``get_dropout_state`` calls are made a second time.
     """
-    outer = get_dropout_state()
-    _seeded_dropout.seed, _seeded_dropout.calls = seed, calls
+    outer = _dropout_state.set((seed, calls))
     try:
         yield
     finally:
-        _seeded_dropout.seed, _seeded_dropout.calls = outer
+        _dropout_state.reset(outer)
 
 
 def dropout(input_tensor: tf.Tensor, dropout_prob: float | None) -> tf.Tensor:
-    """Sets elements to 0 at random and scales the others so that the expectation stays.
+    """Sets a fraction of the elements to 0 at random, and scales the others: the expectation stays.
 
-    Args:
-        input_tensor: float, of any shape.
-        dropout_prob: fraction of 1 that is dropped (not kept); None or 0 changes nothing. Within
-            ``seeded_dropout`` it is rounded to a multiple of 2^-16.
+    Within ``seeded_dropout`` the fraction is rounded to a multiple of 2^-16.
     """
     if not dropout_prob:
         return input_tensor
-    if _seeded_dropout.seed is None:
+    if get_dropout_state()[0] is None:
         return tf.nn.dropout(input_tensor, rate=dropout_prob)
     threshold = round(dropout_prob * 2**16)
     is_kept = _draw_at_least(threshold, get_shape_list(input_tensor))
@@ -246,17 +208,14 @@ def dropout(input_tensor: tf.Tensor, dropout_prob: float | None) -> tf.Tensor:
 
 
 def draw_bits(shape: Sequence[Dimension], num_bits: int = 32) -> tf.Tensor:
-    """Draws int32 of a shape; within ``seeded_dropout`` by the seed of the next call.
-
-    Args:
-        num_bits: random bits of each: the lowest ones, the others are 0.
-    """
+    """Draws int32 with random lowest bits; within ``seeded_dropout`` by the next call's seed."""
     least, limit = (0, 2**num_bits) if num_bits < 32 else (-(2**31), 2**31 - 1)
-    if _seeded_dropout.seed is None:
+    seed, calls = get_dropout_state()
+    if seed is None:
         return tf.random.uniform(shape, least, limit, tf.int32)
-    offset = _seeded_dropout.calls * _SEED_STRIDE % 2**32 - 2**31
-    seed = tf.add(_seeded_dropout.seed, [0, offset])
-    _seeded_dropout.calls += 1
+    _dropout_state.set((seed, calls + 1))
+    offset = calls * _SEED_STRIDE % 2**32 - 2**31
+    seed = tf.add(seed, [0, offset])
     bits = tf.random.stateless_uniform(shape, seed, minval=None, maxval=None, dtype=tf.int32)
     return tf.bitwise.bitwise_and(bits, limit - 1) if num_bits < 32 else bits
 
@@ -291,15 +250,9 @@ Moments = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
     """Normalises the last dimension (Ba et al. 2016, arXiv 1607.06450).
 
-    As TensorFlow 1's ``tf.contrib.layers.layer_norm``, whose epsilon is 1e-12. Makes the variables
-    ``beta`` (0 at first) and ``gamma`` (1 at first), float32 of shape [H].
-
-    Args:
-        input_tensor: float, of shape [..., H].
-        name: scope of the variables; by default ``LayerNorm``, made unique.
-
-    Returns:
-        The shape and dtype of ``input_tensor``.
+    As TensorFlow 1's ``tf.contrib.layers.layer_norm``, whose epsilon is 1e-12; the dtype stays. The
+    variables ``beta`` (0 at first) and ``gamma`` (1 at first), float32 [H], are in the scope
+    ``name``, by default ``LayerNorm``, made unique.
     """
     return normalise(input_tensor, _moments, name)
 
@@ -307,8 +260,7 @@ def layer_norm(input_tensor: tf.Tensor, name: str | None = None) -> tf.Tensor:
 def normalise(input_tensor: tf.Tensor, moments: Moments, name: str | None = None) -> tf.Tensor:
     """``layer_norm`` with a gradient written out.
 
-    Args:
-        moments: given x [..., H], returns x less its mean, and its variance [..., 1].
+    ``moments`` returns x [..., H] less its mean, and its variance [..., 1].
     """
 
     @custom_gradient

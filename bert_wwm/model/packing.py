@@ -20,27 +20,14 @@ _NUM_GROUPS = 8
 
 
 class Group(NamedTuple):
-    """Sequences of similar length.
+    """Sequences of similar length."""
 
-    Attributes:
-        rows: where their tokens stand among all, int32 [G, L]; anywhere for padding.
-        mask: 1 at tokens and 0 at padding, int32 [G, L].
-    """
-
-    rows: tf.Tensor
-    mask: tf.Tensor
+    rows: tf.Tensor  # int32 [G, L], where their tokens are among all; anywhere for padding
+    mask: tf.Tensor  # int32 [G, L], 1 at tokens and 0 at padding
 
 
 class Packing:
-    """The places of a batch's tokens.
-
-    Args:
-        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding.
-
-    Attributes:
-        groups: the sequences, the shortest first.
-        position_ids: of each token its place in its sequence, int32 [T].
-    """
+    """The places of a batch's tokens, by an int32 mask [B, S]: 1 at tokens and 0 at padding."""
 
     def __init__(self, input_mask: tf.Tensor):
         self._shape = get_shape_list(input_mask, expected_rank=2)
@@ -49,12 +36,12 @@ class Packing:
         self._places = tf.cast(tf.where(tf.not_equal(flat, 0))[:, 0], tf.int32)  # [T]
         self._rows = tf.reshape(tf.maximum(tf.cumsum(flat) - 1, 0), self._shape)  # [B, S]
         self._mask = input_mask
-        self.position_ids = self._places % length
+        self.position_ids = self._places % length  # of each token its place in its sequence, [T]
 
         lengths = tf.reduce_sum(input_mask, axis=1)
         self._begins = tf.cumsum(lengths, exclusive=True)  # [B]
         order = tf.argsort(lengths)
-        self.groups = []
+        self.groups = []  # the shortest sequences first
         sequence_begins = []  # of each sequence its first place in the groups, in their order
         taken = tf.constant(0)
         for number in range(_NUM_GROUPS):

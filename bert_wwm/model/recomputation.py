@@ -19,12 +19,8 @@ def recompute(part: Part, x: tf.Tensor) -> tf.Tensor:
     """Returns ``part(x)``, whose inner values the backward pass computes a second time.
 
     Outputs and gradients are those of ``part(x)``, to the bit as far as the kernels are
-    deterministic. Dropout within the part has to be seeded, or it would draw again.
-
-    Args:
-        part: builds one Tensor from another, all its variables by ``tf.get_variable``; what else
-            it takes from outside gets no gradient.
-        x: float Tensor.
+    deterministic. Dropout within the part has to be seeded, or it would draw again. All its
+    variables come by ``tf.get_variable``; what else it takes from outside gets no gradient.
     """
     scope, dropout = tf.get_variable_scope(), get_dropout_state()
     variables: dict[str, Any] = {}

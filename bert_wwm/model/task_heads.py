@@ -9,10 +9,7 @@ from bert_wwm.model.bert import BertConfig
 from bert_wwm.model.heads import linear
 from bert_wwm.model.layers import dropout, get_shape_list
 
-# B batch, S sequence, H hidden, C classes
-#
-# pooled_output is float [B, H], sequence_output float [B, S, H]; dropout_prob is the fraction of
-# them that dropout drops.
+# B batch, S sequence, H hidden, C classes; pooled_output is float [B, H], sequence_output [B, S, H]
 
 # Added to the scores of positions that can't be an answer's: after the softmax they are 0.
 _EXCLUDED_SCORE = -10000.0
@@ -21,9 +18,7 @@ _EXCLUDED_SCORE = -10000.0
 def classes_of_texts(
     config: BertConfig, pooled_output: tf.Tensor, num_classes: int, dropout_prob: float
 ) -> tf.Tensor:
-    """The class of a text or a pair, float32 logits [B, C]: google-research/bert's
-    ``run_classifier.py``.
-    """
+    """The class of a text or a pair, as in google-research/bert: float32 logits [B, C]."""
     return linear(config, dropout(pooled_output, dropout_prob), num_classes)
 
 
@@ -43,17 +38,10 @@ def spans_of_answers(
     context_begin: tf.Tensor,
     context_end: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where an answer begins and ends: google-research/bert's ``run_squad.py``.
+    """Where an answer begins and ends, as in google-research/bert: two float32 logits [B, S].
 
-    As in HFL's code for CMRC 2018 only [CLS], which stands for no answer, and the context count.
-    Its variables are in the scope ``cls/squad``.
-
-    Args:
-        context_begin: int32 Tensor of shape [B], the first position of the context.
-        context_end: int32 Tensor of shape [B], the position after its last.
-
-    Returns:
-        Logits of the first and of the last position: float32 Tensors of shape [B, S].
+    As in HFL's code for CMRC 2018 only [CLS], which stands for no answer, and the context count:
+    int32 [B], its first position and the one after its last. Variables are in ``cls/squad``.
     """
     batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
     states = tf.reshape(sequence_output, [batch_size * sequence_length, width])
@@ -69,9 +57,6 @@ def spans_of_answers(
 def types_of_answers(
     config: BertConfig, pooled_output: tf.Tensor, num_types: int, dropout_prob: float
 ) -> tf.Tensor:
-    """The kind of answer (CJRC: a span, yes, no, none), float32 logits [B, C].
-
-    Its variables are in the scope ``cls/answer_type``.
-    """
+    """The kind of answer (CJRC: a span, yes, no, none), float32 logits [B, C]."""
     with tf.variable_scope("cls/answer_type"):
         return linear(config, dropout(pooled_output, dropout_prob), num_types)

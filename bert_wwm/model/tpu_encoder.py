@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 
 from bert_wwm.compat import tf
+from bert_wwm.model.config import BertConfig
+from bert_wwm.model.layers import get_activation
 from bert_wwm.model.recomputation import recompute
 from bert_wwm.model.tpu_layers import (
     Dropout,
@@ -19,7 +21,6 @@ from bert_wwm.model.tpu_layers import (
     layer_norm,
     multiply,
 )
-from bert_wwm.model.transformer import EncoderSettings
 
 # B batch, S sequence, H hidden, N heads, D size per head
 
@@ -27,25 +28,24 @@ Drop = Callable[[tf.Tensor], tf.Tensor]
 
 
 def encode_on_tpu(
-    input_tensor: tf.Tensor, input_mask: tf.Tensor | None, settings: EncoderSettings
+    input_tensor: tf.Tensor,
+    input_mask: tf.Tensor | None,
+    config: BertConfig,
+    gradient_checkpointing: bool,
 ) -> list[tf.Tensor]:
-    """Returns the outputs of all layers, the lowest first: Tensors of shape [B, S, H].
+    """As ``transformer.encode_padded``; all shapes are known with the graph.
 
     With ``gradient_checkpointing`` the dropout's bits are kept, too.
-
-    Args:
-        input_tensor: float Tensor of shape [B, S, H], known with the graph; H is a multiple of N.
-        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding; None: all
-            are tokens.
     """
     batch_size, length, width = input_tensor.shape.as_list()
-    num_heads, num_layers = settings.num_attention_heads, settings.num_hidden_layers
-    heads = [batch_size, num_heads, width // num_heads, length]
+    num_heads, num_layers = config.num_attention_heads, config.num_hidden_layers
+    heads = [batch_size, num_heads, config.size_per_head(), length]
+    activation = get_activation(config.hidden_act)
     if input_mask is None:
         input_mask = tf.ones([batch_size, length], tf.int32)
 
     def weights(x: tf.Tensor, units: int, name: str | None = None) -> Weights:
-        return dense_weights(x, units, settings.initializer_range, name)
+        return dense_weights(x, units, config.initializer_range, name)
 
     def layer(states: tf.Tensor, drop: Drop, drop_again: Drop, drop_probs: Drop) -> tf.Tensor:
         with tf.variable_scope("attention"):
@@ -66,19 +66,18 @@ def encode_on_tpu(
                 context = multiply(context, kernel, "bhs", "bsk") + bias
                 attended = layer_norm(drop(context) + states)
         with tf.variable_scope("intermediate"):
-            kernel, bias = weights(attended, settings.intermediate_size)
+            kernel, bias = weights(attended, config.intermediate_size)
             inner = multiply(attended, kernel, "bsh", "bsk") + bias
-            if settings.intermediate_act_fn is not None:
-                inner = settings.intermediate_act_fn(inner)
+            inner = inner if activation is None else activation(inner)
         with tf.variable_scope("output"):
             kernel, bias = weights(inner, width)
             outer = multiply(inner, kernel, "bsh", "bsk") + bias
             return layer_norm(drop_again(outer) + attended)
 
-    dropout = Dropout([batch_size, length, width], settings.hidden_dropout_prob, 2 * num_layers)
+    dropout = Dropout([batch_size, length, width], config.hidden_dropout_prob, 2 * num_layers)
     probs_dropout = Dropout(
         [batch_size, num_heads, length, length],
-        settings.attention_probs_dropout_prob,
+        config.attention_probs_dropout_prob,
         num_layers,
         bits_to_a_byte=False,
     )
@@ -86,7 +85,7 @@ def encode_on_tpu(
     for index in range(num_layers):
         drops = (dropout.next(), dropout.next(), probs_dropout.next())
         with tf.variable_scope(f"layer_{index}"):
-            if settings.gradient_checkpointing:
+            if gradient_checkpointing:
                 states = recompute(lambda x, drops=drops: layer(x, *drops), states)
             else:
                 states = layer(states, *drops)

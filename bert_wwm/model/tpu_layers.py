@@ -33,13 +33,8 @@ def multiply(x: tf.Tensor, kernel: tf.Tensor, states: str, outputs: str) -> tf.T
     """Multiplies by a kernel, and computes the kernel's gradient no later than that of x.
 
     Left alone, the compiler puts the gradients of kernels off, and what they are computed from
-    fills the memory.
-
-    Args:
-        x: of the dimensions that ``states`` names, b, s and h (that of the kernel's rows).
-        kernel: of shape [h, k].
-        states: order of the dimensions of x, such as ``bsh``.
-        outputs: order of those of the result, with k for h.
+    fills the memory. ``states`` names the dimensions of x in their order, such as ``bsh``, and
+    ``outputs`` those of the result, with k for h; the kernel is [h, k].
     """
 
     @custom_gradient
@@ -69,14 +64,11 @@ def _moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class Dropout:
-    """Dropout of tensors of one shape: 30 random bits serve two of them.
+    """Dropout of ``count`` tensors of one shape: 30 random bits serve two of them.
 
-    Args:
-        shape: of the tensors.
-        prob: fraction of 1 that is dropped, rounded to a multiple of 2^-15; 0 for none.
-        count: how many tensors there will be.
-        bits_to_a_byte: keep in memory what is kept of eight tensors as the bits of a byte. Of
-            attention weights, [B, N, F, T] with N up to 16, the compiler packs it by itself.
+    The fraction ``prob`` is rounded to a multiple of 2^-15. ``bits_to_a_byte`` keeps in memory what
+    is kept of eight tensors as the bits of a byte. Of attention weights, [B, N, F, T] with N up to
+    16, the compiler packs it by itself.
     """
 
     def __init__(self, shape: Sequence[int], prob: float, count: int, bits_to_a_byte: bool = True):
@@ -135,16 +127,8 @@ def attention(
     B.4). Where sequences are long for the model's width, keys and values are projected a second
     time rather than kept: that is little compared with the products of S x S.
 
-    Args:
-        query: of shape [B, N, D, F], scaled.
-        states: of shape [B, T, H].
-        key_weights: kernel [H, N * D] and bias [N * D] of the keys' projection.
-        value_weights: the same of the values'.
-        input_mask: int32 Tensor of shape [B, T], 1 at tokens and 0 at padding.
-        drop: dropout of the attention weights, [B, N, F, T].
-
-    Returns:
-        [B, N, D, F].
+    The query, scaled, and the result are [B, N, D, F], the states [B, T, H], weights [H, N * D] and
+    [N * D]; the mask is int32 [B, T], 1 at tokens and 0 at padding.
     """
     shape = query.shape.as_list()[:3] + states.shape.as_list()[1:2]  # [B, N, D, T]
     mask = tf.cast(input_mask, tf.float32)[:, tf.newaxis, tf.newaxis]
@@ -201,17 +185,10 @@ def attention(
 
 
 def gather_rows(table: tf.Tensor, ids: tf.Tensor, dtype: "tf.DType") -> tf.Tensor:
-    """Looks up rows of a table [V, H]; its gradient is a product with one-hot rows.
+    """Looks int32 ids up in a float32 table [V, H]; the gradient is a product with one-hot rows.
 
-    A TPU gathers fast, but adds rows up one after the other.
-
-    Args:
-        table: float32.
-        ids: int32 Tensor of shape [rows].
-        dtype: in which rows are moved and their gradients multiplied.
-
-    Returns:
-        float32 Tensor of shape [rows, H].
+    A TPU gathers fast, but adds rows up one after the other. In ``dtype`` rows are moved and their
+    gradients multiplied.
     """
 
     @custom_gradient

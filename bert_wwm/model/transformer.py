@@ -6,15 +6,16 @@ Vaswani et al. 2017, arXiv 1706.03762, with the layer norm after each residual s
 import contextlib
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from bert_wwm.compat import tf
+from bert_wwm.model.config import BertConfig
 from bert_wwm.model.layers import (
     Activation,
     Dimension,
     dense,
     dropout,
     gelu,
+    get_activation,
     get_dropout_state,
     get_shape_list,
     layer_norm,
@@ -22,62 +23,21 @@ from bert_wwm.model.layers import (
     reshape_to_matrix,
     seeded_dropout,
 )
+from bert_wwm.model.packing import Packing
 from bert_wwm.model.recomputation import recompute
 
 # B batch, S sequence, F sequence attended from, T sequence attended to, W width of the input,
 # H hidden, N heads, D size per head
+#
+# Of attention masks 1 is where attending is allowed, and 0 where not. Layers' outputs come in a
+# list, the lowest first.
 
 # Added to the scores of positions that may not be attended to: after the softmax they are 0.
 MASKED_SCORE = -10000.0
 
 
-class EncoderSettings(NamedTuple):
-    """The make of a stack of encoder layers, in each of its three forms.
-
-    Attributes:
-        num_attention_heads: N, a divisor of H.
-        intermediate_size: width of the feed-forward layers.
-        intermediate_act_fn: their activation.
-        hidden_dropout_prob: fraction of the hidden states that dropout drops.
-        attention_probs_dropout_prob: fraction of the attention weights that dropout drops.
-        initializer_range: standard deviation of the kernels' initialiser.
-        gradient_checkpointing: keep only each layer's input for the backward pass, which computes
-            the layer a second time: the same gradients from less memory in about a third more
-            time. Dropout is seeded then, outside of ``seeded_dropout`` by a draw at each step.
-    """
-
-    num_hidden_layers: int
-    num_attention_heads: int
-    intermediate_size: int
-    intermediate_act_fn: Activation | None
-    hidden_dropout_prob: float
-    attention_probs_dropout_prob: float
-    initializer_range: float
-    gradient_checkpointing: bool = False
-
-    def head_size(self, hidden_size: int) -> int:
-        """Returns D. Raises ValueError if H is not a multiple of N."""
-        if hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size {hidden_size} is not a multiple of the number of attention heads, "
-                f"{self.num_attention_heads}"
-            )
-        return hidden_size // self.num_attention_heads
-
-
 def create_attention_mask_from_input_mask(from_tensor: tf.Tensor, to_mask: tf.Tensor) -> tf.Tensor:
-    """Spreads a mask over the positions that attend.
-
-    Args:
-        from_tensor: Tensor of shape [B, F] or [B, F, ...]; only its shape counts.
-        to_mask: int32 Tensor of shape [B, T], 1 where a position may be attended to.
-
-    Returns:
-        float32 Tensor of shape [B, F, T].
-
-    Raises:
-        ValueError: a tensor has another rank.
-    """
+    """Spreads an int32 mask [B, T] over the positions of a Tensor [B, F, ...]: float [B, F, T]."""
     batch_size, from_length = get_shape_list(from_tensor, expected_rank=[2, 3])[:2]
     to_length = get_shape_list(to_mask, expected_rank=2)[1]
     row = tf.cast(tf.reshape(to_mask, [batch_size, 1, to_length]), tf.float32)
@@ -102,23 +62,10 @@ def attention_layer(
 ) -> tf.Tensor:
     """Multi-headed scaled dot-product attention (arXiv 1706.03762, section 3.2).
 
-    Makes the dense layers ``query``, ``key`` and ``value``.
-
-    Args:
-        from_tensor: float Tensor of shape [B, F, W] or [B * F, W].
-        to_tensor: float Tensor of shape [B, T, W] or [B * T, W].
-        attention_mask: Tensor of shape [B, F, T], 1 where attending is allowed and 0 where not;
-            [B, 1, T] where it is the same for all F.
-        num_attention_heads: N.
-        size_per_head: D.
-        batch_size, from_seq_length, to_seq_length: B, F and T; needed where the tensors are
-            matrices.
-
-    Returns:
-        float Tensor of shape [B, F, N * D], or [B * F, N * D] with ``do_return_2d_tensor``.
-
-    Raises:
-        ValueError: the tensors have different or other ranks, or a length is missing.
+    Makes the dense layers ``query``, ``key`` and ``value``. Tensors are float: [B, F, W] attends to
+    [B, T, W] and becomes [B, F, N * D], or [B * F, N * D] with ``do_return_2d_tensor``. The inputs
+    may be matrices instead, [B * F, W] and [B * T, W], which need B, F and T. The mask is
+    [B, F, T], or [B, 1, T] where it is the same for all F.
     """
     from_shape = get_shape_list(from_tensor, expected_rank=[2, 3])
     to_shape = get_shape_list(to_tensor, expected_rank=[2, 3])
@@ -154,14 +101,7 @@ def attention_layer(
 
 
 def score_offsets(attention_mask: tf.Tensor) -> tf.Tensor:
-    """Returns what is added to attention's scores: 0 where attending is allowed, else far below.
-
-    Args:
-        attention_mask: Tensor of shape [B, F, T] or [B, 1, T], 1 where attending is allowed.
-
-    Returns:
-        float32 Tensor of shape [B, 1, F or 1, T].
-    """
+    """Returns what a mask [B, F or 1, T] adds to attention's scores: float32 [B, 1, F or 1, T]."""
     return (1.0 - tf.cast(tf.expand_dims(attention_mask, 1), tf.float32)) * MASKED_SCORE
 
 
@@ -174,16 +114,8 @@ def attend(
 ) -> tf.Tensor:
     """Sums the values, weighted by the softmax of the products of queries and keys.
 
-    Args:
-        query: float Tensor of shape [B, F, N, D], scaled by 1 / sqrt(D): that costs B * F * N * D
-            products, to scale the scores would cost B * N * F * T.
-        key: float Tensor of shape [B, T, N, D].
-        value: float Tensor of shape [B, T, N, D].
-        offsets: ``score_offsets``.
-        dropout_prob: fraction of the attention weights that dropout drops.
-
-    Returns:
-        float Tensor of shape [B, F, N, D].
+    Keys and values are [B, T, N, D]. Queries and the result are [B, F, N, D], the queries scaled by
+    1 / sqrt(D): that costs B * F * N * D products, to scale the scores would cost B * N * F * T.
     """
 
     def swap(x: tf.Tensor) -> tf.Tensor:
@@ -212,73 +144,63 @@ def transformer_model(
     do_return_all_layers: bool = False,
     gradient_checkpointing: bool = False,
 ) -> tf.Tensor | list[tf.Tensor]:
-    """google-research/bert's way in, with an argument for each of the settings.
+    """google-research/bert's way in: [B, S, H] -> the last layer's output [B, S, H], or a list.
 
-    Args:
-        input_tensor: float Tensor of shape [B, S, H].
-        attention_mask: Tensor of shape [B, S, S] or [B, 1, S], 1 where attending is allowed and 0
-            where not.
-        hidden_size: H.
-        do_return_all_layers: return the output of every layer, the lowest first, in a list.
-
-    Returns:
-        float Tensor of shape [B, S, H].
-
-    Raises:
-        ValueError: H is not a multiple of N, or the input is not of shape [B, S, H].
+    The mask is [B, S, S], or [B, 1, S] where it is the same for all positions.
     """
-    settings = EncoderSettings(
+    config = BertConfig(
+        None,
+        hidden_size,
         num_hidden_layers,
         num_attention_heads,
         intermediate_size,
         intermediate_act_fn,
         hidden_dropout_prob,
         attention_probs_dropout_prob,
-        initializer_range,
-        gradient_checkpointing,
+        initializer_range=initializer_range,
     )
-    settings.head_size(hidden_size)
     width = get_shape_list(input_tensor, expected_rank=3)[2]
     if width != hidden_size:
         raise ValueError(f"the input is {width} wide; the residual sums expect {hidden_size}")
-    outputs = _encode(input_tensor, attention_mask, settings)
+    outputs = _encode(input_tensor, attention_mask, config, gradient_checkpointing)
     return outputs if do_return_all_layers else outputs[-1]
 
 
 def encode_padded(
-    input_tensor: tf.Tensor, input_mask: tf.Tensor | None, settings: EncoderSettings
+    input_tensor: tf.Tensor,
+    input_mask: tf.Tensor | None,
+    config: BertConfig,
+    gradient_checkpointing: bool,
 ) -> list[tf.Tensor]:
     """Builds a stack of encoder layers, in the scopes ``layer_0``, ``layer_1``, ...
 
-    Args:
-        input_tensor: float Tensor of shape [B, S, H].
-        input_mask: int32 Tensor of shape [B, S], 1 at tokens and 0 at padding; None: all are
-            tokens.
-
-    Returns:
-        The layers' outputs, the lowest first: float Tensors of shape [B, S, H].
+    Input and outputs are float Tensors [B, S, H]. The mask is int32 [B, S], 1 at tokens and 0 at
+    padding; without it all are tokens.
     """
     # [B, 1, S]: every position sees the same tokens, and broadcasting over the scores costs less
     # than a mask [B, S, S].
     attention_mask = None if input_mask is None else input_mask[:, tf.newaxis]
-    return _encode(input_tensor, attention_mask, settings)
+    return _encode(input_tensor, attention_mask, config, gradient_checkpointing)
 
 
 def _encode(
-    input_tensor: tf.Tensor, attention_mask: tf.Tensor | None, settings: EncoderSettings
+    input_tensor: tf.Tensor,
+    attention_mask: tf.Tensor | None,
+    config: BertConfig,
+    gradient_checkpointing: bool,
 ) -> list[tf.Tensor]:
     input_shape = get_shape_list(input_tensor, expected_rank=3)
-    batch_size, sequence_length, width = input_shape
+    batch_size, sequence_length, _ = input_shape
 
     def attention(states: tf.Tensor) -> tf.Tensor:
         return attention_layer(
             states,
             states,
             attention_mask=attention_mask,
-            num_attention_heads=settings.num_attention_heads,
-            size_per_head=settings.head_size(width),
-            attention_probs_dropout_prob=settings.attention_probs_dropout_prob,
-            initializer_range=settings.initializer_range,
+            num_attention_heads=config.num_attention_heads,
+            size_per_head=config.size_per_head(),
+            attention_probs_dropout_prob=config.attention_probs_dropout_prob,
+            initializer_range=config.initializer_range,
             do_return_2d_tensor=True,
             batch_size=batch_size,
             from_seq_length=sequence_length,
@@ -286,24 +208,50 @@ def _encode(
         )
 
     # The states stay a matrix [B * S, H] from layer to layer: on a TPU each reshape is a copy.
-    outputs = stack_layers(reshape_to_matrix(input_tensor), attention, settings)
+    states = reshape_to_matrix(input_tensor)
+    outputs = _stack_layers(states, attention, config, gradient_checkpointing)
     return [reshape_from_matrix(output, input_shape) for output in outputs]
 
 
-def stack_layers(
-    states: tf.Tensor, attention: Callable[[tf.Tensor], tf.Tensor], settings: EncoderSettings
+def encode_packed(
+    states: tf.Tensor, packing: Packing, config: BertConfig, gradient_checkpointing: bool
 ) -> list[tf.Tensor]:
-    """Builds the layers over a matrix of states, whatever its rows are.
+    """The same model over the tokens of a batch alone, without its padding: [tokens, H].
 
-    Args:
-        states: float Tensor of shape [rows, H].
-        attention: builds a layer's attention, [rows, H] -> [rows, H], in the scope ``self``.
-
-    Returns:
-        The layers' outputs, the lowest first: float Tensors of shape [rows, H].
+    Its numbers are those of ``encode_padded`` up to rounding and the order of random bits.
     """
-    hidden_size = states.shape.as_list()[-1]
-    deviation, dropout_prob = settings.initializer_range, settings.hidden_dropout_prob
+    size_per_head = config.size_per_head()
+    heads = [-1, config.num_attention_heads, size_per_head]
+    offsets = [score_offsets(group.mask[:, tf.newaxis]) for group in packing.groups]
+
+    def attention(states: tf.Tensor) -> tf.Tensor:
+        query, key, value = (
+            dense(states, config.hidden_size, config.initializer_range, name=name)
+            for name in ("query", "key", "value")
+        )
+        query *= 1.0 / math.sqrt(size_per_head)
+        inputs = (packing.spread(tf.reshape(x, heads)) for x in (query, key, value))
+        contexts = [
+            attend(*group, config.attention_probs_dropout_prob) for group in zip(*inputs, offsets)
+        ]
+        return tf.reshape(packing.gather(contexts), [-1, config.hidden_size])
+
+    return _stack_layers(states, attention, config, gradient_checkpointing)
+
+
+def _stack_layers(
+    states: tf.Tensor,
+    attention: Callable[[tf.Tensor], tf.Tensor],
+    config: BertConfig,
+    gradient_checkpointing: bool,
+) -> list[tf.Tensor]:
+    """Builds the layers over a matrix of states [rows, H], whatever its rows are.
+
+    ``attention`` builds a layer's attention, [rows, H] -> [rows, H], in the scope ``self``.
+    """
+    activation = get_activation(config.hidden_act)
+    hidden_size, deviation = config.hidden_size, config.initializer_range
+    dropout_prob = config.hidden_dropout_prob
 
     def layer(states: tf.Tensor) -> tf.Tensor:
         with tf.variable_scope("attention"):
@@ -313,19 +261,16 @@ def stack_layers(
                 context = dense(context, hidden_size, deviation)
                 attended = layer_norm(dropout(context, dropout_prob) + states)
         with tf.variable_scope("intermediate"):
-            inner = dense(
-                attended, settings.intermediate_size, deviation, settings.intermediate_act_fn
-            )
+            inner = dense(attended, config.intermediate_size, deviation, activation)
         with tf.variable_scope("output"):
             outer = dense(inner, hidden_size, deviation)
             return layer_norm(dropout(outer, dropout_prob) + attended)
 
     outputs = []
-    checkpointing = settings.gradient_checkpointing
-    with _repeatable_dropout() if checkpointing else contextlib.nullcontext():
-        for index in range(settings.num_hidden_layers):
+    with _repeatable_dropout() if gradient_checkpointing else contextlib.nullcontext():
+        for index in range(config.num_hidden_layers):
             with tf.variable_scope(f"layer_{index}"):
-                states = recompute(layer, states) if checkpointing else layer(states)
+                states = recompute(layer, states) if gradient_checkpointing else layer(states)
             outputs.append(states)
     return outputs
 

@@ -18,11 +18,7 @@ _NOTE = (
 
 
 def describe(variables: Mapping[str, np.ndarray]) -> str:
-    """Returns a sentence if a model's masked LM head is as training starts from it; else "".
-
-    Args:
-        variables: the model's, by google-research/bert's names.
-    """
+    """Returns a sentence if a model's masked LM head is as training starts from it; else ""."""
     as_initialized = all(
         name in variables and np.all(variables[name] == value) for name, value in _INITIAL.items()
     )
@@ -37,10 +33,5 @@ def describe_checkpoint(init_checkpoint: str) -> str:
 
 
 def describe_restored(init_checkpoint: str, names: Collection[str]) -> str:
-    """Returns the same of what a model restores; "" where the head is not among its variables.
-
-    Args:
-        init_checkpoint: the checkpoint.
-        names: the variables that are restored from it.
-    """
+    """Returns the same if a model restores the head: it is among the names of its variables."""
     return describe_checkpoint(init_checkpoint) if _INITIAL.keys() <= set(names) else ""

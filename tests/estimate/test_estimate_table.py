@@ -1,7 +1,7 @@
 """Where the cycles go, as a table and as JSON."""
 
 from bert_wwm.estimate.profile import Instruction
-from bert_wwm.estimate.profile_table import profile_json, profile_lines
+from bert_wwm.estimate.table import profile_json, profile_lines
 
 PROGRAM = [
     Instruction(2_000_000, 1, "other", "layers/attention, forward"),
