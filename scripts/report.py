@@ -14,7 +14,6 @@ import pathlib
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.core import input_files
 from bert_wwm.core.errors import ConfigError
 
 FLAGS = flags.FLAGS
@@ -42,30 +41,21 @@ def main(_) -> None:
 
     published = results.load_published(str(PUBLISHED))
     own = [results.load_results(path) for path in results.find_results(FLAGS.input)]
-    tasks = choose_tasks(published, own)
+    present = list(dict.fromkeys(found.task for found in own))
+    known = list(dict.fromkeys([*published.tasks, *present]))
+    tasks = FLAGS.tasks or present or known
+    for task in tasks:
+        if task not in known:
+            raise ConfigError(
+                f"--tasks: no results of {task!r}; expected some of {', '.join(known)}"
+            )
     published = results.select(published, tasks, FLAGS.models)
     if not FLAGS.published:
         published = published._replace(results=[])
     own = [found for found in own if found.task in tasks]
     if not own and not published.results:
         raise ConfigError("nothing to report; expected --input, or --published")
-
-    print(results_files.render_report(published, own), end="")
-    input_files.check_unchanged()
-    results_files.write_report(FLAGS.output_dir, published, own)
-    print(f"\nWrote {FLAGS.output_dir}: report.md, report.csv, report.json, report.png")
-
-
-def choose_tasks(published, own):
-    """Returns the names of the tasks to show."""
-    present = list(dict.fromkeys(found.task for found in own))
-    known = list(dict.fromkeys([*published.tasks, *present]))
-    for task in FLAGS.tasks or ():
-        if task not in known:
-            raise ConfigError(
-                f"--tasks: no results of {task!r}; expected some of {', '.join(known)}"
-            )
-    return FLAGS.tasks or present or known
+    results_files.report(FLAGS.output_dir, published, own)
 
 
 if __name__ == "__main__":

@@ -122,9 +122,8 @@ def report(published, planned) -> None:
             f"{FLAGS.output_dir}: no results yet; run the same command without --report_only"
         )
     published = results.select(published, list({found.task: None for found in own}), None)
-    print("", results_files.render_report(published, own), sep="\n", end="")
-    results_files.write_report(FLAGS.output_dir, published, own)
-    print(f"\nWrote {FLAGS.output_dir}: report.md, report.csv, report.json, report.png")
+    print()
+    results_files.report(FLAGS.output_dir, published, own)
 
 
 if __name__ == "__main__":
