@@ -47,25 +47,15 @@ class Model(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A task and a model.
-
-    Attributes:
-        task: its name.
-        model: its name.
-        folder: output of the runs.
-        command: the program and its arguments.
-        inputs: the files that it reads.
-        num_runs: seeds.
-        cost: proportional to the time of a run, roughly: bytes to train on, times weights.
-    """
+    """A task and a model, by their names."""
 
     task: str
     model: str
-    folder: str
-    command: list[str]
-    inputs: list[str]
-    num_runs: int
-    cost: float
+    folder: str  # output of the runs
+    command: list[str]  # the program and its arguments
+    inputs: list[str]  # the files that it reads
+    num_runs: int  # seeds
+    cost: float  # proportional to the time of a run, roughly: bytes to train on, times weights
 
     @property
     def title(self) -> str:
@@ -73,11 +63,7 @@ class Cell(NamedTuple):
 
 
 def find_models(folders: Sequence[str]) -> list[Model]:
-    """Returns the models of some folders.
-
-    Raises:
-        ConfigError: a folder lacks a file or has several checkpoints, or two have the same name.
-    """
+    """Returns the models of some folders, which differ in their names."""
     models = []
     for folder in folders:
         for name in ("bert_config.json", "vocab.txt"):
@@ -100,11 +86,7 @@ def find_models(folders: Sequence[str]) -> list[Model]:
 
 
 def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
-    """Returns the files of each task, which are in a folder of its name.
-
-    Raises:
-        ConfigError: a task's training file is missing, or both others are.
-    """
+    """Returns the files of each task, which are in a folder of its name."""
     data, missing = {}, []
     for task in tasks:
         folder = os.path.join(data_dir, task)
@@ -136,17 +118,10 @@ def make_cells(
     num_runs: int,
     program_flags: Sequence[str] = (),
 ) -> list[Cell]:
-    """Returns the cells of all tasks and models.
+    """Returns the cells of all tasks and models, whose programs are in the folder ``root``.
 
-    Args:
-        root: folder of the programs.
-        models: the rows of the tables.
-        data: by task.
-        published: learning rates that a model has instead of the task's; those of small models
-            are known to the programs.
-        output_dir: each cell has a folder in it.
-        num_runs: seeds of each cell.
-        program_flags: further flags of all programs.
+    Where a model's published learning rate differs from the task's, it is a flag; the programs know
+    those of small models. Each cell has a folder in ``output_dir``.
     """
     cells = []
     for task, (data_dir, splits) in data.items():
