@@ -85,21 +85,19 @@ def list_models(
     Own results follow the published ones of the same model, or come at the end. Where a model has
     several own results on a task, their labels name their folders too.
     """
-    theirs: dict[str, ModelRow] = {}
-    for results in published.results:
+    labelled = [(results.model, results) for results in published.results]
+    rows: dict[str, ModelRow] = {}
+    for label, results in [*labelled, *zip(_label_own(own), own)]:
         if results.task in tasks:
-            row = ModelRow(results.model, results.model, False, {})
-            theirs.setdefault(results.model, row).by_task[results.task] = results
-    ours: dict[str, ModelRow] = {}
-    for results, label in zip(own, _label_own(own)):
-        if results.task in tasks:
-            row = ModelRow(label, results.model, True, {})
-            ours.setdefault(label, row).by_task[results.task] = results
-    found: list[ModelRow] = []
-    for row in theirs.values():
-        same = [label for label, mine in ours.items() if is_same_model(mine.model, row.model)]
-        found += [row, *map(ours.pop, same)]
-    return [*found, *ours.values()]
+            row = ModelRow(label, results.model, bool(results.path), {})
+            rows.setdefault(label, row).by_task[results.task] = results
+    theirs = [row.model for row in rows.values() if not row.is_own]
+
+    def find_place(row: ModelRow) -> int:
+        same = (place for place, model in enumerate(theirs) if is_same_model(model, row.model))
+        return next(same, len(theirs))
+
+    return sorted(rows.values(), key=find_place)
 
 
 def _label_own(own: Sequence[Results]) -> list[str]:
