@@ -35,11 +35,6 @@ def _metrics(task: Task) -> str:
     return ", ".join([best, *(name for name in task.metrics if name != best)])
 
 
-def _files(task: Task) -> str:
-    """The usual name of each split's file."""
-    return ", ".join(names[0] for names in task.files.values() if names)
-
-
 COLUMNS: dict[str, Callable[[Task], str]] = {
     "name": lambda task: task.name,
     "task": lambda task: task.title,
@@ -50,7 +45,7 @@ COLUMNS: dict[str, Callable[[Task], str]] = {
     "epochs": lambda task: f"{task.settings.num_train_epochs:g}",
     "rate": lambda task: _rate(task.settings.learning_rate),
     "small models": _small,
-    "files": _files,
+    "files": lambda task: ", ".join(names[0] for names in task.files.values() if names),
     "settings from": lambda task: task.source,
 }
 

@@ -9,15 +9,15 @@ Example:
   python scripts/report.py --input=outputs --output_dir=report
 """
 
-import pathlib
+import os
 
 from absl import flags
 
 from bert_wwm.cli import app
+from bert_wwm.cli.steps import ROOT
 from bert_wwm.core.errors import ConfigError
 
 FLAGS = flags.FLAGS
-PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "configs" / "published_results.json"
 
 flags.DEFINE_list(
     "input",
@@ -39,7 +39,7 @@ flags.mark_flag_as_required("output_dir")
 def main(_) -> None:
     from bert_wwm.report import results, results_files
 
-    published = results.load_published(str(PUBLISHED))
+    published = results.load_published(os.path.join(ROOT, "configs", "published_results.json"))
     own = [results.load_results(path) for path in results.find_results(FLAGS.input)]
     present = list(dict.fromkeys(found.task for found in own))
     known = list(dict.fromkeys([*published.tasks, *present]))

@@ -19,18 +19,17 @@ Example:
 """
 
 import os
-import pathlib
 import shlex
 
 from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags
+from bert_wwm.cli.steps import ROOT
 from bert_wwm.core.errors import ConfigError, ToolkitError
 from bert_wwm.core.lock import locked
 from bert_wwm.tasks.table import TASKS
 
 FLAGS = flags.FLAGS
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 flags.DEFINE_list(
     "models",
@@ -56,12 +55,12 @@ def main(_) -> None:
     from bert_wwm.report import cells, results
 
     checkpoint_flags.refuse_patterns("output_dir")
-    published = results.load_published(str(ROOT / "configs" / "published_results.json"))
+    published = results.load_published(os.path.join(ROOT, "configs", "published_results.json"))
     tasks = FLAGS.tasks or list(published.tasks)
     for task in tasks:
         TASKS[task]  # an unknown one is refused
     planned = cells.make_cells(
-        str(ROOT),
+        ROOT,
         cells.find_models(FLAGS.models),
         cells.find_data(FLAGS.data_dir, tasks),
         published,
