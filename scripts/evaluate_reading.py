@@ -99,17 +99,13 @@ def name_file(path: str) -> Iterator[None]:
 
 def report_strays(references, predictions) -> None:
     """Counts on standard error the questions without a prediction, and the reverse."""
+    program = os.path.basename(sys.argv[0])
+    stray = f"predictions are of no question in {FLAGS.dataset_file}; they don't count"
     for some, others, note in (
         (references, predictions, "questions have no prediction; they score 0"),
-        (
-            predictions,
-            references,
-            f"predictions are of no question in {FLAGS.dataset_file}; they don't count",
-        ),
+        (predictions, references, stray),
     ):
-        count = len(some.keys() - others.keys())
-        if count:
-            program = os.path.basename(sys.argv[0])
+        if count := len(some.keys() - others.keys()):
             print(f"{program}: {count:,} of {len(some):,} {note}", file=sys.stderr)
 
 

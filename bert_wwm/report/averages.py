@@ -7,7 +7,6 @@ average is the mean of the percentages of the tasks with one figure.
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from bert_wwm.report.results import (
     NO_RESULTS,
@@ -31,28 +30,24 @@ _SOURCE = (
 Figures = dict[str, list[float]]  # by task: a maximum for each metric, in percent
 
 
-class Relative(NamedTuple):
-    """A model's figures in percent of a base model's."""
-
-    figures: Figures
-    average: float  # the average in percent of the base model's average
-    classification: float | None  # mean of the figures of the tasks with one metric, if any
-
-
 def average(figures: Figures) -> float:
     """Returns the mean of all figures of all tasks."""
     return statistics.fmean(figure for of_task in figures.values() for figure in of_task)
 
 
-def compare(figures: Figures, base: Figures) -> Relative:
-    """Compares a model with a base model on the same tasks."""
+def compare(figures: Figures, base: Figures) -> tuple[Figures, float, float | None]:
+    """Returns a model's figures in percent of a base model's, and two averages.
+
+    The first is the average in percent of the base model's average; the second the mean of the
+    percentages of the tasks with one metric, None without any.
+    """
     relative = {
         task: [100 * figure / other for figure, other in zip(figures[task], base[task])]
         for task in figures
     }
     alone = [of_task[0] for of_task in relative.values() if len(of_task) == 1]
     classification = statistics.fmean(alone) if alone else None
-    return Relative(relative, 100 * average(figures) / average(base), classification)
+    return relative, 100 * average(figures) / average(base), classification
 
 
 def make_average_tables(published: Published, own: Sequence[Results]) -> list[Table]:
@@ -102,10 +97,10 @@ def _make_tables(
     cells = []
     for row, figures in rows:
         base = next((base for is_own, base in bases if is_own == row.is_own), bases[0][1])
-        relative = compare(figures, base)
-        cells.append([row.cell, *_write(relative.figures, " %"), f"{relative.average:.1f} %"])
-        if relative.classification is not None:
-            cells[-1].append(f"{relative.classification:.2f} %")
+        relative, mean, classification = compare(figures, base)
+        cells.append([row.cell, *_write(relative, " %"), f"{mean:.1f} %"])
+        if classification is not None:
+            cells[-1].append(f"{classification:.2f} %")
     if len(cells[0]) > len(header):
         header = [*header, "Average of classification"]
     note = f"Own results are relative to own ones of {BASE} if there are any."
