@@ -4,7 +4,7 @@ import contextlib
 import glob
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bert_wwm.core import files
@@ -19,12 +19,7 @@ from bert_wwm.tasks.table import TASKS
 _PURPOSES = {"train": "--do_train", "dev": "--do_eval", "test": "--do_predict"}
 _FINISHED = "finished.json"
 
-
-class Data(NamedTuple):
-    """A task's folder, and the file of each split that is there."""
-
-    folder: str
-    splits: dict[str, str]
+Data = dict[str, tuple[str, dict[str, str]]]  # by task: a folder, and the files of its splits
 
 
 class Model(NamedTuple):
@@ -85,9 +80,10 @@ def find_models(folders: Sequence[str]) -> list[Model]:
     return models
 
 
-def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
-    """Returns the files of each task, which are in a folder of its name."""
-    data, missing = {}, []
+def find_data(data_dir: str, tasks: Sequence[str]) -> Data:
+    """Returns the folder of each task, which has its name, and the file of each split there."""
+    data: Data = {}
+    missing = []
     for task in tasks:
         folder = os.path.join(data_dir, task)
         paths = {
@@ -96,7 +92,7 @@ def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
             for name in reversed(names)  # the usual name is the first
             if os.path.exists(os.path.join(folder, name))
         }
-        data[task] = Data(folder, {split: paths[split] for split in _PURPOSES if split in paths})
+        data[task] = folder, {split: paths[split] for split in _PURPOSES if split in paths}
         lacking = [split for split in ("train", "dev") if split not in paths]
         if "train" in lacking or ("dev" in lacking and "test" not in paths):
             names = [TASKS[task].files[s][0] for s in lacking if TASKS[task].files.get(s)]
@@ -112,7 +108,7 @@ def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
 def make_cells(
     root: str,
     models: Sequence[Model],
-    data: Mapping[str, Data],
+    data: Data,
     published: Published,
     output_dir: str,
     num_runs: int,
