@@ -112,8 +112,9 @@ def find_results(patterns: Sequence[str]) -> list[str]:
         names = [pattern] if os.path.exists(pattern) else files.glob(pattern)
         if not names:
             raise DataError(f"{pattern}: no such file; expected a {RESULTS_FILE}, or its folder")
-        for name in map(os.path.normpath, names):
-            found += _find_below(name) if os.path.isdir(name) else [name]
+        for name in names:
+            below = _find_below(name) if os.path.isdir(name) else [name]
+            found += map(os.path.normpath, below)
     return list(dict.fromkeys(found))
 
 
