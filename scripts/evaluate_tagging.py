@@ -14,11 +14,11 @@ Example:
   python scripts/evaluate_tagging.py --prediction_file=output/predictions.conll
 """
 
+import itertools
 import json
 import os
 import re
 import sys
-from typing import NamedTuple
 
 from absl import flags
 
@@ -44,55 +44,42 @@ flags.mark_flags_as_required(["prediction_file"])
 _PERCENTS = ("precision", "recall", "f1", "accuracy")
 
 
-class Tags(NamedTuple):
-    """The true and the predicted tags of a file, and the first line of each sentence."""
-
-    expected: list[list[str]]
-    predicted: list[list[str]]
-    first_lines: list[int]
-
-
 def main(_) -> None:
     path = FLAGS.prediction_file
-    tags = read_tags(path)
-    if not tags.expected:
+    expected, predicted, first_lines = read_tags(path)
+    if not expected:
         raise DataError(f"{path}: no tags; expected one sentence at least")
-    scores = tagging.evaluate(tags.expected, tags.predicted, FLAGS.scheme)
+    scores = tagging.evaluate(expected, predicted, FLAGS.scheme)
     for note in (
-        *tag_notes(path, tags.expected + tags.predicted, tags.first_lines * 2, FLAGS.scheme),
-        *unfinished_note(path, tags.expected),
+        *tag_notes(path, expected + predicted, first_lines * 2, FLAGS.scheme),
+        *unfinished_note(path, expected),
     ):
         print(f"{os.path.basename(sys.argv[0])}: {note}", file=sys.stderr)
-    scores["sentences"] = len(tags.expected)
-    scores["tokens"] = sum(map(len, tags.expected))
+    scores["sentences"] = len(expected)
+    scores["tokens"] = sum(map(len, expected))
     for row in (scores, *scores["by_type"].values()):
         row.update({name: round(100 * row[name], 2) for name in _PERCENTS if name in row})
     print(json.dumps(scores, ensure_ascii=False))
 
 
-def read_tags(path: str) -> Tags:
-    """Reads a file of predictions. Raises DataError where a line has too few columns."""
-    tags = Tags([], [], [])
-    is_new_sentence = True
-    for number, line in enumerate(files.read_lines(path), 1):
-        # Only spaces and tabs: the character may be another kind of white space.
-        if not line.strip(" \t"):
-            is_new_sentence = True
-            continue
-        columns = re.split("[ \t]+", line.rstrip(" \t"))
-        if len(columns) < 3:
-            raise DataError(
-                f"{path}:{number}: {len(columns)} columns; expected a character, its true tag and "
-                "its predicted tag"
-            )
-        if is_new_sentence:
-            tags.expected.append([])
-            tags.predicted.append([])
-            tags.first_lines.append(number)
-            is_new_sentence = False
-        tags.expected[-1].append(columns[-2].strip())
-        tags.predicted[-1].append(columns[-1].strip())
-    return tags
+def read_tags(path: str) -> tuple[list[list[str]], list[list[str]], list[int]]:
+    """Reads the true and the predicted tags, and the first line, of each sentence of a file."""
+    expected, predicted, first_lines = [], [], []
+    lines = enumerate(files.read_lines(path), 1)
+    # Only spaces and tabs: the character may be another kind of white space.
+    for has_text, sentence in itertools.groupby(lines, lambda line: bool(line[1].strip(" \t"))):
+        if has_text:
+            rows = [(number, re.split("[ \t]+", line.rstrip(" \t"))) for number, line in sentence]
+            for number, columns in rows:
+                if len(columns) < 3:
+                    raise DataError(
+                        f"{path}:{number}: {len(columns)} columns; expected a character, its true "
+                        "tag and its predicted tag"
+                    )
+            expected.append([columns[-2].strip() for _, columns in rows])
+            predicted.append([columns[-1].strip() for _, columns in rows])
+            first_lines.append(rows[0][0])
+    return expected, predicted, first_lines
 
 
 if __name__ == "__main__":

@@ -61,7 +61,9 @@ def main(_) -> None:
 
     paths = find_shards(FLAGS.input_file)
     if FLAGS.html is not None:
-        check_output(FLAGS.html, [*paths, FLAGS.vocab_file])
+        files.check_writable(FLAGS.html)
+        if any(files.same(FLAGS.html, path) for path in (*paths, FLAGS.vocab_file)):
+            raise ConfigError(f"--html: {FLAGS.html} is an input; expected a file to write")
     provenance = Provenance.of(paths)
     for where, manifest in provenance.manifests.items():
         manifest.check_vocabulary(where, vocabulary.sha256())
@@ -85,12 +87,6 @@ def main(_) -> None:
         page = make_page(verdict, provenance.facts(), drawn, shown, pairing)
         files.write_text(FLAGS.html, page)
         print(f"\nWrote {FLAGS.html}")
-
-
-def check_output(path, inputs) -> None:
-    files.check_writable(path)
-    if any(files.same(path, other) for other in inputs):
-        raise ConfigError(f"--html: {path} is an input; expected a file to write")
 
 
 def sample(provenance, vocabulary):

@@ -35,11 +35,6 @@ def _metrics(task: Task) -> str:
     return ", ".join([best, *(name for name in task.metrics if name != best)])
 
 
-def _files(task: Task) -> str:
-    """The usual name of each split's file."""
-    return ", ".join(names[0] for names in task.files.values() if names)
-
-
 COLUMNS: dict[str, Callable[[Task], str]] = {
     "name": lambda task: task.name,
     "task": lambda task: task.title,
@@ -50,32 +45,24 @@ COLUMNS: dict[str, Callable[[Task], str]] = {
     "epochs": lambda task: f"{task.settings.num_train_epochs:g}",
     "rate": lambda task: _rate(task.settings.learning_rate),
     "small models": _small,
-    "files": _files,
+    "files": lambda task: ", ".join(names[0] for names in task.files.values() if names),
     "settings from": lambda task: task.source,
 }
 
 
-def make_table() -> list[list[str]]:
-    """Returns the lines of the table, first the names of its columns."""
+def main(_) -> None:
     rows = [TASKS[name] for name in TASKS.names()]
     tasks = [task for kind in KINDS.names() for task in rows if task.kind == kind]
     tasks.append(user_task(["text"], "label"))
-    return [list(COLUMNS), *([cell(task) for cell in COLUMNS.values()] for task in tasks)]
-
-
-def format_markdown(lines: list[list[str]]) -> list[str]:
-    lines = [lines[0], ["---"] * len(COLUMNS), *lines[1:]]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def align(lines: list[list[str]]) -> list[str]:
+    lines = [[cell(task) for cell in COLUMNS.values()] for task in tasks]
+    if FLAGS.markdown:
+        for line in [list(COLUMNS), ["---"] * len(COLUMNS), *lines]:
+            print(f"| {' | '.join(line)} |")
+        return
+    lines = [list(COLUMNS), *lines]
     widths = [max(map(len, column)) for column in zip(*lines)]
-    padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in lines)
-    return ["  ".join(line).rstrip() for line in padded]
-
-
-def main(_) -> None:
-    print("\n".join((format_markdown if FLAGS.markdown else align)(make_table())))
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ _DIGITS = 6  # of a similarity that count: float32 holds no more, and sums in an
 
 
 def main(_) -> None:
-    inputs = [FLAGS.word2vec_file, *([FLAGS.vocab_file] if FLAGS.vocab_file else [])]
+    inputs = filter(None, (FLAGS.word2vec_file, FLAGS.vocab_file))
     if any(files.same(FLAGS.output_file, path) for path in inputs):
         raise ConfigError(f"--output_file: {FLAGS.output_file} is an input; expected another file")
     if not FLAGS.output_file or FLAGS.output_file.endswith(".gz"):
@@ -71,7 +71,14 @@ def main(_) -> None:
     lines = [f"{words[i]}\t{' '.join(words[j] for j in similar[i])}" for i in sorted(similar)]
     input_files.check_unchanged()
     files.write_text(FLAGS.output_file, "".join(f"{line}\n" for line in lines))
-    print(summarise(len(words), dropped, similar))
+    print(f"{len(words):,} words read")
+    for reason, count in dropped.most_common():
+        print(f"{count:,} words {reason} dropped")
+    counts = [len(numbers) for numbers in similar.values() if len(numbers)]
+    print(
+        f"{len(similar):,} words kept, {len(counts):,} with at least one similar word, "
+        f"{np.mean(counts or [0]):.1f} on average"
+    )
     with_similar = [line for line in lines if not line.endswith("\t")]
     for quarter in (1, 2, 3):
         print("".join(with_similar[quarter * len(with_similar) // 4 :][:1]).replace("\t", ": "))
@@ -81,8 +88,7 @@ def main(_) -> None:
 def read_vectors(path, binary, max_words):
     """Reads a local file of word2vec's format; gensim's own, which would be unpickled, are refused.
 
-    Returns:
-        The words, and their vectors: float32 [words, dimensions].
+    Returns the words, and their vectors: float32 [words, dimensions].
     """
     if files.is_remote(path):
         raise ConfigError(f"--word2vec_file={path}: expected a file of this machine")
@@ -133,11 +139,10 @@ def looks_binary(path) -> bool:
 
 
 def choose_words(words, vectors, tokenizer):
-    """Finds the words that may be similar to each other.
+    """Returns lists of the numbers of words that may be similar to each other.
 
-    Returns:
-        A list of the words' numbers for each number of pieces, or one list without a tokenizer; and
-        how many words were dropped, by reason.
+    There is one for each number of pieces, or one without a tokenizer. Returns too how many words
+    were dropped, by reason.
     """
     good = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
     kept, dropped = collections.defaultdict(list), collections.Counter()
@@ -206,17 +211,6 @@ def find_nearest(vectors, most, least):
         ends = np.searchsorted(row[order], rows[1:])
         for columns in np.split(column[order], ends):
             yield columns[:most]
-
-
-def summarise(num_read, dropped, similar) -> str:
-    counts = [len(numbers) for numbers in similar.values() if len(numbers)]
-    lines = [f"{num_read:,} words read"]
-    lines += [f"{count:,} words {reason} dropped" for reason, count in dropped.most_common()]
-    lines.append(
-        f"{len(similar):,} words kept, {len(counts):,} with at least one similar word, "
-        f"{np.mean(counts or [0]):.1f} on average"
-    )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,11 @@ say() {
     echo "pretrain_tpu.sh: $(date '+%Y-%m-%d %H:%M:%S') $*" >&2
 }
 
+refuse() {
+    echo "pretrain_tpu.sh: error: $*" >&2
+    exit 2
+}
+
 # Runs a command once, and keeps what it writes to standard error in the file $words.
 attempt() {
     local status tee
@@ -83,21 +88,18 @@ persist() {
         status=$?
         case $status in
             0) return ;;
-            130 | 143) stopped=yes ;;
-            1)
-                if is_wrong; then
-                    say "stops: the next attempt would end in the same way"
-                    exit 1
-                fi
-                ;;
+            130 | 143) break ;;
         esac
-        if [ -z "$stopped" ]; then
-            say "ended with status $status; starts again in $pause s"
-            sleep "$pause" &
-            child=$!
-            wait "$child"
-            child=''
+        if [ "$status" = 1 ] && is_wrong; then
+            say "stops: the next attempt would end in the same way"
+            exit 1
         fi
+        [ -z "$stopped" ] || break
+        say "ended with status $status; starts again in $pause s"
+        sleep "$pause" &
+        child=$!
+        wait "$child"
+        child=''
     done
     say "interrupted; run the same command again to resume"
     exit 143
@@ -115,17 +117,12 @@ train() {
 
 if [ "$tpu_name" != local ]; then
     for place in "$input" "$output"; do
-        if [ "${place#gs://}" = "$place" ]; then
-            echo "pretrain_tpu.sh: error: $place: is on a machine's own disk; expected a bucket" \
-                "(gs://...), which all machines of a pod can read" >&2
-            exit 2
-        fi
+        [[ $place == gs://* ]] || refuse "$place: is on a machine's own disk; expected a bucket" \
+            "(gs://...), which all machines of a pod can read"
     done
-    worker=$(curl --silent --fail --max-time 10 --header 'Metadata-Flavor: Google' "$metadata") || {
-        echo "pretrain_tpu.sh: error: this is not a machine of a TPU: $metadata can't be read;" \
-            "expected \"local\" for TPU_NAME, or a machine of the pod $tpu_name" >&2
-        exit 2
-    }
+    worker=$(curl --silent --fail --max-time 10 --header 'Metadata-Flavor: Google' "$metadata") ||
+        refuse "this is not a machine of a TPU: $metadata can't be read; expected \"local\" for" \
+            "TPU_NAME, or a machine of the pod $tpu_name"
     if [ "$worker" != 0 ]; then
         say "machine $worker of $tpu_name; machine 0 trains with it"
         exit 0
@@ -135,19 +132,12 @@ fi
 if [ -f "configs/recipes/$recipe.flags" ]; then
     train "$recipe" "$input" "$output" "$@"
 elif [ -f "configs/recipes/$recipe-128.flags" ]; then
-    case $input in
-        *LENGTH*) ;;
-        *)
-            echo "pretrain_tpu.sh: error: $input: names the records of one phase; expected LENGTH" \
-                "in place of 128 and 512" >&2
-            exit 2
-            ;;
-    esac
+    [[ $input == *LENGTH* ]] || refuse "$input: names the records of one phase; expected LENGTH in" \
+        "place of 128 and 512"
     train "$recipe-128" "${input//LENGTH/128}" "$output-128" "$@"
     train "$recipe-512" "${input//LENGTH/512}" "$output-512" "$@" --init_checkpoint="$output-128"
 else
-    echo "pretrain_tpu.sh: error: configs/recipes has no $recipe; expected one of" \
-        "$(cd configs/recipes && printf '%s ' *.flags | sed 's/\.flags//g')" >&2
-    exit 2
+    refuse "configs/recipes has no $recipe; expected one of" \
+        "$(cd configs/recipes && printf '%s ' *.flags | sed 's/\.flags//g')"
 fi
 say "finished"

@@ -9,16 +9,15 @@ Example:
   python scripts/report.py --input=outputs --output_dir=report
 """
 
-import pathlib
+import os
 
 from absl import flags
 
 from bert_wwm.cli import app
-from bert_wwm.core import input_files
+from bert_wwm.cli.steps import ROOT
 from bert_wwm.core.errors import ConfigError
 
 FLAGS = flags.FLAGS
-PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "configs" / "published_results.json"
 
 flags.DEFINE_list(
     "input",
@@ -40,32 +39,23 @@ flags.mark_flag_as_required("output_dir")
 def main(_) -> None:
     from bert_wwm.report import results, results_files
 
-    published = results.load_published(str(PUBLISHED))
+    published = results.load_published(os.path.join(ROOT, "configs", "published_results.json"))
     own = [results.load_results(path) for path in results.find_results(FLAGS.input)]
-    tasks = choose_tasks(published, own)
+    present = list(dict.fromkeys(found.task for found in own))
+    known = list(dict.fromkeys([*published.tasks, *present]))
+    tasks = FLAGS.tasks or present or known
+    for task in tasks:
+        if task not in known:
+            raise ConfigError(
+                f"--tasks: no results of {task!r}; expected some of {', '.join(known)}"
+            )
     published = results.select(published, tasks, FLAGS.models)
     if not FLAGS.published:
         published = published._replace(results=[])
     own = [found for found in own if found.task in tasks]
     if not own and not published.results:
         raise ConfigError("nothing to report; expected --input, or --published")
-
-    print(results_files.render_report(published, own), end="")
-    input_files.check_unchanged()
-    results_files.write_report(FLAGS.output_dir, published, own)
-    print(f"\nWrote {FLAGS.output_dir}: report.md, report.csv, report.json, report.png")
-
-
-def choose_tasks(published, own):
-    """Returns the names of the tasks to show."""
-    present = list(dict.fromkeys(found.task for found in own))
-    known = list(dict.fromkeys([*published.tasks, *present]))
-    for task in FLAGS.tasks or ():
-        if task not in known:
-            raise ConfigError(
-                f"--tasks: no results of {task!r}; expected some of {', '.join(known)}"
-            )
-    return FLAGS.tasks or present or known
+    results_files.report(FLAGS.output_dir, published, own)
 
 
 if __name__ == "__main__":

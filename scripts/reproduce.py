@@ -19,18 +19,17 @@ Example:
 """
 
 import os
-import pathlib
 import shlex
 
 from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags
+from bert_wwm.cli.steps import ROOT
 from bert_wwm.core.errors import ConfigError, ToolkitError
 from bert_wwm.core.lock import locked
 from bert_wwm.tasks.table import TASKS
 
 FLAGS = flags.FLAGS
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 flags.DEFINE_list(
     "models",
@@ -56,12 +55,12 @@ def main(_) -> None:
     from bert_wwm.report import cells, results
 
     checkpoint_flags.refuse_patterns("output_dir")
-    published = results.load_published(str(ROOT / "configs" / "published_results.json"))
+    published = results.load_published(os.path.join(ROOT, "configs", "published_results.json"))
     tasks = FLAGS.tasks or list(published.tasks)
     for task in tasks:
         TASKS[task]  # an unknown one is refused
     planned = cells.make_cells(
-        str(ROOT),
+        ROOT,
         cells.find_models(FLAGS.models),
         cells.find_data(FLAGS.data_dir, tasks),
         published,
@@ -122,9 +121,8 @@ def report(published, planned) -> None:
             f"{FLAGS.output_dir}: no results yet; run the same command without --report_only"
         )
     published = results.select(published, list({found.task: None for found in own}), None)
-    print("", results_files.render_report(published, own), sep="\n", end="")
-    results_files.write_report(FLAGS.output_dir, published, own)
-    print(f"\nWrote {FLAGS.output_dir}: report.md, report.csv, report.json, report.png")
+    print()
+    results_files.report(FLAGS.output_dir, published, own)
 
 
 if __name__ == "__main__":

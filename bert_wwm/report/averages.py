@@ -7,9 +7,16 @@ average is the mean of the percentages of the tasks with one figure.
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-from bert_wwm.report.results import Published, Results, TaskInfo, describe_tasks, is_same_model
+from bert_wwm.report.results import (
+    NO_RESULTS,
+    Published,
+    Results,
+    Score,
+    TaskInfo,
+    describe_tasks,
+    is_same_model,
+)
 from bert_wwm.report.results_table import ModelRow, Table, list_models, plain
 
 AVERAGED = ("cmrc2018", "drcd", "xnli", "chnsenticorp", "lcqmc", "bq")
@@ -23,34 +30,24 @@ _SOURCE = (
 Figures = dict[str, list[float]]  # by task: a maximum for each metric, in percent
 
 
-class Relative(NamedTuple):
-    """A model's figures in percent of a base model's.
-
-    Attributes:
-        figures: by task, one for each metric.
-        average: the average in percent of the base model's average.
-        classification: mean of the figures of the tasks with one metric; None without any.
-    """
-
-    figures: Figures
-    average: float
-    classification: float | None
-
-
 def average(figures: Figures) -> float:
     """Returns the mean of all figures of all tasks."""
     return statistics.fmean(figure for of_task in figures.values() for figure in of_task)
 
 
-def compare(figures: Figures, base: Figures) -> Relative:
-    """Compares a model with a base model on the same tasks."""
+def compare(figures: Figures, base: Figures) -> tuple[Figures, float, float | None]:
+    """Returns a model's figures in percent of a base model's, and two averages.
+
+    The first is the average in percent of the base model's average; the second the mean of the
+    percentages of the tasks with one metric, None without any.
+    """
     relative = {
         task: [100 * figure / other for figure, other in zip(figures[task], base[task])]
         for task in figures
     }
     alone = [of_task[0] for of_task in relative.values() if len(of_task) == 1]
     classification = statistics.fmean(alone) if alone else None
-    return Relative(relative, 100 * average(figures) / average(base), classification)
+    return relative, 100 * average(figures) / average(base), classification
 
 
 def make_average_tables(published: Published, own: Sequence[Results]) -> list[Table]:
@@ -60,41 +57,39 @@ def make_average_tables(published: Published, own: Sequence[Results]) -> list[Ta
     without own results; the rows are the models with results on all of these.
     """
     described = describe_tasks(published, own)
+    averaged = {name: described[name] for name in AVERAGED if name in described}
     tables = []
     for split in _SPLITS:
-        tasks = {name: described[name] for name in AVERAGED if name in described}
-        if own:
-            found = {r.task for r in own if r.task in tasks and _find(r, split, tasks[r.task])}
-            tasks = {name: task for name, task in tasks.items() if name in found}
-        by_row = {}
+        tasks = {
+            name: task
+            for name, task in averaged.items()
+            if not own or any(_find(found, split, task) for found in own if found.task == name)
+        }
+        rows = []
         for row in list_models(published, own, list(tasks)):
-            known = {
-                name: _find(row.by_task[name], split, task)
+            figures = {
+                name: _find(row.by_task.get(name, NO_RESULTS), split, task)
                 for name, task in tasks.items()
-                if name in row.by_task
             }
-            figures = {name: found for name, found in known.items() if found}
-            if len(figures) == len(tasks):
-                by_row[row.label] = row, figures
-        if len(tasks) > 1 and by_row:
-            tables += _make_tables(split, tasks, list(by_row.values()))
+            if all(figures.values()):
+                rows.append((row, figures))
+        if len(tasks) > 1 and rows:
+            tables += _make_tables(split, tasks, rows)
     return tables
 
 
-def _find(results: Results, split: str, task: TaskInfo) -> list[float] | None:
-    """Returns the maximum of each metric, or None if one is not known."""
-    scores = [results.scores.get((split, metric)) for metric in task.metrics]
-    maxima = [score.max for score in scores if score and score.max is not None]
-    return maxima if len(maxima) == len(task.metrics) else None
+def _find(results: Results, split: str, task: TaskInfo) -> list[float]:
+    """Returns the maximum of each metric; none if one is not known."""
+    maxima = [results.scores.get((split, metric), Score()).max for metric in task.metrics]
+    known = [value for value in maxima if value is not None]
+    return known if len(known) == len(maxima) else []
 
 
 def _make_tables(
     split: str, tasks: Mapping[str, TaskInfo], rows: Sequence[tuple[ModelRow, Figures]]
 ) -> list[Table]:
     header = ["Model", *(plain(task.title) for task in tasks.values()), "Average"]
-    cells = [
-        [row.cell, *_write(figures, ".1f"), f"{average(figures):.3f}"] for row, figures in rows
-    ]
+    cells = [[row.cell, *_write(figures), f"{average(figures):.3f}"] for row, figures in rows]
     tables = [Table(f"Average, {split}", "", header, cells, [_SOURCE])]
     bases = [(row.is_own, figures) for row, figures in rows if is_same_model(row.model, BASE)]
     if not bases:
@@ -102,18 +97,16 @@ def _make_tables(
     cells = []
     for row, figures in rows:
         base = next((base for is_own, base in bases if is_own == row.is_own), bases[0][1])
-        relative = compare(figures, base)
-        cells.append(
-            [row.cell, *_write(relative.figures, ".1f", " %"), f"{relative.average:.1f} %"]
-        )
-        if relative.classification is not None:
-            cells[-1].append(f"{relative.classification:.2f} %")
+        relative, mean, classification = compare(figures, base)
+        cells.append([row.cell, *_write(relative, " %"), f"{mean:.1f} %"])
+        if classification is not None:
+            cells[-1].append(f"{classification:.2f} %")
     if len(cells[0]) > len(header):
         header = [*header, "Average of classification"]
     note = f"Own results are relative to own ones of {BASE} if there are any."
     return [*tables, Table(f"Relative to {BASE}, {split}", "", header, cells, [note])]
 
 
-def _write(figures: Figures, form: str, unit: str = "") -> list[str]:
+def _write(figures: Figures, unit: str = "") -> list[str]:
     """Writes a cell for each task."""
-    return [" / ".join(f"{f:{form}}{unit}" for f in of_task) for of_task in figures.values()]
+    return [" / ".join(f"{f:.1f}{unit}" for f in of_task) for of_task in figures.values()]

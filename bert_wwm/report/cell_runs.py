@@ -5,20 +5,20 @@ import re
 import shlex
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.json_files import read_object
 from bert_wwm.core.lock import locked
 from bert_wwm.core.progress import Progress, duration
 from bert_wwm.report.cells import Cell, count_finished_runs, is_finished, mark_finished
 from bert_wwm.tasks.table import TASKS
 
-LOG = "log.txt"
+_LOG = "log.txt"
 _POLL_SECONDS = 0.2
 _STEP = re.compile(r"^step ([\d,]+)/([\d,]+)  .* ([\d.]+) examples/s")
 _EXAMPLES = re.compile(r"^(train|dev|test) +.*: ([\d,]+) examples$")
@@ -36,8 +36,7 @@ class Runner:
 
     def __init__(self) -> None:
         self._received = 0
-        self._starting = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._is_running = False
 
     def __enter__(self) -> "Runner":
         self._before = {
@@ -52,9 +51,7 @@ class Runner:
 
     def _receive(self, number: int, frame: object) -> None:
         self._received = number
-        if self._process:
-            self._process.send_signal(signal.SIGTERM)
-        elif not self._starting:
+        if not self._is_running:
             self._exit()
 
     def _exit(self) -> None:
@@ -67,35 +64,29 @@ class Runner:
     ) -> int:
         """Runs a program to its end; returns its status, negative for a signal.
 
-        Args:
-            command: the program and its arguments.
-            log: the file that its output is added to.
-            watch: called several times a second with the new lines of output; ends the program
-                by returning True.
+        Its output is added to the file ``log``. ``watch`` is called several times a second with the
+        new lines of output, and ends the program by returning True.
         """
         os.makedirs(os.path.dirname(log), exist_ok=True)
         with open(log, "ab", buffering=0) as output, open(log, "rb") as written:
             output.write(f"$ {shlex.join(command)}\n".encode())
             written.seek(0, os.SEEK_END)
-            self._starting = True
-            self._process = process = subprocess.Popen(
+            self._is_running, is_told, has_ended, rest = True, False, False, b""
+            process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
-            self._starting = False
-            if self._received:  # while it started
-                process.send_signal(signal.SIGTERM)
-            rest = b""
-            while True:
+            while not has_ended:
+                time.sleep(_POLL_SECONDS)
+                if self._received and not is_told:
+                    process.terminate()
+                    is_told = True
                 has_ended = process.poll() is not None
                 *lines, rest = (rest + written.read()).split(b"\n")
                 if watch([line.decode("utf-8", "replace") for line in lines]) and not has_ended:
                     process.kill()
                     process.wait()
                     break
-                if has_ended:
-                    break
-                time.sleep(_POLL_SECONDS)
-        self._process = None
+        self._is_running = False
         if self._received:
             self._exit()
         return process.returncode
@@ -104,65 +95,57 @@ class Runner:
 def run_cells(cells: Sequence[Cell], runner: Runner, log: Callable[[str], None]) -> dict[str, str]:
     """Carries out the cells that haven't finished; one that fails does not stop the others.
 
-    Returns:
-        What has gone wrong, by the title of the cell.
+    Returns what has gone wrong, by the title of the cell.
     """
     failures = {}
-    costs = {cell.title: cell.cost * cell.num_runs for cell in cells}
-    done = {
-        cell.title: cell.cost * (cell.num_runs if is_finished(cell) else count_finished_runs(cell))
-        for cell in cells
-    }
-    with Progress("tables", sum(costs.values()), sum(done.values())) as progress:
+    total = sum(cell.cost * cell.num_runs for cell in cells)
+    done = {cell.title: cell.cost * count_finished_runs(cell) for cell in cells}
+    with Progress("tables", total, sum(done.values())) as progress:
         for number, cell in enumerate(cells, 1):
             log(f"\n== {number} of {len(cells)}: {cell.title}")
             if is_finished(cell):
                 log("finished before")
                 continue
-            begun, state = time.monotonic(), _State(cell)
+            begun, output = time.monotonic(), _Output(cell)
 
-            def watch(lines: list[str], cell: Cell = cell, state: _State = state) -> None:
-                state.read(lines)
-                done[cell.title] = cell.cost * state.num_done
-                run = min(int(state.num_done) + 1, cell.num_runs)
+            def watch(lines: list[str], cell: Cell = cell, output: _Output = output) -> None:
+                output.read(lines)
+                done[cell.title] = cell.cost * output.num_done
+                run = min(int(output.num_done) + 1, cell.num_runs)
                 note = f"{cell.title}, run {run} of {cell.num_runs}"
                 progress.update(sum(done.values()), note)
 
-            _wait_until_unlocked(cell.folder, log)
-            path = os.path.join(cell.folder, LOG)
+            _wait_for_earlier_program(cell.folder, log)
+            path = os.path.join(cell.folder, _LOG)
             log(f"log: {path}")
             status = runner.run(cell.command, path, watch)
             if status:
-                failures[cell.title] = f"{state.error or f'status {status}'} ({path})"
+                failures[cell.title] = f"{output.error or f'status {status}'} ({path})"
                 log(f"failed: {failures[cell.title]}")
             else:
                 mark_finished(cell)
-                log("\n".join([*state.results, f"took {duration(time.monotonic() - begun)}"]))
-            done[cell.title] = costs[cell.title]
+                log("\n".join([*output.results, f"took {duration(time.monotonic() - begun)}"]))
+            done[cell.title] = cell.cost * cell.num_runs
     return failures
 
 
-def _wait_until_unlocked(folder: str, log: Callable[[str], None]) -> None:
+def _wait_for_earlier_program(folder: str, log: Callable[[str], None]) -> None:
     """Waits for a program that outlived the process which had started it."""
-    waits = False
-    while True:
-        try:
-            with locked(folder):
-                return
-        except ConfigError:
-            if not waits:
-                log(f"{folder}: another process is writing there; waiting for its end")
-            waits = True
-            time.sleep(_POLL_SECONDS)
+    note = f"{folder}: another process is writing there; waiting for its end"
+    with locked(folder, wait=lambda: log(note)):
+        pass
 
 
-class _State:
-    """What the output of a cell's program says: how far it is, its results, its error."""
+class _Output:
+    """What the output of a cell's program has said so far."""
 
     def __init__(self, cell: Cell):
         self._cell = cell
         self._num_finished = count_finished_runs(cell)
         self._share = 0.0
+        self.num_steps = 0  # of a run
+        self.speeds: list[float] = []  # examples per second, at each step that was printed
+        self.sizes: dict[str, int] = {}  # examples of each split
         self.results: list[str] = []
         self.error = ""
 
@@ -173,10 +156,12 @@ class _State:
 
     def read(self, lines: Sequence[str]) -> None:
         for line in lines:
-            step = _STEP.match(line)
-            if step:
-                done, total = (int(number.replace(",", "")) for number in step.groups()[:2])
-                self._share = done / total
+            if match := _STEP.match(line):
+                done, self.num_steps = (_parse(number) for number in match.groups()[:2])
+                self._share = done / self.num_steps
+                self.speeds.append(float(match[3]))
+            elif match := _EXAMPLES.match(line):
+                self.sizes[match[1]] = _parse(match[2])
             elif line.startswith("== Seed "):
                 self._num_finished, self._share = count_finished_runs(self._cell), 0.0
             elif line.startswith(f"{TASKS[self._cell.task].title}, "):
@@ -185,20 +170,17 @@ class _State:
                 self.error = line.partition(_ERROR)[2]
 
 
+def _parse(number: str) -> int:
+    return int(number.replace(",", ""))
+
+
 class Estimate(NamedTuple):
-    """The time that a cell will take on this machine.
+    """The time that a cell will take on this machine."""
 
-    Attributes:
-        num_runs: those that are left.
-        num_steps: training steps of a run.
-        speed: examples per second in training.
-        seconds: of all runs that are left.
-    """
-
-    num_runs: int
-    num_steps: int
-    speed: float
-    seconds: float
+    num_runs: int  # those that are left
+    num_steps: int  # training steps of a run
+    speed: float  # examples per second in training
+    seconds: float  # of all runs that are left
 
 
 def measure(cell: Cell, runner: Runner, scratch: str) -> Estimate | str:
@@ -206,40 +188,33 @@ def measure(cell: Cell, runner: Runner, scratch: str) -> Estimate | str:
 
     Evaluation is not measured, but counted as three times as fast as training.
     """
-    num_runs = 0 if is_finished(cell) else cell.num_runs - count_finished_runs(cell)
-    speeds: list[float] = []
-    sizes: dict[str, int] = {}
-    state = _State(cell)
-    num_steps, since = 0, 0.0
-    begun = time.monotonic()
+    num_runs = cell.num_runs - count_finished_runs(cell)
+    output = _Output(cell)
+    begun, first_step = time.monotonic(), 0.0
 
     def watch(lines: list[str]) -> bool:
-        nonlocal num_steps, since
-        state.read(lines)
-        for line in lines:
-            if match := _EXAMPLES.match(line):
-                sizes[match[1]] = int(match[2].replace(",", ""))
-            if match := _STEP.match(line):
-                since = since or time.monotonic()
-                num_steps = int(match[2].replace(",", ""))
-                speeds.append(float(match[3]))
-        is_slow = since and time.monotonic() - since > _MEASURED_SECONDS
-        return len(speeds) > (1 if is_slow else _MEASURED_STEPS)
+        nonlocal first_step
+        output.read(lines)
+        if output.speeds and not first_step:
+            first_step = time.monotonic()
+        is_slow = first_step and time.monotonic() - first_step > _MEASURED_SECONDS
+        return len(output.speeds) > (1 if is_slow else _MEASURED_STEPS)
 
     shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
-    folder, log = os.path.join(scratch, "run"), os.path.join(scratch, LOG)
+    folder, log = os.path.join(scratch, "run"), os.path.join(scratch, _LOG)
     flags = (f"--output_dir={folder}", "--num_runs=1", "--log_every_steps=1")
     runner.run([*cell.command, *flags], log, watch)
-    if not speeds:
-        return f"{state.error or 'ended before its first step'} ({log})"
+    if not output.speeds:
+        return f"{output.error or 'ended before its first step'} ({log})"
     settings = read_object(os.path.join(folder, "run.json"))["settings"]
     shutil.rmtree(scratch)
     # The first step includes what happens once, such as compilation.
-    speed = len(speeds[1:]) / sum(1 / s for s in speeds[1:]) if speeds[1:] else speeds[0]
-    predicted = sizes.get("dev", 0) * settings["num_train_epochs"] + sizes.get("test", 0)
-    examples = num_steps * settings["train_batch_size"] + predicted / _PREDICTION_SPEED
-    seconds = num_runs * examples / speed + (since - begun if num_runs else 0)
-    return Estimate(num_runs, num_steps, speed, seconds)
+    speed = statistics.harmonic_mean(output.speeds[1:] or output.speeds)
+    predicted = output.sizes.get("dev", 0) * settings["num_train_epochs"]
+    predicted += output.sizes.get("test", 0)
+    examples = output.num_steps * settings["train_batch_size"] + predicted / _PREDICTION_SPEED
+    seconds = num_runs * examples / speed + (first_step - begun if num_runs else 0)
+    return Estimate(num_runs, output.num_steps, speed, seconds)
 
 
 def write_estimates(estimates: dict[str, Estimate]) -> list[str]:

@@ -4,7 +4,7 @@ import contextlib
 import glob
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bert_wwm.core import files
@@ -19,12 +19,7 @@ from bert_wwm.tasks.table import TASKS
 _PURPOSES = {"train": "--do_train", "dev": "--do_eval", "test": "--do_predict"}
 _FINISHED = "finished.json"
 
-
-class Data(NamedTuple):
-    """A task's folder, and the file of each split that is there."""
-
-    folder: str
-    splits: dict[str, str]
+Data = dict[str, tuple[str, dict[str, str]]]  # by task: a folder, and the files of its splits
 
 
 class Model(NamedTuple):
@@ -47,25 +42,15 @@ class Model(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A task and a model.
-
-    Attributes:
-        task: its name.
-        model: its name.
-        folder: output of the runs.
-        command: the program and its arguments.
-        inputs: the files that it reads.
-        num_runs: seeds.
-        cost: proportional to the time of a run, roughly: bytes to train on, times weights.
-    """
+    """A task and a model, by their names."""
 
     task: str
     model: str
-    folder: str
-    command: list[str]
-    inputs: list[str]
-    num_runs: int
-    cost: float
+    folder: str  # output of the runs
+    command: list[str]  # the program and its arguments
+    inputs: list[str]  # the files that it reads
+    num_runs: int  # seeds
+    cost: float  # proportional to the time of a run, roughly: bytes to train on, times weights
 
     @property
     def title(self) -> str:
@@ -73,11 +58,7 @@ class Cell(NamedTuple):
 
 
 def find_models(folders: Sequence[str]) -> list[Model]:
-    """Returns the models of some folders.
-
-    Raises:
-        ConfigError: a folder lacks a file or has several checkpoints, or two have the same name.
-    """
+    """Returns the models of some folders, which differ in their names."""
     models = []
     for folder in folders:
         for name in ("bert_config.json", "vocab.txt"):
@@ -99,13 +80,10 @@ def find_models(folders: Sequence[str]) -> list[Model]:
     return models
 
 
-def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
-    """Returns the files of each task, which are in a folder of its name.
-
-    Raises:
-        ConfigError: a task's training file is missing, or both others are.
-    """
-    data, missing = {}, []
+def find_data(data_dir: str, tasks: Sequence[str]) -> Data:
+    """Returns the folder of each task, which has its name, and the file of each split there."""
+    data: Data = {}
+    missing = []
     for task in tasks:
         folder = os.path.join(data_dir, task)
         paths = {
@@ -114,7 +92,7 @@ def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
             for name in reversed(names)  # the usual name is the first
             if os.path.exists(os.path.join(folder, name))
         }
-        data[task] = Data(folder, {split: paths[split] for split in _PURPOSES if split in paths})
+        data[task] = folder, {split: paths[split] for split in _PURPOSES if split in paths}
         lacking = [split for split in ("train", "dev") if split not in paths]
         if "train" in lacking or ("dev" in lacking and "test" not in paths):
             names = [TASKS[task].files[s][0] for s in lacking if TASKS[task].files.get(s)]
@@ -130,23 +108,16 @@ def find_data(data_dir: str, tasks: Sequence[str]) -> dict[str, Data]:
 def make_cells(
     root: str,
     models: Sequence[Model],
-    data: Mapping[str, Data],
+    data: Data,
     published: Published,
     output_dir: str,
     num_runs: int,
     program_flags: Sequence[str] = (),
 ) -> list[Cell]:
-    """Returns the cells of all tasks and models.
+    """Returns the cells of all tasks and models, whose programs are in the folder ``root``.
 
-    Args:
-        root: folder of the programs.
-        models: the rows of the tables.
-        data: by task.
-        published: learning rates that a model has instead of the task's; those of small models
-            are known to the programs.
-        output_dir: each cell has a folder in it.
-        num_runs: seeds of each cell.
-        program_flags: further flags of all programs.
+    Where a model's published learning rate differs from the task's, it is a flag; the programs know
+    those of small models. Each cell has a folder in ``output_dir``.
     """
     cells = []
     for task, (data_dir, splits) in data.items():

@@ -1,16 +1,15 @@
-"""Statistics as charts, which the terminal and the page show."""
+"""Statistics in words, which the terminal and the page show."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from bert_wwm.data.counts import Counts
 from bert_wwm.masking import corruption
 from bert_wwm.masking.corruption import PERMUTED, Corruption, Kind
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.masking.strategies import STRATEGIES
 from bert_wwm.report.provenance import Provenance
-from bert_wwm.report.statistics import FILL_BINS, Statistics
+from bert_wwm.report.statistics import Statistics
 
 KIND_NAMES = {
     Kind.MASK: "[MASK]",
@@ -29,36 +28,18 @@ _PAIR_LABELS = {
     "nsp": ("actual next segment", "random next segment"),
     "sop": ("in order", "swapped"),
 }
-_LONGEST = 5  # lengths from here on are counted together
 _TASK_NAMES = {"pos": "Parts of speech", "ner": "Named entities", "dep": "Dependency relations"}
-
-
-class Bar(NamedTuple):
-    """A share, a fraction of 1, and the one to be expected where that is known."""
-
-    label: str
-    share: float
-    expected: float | None = None
+_LONGEST = 5  # lengths from here on are counted together
+_MOST_SHARES, _MOST_UNKNOWN = 8, 10
+_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Chart(NamedTuple):
-    """Shares that belong together.
-
-    Attributes:
-        title: a few words.
-        scope: what was counted: all records, or a sample.
-        bars: the shares.
-        note: what else there is to know.
-        chips: things too many for bars, and how often they occur.
-        is_histogram: whether the bars are the bins of one quantity.
-    """
+    """Shares that belong together."""
 
     title: str
-    scope: str
-    bars: list[Bar]
-    note: str = ""
-    chips: Sequence[tuple[str, int]] = ()
-    is_histogram: bool = False
+    scope: str  # what was counted: all records, or a sample
+    text: str  # the shares; a number stays with its label and its unit
 
 
 def percent(share: float) -> str:
@@ -71,75 +52,40 @@ def percent(share: float) -> str:
 def draw_charts(provenance: Provenance, statistics: Statistics) -> list[Chart]:
     """Returns all charts; exact numbers of the whole run where they are known."""
     counts = provenance.counts()
-    sample = scope = f"a sample of {statistics.records:,} records"
+    sample = scope = f"a sample of {statistics.counts.instances:,} records"
     if counts:
         of_run = "" if provenance.is_whole_run() else " of the run"
         scope = f"all {counts.instances:,} records{of_run}"
-    selected = sum(statistics.kinds.values())
-    bars = [Bar("of all tokens", _ratio(selected, statistics.tokens))]
-    if counts:
-        bars = [
-            Bar("of all tokens", _ratio(counts.predicted, counts.tokens)),
-            Bar("of the budget", _ratio(counts.predicted, counts.budget)),
-        ]
-    units = _draw_lengths(counts.ngrams) if counts else []
-    words = _draw_lengths(counts.words_by_length if counts else statistics.words)
+    else:
+        counts = statistics.counts
+    strategy, pairing = provenance.value("strategy"), provenance.value("pairing")
+    labels: Mapping[int, int] = statistics.pair_labels
+    if labels and pairing in _PAIR_LABELS:
+        labels = {0: counts.instances - counts.pairs_labelled_1, 1: counts.pairs_labelled_1}
+    pairs = {name_pair_label(label, pairing): labels[label] for label in sorted(labels)}
+
+    selected = _write_share("of all tokens", counts.predicted, counts.tokens)
+    if counts.budget:
+        selected += f", {_write_share('of the budget', counts.predicted, counts.budget)}"
+    unknown = _write_share("of all pieces", counts.unknown_pieces, counts.pieces)
+    if counts.unknown:
+        most = counts.unknown.most_common(_MOST_UNKNOWN)
+        unknown += f": {', '.join(f'{piece}×{count:,}' for piece, count in most)}"
+    kinds = _write_kinds(counts.kinds or statistics.counts.kinds, strategy)
     found = [
-        Chart("Selected pieces", scope, bars),
-        Chart("Input at these places", scope, _draw_kinds(provenance, counts, statistics)),
-        Chart("Units, in words", scope, units),
-        Chart("Words, in pieces", scope, words),
-        _draw_fill(statistics, sample),
-        _draw_unknown(counts, statistics, scope),
-        Chart("Pairs of segments", scope, _draw_pairs(provenance, counts, statistics)),
-        *_draw_labels(statistics, sample),
+        Chart("Selected pieces", scope, selected),
+        Chart("Input at these places", scope, kinds),
+        Chart("Units, in words", scope, _write_lengths(counts.ngrams)),
+        Chart("Words, in pieces", scope, _write_lengths(counts.words_by_length)),
+        Chart("Fill of the sequences", sample, _write_fill(statistics)),
+        Chart("[UNK]", scope, unknown),
+        Chart("Pairs of segments", scope, _write_shares(pairs)),
     ]
-    return [chart for chart in found if chart.bars]
-
-
-def _draw_kinds(provenance: Provenance, counts: Counts | None, statistics: Statistics) -> list[Bar]:
-    kinds: Mapping[Kind, int] = statistics.kinds
-    if counts and counts.kinds:
-        kinds = {Kind[name.upper()]: count for name, count in counts.kinds.items()}
-    strategy = provenance.value("strategy")
-    known = STRATEGIES[strategy].corrupt if strategy in STRATEGIES.names() else None
-    expected = _EXPECTED_KINDS[known or corruption.mask_80_10_10]
-    total = sum(kinds.values())
-    return [
-        Bar(name, _ratio(kinds[kind], total), expected.get(kind))
-        for kind, name in KIND_NAMES.items()
-        if kinds.get(kind)
-    ]
-
-
-def _draw_fill(statistics: Statistics, scope: str) -> Chart:
-    width = 100 // FILL_BINS
-    bars = [
-        Bar(f"{width * i}–{width * (i + 1)} %", _ratio(count, statistics.records))
-        for i, count in enumerate(statistics.fill)
-    ]
-    note = f"{percent(statistics.mean_fill)} of the tokens that there is room for, on average."
-    return Chart("Fill of the sequences", scope, bars, note, is_histogram=True)
-
-
-def _draw_unknown(counts: Counts | None, statistics: Statistics, scope: str) -> Chart:
-    share, chips = _ratio(statistics.unknown, statistics.pieces), []
-    if counts:
-        share, chips = _ratio(counts.unknown_pieces, counts.pieces), counts.unknown.most_common()
-    return Chart("[UNK]", scope, [Bar("of all pieces", share)], chips=chips)
-
-
-def _draw_pairs(provenance: Provenance, counts: Counts | None, statistics: Statistics) -> list[Bar]:
-    labels = statistics.pair_labels
-    pairing = provenance.value("pairing")
-    if labels and counts and pairing in _PAIR_LABELS:
-        ones = counts.pairs_labelled_1
-        labels = Counter({0: counts.instances - ones, 1: ones})
-    total = sum(labels.values())
-    return [
-        Bar(name_pair_label(label, pairing), _ratio(labels[label], total))
-        for label in sorted(labels)
-    ]
+    for task, (feature, names) in INVENTORIES.items():
+        numbers = statistics.labels.get(feature, Counter()).most_common()
+        named = {names[n] if n < len(names) else f"no label: {n}": count for n, count in numbers}
+        found.append(Chart(_TASK_NAMES[task], sample, _write_shares(named)))
+    return [chart for chart in found if chart.text]
 
 
 def name_pair_label(label: int, pairing: str | None) -> str:
@@ -148,30 +94,45 @@ def name_pair_label(label: int, pairing: str | None) -> str:
     return names[label] if label < len(names) else f"label {label}"
 
 
-def _draw_labels(statistics: Statistics, scope: str) -> list[Chart]:
-    charts = []
-    for task, (feature, names) in INVENTORIES.items():
-        labels = statistics.labels.get(feature, Counter())
-        total = sum(labels.values())
-        bars = [
-            Bar(names[n] if n < len(names) else f"no label: {n}", _ratio(count, total))
-            for n, count in labels.most_common()
-        ]
-        charts.append(Chart(_TASK_NAMES[task], scope, bars))
-    return charts
+def _write_kinds(counts: Mapping[str, int], strategy: str | None) -> str:
+    known = STRATEGIES[strategy].corrupt if strategy in STRATEGIES.names() else None
+    expected = _EXPECTED_KINDS[known or corruption.mask_80_10_10]
+    present = [kind for kind in KIND_NAMES if counts.get(kind.name.lower())]
+    text = _write_shares({KIND_NAMES[kind]: counts[kind.name.lower()] for kind in present})
+    shares = [f"{100 * expected[kind]:.0f}" for kind in present if kind in expected]
+    return f"{text}; expected {', '.join(shares)}\xa0%" if shares else text
 
 
-def _draw_lengths(lengths: Mapping[str, int] | Mapping[int, int]) -> list[Bar]:
-    """Returns the shares of the lengths from 1 on; from ``_LONGEST`` on they are one bar."""
+def _write_fill(statistics: Statistics) -> str:
+    highest = max(statistics.fill) or 1
+    steps = (round(count / highest * (len(_BLOCKS) - 1)) for count in statistics.fill)
+    mean = f"{percent(statistics.mean_fill)} of the tokens that there is room for, on average."
+    return f"{''.join(_BLOCKS[step] for step in steps)}  {mean}"
+
+
+def _write_lengths(lengths: Mapping[str, int]) -> str:
+    """Writes the shares of the lengths from 1 on; from ``_LONGEST`` on they are one."""
     together: Counter[int] = Counter()
     for length, count in lengths.items():
         together[min(int(length), _LONGEST)] += count
-    total = sum(together.values())
-    return [
-        Bar(str(n) if n < _LONGEST else f"{_LONGEST}+", _ratio(together[n], total))
-        for n in range(1, max(together, default=0) + 1)
-    ]
+    return _write_shares(
+        {
+            str(n) if n < _LONGEST else f"{_LONGEST}+": together[n]
+            for n in range(1, max(together, default=0) + 1)
+        }
+    )
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _write_shares(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    shares = [_write_share(label, count, total) for label, count in counts.items()]
+    if len(shares) > _MOST_SHARES:
+        shares[_MOST_SHARES:] = [f"{len(shares) - _MOST_SHARES}\xa0more"]
+    return ", ".join(shares)
+
+
+def _write_share(label: str, part: int, whole: int) -> str:
+    """Writes ``75.0 % [MASK]``, or of a length ``1: 75.0 %``."""
+    share = percent(part / whole if whole else 0.0)
+    text = f"{label}: {share}" if label[0].isdigit() else f"{share} {label}"
+    return text.replace(" ", "\xa0")

@@ -19,14 +19,10 @@ _LOSS, _ACCURACY = "_loss", "_accuracy"
 
 
 def read_scalars(folder: str) -> dict[str, Curve]:
-    """Returns the scalars of a run by name, by increasing step.
+    """Returns the scalars of a run by name, by increasing step; none if the folder is missing.
 
     If a run repeated steps, the later values count. A file whose end is missing, as after a kill,
-    counts up to there.
-
-    Args:
-        folder: local or in a bucket; it may be missing. Training writes to its ``output_dir``,
-            evaluation to ``eval`` in there.
+    counts up to there. Training writes to its ``output_dir``, evaluation to ``eval`` in there.
     """
     curves: dict[str, dict[int, float]] = {}
     names = tf.gfile.ListDirectory(folder) if tf.gfile.IsDirectory(folder) else []
@@ -63,16 +59,10 @@ def plot_learning_curve(
 ) -> None:
     """Draws a training into a PNG: each head's loss and accuracy, below them the learning rate.
 
-    For fine-tuning, the task's score on ``dev`` has a panel between them.
-
-    Args:
-        curves: as ``read_scalars`` returns them: ``<head>_loss`` (nats) of each head, its
-            ``<head>_accuracy`` (fraction of 1) if there is one, and ``learning_rate``.
-        path: the file to write, local or in a bucket.
-        title: what was trained.
-        held_out: losses and accuracies on held-out text by the same names; of fine-tuning the
-            task's scores (percent).
-        best_metric: the one that chose the best weights.
+    The curves are ``<head>_loss`` (nats) of each head, its ``<head>_accuracy`` (fraction of 1) if
+    there is one, and ``learning_rate``. Those on held-out text have the same names; of fine-tuning
+    they are the task's scores (percent), and ``best_metric``, which chose the best weights, has a
+    panel.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -115,9 +105,7 @@ def plot_learning_curve(
     rate.yaxis.set_major_formatter("{x:.3g}")
     figure.suptitle(title)
     _add_legends(figure, heads, curves, held_out)
-    image = render_png(figure)
-    with files.atomic_path(path) as temporary, tf.gfile.GFile(temporary, "wb") as stream:
-        stream.write(image)
+    files.write_bytes(path, render_png(figure))
 
 
 def _draw_score(axes: Any, metric: str, scores: Curve) -> None:

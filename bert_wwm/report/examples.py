@@ -33,30 +33,19 @@ _UNKNOWN_CHARACTER = "〓"
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """An example; positions count its tokens from 0, without padding.
+    """An example; positions count its tokens from 0, without padding."""
 
-    Attributes:
-        where: file and number of the record.
-        originals: the pieces before masking, special tokens included.
-        shown: the pieces that the model sees, as many.
-        kinds: what replaced each selected position. SIMILAR stands for all words that MacBERT puts
-            in place of another, since a record does not distinguish them.
-        segments: the segments, without special tokens.
-        words: the words of all segments.
-        max_seq_length: tokens that the record has room for.
-        pair_label: of the two segments, where they have one.
-        labels: by field, further labels of the selected positions, in the order of ``kinds``.
-    """
-
-    where: str
-    originals: list[str]
-    shown: list[str]
+    where: str  # file and number of the record
+    originals: list[str]  # the pieces before masking, special tokens included
+    shown: list[str]  # the pieces that the model sees, as many
+    # By selected position. SIMILAR stands for all words that MacBERT puts in place of another: a
+    # record does not distinguish them.
     kinds: dict[int, Kind]
-    segments: list[Span]
-    words: list[Span]
-    max_seq_length: int
-    pair_label: int | None
-    labels: dict[str, list[int]]
+    segments: list[Span]  # without special tokens
+    words: list[Span]  # of all segments
+    max_seq_length: int  # tokens that the record has room for
+    pair_label: int | None  # of the two segments
+    labels: dict[str, list[int]]  # by field, further labels in the order of ``kinds``
 
     @property
     def num_pieces(self) -> int:
@@ -71,14 +60,10 @@ def parse_examples(
     segmenter: Segmenter,
     strategy: str | None,
 ) -> list[Example]:
-    """Returns the examples of records.
+    """Returns the examples of records, which have all fields of ``pretraining_schema``.
 
-    Args:
-        records: their values, by field; all fields of ``pretraining_schema`` are there.
-        where: file and number of each.
-        vocabulary: the vocabulary that they were made with.
-        segmenter: finds the words; it gets all texts at once.
-        strategy: the masking strategy, if it is known.
+    The segmenter, which finds the words, gets all texts at once. ``where`` is file and number of
+    each record, ``strategy`` the masking strategy, if it is known.
 
     Raises:
         DataError: a label or a position is out of range.
@@ -119,20 +104,21 @@ def _parse(features: Features, where: str, vocabulary: Vocabulary, strategy: str
         else:
             kinds[position] = Kind.KEPT if shown[position] == originals[position] else replaced
     pair_label = features.get(PAIR_LABEL)
+    labels = {
+        name: [int(features[name][index]) for index in predictions]
+        for name in LABELS
+        if name in features
+    }
     return Example(
-        where,
-        originals,
-        shown,
-        kinds,
-        _find_segments(originals, kinds),
-        [],
-        len(features["input_ids"]),
-        int(pair_label[0]) if pair_label else None,
-        {
-            name: [int(features[name][index]) for index in predictions]
-            for name in LABELS
-            if name in features
-        },
+        where=where,
+        originals=originals,
+        shown=shown,
+        kinds=kinds,
+        segments=_find_segments(originals, kinds),
+        words=[],
+        max_seq_length=len(features["input_ids"]),
+        pair_label=int(pair_label[0]) if pair_label else None,
+        labels=labels,
     )
 
 

@@ -1,23 +1,23 @@
 """The report as a page: one file that needs nothing but a browser, no network and no scripts."""
 
+import string
 from collections.abc import Sequence
 from html import escape
 
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.masking.labels import INVENTORIES
+from bert_wwm.report import terminal
 from bert_wwm.report.charts import Chart
 from bert_wwm.report.examples import Example
-from bert_wwm.report.terminal import (
-    MEANINGS,
-    describe_example,
-    list_words,
-    render_charts,
-    render_facts,
-)
 from bert_wwm.report.verdict import Verdict
 
 _LABELS = {inventory.feature: inventory.labels for inventory in INVENTORIES.values()}
-_STYLE = """
+_PAGE = string.Template("""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>
 :root { color-scheme: light dark; }
 body { margin: 0 auto; padding: 1rem; max-width: 60rem; font: 16px/1.5 system-ui, sans-serif; }
 pre { overflow-x: auto; }
@@ -31,7 +31,16 @@ mark.mask { color: white; background: #3a3f4a; }
 mark.similar { background: #d9c2f0; } mark.moved { background: #aed6ee; }
 mark.kept { background: #bfe3c4; }
 .yes { color: green; } .no { color: red; } .partly, .unclear { color: darkorange; }
-"""
+</style></head>
+<body>
+<h1 class="$answer">$title</h1>
+<p>$reason</p>
+<pre>$facts</pre>
+<h2>Statistics</h2>
+<pre>$charts</pre>
+$examples
+</body></html>
+""")
 
 
 def make_page(
@@ -41,62 +50,38 @@ def make_page(
     examples: Sequence[Example],
     pairing: str | None,
 ) -> str:
-    """Returns an HTML page.
-
-    Args:
-        verdict: on whole word masking; it comes first.
-        facts: what the records were made with.
-        charts: the statistics.
-        examples: what to show in full.
-        pairing: how their segments were put together; None if that is not known.
-    """
-    body = [
-        f'<h1 class="{verdict.answer}">{escape(verdict.headline)}</h1>',
-        f"<p>{escape(verdict.reason)}</p>",
-        f"<pre>{escape(render_facts(facts))}</pre>",
-        "<h2>Statistics</h2>",
-        f"<pre>{escape(render_charts(charts))}</pre>",
-    ]
+    """Returns an HTML page of what the terminal shows; ``pairing`` as in ``render_example``."""
+    shown = []
     if examples:
-        used = {kind for example in examples for kind in example.kinds.values()}
         legend = [
-            f"{_mark('x', 'y', kind, '')} {meaning}"
-            for kind, meaning in MEANINGS.items()
-            if kind in used
+            f"{_mark('x', 'y', kind)} {meaning}"
+            for kind, meaning in terminal.list_meanings(examples).items()
         ]
-        body += ["<h2>Examples</h2>", f"<p>{' &nbsp; '.join(legend)}</p>"]
-        body += [_show_example(example, pairing) for example in examples]
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(verdict.headline)}</title>",
-            f"<style>{_STYLE}</style></head>\n<body>",
-            *body,
-            "</body></html>\n",
-        ]
+        shown = ["<h2>Examples</h2>", f"<p>{' &nbsp; '.join(legend)}</p>"]
+        shown += [_render_example(example, pairing) for example in examples]
+    return _PAGE.substitute(
+        title=escape(verdict.headline),
+        answer=verdict.answer,
+        reason=escape(verdict.reason),
+        facts=escape(terminal.render_facts(facts)),
+        charts=escape(terminal.render_charts(charts)),
+        examples="\n".join(shown),
     )
 
 
-def _show_example(example: Example, pairing: str | None) -> str:
+def _render_example(example: Example, pairing: str | None) -> str:
+    def mark(original: str, position: int, kind: Kind) -> str:
+        return _mark(original, example.shown[position], kind, _list_labels(example, position))
+
     lines = []
-    for words in list_words(example):
-        shown = "".join(_show_word(example, word) for word in words)
-        lines.append(f'<p class="text" lang="zh">{shown}</p>')
-    head = escape(describe_example(example, pairing))
+    for words in terminal.render_words(example, escape, mark):
+        spans = [
+            f'<span class="word{" long" * (len(word) > 1)}">{"".join(word)}</span>'
+            for word in words
+        ]
+        lines.append(f'<p class="text" lang="zh">{"".join(spans)}</p>')
+    head = escape(terminal.describe_example(example, pairing))
     return f'<article class="example"><header>{head}</header>{"".join(lines)}</article>'
-
-
-def _show_word(example: Example, word: Sequence[tuple[int, str]]) -> str:
-    pieces = []
-    for position, surface in word:
-        kind = example.kinds.get(position)
-        if kind is None:
-            pieces.append(escape(surface))
-        else:
-            title = _list_labels(example, position)
-            pieces.append(_mark(surface, example.shown[position], kind, title))
-    return f'<span class="word{" long" * (len(word) > 1)}">{"".join(pieces)}</span>'
 
 
 def _list_labels(example: Example, position: int) -> str:
@@ -112,8 +97,7 @@ def _list_labels(example: Example, position: int) -> str:
     return ", ".join(parts)
 
 
-def _mark(original: str, shown: str, kind: Kind, title: str) -> str:
-    text = escape(original)
+def _mark(text: str, shown: str, kind: Kind, title: str = "") -> str:
     if kind not in (Kind.MASK, Kind.KEPT):
         text = f"<ruby>{text}<rt>{escape(shown)}</rt></ruby>"
     tooltip = f' title="{escape(title)}"' if title else ""

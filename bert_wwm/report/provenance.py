@@ -13,25 +13,16 @@ from bert_wwm.segmentation import ltp
 
 @dataclasses.dataclass
 class Provenance:
-    """Files of records and their manifests.
-
-    Attributes:
-        paths: the files.
-        manifests: by path of the manifest; files of one run share theirs.
-        segmenters: names of those that found the words of the examples.
-    """
+    """Files of records and their manifests."""
 
     paths: list[str]
-    manifests: dict[str, Manifest]
+    manifests: dict[str, Manifest]  # by path of the manifest; files of one run share theirs
+    # Names of those that found the words of the examples.
     segmenters: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of(cls, paths: list[str]) -> "Provenance":
-        """Reads the manifests of files, where they are.
-
-        Raises:
-            DataError: a manifest can't be understood.
-        """
+        """Reads the manifests of files, where they are."""
         found = dict.fromkeys(map(manifest_path, paths))
         return cls(paths, {where: Manifest.load(where) for where in found if files.exists(where)})
 
@@ -49,11 +40,7 @@ class Provenance:
         return values[0] if len(values) == 1 else None
 
     def counts(self) -> Counts | None:
-        """Returns what all runs counted; None where a file has no manifest.
-
-        Raises:
-            DataError: a manifest's counts can't be understood.
-        """
+        """Returns what all runs counted; None where a file has no manifest."""
         if not all(self.manifest_of(path) for path in self.paths):
             return None
         total = Counts()

@@ -44,43 +44,28 @@ class Source(NamedTuple):
 
 
 class TaskInfo(NamedTuple):
-    """How the results of a task are shown.
+    """How the results of a task are shown."""
 
-    Attributes:
-        title: as in the papers.
-        group: the table that it belongs to.
-        metrics: which are shown, in this order.
-        note: a sentence on the published results.
-    """
-
-    title: str
-    group: str
-    metrics: tuple[str, ...]
-    note: str = ""
+    title: str  # as in the papers
+    group: str  # the table that it belongs to
+    metrics: tuple[str, ...]  # which are shown, in this order
+    note: str = ""  # a sentence on the published results
 
 
 class Results(NamedTuple):
-    """The results of a model on a task.
-
-    Attributes:
-        task: its name.
-        model: its name.
-        scores: by split and metric.
-        sources: keys of what published them, by split and metric; empty for own results.
-        path: the file of own results; "" for published ones.
-        num_runs: of own results; 0 for published ones.
-        runs: each run's values by split and metric, of own results.
-        settings: of own results, by the flags' names.
-    """
+    """The results of a model on a task, by their names; those of own runs, or published ones."""
 
     task: str
     model: str
     scores: Mapping[Place, Score]
-    sources: Mapping[Place, str] = {}
-    path: str = ""
-    num_runs: int = 0
-    runs: Mapping[Place, list[float]] = {}
-    settings: Mapping[str, Any] = {}
+    sources: Mapping[Place, str] = {}  # keys of what published them
+    path: str = ""  # the file of own results
+    num_runs: int = 0  # of own results
+    runs: Mapping[Place, list[float]] = {}  # each run's values, of own results
+    settings: Mapping[str, Any] = {}  # of own results, by the flags' names
+
+
+NO_RESULTS = Results("", "", {})
 
 
 class Published(NamedTuple):
@@ -116,12 +101,8 @@ def load_published(path: str) -> Published:
 def find_results(patterns: Sequence[str]) -> list[str]:
     """Returns the files of results that patterns name, each once.
 
-    Args:
-        patterns: files, folders, or globs of either; of a folder, each ``results.json`` in it and
-            in the folders below. In a bucket: files, or globs of files.
-
-    Raises:
-        DataError: a pattern names nothing, or a folder without results.
+    Patterns are files, folders, or globs of either; of a folder, each ``results.json`` in it and in
+    the folders below. In a bucket: files, or globs of files.
     """
     found: list[str] = []
     for pattern in patterns:
@@ -132,8 +113,9 @@ def find_results(patterns: Sequence[str]) -> list[str]:
         if not names:
             raise DataError(f"{pattern}: no such file; expected a {RESULTS_FILE}, or its folder")
         for name in names:
-            found += _find_below(name) if os.path.isdir(name) else [name]
-    return list(dict.fromkeys(os.path.normpath(p) if not files.is_remote(p) else p for p in found))
+            below = _find_below(name) if os.path.isdir(name) else [name]
+            found += map(os.path.normpath, below)
+    return list(dict.fromkeys(found))
 
 
 def _find_below(folder: str) -> list[str]:
@@ -148,9 +130,6 @@ def load_results(path: str) -> Results:
     """Reads the ``results.json`` of a fine-tuning program.
 
     A model without a name gets the name of the file's folder.
-
-    Raises:
-        DataError: the file is missing, or not of this form.
     """
     try:
         return _parse_results(path, read_object(path))
@@ -182,8 +161,7 @@ def _parse_results(path: str, values: dict[str, Any]) -> Results:
     num_runs = values.get("num_runs", len(runs))
     if isinstance(num_runs, bool) or not isinstance(num_runs, int) or num_runs < 1:
         raise DataError(f"{path}: num_runs is {num_runs!r}; expected a positive number")
-    by_run = {place: _find_values(path, runs, place) for place in scores}
-    by_run = {place: found for place, found in by_run.items() if found}
+    by_run = {place: found for place in scores if (found := _find_values(path, runs, place))}
     return Results(task, model, scores, {}, path, num_runs, by_run, settings)
 
 
@@ -215,11 +193,7 @@ def _parse_number(where: str, value: Any) -> float:
 def select(
     published: Published, tasks: Sequence[str] | None, models: Sequence[str] | None
 ) -> Published:
-    """Returns the published results of some tasks and models; None: of all.
-
-    Raises:
-        ConfigError: there are no published results of a model.
-    """
+    """Returns the published results of some tasks and models; None: of all."""
     known = list(dict.fromkeys(results.model for results in published.results))
     for model in models or ():
         if not any(is_same_model(model, name) for name in known):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from bert_wwm.core import files
+from bert_wwm.core import files, input_files
 from bert_wwm.core.json_files import format_json
 from bert_wwm.report.averages import make_average_tables
 from bert_wwm.report.results import Published, Results
@@ -16,21 +16,15 @@ from bert_wwm.report.results_table import make_tables, render_markdown
 _COLUMNS = "model task split metric max mean std num_runs source file".split()
 
 
-def render_report(published: Published, own: Sequence[Results]) -> str:
-    """Returns all tables in Markdown.
+def report(folder: str, published: Published, own: Sequence[Results]) -> None:
+    """Prints the tables, and writes ``report.md``, ``report.csv``, ``report.json``, ``report.png``.
 
-    Raises:
-        DataError: own results have none of the metrics that are published of their task.
+    Raises ConfigError if there is no matplotlib to draw the last of them.
     """
-    return render_markdown([*make_tables(published, own), *make_average_tables(published, own)])
-
-
-def write_report(folder: str, published: Published, own: Sequence[Results]) -> None:
-    """Writes ``report.md``, ``report.csv``, ``report.json`` and ``report.png``.
-
-    Raises:
-        ConfigError: there is no matplotlib to draw the last of them.
-    """
+    tables = [*make_tables(published, own), *make_average_tables(published, own)]
+    markdown = render_markdown(tables)
+    print(markdown, end="")
+    input_files.check_unchanged()
     ours, theirs = list_scores(own), list_scores(published.results)
     table = io.StringIO()
     writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
@@ -40,13 +34,14 @@ def write_report(folder: str, published: Published, own: Sequence[Results]) -> N
     sources = {key: s._asdict() for key, s in published.sources.items() if key in keys}
     numbers = {"own": ours, "published": theirs, "sources": sources}
     texts = {
-        "report.md": render_report(published, own),
+        "report.md": markdown,
         "report.csv": table.getvalue(),
         "report.json": format_json(numbers),
     }
     for name, text in texts.items():
-        files.write_bytes(os.path.join(folder, name), text.encode("utf-8", "backslashreplace"))
+        files.write_text(os.path.join(folder, name), text)
     files.write_bytes(os.path.join(folder, "report.png"), draw_results(published, own))
+    print(f"\nWrote {folder}: report.md, report.csv, report.json, report.png")
 
 
 def list_scores(results: Sequence[Results]) -> list[dict[str, Any]]:

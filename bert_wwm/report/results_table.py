@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from bert_wwm.core.output import escape
 from bert_wwm.report.results import (
+    NO_RESULTS,
     SPLITS,
     Place,
     Published,
@@ -52,6 +53,10 @@ class ModelRow(NamedTuple):
         """The label in Markdown; own ones stand out."""
         return f"**{plain(self.label)}**" if self.is_own else plain(self.label)
 
+    def find(self, task: str, place: Place) -> Score:
+        """Returns a score, of nothing where there is none."""
+        return self.by_task.get(task, NO_RESULTS).scores.get(place, Score())
+
 
 def format_score(score: Score) -> str:
     """Writes a score as HFL does: the maximum, and in brackets the mean: ``67.4 (66.5)``."""
@@ -80,21 +85,19 @@ def list_models(
     Own results follow the published ones of the same model, or come at the end. Where a model has
     several own results on a task, their labels name their folders too.
     """
-    theirs: dict[str, ModelRow] = {}
-    for results in published.results:
+    labelled = [(results.model, results) for results in published.results]
+    rows: dict[str, ModelRow] = {}
+    for label, results in [*labelled, *zip(_label_own(own), own)]:
         if results.task in tasks:
-            row = ModelRow(results.model, results.model, False, {})
-            theirs.setdefault(results.model, row).by_task[results.task] = results
-    ours: dict[str, ModelRow] = {}
-    for results, label in zip(own, _label_own(own)):
-        if results.task in tasks:
-            row = ModelRow(label, results.model, True, {})
-            ours.setdefault(label, row).by_task[results.task] = results
-    found: list[ModelRow] = []
-    for row in theirs.values():
-        same = [label for label, mine in ours.items() if is_same_model(mine.model, row.model)]
-        found += [row, *map(ours.pop, same)]
-    return [*found, *ours.values()]
+            row = ModelRow(label, results.model, bool(results.path), {})
+            rows.setdefault(label, row).by_task[results.task] = results
+    theirs = [row.model for row in rows.values() if not row.is_own]
+
+    def find_place(row: ModelRow) -> int:
+        same = (place for place, model in enumerate(theirs) if is_same_model(model, row.model))
+        return next(same, len(theirs))
+
+    return sorted(rows.values(), key=find_place)
 
 
 def _label_own(own: Sequence[Results]) -> list[str]:
@@ -109,34 +112,33 @@ def _label_own(own: Sequence[Results]) -> list[str]:
     return labels
 
 
-def make_tables(published: Published, own: Sequence[Results]) -> list[Table]:
-    """Returns a table for each group of tasks that there are results of.
-
-    Raises:
-        DataError: own results have none of the metrics that are published of their task.
-    """
-    groups = group_tasks(describe_tasks(published, own))
+def group_results(
+    published: Published, own: Sequence[Results]
+) -> list[tuple[str, dict[str, TaskInfo], list[ModelRow]]]:
+    """Returns the title, the tasks and the models of each table that there are results for."""
+    groups: dict[str, dict[str, TaskInfo]] = {}
+    for name, task in describe_tasks(published, own).items():
+        groups.setdefault(task.group, {})[name] = task
     return [
-        _make_table(title, tasks, list_models(published, own, list(tasks)), published)
-        for title, tasks in groups.items()
+        (title, tasks, list_models(published, own, list(tasks))) for title, tasks in groups.items()
     ]
 
 
-def group_tasks(tasks: Mapping[str, TaskInfo]) -> dict[str, dict[str, TaskInfo]]:
-    """Returns the tasks of each table, by its title."""
-    groups: dict[str, dict[str, TaskInfo]] = {}
-    for name, task in tasks.items():
-        groups.setdefault(task.group, {})[name] = task
-    return groups
+def make_tables(published: Published, own: Sequence[Results]) -> list[Table]:
+    """Returns a table for each group of tasks that there are results of."""
+    return [_make_table(published, *group) for group in group_results(published, own)]
 
 
 def _make_table(
-    title: str, tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow], published: Published
+    published: Published, title: str, tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]
 ) -> Table:
     header, columns = ["Model"], [[row.cell for row in rows]]
     for name, task in tasks.items():
         for split in SPLITS:
-            column = [_format_cell(row.by_task.get(name), split, task.metrics) for row in rows]
+            column = [
+                format_scores([row.find(name, (split, metric)) for metric in task.metrics])
+                for row in rows
+            ]
             if set(column) != {UNKNOWN}:
                 header.append(split if task.title == title else f"{plain(task.title)} {split}")
                 columns.append(column)
@@ -144,11 +146,6 @@ def _make_table(
     cells = [list(cells) for cells in zip(*columns)]
     notes = [*_note_own(tasks, rows), *_note_published(tasks, rows, published)]
     return Table(title, ", ".join(metrics), header, cells, notes)
-
-
-def _format_cell(results: Results | None, split: str, metrics: Sequence[str]) -> str:
-    scores = results.scores if results else {}
-    return format_scores([scores.get((split, metric), Score()) for metric in metrics])
 
 
 def _note_own(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> list[str]:
@@ -167,7 +164,7 @@ def _note_own(tasks: Mapping[str, TaskInfo], rows: Sequence[ModelRow]) -> list[s
                 parts.append(f"Standard deviation: {texts}.")
             for other in rows:
                 if not other.is_own and is_same_model(other.model, row.model):
-                    parts += _compare(results, other.by_task.get(name), metrics)
+                    parts += _compare(results, other, metrics)
             path = " ".join(escape(results.path).split()).replace("`", "'")
             notes.append(" ".join([*parts, f"From `{path}`."]))
     return notes
@@ -183,11 +180,11 @@ def _list_settings(results: Results) -> str:
     return f" ({', '.join(known)})" if known else ""
 
 
-def _compare(results: Results, other: Results | None, metrics: Sequence[str]) -> list[str]:
+def _compare(results: Results, other: ModelRow, metrics: Sequence[str]) -> list[str]:
     """Compares with the published results: means, or maxima where no means are published."""
     means, maxima = {}, {}
     for place, score in results.scores.items():
-        theirs = other.scores.get(place, Score()) if other else Score()
+        theirs = other.find(results.task, place)
         if score.mean is not None and theirs.mean is not None:
             means[place] = f"{score.mean - theirs.mean:+.1f}"
         elif score.max is not None and theirs.max is not None:

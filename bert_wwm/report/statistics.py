@@ -7,27 +7,20 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bert_wwm.masking.corruption import Kind
+from bert_wwm.data.counts import Counts
 from bert_wwm.report.examples import Example
 from bert_wwm.text.vocabulary import UNK
 
-FILL_BINS = 10
+_FILL_BINS = 10
 
 
 @dataclasses.dataclass
 class Wholeness:
-    """Words of two or more pieces of which at least one piece is selected.
+    """Words of two or more pieces of which at least one piece is selected."""
 
-    Attributes:
-        touched: number of such words.
-        whole: of these, selected with all their pieces.
-        touched_by_chance: their number if as many single pieces of each example were drawn at
-            random.
-        whole_by_chance: of these, with all their pieces.
-    """
-
-    touched: int = 0
-    whole: int = 0
+    touched: int = 0  # number of such words
+    whole: int = 0  # of these, selected with all their pieces
+    # The same two if as many single pieces of each example were drawn at random.
     touched_by_chance: float = 0.0
     whole_by_chance: float = 0.0
 
@@ -44,51 +37,37 @@ class Wholeness:
 
 @dataclasses.dataclass
 class Statistics:
-    """Numbers of a sample.
+    """Numbers of a sample."""
 
-    Attributes:
-        records: examples.
-        tokens: tokens of them, special tokens included, padding not.
-        pieces: tokens without the special ones.
-        unknown: of these, ``[UNK]`` before masking.
-        kinds: what replaced the selected pieces.
-        fill: examples by their share of ``max_seq_length``, in FILL_BINS equal bins.
-        mean_fill: mean of that share, a fraction of 1.
-        words: words by their length in pieces.
-        wholeness: of the selected words.
-        pair_labels: labels of pairs of segments.
-        labels: further labels of the selected pieces, by their field.
-    """
-
-    records: int = 0
-    tokens: int = 0
-    pieces: int = 0
-    unknown: int = 0
-    kinds: Counter[Kind] = dataclasses.field(default_factory=collections.Counter)
-    fill: list[int] = dataclasses.field(default_factory=lambda: [0] * FILL_BINS)
+    counts: Counts = dataclasses.field(default_factory=Counts)  # those that a manifest has too
+    # Examples by their share of ``max_seq_length``, in equal bins; the mean of that share.
+    fill: list[int] = dataclasses.field(default_factory=lambda: [0] * _FILL_BINS)
     mean_fill: float = 0.0
-    words: Counter[int] = dataclasses.field(default_factory=collections.Counter)
     wholeness: Wholeness = dataclasses.field(default_factory=Wholeness)
     pair_labels: Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    # Further labels of the selected pieces, by their field.
     labels: dict[str, Counter[int]] = dataclasses.field(default_factory=dict)
 
 
 def gather(examples: Sequence[Example]) -> Statistics:
     """Returns the statistics of some examples."""
-    result = Statistics(records=len(examples))
+    result = Statistics(Counts(instances=len(examples)))
+    counts = result.counts
     for example in examples:
         fill = len(example.originals) / example.max_seq_length
-        result.fill[min(FILL_BINS, math.ceil(fill * FILL_BINS)) - 1] += 1
+        result.fill[min(_FILL_BINS, math.ceil(fill * _FILL_BINS)) - 1] += 1
         result.mean_fill += fill / len(examples)
-        result.tokens += len(example.originals)
-        result.pieces += example.num_pieces
-        result.unknown += example.originals.count(UNK)
-        result.kinds.update(example.kinds.values())
+        counts.tokens += len(example.originals)
+        counts.pieces += example.num_pieces
+        counts.unknown_pieces += example.originals.count(UNK)
+        counts.predicted += len(example.kinds)
+        counts.kinds.update(kind.name.lower() for kind in example.kinds.values())
+        counts.words_by_length.update(str(end - start) for start, end in example.words)
         if example.pair_label is not None:
             result.pair_labels[example.pair_label] += 1
+            counts.pairs_labelled_1 += example.pair_label == 1
         for name, labels in example.labels.items():
             result.labels.setdefault(name, collections.Counter()).update(labels)
-        result.words.update(end - start for start, end in example.words)
         _add_words(example, result.wholeness)
     return result
 

@@ -1,15 +1,15 @@
 """Examples and statistics in the terminal: words separated by spaces, colours for the masking."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bert_wwm.core.output import escape
 from bert_wwm.masking.corruption import Kind
-from bert_wwm.report.charts import Chart, name_pair_label, percent
+from bert_wwm.report.charts import Chart, name_pair_label
 from bert_wwm.report.examples import Example, strip_mark
 from bert_wwm.report.verdict import Verdict
 
-MEANINGS = {
+_MEANINGS = {
     Kind.MASK: "masked",
     Kind.RANDOM: "replaced by y",
     Kind.SIMILAR: "replaced by the word of y",
@@ -26,10 +26,7 @@ _COLOURS = {
     Kind.KEPT: _GREEN,
 }
 _ANSWER_COLOURS = {"yes": _GREEN, "no": _RED, "partly": _YELLOW, "unclear": _YELLOW}
-_WIDTH = 100
-_LABEL_WIDTH = 26
-_MOST_BARS, _MOST_CHIPS = 8, 10
-_BLOCKS = "▁▂▃▄▅▆▇█"
+_WIDTH, _LABEL_WIDTH = 100, 26
 
 
 def render_verdict(verdict: Verdict, colour: bool) -> str:
@@ -52,70 +49,40 @@ def render_charts(charts: Sequence[Chart]) -> str:
         lines += ["", f"Of {scope}"]
         for chart in charts:
             if chart.scope == scope:
-                text = _write_histogram(chart) if chart.is_histogram else _write_shares(chart)
-                body = textwrap.wrap(text, _WIDTH - _LABEL_WIDTH)
-                titles = [chart.title, *[""] * len(body)]
-                lines += [
-                    f"  {title:<{_LABEL_WIDTH - 2}}{line}".replace("\xa0", " ")
-                    for title, line in zip(titles, body)
-                ]
-    return "\n".join(lines[1:])
-
-
-def _write_histogram(chart: Chart) -> str:
-    highest = max(bar.share for bar in chart.bars) or 1.0
-    steps = (round(bar.share / highest * (len(_BLOCKS) - 1)) for bar in chart.bars)
-    return f"{''.join(_BLOCKS[step] for step in steps)}  {chart.note}"
-
-
-def _write_shares(chart: Chart) -> str:
-    shares = [
-        f"{bar.label}: {percent(bar.share)}"
-        if bar.label[0].isdigit()
-        else f"{percent(bar.share)} {bar.label}"
-        for bar in chart.bars[:_MOST_BARS]
-    ]
-    if len(chart.bars) > _MOST_BARS:
-        shares.append(f"{len(chart.bars) - _MOST_BARS} more")
-    # A number stays with its label and its unit.
-    text = ", ".join(share.replace(" ", "\xa0") for share in shares)
-    expected = [f"{100 * bar.expected:.0f}" for bar in chart.bars if bar.expected is not None]
-    if expected:
-        text += f"; expected {', '.join(expected)}\xa0%"
-    if chart.chips:
-        text += f": {', '.join(f'{chip}×{count:,}' for chip, count in chart.chips[:_MOST_CHIPS])}"
-    return text
+                lines += textwrap.wrap(
+                    chart.text,
+                    _WIDTH,
+                    initial_indent=f"  {chart.title}".ljust(_LABEL_WIDTH),
+                    subsequent_indent=" " * _LABEL_WIDTH,
+                )
+    return "\n".join(lines[1:]).replace("\xa0", " ")
 
 
 def render_legend(examples: Sequence[Example], colour: bool) -> str:
     """Says what the marks in these examples mean."""
+    meanings = list_meanings(examples).items()
+    return "   ".join(f"{_mark('x', 'y', kind, colour)} {meaning}" for kind, meaning in meanings)
+
+
+def list_meanings(examples: Sequence[Example]) -> dict[Kind, str]:
+    """Returns what the marks in these examples mean, where ``x`` was and ``y`` is."""
     used = {kind for example in examples for kind in example.kinds.values()}
-    return "   ".join(
-        f"{_mark('x', 'y', kind, colour)} {meaning}"
-        for kind, meaning in MEANINGS.items()
-        if kind in used
-    )
+    return {kind: meaning for kind, meaning in _MEANINGS.items() if kind in used}
 
 
 def render_example(example: Example, pairing: str | None, colour: bool) -> str:
     """Returns an example: a line on it, and a line for each segment.
 
-    Args:
-        example: what to show.
-        pairing: how its segments were put together; None if that is not known.
-        colour: mark by the terminal's colours, not by brackets.
+    ``pairing`` says how its segments were put together; None if that is not known. Marks are the
+    terminal's colours, or brackets.
     """
+
+    def mark(original: str, position: int, kind: Kind) -> str:
+        return _mark(original, escape(example.shown[position]), kind, colour)
+
     lines = [escape(describe_example(example, pairing))]
-    for words in list_words(example):
-        shown = []
-        for word in words:
-            pieces = []
-            for position, surface in word:
-                kind = example.kinds.get(position)
-                text, seen = escape(surface), escape(example.shown[position])
-                pieces.append(text if kind is None else _mark(text, seen, kind, colour))
-            shown.append("".join(pieces))
-        lines.append(" ".join(shown))
+    for words in render_words(example, escape, mark):
+        lines.append(" ".join(map("".join, words)))
     return "\n".join(lines)
 
 
@@ -127,14 +94,21 @@ def describe_example(example: Example, pairing: str | None) -> str:
     return f"{head}, {name_pair_label(example.pair_label, pairing)}"
 
 
-def list_words(example: Example) -> Iterator[list[list[tuple[int, str]]]]:
-    """Yields the words of each segment: the positions of their pieces and these as text."""
+def render_words(
+    example: Example, quote: Callable[[str], str], mark: Callable[[str, int, Kind], str]
+) -> Iterator[list[list[str]]]:
+    """Yields the words of each segment: their pieces, marked where they are to be predicted."""
     for start, end in example.segments:
         words = []
-        for word in example.words:
-            if start <= word[0] < end:
-                pieces = [(position, example.originals[position]) for position in range(*word)]
-                words.append([pieces[0], *((p, strip_mark(piece)) for p, piece in pieces[1:])])
+        for first, last in example.words:
+            if start <= first < end:
+                pieces = []
+                for position in range(first, last):
+                    piece = example.originals[position]
+                    text = quote(piece if position == first else strip_mark(piece))
+                    kind = example.kinds.get(position)
+                    pieces.append(text if kind is None else mark(text, position, kind))
+                words.append(pieces)
         yield words
 
 

@@ -1,28 +1,23 @@
 """What a training leaves for people to look at."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.json_files import write_json
 from bert_wwm.report.curves import plot_learning_curve, read_scalars
 
 
 def write_summary(folder: str, summary: Mapping[str, Any], log: Callable[[str], None]) -> None:
     """Writes ``training_summary.json`` and, by the events in the folder, ``learning_curve.png``.
 
-    Args:
-        folder: of the training.
-        summary: what became of it.
-        log: takes a line where there is no curve.
+    ``log`` takes a line if the curve can't be drawn.
     """
     curves = read_scalars(folder)
     skipped = sum(int(number) for _, number in curves.get("skipped", ()))
     values = {**summary, "skipped_steps": skipped}
-    path = os.path.join(folder, "training_summary.json")
-    files.write_text(path, json.dumps(values, indent=2) + "\n")
+    write_json(os.path.join(folder, "training_summary.json"), values)
     if not any(name.endswith("_loss") for name in curves):
         return
     best = summary["best"] or {}

@@ -14,26 +14,17 @@ _FEWEST_WORDS = 30
 
 
 class Verdict(NamedTuple):
-    """An answer.
+    """An answer, in a word and in a sentence, and the numbers behind it."""
 
-    Attributes:
-        answer: ``yes``, ``no``, ``partly`` or ``unclear``.
-        headline: the answer, in a sentence.
-        reason: the numbers behind it, in a sentence or two.
-    """
-
-    answer: str
+    answer: str  # ``yes``, ``no``, ``partly`` or ``unclear``
     headline: str
     reason: str
 
 
 def judge(wholeness: Wholeness, strategies: Sequence[str], segmenters: Sequence[str]) -> Verdict:
-    """Says whether words are masked as a whole.
+    """Says whether the words of a sample, which the segmenters found, are masked as a whole.
 
-    Args:
-        wholeness: of a sample.
-        strategies: the masking strategies that the records were made with, as far as known.
-        segmenters: names of what found the words of the sample.
+    The masking strategies are those that the records were made with, as far as known.
     """
     by = ", ".join(segmenters)
     if wholeness.touched < _FEWEST_WORDS:

@@ -24,31 +24,23 @@ def drawn(examples, *manifests):
     return {chart.title: chart for chart in draw_charts(provenance, gather(examples))}
 
 
-def shares(chart):
-    return {bar.label: round(bar.share, 4) for bar in chart.bars}
+def text(chart):
+    return chart.text.replace("\xa0", " ")
 
 
 def test_the_manifest_has_the_numbers_of_all_records(examples, manifest):
     found = drawn(examples, manifest)
-    exact = [
-        "Selected pieces",
-        "Input at these places",
-        "Units, in words",
-        "Words, in pieces",
-        "[UNK]",
-    ]
-    for title in [*exact, "Pairs of segments"]:
-        assert found[title].scope == "all 10 records"
-    assert shares(found["Selected pieces"]) == {"of all tokens": 0.15, "of the budget": 0.96}
-    replaced = {"[MASK]": 0.75, "at random": 0.15, "unchanged": 0.1}
-    assert shares(found["Input at these places"]) == replaced
-    assert [bar.expected for bar in found["Input at these places"].bars] == [0.8, 0.1, 0.1]
-    assert shares(found["Units, in words"]) == {"1": 0.6, "2": 0.4}
-    assert shares(found["Words, in pieces"]) == {"1": 0.6, "2": 0.3, "3": 0, "4": 0, "5+": 0.1}
-    assert shares(found["[UNK]"]) == {"of all pieces": 0.005}
-    assert found["[UNK]"].chips == [("谤", 3), ("<", 2)]
-    pairs = {"actual next segment": 0.6, "random next segment": 0.4}
-    assert shares(found["Pairs of segments"]) == pairs
+    expected = {
+        "Selected pieces": "15.0 % of all tokens, 96.0 % of the budget",
+        "Input at these places": "75.0 % [MASK], 15.0 % at random, 10.0 % unchanged; "
+        "expected 80, 10, 10 %",
+        "Units, in words": "1: 60.0 %, 2: 40.0 %",
+        "Words, in pieces": "1: 60.0 %, 2: 30.0 %, 3: 0.0 %, 4: 0.0 %, 5+: 10.0 %",
+        "[UNK]": "0.50 % of all pieces: 谤×3, <×2",
+        "Pairs of segments": "60.0 % actual next segment, 40.0 % random next segment",
+    }
+    assert {title: text(found[title]) for title in expected} == expected
+    assert {found[title].scope for title in expected} == {"all 10 records"}
 
 
 def test_part_of_a_run(examples, manifest):
@@ -60,21 +52,20 @@ def test_part_of_a_run(examples, manifest):
 def test_without_a_manifest_all_is_of_the_sample(examples):
     found = drawn(examples)
     assert {chart.scope for chart in found.values()} == {"a sample of 2 records"}
-    assert shares(found["Selected pieces"]) == {"of all tokens": round(4 / 30, 4)}
-    replaced = {"[MASK]": 0.5, "at random": 0.25, "unchanged": 0.25}
-    assert shares(found["Input at these places"]) == replaced
-    assert "Units, in words" not in found
-    assert shares(found["Words, in pieces"]) == {"1": round(20 / 22, 4), "2": round(2 / 22, 4)}
-    assert shares(found["[UNK]"]) == {"of all pieces": round(1 / 24, 4)}
-    assert not found["[UNK]"].chips
-    assert shares(found["Pairs of segments"]) == {"actual next segment": 1}
+    assert {title: text(chart) for title, chart in found.items() if chart.title[0] != "F"} == {
+        "Selected pieces": "13.3 % of all tokens",
+        "Input at these places": "50.0 % [MASK], 25.0 % at random, 25.0 % unchanged; "
+        "expected 80, 10, 10 %",
+        "Words, in pieces": "1: 90.9 %, 2: 9.1 %",
+        "[UNK]": "4.2 % of all pieces",
+        "Pairs of segments": "100.0 % actual next segment",
+    }
 
 
 def test_fill_is_always_of_the_sample(examples, manifest):
     fill = drawn(examples, manifest)["Fill of the sequences"]
     assert fill.scope == "a sample of 2 records"
-    assert shares(fill)["70–80 %"] == 1
-    assert "75.0 %" in fill.note
+    assert text(fill) == ("▁▁▁▁▁▁▁█▁▁  75.0 % of the tokens that there is room for, on average.")
 
 
 def test_what_is_not_there_is_left_out(make, manifest):
@@ -86,27 +77,34 @@ def test_what_is_not_there_is_left_out(make, manifest):
 @pytest.mark.parametrize(
     "strategy, expected",
     [
-        ("macbert", {Kind.SIMILAR: 0.8, Kind.KEPT: 0.1}),
-        ("pert", {Kind.MOVED: 0.9, Kind.KEPT: 0.1}),
-        *((name, {Kind.MASK: 0.8, Kind.KEPT: 0.1}) for name in ("piece", "ngram", "lert", "other")),
+        ("macbert", {Kind.SIMILAR: 80, Kind.KEPT: 10}),
+        ("pert", {Kind.MOVED: 90, Kind.KEPT: 10}),
+        *((name, {Kind.MASK: 80, Kind.KEPT: 10}) for name in ("piece", "ngram", "lert", "other")),
     ],
 )
 def test_what_is_expected_depends_on_the_strategy(examples, manifest, strategy, expected):
     kinds = {kind.name.lower(): 10 for kind in expected}
     counts = {**manifest.counts, "kinds": kinds}
     manifest = dataclasses.replace(manifest, strategy=strategy, counts=counts)
-    bars = drawn(examples, manifest)["Input at these places"].bars
-    named = {KIND_NAMES[kind]: share for kind, share in expected.items()}
-    assert {bar.label: bar.expected for bar in bars} == pytest.approx(named)
+    shares = ", ".join(f"50.0 % {KIND_NAMES[kind]}" for kind in expected)
+    percents = ", ".join(map(str, expected.values()))
+    found = drawn(examples, manifest)["Input at these places"]
+    assert text(found) == f"{shares}; expected {percents} %"
 
 
 def test_lerts_labels_by_name(make, manifest):
     labels = {"pos_labels": [1, 1, 0], "ner_labels": [0, 0, 99]}
     example = make([TEXT], dict.fromkeys([1, 2, 3], Kind.MASK), labels=labels)
     found = drawn([example], manifest)
-    assert shares(found["Parts of speech"]) == {"v": 0.6667, "n": 0.3333}
-    assert shares(found["Named entities"]) == {"O": 0.6667, "no label: 99": 0.3333}
+    assert text(found["Parts of speech"]) == "66.7 % v, 33.3 % n"
+    assert text(found["Named entities"]) == "66.7 % O, 33.3 % no label: 99"
     assert "Dependency relations" not in found
+
+
+def test_many_labels_are_cut_short(make):
+    labels = {"pos_labels": list(range(10))}
+    example = make([TEXT], dict.fromkeys(range(1, 11), Kind.MASK), labels=labels)
+    assert text(drawn([example])["Parts of speech"]).endswith("10.0 % p, 2 more")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from bert_wwm.masking.corruption import Kind
-from bert_wwm.report.charts import Bar, Chart
+from bert_wwm.report.charts import Chart
 from bert_wwm.report.page import make_page
 from bert_wwm.report.statistics import Wholeness
 from bert_wwm.report.verdict import judge
@@ -47,9 +47,9 @@ def page(make):
     labels = {"pos_labels": [0, 1, 2, 77], "target_positions": [1, 2, 3, 4]}
     example = make([words], kinds, shown={2: "&"}, where="<x> & y", pair_label=1, labels=labels)
     charts = [
-        Chart("<Kinds>", "all 4 & more", [Bar("[MASK]", 0.75, 0.8)]),
-        Chart("Labels", "a sample", [Bar(f"<{n}>", 0.125) for n in range(8)]),
-        Chart("[UNK]", "a sample", [Bar("of all", 0.1)], "", [("<", 4), ("&amp;", 1)]),
+        Chart("<Kinds>", "all 4 & more", "75.0 % [MASK]; expected 80 %"),
+        Chart("Labels", "a sample", ", ".join(f"12.5 % <{n}>" for n in range(8))),
+        Chart("[UNK]", "a sample", "10.0 % of all: <×4, &amp;×1"),
     ]
     verdict = judge(Wholeness(1000, 990, 1000.0, 70.0), ["wwm"], ["ltp"])
     return make_page(verdict, {"<Files>": "<a>.tfr & b"}, charts, [example], "nsp")

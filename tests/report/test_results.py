@@ -172,7 +172,7 @@ def test_what_is_no_json_object_is_told(tmp_path, content, message):
         load_results(str(tmp_path / "results.json"))
 
 
-def test_files_are_found_by_path_folder_and_glob(tmp_path):
+def test_files_are_found_by_path_folder_and_glob(tmp_path, monkeypatch):
     first, second, third = (
         _write(tmp_path / folder / "results.json", OWN) for folder in ("a", "b[1]/c", "b[1]/d")
     )
@@ -187,6 +187,8 @@ def test_files_are_found_by_path_folder_and_glob(tmp_path):
         named,
     ]
     assert find_results([]) == []
+    monkeypatch.chdir(tmp_path / "b[1]")
+    assert find_results([".", "c", "./d"]) == ["c/results.json", "d/results.json"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty: no results\.json in it; expected what fine-"):
         find_results([str(tmp_path / "empty")])

@@ -14,11 +14,13 @@ def test_counts(make):
     kinds = {1: MASK, 2: Kind.KEPT, 3: MASK, 7: MASK, 8: Kind.RANDOM}
     example = make(segments, kinds, pair_label=1, labels={"pos_labels": [1, 1, 0, 2, 1]})
     numbers = gather([example, example])
-    assert (numbers.records, numbers.tokens, numbers.pieces, numbers.unknown) == (2, 24, 18, 2)
-    assert numbers.kinds == {MASK: 6, Kind.KEPT: 2, Kind.RANDOM: 2}
+    counts = numbers.counts
+    assert (counts.instances, counts.tokens, counts.pieces) == (2, 24, 18)
+    assert (counts.unknown_pieces, counts.predicted, counts.pairs_labelled_1) == (2, 10, 2)
+    assert counts.kinds == {"mask": 6, "kept": 2, "random": 2}
+    assert counts.words_by_length == {"1": 4, "2": 4, "3": 2}
     assert numbers.fill == [0, 0, 0, 0, 0, 2, 0, 0, 0, 0]
     assert numbers.mean_fill == 0.6
-    assert numbers.words == {1: 4, 2: 4, 3: 2}
     assert numbers.pair_labels == {1: 2}
     assert numbers.labels == {"pos_labels": {0: 2, 1: 6, 2: 2}}
 
@@ -48,4 +50,4 @@ def test_chance_is_that_of_all_draws_of_as_many_pieces(make, length, selected):
 
 def test_nothing_selected_and_nothing_at_all(make):
     assert gather([make([[["中", "国"]]], {})]).wholeness.share_by_chance == 0
-    assert gather([]).records == 0
+    assert gather([]).counts.instances == 0

@@ -1,5 +1,5 @@
 from bert_wwm.masking.corruption import Kind
-from bert_wwm.report.charts import Bar, Chart
+from bert_wwm.report.charts import Chart
 from bert_wwm.report.statistics import Wholeness
 from bert_wwm.report.terminal import (
     render_charts,
@@ -45,18 +45,15 @@ def test_the_verdict(make):
 
 
 def test_charts_stand_under_what_they_are_of():
-    kinds = [Bar("[MASK]", 0.75, 0.8), Bar("kept", 0.25, 0.1)]
-    fill = [Bar("0–50 %", 0.0), Bar("50–100 %", 1.0)]
-    chips = [("谤", 1200), ("<", 2)]
     assert render_charts(
         [
-            Chart("Kinds", "all 4 records", kinds),
-            Chart("Fill", "a sample of 2 records", fill, "75 % on average.", is_histogram=True),
-            Chart("[UNK]", "all 4 records", [Bar("of all pieces", 0.002)], "", chips),
+            Chart("Kinds", "all 4 records", "75.0\xa0% [MASK], 25.0\xa0% kept"),
+            Chart("Fill", "a sample of 2 records", "▁█  75 % on average."),
+            Chart("[UNK]", "all 4 records", "0.20\xa0% of\xa0all\xa0pieces: 谤×1,200, <×2"),
         ]
     ).split("\n") == [
         "Of all 4 records",
-        "  Kinds                   75.0 % [MASK], 25.0 % kept; expected 80, 10 %",
+        "  Kinds                   75.0 % [MASK], 25.0 % kept",
         "  [UNK]                   0.20 % of all pieces: 谤×1,200, <×2",
         "",
         "Of a sample of 2 records",
@@ -64,11 +61,11 @@ def test_charts_stand_under_what_they_are_of():
     ]
 
 
-def test_long_charts_are_wrapped_and_cut_short():
-    labels = [Bar(str(n), 0.125) for n in range(12)]
-    assert render_charts([Chart("Labels", "all", labels)]).split("\n")[1:] == [
+def test_long_charts_are_wrapped():
+    shares = ", ".join(f"{n}:\xa012.5\xa0%" for n in range(8))
+    assert render_charts([Chart("Labels", "all", shares)]).split("\n")[1:] == [
         "  Labels                  " + ", ".join(f"{n}: 12.5 %" for n in range(6)) + ",",
-        " " * 26 + "6: 12.5 %, 7: 12.5 %, 4 more",
+        " " * 26 + "6: 12.5 %, 7: 12.5 %",
     ]
 
 
