@@ -39,6 +39,7 @@ _NOT_REGULAR = "a pipe or a device, which can be read only once"
 # Text is compressed to a tenth or so; that little may be compressed to any ratio.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
 _LINE_FEED, _CARRIAGE_RETURN = b"\n", b"\r"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def is_pattern(path: str) -> bool:
@@ -103,10 +104,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def glob(pattern: str) -> list[str]:
-    """Returns the files and folders that match a pattern, sorted.
-
-    The name of a folder that exists is not a pattern, even if it has brackets.
-    """
+    """Returns what matches a pattern, sorted. The name of a folder that exists is no pattern."""
     if is_remote(pattern):
         return sorted(_gfile().glob(pattern))
     folder = os.path.dirname(pattern)
@@ -156,10 +154,7 @@ def open_binary(path: str) -> IO[bytes]:
 
 
 def compress(data: bytes) -> bytes:
-    """Returns data as a gzip file of its own, the same bytes every time.
-
-    Several of them, one after the other, are a gzip file too.
-    """
+    """Returns data as a gzip file of its own; several of them, in a row, are a gzip file too."""
     # Not gzip.compress, whose header depends on the version of Python.
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
     return compressor.compress(data) + compressor.flush()
@@ -179,19 +174,26 @@ def read_lines(path: str) -> Iterator[str]:
     with open_binary(path) as stream:
         try:
             for number, raw in enumerate(_raw_lines(stream), 1):
-                if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
-                    raw = raw[3:]
-                yield raw.rstrip(b"\r\n").decode("utf-8")
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise DataError(
-                f"{path}:{number}: byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; "
-                "expected UTF-8 text"
-            ) from None
+                if number == 1:
+                    raw = raw.removeprefix(BYTE_ORDER_MARK)
+                yield decode(raw.rstrip(b"\r\n"), path, number)
         except BROKEN_GZIP as error:
             raise DataError(
                 f"{path}:{number + 1}: broken gzip data ({error}); expected a whole .gz file"
             ) from None
+
+
+def decode(data: bytes, path: str, line: int) -> str:
+    """Returns text of a file, from that line on. Raises DataError where it is not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line += data.count(_LINE_FEED, 0, error.start)
+        column = error.start - data.rfind(_LINE_FEED, 0, error.start)
+        raise DataError(
+            f"{path}:{line}: byte 0x{data[error.start]:02x} at column {column} is not UTF-8; "
+            "expected UTF-8 text"
+        ) from None
 
 
 def _raw_lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -279,10 +281,7 @@ def atomic_path(path: str) -> Iterator[str]:
     """Gives a temporary path beside ``path`` that takes its name when the block ends well.
 
     Where the block raises, or the process is killed, ``path`` is as it was before. For what killed
-    processes leave, see ``staging``.
-
-    Raises:
-        DataError: there is something of that name which is not a file, or no name.
+    processes leave, see ``staging``. Raises DataError as ``check_writable``.
     """
     check_writable(path)
     # A link stays a link.

@@ -51,11 +51,7 @@ def describe_inputs(paths: Sequence[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def noting(output_folder: str | None = None) -> Iterator[None]:
-    """Notes files while the block runs, and compares them at its end.
-
-    Args:
-        output_folder: where the program writes; files there are not noted.
-    """
+    """Notes files while the block runs, but for those of the output folder; compares at its end."""
     global _noted, _output_folder
     _noted = {}
     _output_folder = output_folder and os.path.join(absolute(output_folder), "")

@@ -26,7 +26,6 @@ _LINE_END, _CARRIAGE_RETURN = b"\n", b"\r"
 _LONGEST_LINE = 1 << 26
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
 _ENDS_BLANK = re.compile(rb"\n[ \t\r]*\n\Z")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Place = tuple[int, int]  # of a block: its run, and its number there
 # Finds where a stretch of a text ends, 0 if more text is needed, and whether a document ends there.
@@ -46,6 +45,10 @@ class Stretch(NamedTuple):
     def size(self) -> int:
         """Bytes of the file."""
         return len(self.text) + self.left_out
+
+    def decode(self) -> str:
+        """Returns the text. Raises DataError where it is not UTF-8."""
+        return files.decode(self.text, self.path, self.line)
 
 
 class Block(NamedTuple):
@@ -117,7 +120,7 @@ def _read_chunks(path: str) -> Iterator[tuple[bytes, int]]:
     for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
         if number == 0:
             has_returns = _LINE_END not in chunk and files.ends_lines_by_returns(path)
-            chunk = chunk.removeprefix(BYTE_ORDER_MARK)
+            chunk = chunk.removeprefix(files.BYTE_ORDER_MARK)
         if has_returns:
             chunk = chunk.replace(_CARRIAGE_RETURN, _LINE_END)
         yield chunk, len(chunk)

@@ -15,7 +15,6 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.corpus.blocks import (
     BLOCK_BYTES,
-    BYTE_ORDER_MARK,
     DOCUMENT_BYTES,
     Block,
     FindEnd,
@@ -62,7 +61,7 @@ def find_format(path: str) -> str:
     name = path.lower().removesuffix(".gz")
     if name.endswith((".csv", ".tsv")):
         return CSV
-    begin = next(files.read_chunks(path, _READ_BYTES), b"").removeprefix(BYTE_ORDER_MARK)
+    begin = next(files.read_chunks(path, _READ_BYTES), b"").removeprefix(files.BYTE_ORDER_MARK)
     if _WIKI_BEGIN.match(begin):
         return WIKIEXTRACTOR
     if name.endswith((".jsonl", ".json", ".ndjson")) or _JSON_BEGIN.match(begin):
@@ -134,7 +133,7 @@ def _read_chunks(path: str) -> Iterator[tuple[bytes, int]]:
     for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
         size = len(chunk)
         if number == 0:
-            chunk = chunk.removeprefix(BYTE_ORDER_MARK)
+            chunk = chunk.removeprefix(files.BYTE_ORDER_MARK)
         chunk = held + chunk
         held = _CARRIAGE_RETURN if chunk.endswith(_CARRIAGE_RETURN) else b""
         chunk = chunk.removesuffix(_CARRIAGE_RETURN)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_line
 from bert_wwm.corpus.blocks import Block, Stretch
-from bert_wwm.corpus.documents import decode
 from bert_wwm.corpus.raw_blocks import (
     BLANK_LINE,
     CSV,
@@ -51,7 +50,7 @@ def read_documents(block: Block, layout: Layout) -> Iterator[RawDocument]:
         if place >= 0 and kind != CSV:
             line = stretch.line + stretch.text.count(b"\n", 0, place)
             raise DataError(f"{stretch.path}:{line}: holds a NUL byte; expected text")
-        yield from _READERS[kind](stretch, decode(stretch), layout)
+        yield from _READERS[kind](stretch, stretch.decode(), layout)
 
 
 def _read_text(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:

@@ -37,14 +37,9 @@ def build_vocabulary(
 ) -> list[str]:
     """Returns the pieces of a vocabulary in the order of Google's: special ones first.
 
-    Args:
-        counts: how often each word occurs.
-        vocab_size: the maximum number of pieces.
-        min_count: characters and pairs that occur less often are not added.
-        num_unused: number of ``[unusedN]`` places for words that are added later.
-
-    Raises:
-        ConfigError: there is no room beside the special and unused pieces.
+    ``counts`` says how often each word occurs; characters and pairs that occur less than
+    ``min_count`` times are not added. ``num_unused`` places ``[unusedN]`` are for words that are
+    added later. Raises ConfigError where they leave no room.
     """
     reserved = [PAD, *(f"[unused{n}]" for n in range(1, num_unused + 1)), *SPECIAL_TOKENS[1:]]
     room = vocab_size - len(reserved)
@@ -56,7 +51,7 @@ def build_vocabulary(
     for word, count in counts.items():
         for symbol in _split(word):
             symbols[symbol] += count
-    frequent = [symbol for symbol, count in symbols.items() if count >= min_count]
+    frequent = [symbol for symbol in symbols if symbols[symbol] >= min_count]
     characters = sorted(frequent, key=lambda symbol: (-symbols[symbol], symbol))[:room]
     known = set(characters)
     spellable = {w: n for w, n in counts.items() if len(w) > 1 and known.issuperset(_split(w))}
