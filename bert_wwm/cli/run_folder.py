@@ -29,11 +29,6 @@ def open_run_folder(path: str, settings: Mapping[str, Any], overwrite: bool) -> 
     """Locks a folder, and compares it with all that the outcome depends on, ready for JSON.
 
     With ``overwrite``, what an earlier run left there is removed.
-
-    Raises:
-        ConfigError: another process is at work there, or it was begun with other settings, or is
-            of something else.
-        DataError: the file of its settings is broken.
     """
     with locked(path) as lock:
         place = os.path.join(path, _SETTINGS)

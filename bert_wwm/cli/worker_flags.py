@@ -140,11 +140,7 @@ def write_shards(
 def estimate(
     work: Work, source: Source, inputs: Sequence[str], num_shards: int, kind: type[Tally] = Counts
 ) -> None:
-    """Prints what a run would take, by what a sample of its blocks takes in this process.
-
-    Raises:
-        DataError: there is no text.
-    """
+    """Prints what a run would take, by what a sample of its blocks takes in this process."""
     runs = list(enumerate(source.runs(inputs)))
     sampled = runs[:: -(-len(runs) // _SAMPLED_RUNS)]
     size = written = made = 0

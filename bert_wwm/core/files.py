@@ -35,7 +35,6 @@ PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
 _SCAN_BYTES = 1 << 20
-_NOT_REGULAR = "a pipe or a device, which can be read only once"
 # Text is compressed to a tenth or so; that little may be compressed to any ratio.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
 _LINE_FEED, _CARRIAGE_RETURN = b"\n", b"\r"
@@ -89,12 +88,18 @@ def find(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         files = _matches(pattern)
         if not files:
-            what = "is a folder" if os.path.isdir(pattern) else "no such file"
-            if os.path.exists(pattern) and not os.path.isdir(pattern):
-                what = _NOT_REGULAR
+            what = _describe_other(pattern)
             raise DataError(f"{pattern}: {what}; expected the path or glob of an input file")
         found.extend(files)
     return list(dict.fromkeys(found))
+
+
+def _describe_other(path: str) -> str:
+    """Says what is at a path where no regular file is."""
+    if os.path.isdir(path):
+        return "is a folder"
+    exists = os.path.exists(path)
+    return "a pipe or a device, which can be read only once" if exists else "no such file"
 
 
 def _matches(pattern: str) -> list[str]:
@@ -128,8 +133,7 @@ def open_raw(path: str) -> IO[bytes]:
     if is_remote(path) and not exists(path):
         raise DataError(f"{path}: no such file")
     if not is_remote(path) and os.path.exists(path) and not os.path.isfile(path):
-        what = "is a folder" if os.path.isdir(path) else _NOT_REGULAR
-        raise DataError(f"{path}: {what}; expected a file")
+        raise DataError(f"{path}: {_describe_other(path)}; expected a file")
     input_files.note(path)
     try:
         return _gfile().GFile(path, "rb") if is_remote(path) else open(path, "rb")
@@ -166,9 +170,6 @@ def read_lines(path: str) -> Iterator[str]:
     Only ``\\n`` ends a line (``\\r\\n`` loses its ``\\r``): the other characters at which
     ``str.splitlines`` breaks are text. In a file without any ``\\n``, ``\\r`` ends a line: see
     ``ends_lines_by_returns``. A byte order mark at the start is dropped.
-
-    Raises:
-        DataError: the file is missing, not UTF-8 (``path:line``), or a broken ``.gz``.
     """
     number = 0
     with open_binary(path) as stream:

@@ -2,9 +2,8 @@
 
 A program notes the size and the time of each file before it reads it for the first time, and
 compares both before it writes its results. ``files`` notes all files that it opens; files that
-other libraries read are noted by ``note``. What is in the program's own output folder is not input:
-TensorFlow writes there too, unnoticed. Worker processes note nothing: the files that they read
-are noted by the process that starts them.
+other libraries or worker processes read are noted by ``note``. What is in the program's own output
+folder is not input: TensorFlow writes there too, unnoticed.
 """
 
 import contextlib

@@ -42,9 +42,8 @@ def write_json(path: str, value: Any) -> None:
 def parse_json(text: str, path: str) -> Any:
     """Returns the value of a text in JSON.
 
-    Raises:
-        DataError: it is not JSON (``path:line``), lists and objects are nested too deep, or an
-            object has a name twice, of which ``json`` would keep the last.
+    Raises DataError for other text, for lists and objects that are nested too deep, and where an
+    object has a name twice, of which ``json`` would keep the last.
     """
     try:
         return _DECODER.decode(text)

@@ -37,10 +37,7 @@ class Shards:
     Manifests beside them, which say what they are, are written last. ``run`` is all that decides
     what the shards hold, ready for JSON: a dictionary of dictionaries, whose keys name the
     differences in an error message. ``finished`` is true where shards of this very run are there.
-
-    Raises:
-        ConfigError: there are shards of another run, or files of another origin, or another
-            process is writing them.
+    Raises ConfigError where files of another run or origin are there, or a process writes them.
     """
 
     def __init__(self, paths: Sequence[str], run: Json, overwrite: bool = False):

@@ -3,10 +3,8 @@
 Where blocks begin and end depends on the input files alone. Small files are first grouped into
 runs, so that a corpus of one document a file has blocks of many documents too; within a run a block
 takes stretches of the files, which end at blank lines, until it has BLOCK_BYTES. Cutting looks at
-bytes only, at the speed of the disk; the workers decode them.
-
-Lines end at a line feed. Only in a file without any do they end at a carriage return, as on the
-classic Mac; in all others a carriage return within a line is text.
+bytes only, at the speed of the disk; the workers decode them. In a file without any line feed,
+lines end at a carriage return, as on the classic Mac; in all others that is text.
 """
 
 import re
@@ -141,9 +139,7 @@ def cut(
     """Yields a file in stretches.
 
     Each chunk of its text, with line feeds alone, comes with the bytes of the file that were read.
-
-    Raises:
-        DataError: a unit that must be in memory as a whole, such as a line, is too long.
+    A unit must be in memory as a whole, such as a line: raises DataError if it is too long.
     """
     text = b""
     line = 1

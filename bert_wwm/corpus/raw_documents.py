@@ -40,9 +40,6 @@ def read_documents(block: Block, layout: Layout) -> Iterator[RawDocument]:
     Plain text that is white space only is not a document; a record whose text is empty or null is
     an empty one. WikiExtractor's titles are left out in both of its formats: it writes them into
     the attribute ``title`` or the field of that name, and some versions into the first line again.
-
-    Raises:
-        DataError: a byte is not UTF-8 or NUL, a record is broken or lacks the field; ``path:line``.
     """
     for stretch in block.stretches:
         kind = layout.formats[stretch.path]

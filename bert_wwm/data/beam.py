@@ -1,10 +1,8 @@
 """Blocks to shards by Apache Beam, on as many machines as a corpus takes: the bytes of a local run.
 
-Workers do with a block what they do in a local run. The payloads of each shard are then put into
-the order of the blocks and written. That waits for all blocks, so that nothing is written, and
-nothing of an earlier run removed, before the whole corpus went through.
-
-Beam is imported when a pipeline is made.
+The payloads of each shard are put into the order of the blocks and written when all blocks are
+done: nothing is written, and nothing of an earlier run removed, before the whole corpus went
+through. Beam is imported when a pipeline is made.
 """
 
 import contextlib
@@ -60,11 +58,7 @@ Payload = tuple[int, tuple[Order, bytes]]  # a shard, and what it gets of which 
 
 
 class Output:
-    """The shards of a run, and manifests beside them; see ``core.shards.Shards``.
-
-    Raises:
-        ConfigError: something is there, and ``overwrite`` is not set.
-    """
+    """The shards of a run, and manifests beside them; see ``core.shards.Shards``."""
 
     def __init__(self, paths: Sequence[str], run: Json, overwrite: bool = False):
         self.paths = list(paths)

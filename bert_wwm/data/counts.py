@@ -98,16 +98,15 @@ class Counts(Tally):
 
     def add_words(self, lengths: np.ndarray) -> None:
         """Counts words by their length in pieces."""
-        _add_histogram(self.words_by_length, np.bincount(lengths))
+        self.words_by_length.update(_make_histogram(np.bincount(lengths)))
 
     def add_predictions(self, units: Units, predictions: Predictions) -> None:
         """Counts what might be selected, what was, and what became of it."""
-        _add_histogram(self.ngrams_drawn, np.bincount(units.drawn))
+        self.ngrams_drawn.update(_make_histogram(np.bincount(units.drawn)))
+        self.ngrams.update(_make_histogram(predictions.ngrams))
         self.predicted += len(predictions.kinds)
-        for kind, count in enumerate(np.bincount(predictions.kinds).tolist()):
-            if count:
-                self.kinds[Kind(kind).name.lower()] += count
-        _add_histogram(self.ngrams, predictions.ngrams)
+        kinds = _make_histogram(np.bincount(predictions.kinds))
+        self.kinds.update({Kind(int(kind)).name.lower(): kinds[kind] for kind in kinds})
 
     def to_manifest(self) -> dict[str, object]:
         """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
@@ -158,10 +157,8 @@ class Counts(Tally):
         return "\n".join(f"  {name:<12}  {value}" for name, value in rows.items() if value)
 
 
-def _add_histogram(counter: Counter[str], histogram: np.ndarray) -> None:
-    for value, count in enumerate(histogram.tolist()):
-        if count:
-            counter[str(value)] += count
+def _make_histogram(counts: np.ndarray) -> dict[str, int]:
+    return {str(value): count for value, count in enumerate(counts.tolist()) if count}
 
 
 def _format_shares(counter: Counter[str], what: str, longest: int) -> str:

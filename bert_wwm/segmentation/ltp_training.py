@@ -61,12 +61,8 @@ def train(
     A fraction (0 to 1) of the sentences is not trained on but scored. cws and ner: precision,
     recall and F1 of words and names; pos: accuracy. Held-out tags are predicted for the words of
     the text, names from predicted tags if pos is among the tasks.
-
-    Raises:
-        ConfigError: an unknown task, or a number out of its range.
-        DataError: the text can't be used, see ``read_corpus``, or has changed.
     """
-    _check(tasks, heldout_fraction)
+    _check(tasks, num_epochs, heldout_fraction)
     sentences, unknown = read_corpus(paths)
     report(f"{len(sentences)} sentences, {sum(len(s.words) for s in sentences)} words")
     for tag, count in unknown.most_common():
@@ -111,10 +107,12 @@ def train(
     return results
 
 
-def _check(tasks: Sequence[str], heldout_fraction: float) -> None:
+def _check(tasks: Sequence[str], num_epochs: int, heldout_fraction: float) -> None:
     unknown = [task for task in tasks if task not in TASKS]
     if unknown or not tasks:
         raise ConfigError(f"tasks {', '.join(unknown) or '(none)'}; expected {', '.join(TASKS)}")
+    if num_epochs < 1:
+        raise ConfigError(f"{num_epochs} epochs; expected 1 or more")
     if not 0 <= heldout_fraction < 1:
         raise ConfigError(f"held-out fraction {heldout_fraction}; expected 0 or more, less than 1")
 

@@ -72,11 +72,7 @@ SEGMENTERS: Registry[Callable[[Callable[[], Model]], Segmenter]] = Registry("seg
 
 
 def make_segmenter(name: str, ltp_model: str = ltp.DEFAULT_MODEL, **ltp_options: Any) -> Segmenter:
-    """Returns the segmenter of that name; for LTP's options see ``ltp.load``.
-
-    Raises:
-        ConfigError: there is no such segmenter, or a package that it needs isn't installed.
-    """
+    """Returns the segmenter of that name; for LTP's options see ``ltp.load``."""
     return SEGMENTERS[name](functools.partial(ltp.load, ltp_model, **ltp_options))
 
 

@@ -44,10 +44,6 @@ class SimilarWords:
         Words with ``[UNK]`` or without any piece are left out, and of the similar ones those of
         another number of pieces than the word's, or of the same pieces. A word that has no
         similar one left stays in ``list_words``.
-
-        Raises:
-            DataError: the file is missing, empty or not UTF-8, or a line has no tab, no word, or
-                a word that has a line already.
         """
         unknown = tokenizer.vocabulary.ids[UNK]
 

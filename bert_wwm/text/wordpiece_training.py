@@ -2,11 +2,8 @@
 
 Characters that BERT's tokenizer separates (ideographs, punctuation) are pieces by themselves. The
 other words (Latin, digits, kana, ...) are cut by byte-pair encoding (Sennrich et al. 2016, arXiv
-1508.07909): from single characters on, the pair of neighbours that occurs most often becomes a
-piece, again and again, until the vocabulary is full.
-
-The trainers of the package tokenizers (0.22) give other pieces in each process for the same text:
-ties are broken by the order of a hash table. They also ignore how often a character occurs.
+1508.07909). The trainers of the package tokenizers (0.22) give other pieces in each process for the
+same text: ties are broken by the order of a hash table.
 """
 
 import collections
