@@ -156,7 +156,7 @@ def estimate(
             size += block.size
             written += sum(map(len, output.payloads))
             made += sum(output.records)
-            counts.add(output.counts)
+            counts += output.counts
     if not counts.documents:
         raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     total = sum(map(files.text_size, inputs))

@@ -25,21 +25,14 @@ _KIND_NAMES = {
 class Tally:
     """A dataclass of whole numbers and histograms, those of one run or of a part of it."""
 
-    def add(self, other: Any) -> None:
-        """Adds what another part of the run has counted."""
-        for name, theirs in vars(other).items():
-            mine = getattr(self, name)
-            if isinstance(mine, Counter):
-                mine.update(theirs)
-            else:
-                setattr(self, name, mine + theirs)
+    def __add__(self, other: Any) -> Any:
+        """Returns what both parts of the run have counted."""
+        theirs = vars(other)
+        return type(self)(**{name: mine + theirs[name] for name, mine in vars(self).items()})
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary that ``from_json`` reads."""
-        return {
-            name: dict(value) if isinstance(value, Counter) else value
-            for name, value in vars(self).items()
-        }
+        return dict(vars(self))
 
     @classmethod
     def from_json(cls, values: dict) -> Any:
@@ -91,10 +84,11 @@ class Counts(Tally):
         """Returns what to show while the work is done."""
         return f"{self.documents:,} documents, {records:,} {self.unit}"
 
-    def add(self, other: "Counts") -> None:
-        super().add(other)
-        if len(self.unknown) > 2 * _MOST_UNKNOWN:
-            self.unknown = Counter(dict(self.unknown.most_common(_MOST_UNKNOWN)))
+    def __add__(self, other: "Counts") -> "Counts":
+        total = super().__add__(other)
+        if len(total.unknown) > 2 * _MOST_UNKNOWN:
+            total.unknown = Counter(dict(total.unknown.most_common(_MOST_UNKNOWN)))
+        return total
 
     def add_words(self, lengths: np.ndarray) -> None:
         """Counts words by their length in pieces."""

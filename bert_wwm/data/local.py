@@ -35,10 +35,10 @@ class Written(NamedTuple):
         return {**self._asdict(), "counts": self.counts.to_json()}
 
     def add(self, other: "Written") -> "Written":
-        """Returns both together; the counts of this one are changed."""
-        self.counts.add(other.counts)
+        """Returns both together."""
         records = [mine + theirs for mine, theirs in zip(self.records, other.records)]
-        return Written(self.blocks + other.blocks, self.bytes + other.bytes, records, self.counts)
+        counts = self.counts + other.counts
+        return Written(self.blocks + other.blocks, self.bytes + other.bytes, records, counts)
 
 
 def load_written(shards: Shards, num_shards: int, kind: type[Tally] = Counts) -> Written:
@@ -66,9 +66,7 @@ def write_blocks(
         blocks: all blocks; those that are written already are skipped.
         settle: turns what a worker returns into the output, in this process and in order.
     """
-    counts = type(before.counts)()
-    counts.add(before.counts)
-    written = before._replace(counts=counts)
+    written = before
     begun = time.monotonic()
     rest = itertools.islice(blocks, before.blocks, None)
     for block, result in map_blocks(work, rest, num_workers):
@@ -76,7 +74,8 @@ def write_blocks(
         written = written.add(Written(1, block.size, output.records, output.counts))
         shards.append(output.payloads, written.to_json())
         speed = (written.bytes - before.bytes) / 1e6 / (time.monotonic() - begun)
-        progress.update(written.bytes, f"{counts.note(sum(written.records))}, {speed:.2f} MB/s")
+        note = written.counts.note(sum(written.records))
+        progress.update(written.bytes, f"{note}, {speed:.2f} MB/s")
     return written
 
 
