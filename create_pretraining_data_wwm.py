@@ -23,14 +23,13 @@ from bert_wwm.cli.segmenter_flags import make_segmenter_from_flags
 from bert_wwm.cli.tokenizer_flags import make_tokenizer_from_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.shards import find_shards
 from bert_wwm.corpus import segmented
 from bert_wwm.data import beam
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.instances import PAIRINGS
 from bert_wwm.data.local import Written
-from bert_wwm.data.maker import RecordMaker, ShardWork
+from bert_wwm.data.maker import RecordMaker, deal_records
 from bert_wwm.data.sources import SegmentedSource, TextSource
 from bert_wwm.masking.labels import INVENTORIES, parse_labels
 from bert_wwm.masking.strategies import STRATEGIES
@@ -138,16 +137,15 @@ def main(_) -> None:
         FLAGS.dupe_factor,
         functools.partial(encode_examples, schema=schema_of(settings)),
     )
-    work = ShardWork(maker, len(outputs), frame, files.compress if FLAGS.compression else bytes)
+    compress = files.compress if FLAGS.compression else bytes
+    work = functools.partial(deal_records, maker, len(outputs), frame, compress)
     if FLAGS.dry_run:
         worker_flags.estimate(work, source, inputs, len(outputs))
         return
     run = {
-        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
-        "input": describe_inputs(inputs),
+        **worker_flags.describe_run(source, inputs),
         "vocabulary": {"sha256": tokenizer.vocabulary.sha256()},
         "segmenter": description,
-        "blocks": source.blocks(),
         "similar words": {"sha256": similar_words and similar_words.sha256},
         "records": {"format": FORMAT},
     }
@@ -232,7 +230,7 @@ def similar_words_from_flags(settings, tokenizer):
 def source_from_flags(inputs, settings):
     if FLAGS.segmenter == "presegmented" and segmented.is_segmented(inputs[0]):
         return SegmentedSource(settings.lert_labels)
-    segmenter = make_segmenter_from_flags(parallelism=False)
+    segmenter = make_segmenter_from_flags()
     lacking = [label for label in settings.lert_labels if label not in segmenter.tasks()]
     if lacking:
         offered = ",".join(task for task in settings.lert_labels if task not in lacking)

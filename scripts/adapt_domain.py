@@ -28,7 +28,7 @@ from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags, same_run, segmenter_flags
 from bert_wwm.cli.recipes import read_recipe
-from bert_wwm.cli.run_folder import RunFolder
+from bert_wwm.cli.run_folder import RunFolder, open_run_folder
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.convert.source import find_source
 from bert_wwm.core import files
@@ -106,8 +106,8 @@ def main(_) -> None:
     settings = same_run.flags_of_run(_HARMLESS)
     settings["hash of the recipe"] = files.sha256(in_checkout(FLAGS.recipe))
     settings["files of the model"] = {path: str(read_version(path)) for path in source.files}
-    with RunFolder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:
-        adapt(folder, recipe, source.flags, texts, Steps(inherited=[folder.fileno()]))
+    with open_run_folder(FLAGS.output_dir, settings, FLAGS.overwrite) as folder:
+        adapt(folder, recipe, source.flags, texts, Steps(inherited=[folder.lock]))
 
 
 def adapt(folder: RunFolder, recipe: dict, model_flags: list, texts: list, steps: Steps) -> None:

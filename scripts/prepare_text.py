@@ -18,19 +18,19 @@ Example:
 """
 
 import collections
+import functools
 
 from absl import flags
 
 from bert_wwm.cli import app, same_run, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.shards import Shards
 from bert_wwm.corpus.blocks import Block
 from bert_wwm.corpus.raw_blocks import BLANK_LINE, DOCUMENTS, FORMATS, Layout, find_format
 from bert_wwm.data import preparing
 from bert_wwm.data.local import BlockOutput, Written
-from bert_wwm.data.preparing import Keeper, PreparedCounts, PrepareWork, RawSource
+from bert_wwm.data.preparing import Keeper, PreparedCounts, RawSource, prepare_block
 
 FLAGS = flags.FLAGS
 
@@ -79,7 +79,7 @@ def main(_) -> None:
     outputs = worker_flags.outputs_from_flags(inputs)
     layout = make_layout_from_flags(inputs)
     source = RawSource(layout)
-    work = PrepareWork(layout, FLAGS.min_chars, FLAGS.min_text_share)
+    work = functools.partial(prepare_block, layout, FLAGS.min_chars, FLAGS.min_text_share)
     found = collections.Counter(layout.formats[path] for path in inputs)
     kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items()))
     print(f"Reads {len(inputs):,} file(s): {kinds}", flush=True)
@@ -92,10 +92,8 @@ def main(_) -> None:
         worker_flags.estimate(prepare, source, inputs, len(outputs), PreparedCounts)
         return
     run = {
-        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
-        "input": describe_inputs(inputs),
+        **worker_flags.describe_run(source, inputs),
         "input format": {files.absolute(path): layout.formats[path] for path in inputs},
-        "blocks": source.blocks(),
         "prepared text": {"format": preparing.FORMAT},
     }
 

@@ -12,15 +12,16 @@ Example:
       --segmenter=presegmented --output_file=records/wiki.tfrecord --vocab_file=vocab.txt
 """
 
+import functools
+
 from absl import flags
 
 from bert_wwm.cli import app, same_run, segmenter_flags, worker_flags
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
-from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.corpus import segmented
 from bert_wwm.data.local import Written
-from bert_wwm.data.segmenting import SegmentWork
+from bert_wwm.data.segmenting import segment_block
 from bert_wwm.data.sources import TextSource
 from bert_wwm.masking.labels import INVENTORIES
 
@@ -41,7 +42,7 @@ flags.mark_flags_as_required(["input_file", "output_file"])
 def main(_) -> None:
     inputs = files.find(FLAGS.input_file)
     outputs = worker_flags.outputs_from_flags(inputs)
-    segmenter = segmenter_flags.make_segmenter_from_flags(parallelism=False)
+    segmenter = segmenter_flags.make_segmenter_from_flags()
     tasks = tuple(task for task in INVENTORIES if task in FLAGS.annotate)
     lacking = sorted(set(FLAGS.annotate) - set(segmenter.tasks() if FLAGS.annotate else ()))
     if lacking:
@@ -51,15 +52,13 @@ def main(_) -> None:
         )
     source = TextSource(segmenter, tasks)
     description = source.describe(inputs)
-    work = SegmentWork(source, len(outputs))
+    work = functools.partial(segment_block, source, len(outputs))
     if FLAGS.dry_run:
         worker_flags.estimate(work, source, inputs, len(outputs))
         return
     run = {
-        "flag": same_run.flags_of_run(worker_flags.HARMLESS),
-        "input": describe_inputs(inputs),
+        **worker_flags.describe_run(source, inputs),
         "segmenter": description,
-        "blocks": source.blocks(),
         "segmented corpus": {"format": segmented.FORMAT},
     }
 

@@ -36,12 +36,12 @@ flags.DEFINE_integer(
 )
 
 
-def make_segmenter_from_flags(parallelism: bool = True) -> Segmenter:
-    """Makes the segmenter of --segmenter and the --ltp flags."""
+def make_segmenter_from_flags() -> Segmenter:
+    """Makes the segmenter of --segmenter and the --ltp flags, for one core: workers run it."""
     return make_segmenter(
         FLAGS.segmenter,
-        ltp_model=FLAGS.ltp_model,
-        parallelism=parallelism,
-        ltp_device=FLAGS.ltp_device,
-        ltp_batch_size=FLAGS.ltp_batch_size,
+        FLAGS.ltp_model,
+        parallelism=False,
+        device=FLAGS.ltp_device,
+        batch_size=FLAGS.ltp_batch_size,
     )

@@ -1,21 +1,22 @@
 """Flags of programs whose workers turn a corpus into shards."""
 
 import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
 
+from bert_wwm.cli import same_run
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError, list_few
+from bert_wwm.core.input_files import describe_inputs
 from bert_wwm.core.progress import Progress, duration
 from bert_wwm.core.shards import Json, Shards, check_shard_names, shard_paths
 from bert_wwm.core.workers import default_num_workers
 from bert_wwm.data.counts import Counts, Tally
 from bert_wwm.data.local import Work, Written, load_written, write_blocks
-from bert_wwm.data.sources import read_all
+from bert_wwm.data.sources import Source, read_all
 
 FLAGS = flags.FLAGS
 
@@ -45,7 +46,7 @@ flags.DEFINE_bool(
 )
 
 # Flags of these programs without influence on the output, or whose content is compared.
-HARMLESS = (
+_HARMLESS = (
     "input_file output_file vocab_file similar_words_file ltp_model ltp_device ltp_batch_size "
     "num_workers overwrite dry_run runner beam_options"
 ).split()
@@ -53,11 +54,7 @@ _SAMPLED_RUNS, _SAMPLED_BLOCKS = 4, 3
 
 
 def outputs_from_flags(inputs: Sequence[str]) -> list[str]:
-    """The files of --output_file and --num_output_shards.
-
-    Raises:
-        ConfigError: they would be written over each other, or over an input.
-    """
+    """The files of --output_file and --num_output_shards, all different, and none an input."""
     outputs = FLAGS.output_file
     if not outputs or not all(outputs):
         raise ConfigError(f"--output_file={','.join(outputs)}: expected names of files to write")
@@ -66,22 +63,23 @@ def outputs_from_flags(inputs: Sequence[str]) -> list[str]:
             raise ConfigError("--num_output_shards: expected a single name in --output_file")
         outputs = shard_paths(outputs[0], FLAGS.num_output_shards)
     check_shard_names(outputs)
-    of_inputs = set(map(files.identity, inputs))
-    of_outputs = set()
+    taken = dict.fromkeys(map(files.identity, inputs), "is an input; expected a file to write")
     for path in outputs:
         identity = files.identity(path)
-        if identity in of_outputs:
-            raise ConfigError(f"--output_file: {path} is named twice; expected different files")
-        if identity in of_inputs:
-            raise ConfigError(f"--output_file: {path} is an input; expected a file to write")
-        of_outputs.add(identity)
+        if identity in taken:
+            raise ConfigError(f"--output_file: {path} {taken[identity]}")
+        taken[identity] = "is named twice; expected different files"
         files.check_writable(path)
     return outputs
 
 
-def text_size(paths: Sequence[str]) -> int:
-    """The size of text files in bytes, decompressed; in part an estimate."""
-    return sum(files.text_size(path) for path in paths)
+def describe_run(source: Source, inputs: Sequence[str]) -> Json:
+    """Returns what decides the output of all these programs: their flags, and the input."""
+    return {
+        "flag": same_run.flags_of_run(_HARMLESS),
+        "input": describe_inputs(inputs),
+        "blocks": source.blocks(),
+    }
 
 
 def describe_outputs(outputs: Sequence[str]) -> str:
@@ -92,7 +90,7 @@ def describe_outputs(outputs: Sequence[str]) -> str:
 def write_shards(
     what: str,
     work: Callable[[Any], Any],
-    source: Any,
+    source: Source,
     inputs: Sequence[str],
     outputs: Sequence[str],
     run: Json,
@@ -106,14 +104,8 @@ def write_shards(
 
     Args:
         what: the name of the work, for its progress.
-        work: what a worker does with a block.
-        source: gives the blocks.
-        inputs: the files of the corpus.
-        outputs: the files to write.
-        run: all that decides what they hold.
         describe: returns the manifest; raises DataError where nothing is to be kept.
         unit: the manifest's name of what is counted in each file.
-        kind: the class of the counts.
         make_settle: makes the ``settle`` of ``write_blocks``.
         header: what each file begins with.
 
@@ -131,7 +123,8 @@ def write_shards(
             shards.append([header] * len(outputs), before.to_json())
         settle = {"settle": make_settle(shards, before)} if make_settle else {}
         blocks = read_all(source, inputs)
-        with Progress(what, text_size(inputs), done=before.bytes) as progress:
+        total = sum(map(files.text_size, inputs))
+        with Progress(what, total, done=before.bytes) as progress:
             written = write_blocks(
                 work, blocks, shards, before, FLAGS.num_workers, progress, **settle
             )
@@ -145,13 +138,9 @@ def write_shards(
 
 
 def estimate(
-    work: Work, source: Any, inputs: Sequence[str], num_shards: int, kind: type[Tally] = Counts
+    work: Work, source: Source, inputs: Sequence[str], num_shards: int, kind: type[Tally] = Counts
 ) -> None:
-    """Prints what a run would take, by what a sample of its blocks takes in this process.
-
-    Raises:
-        DataError: there is no text.
-    """
+    """Prints what a run would take, by what a sample of its blocks takes in this process."""
     runs = list(enumerate(source.runs(inputs)))
     sampled = runs[:: -(-len(runs) // _SAMPLED_RUNS)]
     size = written = made = 0
@@ -167,10 +156,10 @@ def estimate(
             size += block.size
             written += sum(map(len, output.payloads))
             made += sum(output.records)
-            counts.add(output.counts)
+            counts += output.counts
     if not counts.documents:
         raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
-    total = text_size(inputs)
+    total = sum(map(files.text_size, inputs))
     scale = total / size
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
     hours = duration(seconds * scale / FLAGS.num_workers)
@@ -180,6 +169,6 @@ def estimate(
         f"  output      {written * scale / 1e9:,.2f} GB in {num_shards:,} file(s)\n"
         f"  time        {hours} with {FLAGS.num_workers} worker(s), "
         f"{size / 1e6 / seconds:.2f} MB/s of text each\n"
-        f"  memory      {memory:,.0f} MB a worker"
+        f"  memory      {memory:,.0f} MB a worker",
+        flush=True,
     )
-    sys.stdout.flush()

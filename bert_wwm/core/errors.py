@@ -35,12 +35,7 @@ def list_few(names: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def naming(shown: str, path: str) -> Iterator[None]:
-    """Lets errors that the block raises name a path that the user knows.
-
-    Args:
-        shown: the path that messages show.
-        path: the path of a temporary file or folder that the block works with instead.
-    """
+    """Lets errors of the block name ``shown``, not the temporary ``path`` that it works with."""
     try:
         yield
     except ToolkitError as error:

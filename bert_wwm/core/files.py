@@ -35,10 +35,10 @@ PATTERN_REFUSED = (
     "TensorFlow can't read checkpoints at a path with [...] or a backslash; expected a path without"
 )
 _SCAN_BYTES = 1 << 20
-_NOT_REGULAR = "a pipe or a device, which can be read only once"
 # Text is compressed to a tenth or so; that little may be compressed to any ratio.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 26
 _LINE_FEED, _CARRIAGE_RETURN = b"\n", b"\r"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def is_pattern(path: str) -> bool:
@@ -88,12 +88,18 @@ def find(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         files = _matches(pattern)
         if not files:
-            what = "is a folder" if os.path.isdir(pattern) else "no such file"
-            if os.path.exists(pattern) and not os.path.isdir(pattern):
-                what = _NOT_REGULAR
+            what = _describe_other(pattern)
             raise DataError(f"{pattern}: {what}; expected the path or glob of an input file")
         found.extend(files)
     return list(dict.fromkeys(found))
+
+
+def _describe_other(path: str) -> str:
+    """Says what is at a path where no regular file is."""
+    if os.path.isdir(path):
+        return "is a folder"
+    exists = os.path.exists(path)
+    return "a pipe or a device, which can be read only once" if exists else "no such file"
 
 
 def _matches(pattern: str) -> list[str]:
@@ -103,10 +109,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def glob(pattern: str) -> list[str]:
-    """Returns the files and folders that match a pattern, sorted.
-
-    The name of a folder that exists is not a pattern, even if it has brackets.
-    """
+    """Returns what matches a pattern, sorted. The name of a folder that exists is no pattern."""
     if is_remote(pattern):
         return sorted(_gfile().glob(pattern))
     folder = os.path.dirname(pattern)
@@ -130,8 +133,7 @@ def open_raw(path: str) -> IO[bytes]:
     if is_remote(path) and not exists(path):
         raise DataError(f"{path}: no such file")
     if not is_remote(path) and os.path.exists(path) and not os.path.isfile(path):
-        what = "is a folder" if os.path.isdir(path) else _NOT_REGULAR
-        raise DataError(f"{path}: {what}; expected a file")
+        raise DataError(f"{path}: {_describe_other(path)}; expected a file")
     input_files.note(path)
     try:
         return _gfile().GFile(path, "rb") if is_remote(path) else open(path, "rb")
@@ -156,10 +158,7 @@ def open_binary(path: str) -> IO[bytes]:
 
 
 def compress(data: bytes) -> bytes:
-    """Returns data as a gzip file of its own, the same bytes every time.
-
-    Several of them, one after the other, are a gzip file too.
-    """
+    """Returns data as a gzip file of its own; several of them, in a row, are a gzip file too."""
     # Not gzip.compress, whose header depends on the version of Python.
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
     return compressor.compress(data) + compressor.flush()
@@ -171,27 +170,31 @@ def read_lines(path: str) -> Iterator[str]:
     Only ``\\n`` ends a line (``\\r\\n`` loses its ``\\r``): the other characters at which
     ``str.splitlines`` breaks are text. In a file without any ``\\n``, ``\\r`` ends a line: see
     ``ends_lines_by_returns``. A byte order mark at the start is dropped.
-
-    Raises:
-        DataError: the file is missing, not UTF-8 (``path:line``), or a broken ``.gz``.
     """
     number = 0
     with open_binary(path) as stream:
         try:
             for number, raw in enumerate(_raw_lines(stream), 1):
-                if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
-                    raw = raw[3:]
-                yield raw.rstrip(b"\r\n").decode("utf-8")
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise DataError(
-                f"{path}:{number}: byte 0x{byte:02x} at column {error.start + 1} is not UTF-8; "
-                "expected UTF-8 text"
-            ) from None
+                if number == 1:
+                    raw = raw.removeprefix(BYTE_ORDER_MARK)
+                yield decode(raw.rstrip(b"\r\n"), path, number)
         except BROKEN_GZIP as error:
             raise DataError(
                 f"{path}:{number + 1}: broken gzip data ({error}); expected a whole .gz file"
             ) from None
+
+
+def decode(data: bytes, path: str, line: int) -> str:
+    """Returns text of a file, from that line on. Raises DataError where it is not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line += data.count(_LINE_FEED, 0, error.start)
+        column = error.start - data.rfind(_LINE_FEED, 0, error.start)
+        raise DataError(
+            f"{path}:{line}: byte 0x{data[error.start]:02x} at column {column} is not UTF-8; "
+            "expected UTF-8 text"
+        ) from None
 
 
 def _raw_lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -279,10 +282,7 @@ def atomic_path(path: str) -> Iterator[str]:
     """Gives a temporary path beside ``path`` that takes its name when the block ends well.
 
     Where the block raises, or the process is killed, ``path`` is as it was before. For what killed
-    processes leave, see ``staging``.
-
-    Raises:
-        DataError: there is something of that name which is not a file, or no name.
+    processes leave, see ``staging``. Raises DataError as ``check_writable``.
     """
     check_writable(path)
     # A link stays a link.

@@ -19,14 +19,8 @@ def replaced(path: str) -> Iterator[str]:
     Until then it lies in a hidden folder beside ``path``, together with what has that name so far
     while the two are exchanged. The hidden folder is locked: another process that writes the same
     path is refused, and what a killed one left is cleared away, the folder that it was about to
-    replace put back. Errors of the block name ``path``, not the hidden folder.
-
-    Args:
-        path: the folder to be; it need not exist. A link stays a link.
-
-    Raises:
-        ConfigError: another process is writing it.
-        DataError: an input file has changed.
+    replace put back. Errors of the block name ``path``, not the hidden folder. A link stays a link.
+    Raises DataError if an input file has changed.
     """
     given, path = path, os.path.realpath(path)
     hidden = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.tmp")

@@ -2,9 +2,8 @@
 
 A program notes the size and the time of each file before it reads it for the first time, and
 compares both before it writes its results. ``files`` notes all files that it opens; files that
-other libraries read are noted by ``note``. What is in the program's own output folder is not input:
-TensorFlow writes there too, unnoticed. Worker processes note nothing: the files that they read
-are noted by the process that starts them.
+other libraries or worker processes read are noted by ``note``. What is in the program's own output
+folder is not input: TensorFlow writes there too, unnoticed.
 """
 
 import contextlib
@@ -51,11 +50,7 @@ def describe_inputs(paths: Sequence[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def noting(output_folder: str | None = None) -> Iterator[None]:
-    """Notes files while the block runs, and compares them at its end.
-
-    Args:
-        output_folder: where the program writes; files there are not noted.
-    """
+    """Notes files while the block runs, but for those of the output folder; compares at its end."""
     global _noted, _output_folder
     _noted = {}
     _output_folder = output_folder and os.path.join(absolute(output_folder), "")

@@ -1,5 +1,6 @@
 """Reads JSON, in files and in lines, in time that is linear in its length, and writes it."""
 
+import collections
 import json
 import math
 from typing import Any
@@ -13,9 +14,7 @@ _HIGHEST = 1e150  # its square is finite too
 def read_json(path: str) -> Any:
     """Reads a whole file of JSON, local or in a bucket; ``.gz`` is fine.
 
-    Raises:
-        DataError: the file is missing, not UTF-8 (``path:line``) or stands for another one, or what
-            ``parse_json`` says.
+    Raises DataError where it is missing, not UTF-8, or a stand-in, and as ``parse_json``.
     """
     stand_ins.refuse(path)
     files.refuse_bomb(path)
@@ -24,7 +23,10 @@ def read_json(path: str) -> Any:
 
 def read_object(path: str) -> dict[str, Any]:
     """Reads a file that holds a JSON object. Raises DataError as ``read_json``, or for others."""
-    return as_object(read_json(path), path)
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: a JSON {type(value).__name__}; expected an object")
+    return value
 
 
 def format_json(value: Any) -> str:
@@ -37,34 +39,21 @@ def write_json(path: str, value: Any) -> None:
     files.write_text(path, format_json(value))
 
 
-def as_object(value: Any, path: str) -> dict[str, Any]:
-    """Returns a value that is a JSON object; raises DataError for any other."""
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: a JSON {type(value).__name__}; expected an object")
-    return value
-
-
 def parse_json(text: str, path: str) -> Any:
     """Returns the value of a text in JSON.
 
-    Raises:
-        DataError: it is not JSON (``path:line``), lists and objects are nested too deep, or an
-            object has a name twice, of which ``json`` would keep the last.
+    Raises DataError for other text, for lists and objects that are nested too deep, and where an
+    object has a name twice, of which ``json`` would keep the last.
     """
     try:
         return _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: {_describe(error, 'JSON')}") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: {_describe(error, 'JSON')}") from None
+        line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(f"{path}{line}: {_describe(error, 'JSON')}") from None
 
 
 def parse_line(line: str | bytes, place: str, expected: str = "JSON") -> Any:
-    """Returns the value of a line in JSON, such as one of JSON lines.
-
-    Raises:
-        DataError: as ``parse_json``.
-    """
+    """Returns the value of a line in JSON, such as one of JSON lines; raises as ``parse_json``."""
     try:
         return _DECODER.decode(line if isinstance(line, str) else line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -96,11 +85,8 @@ class _Twice(ValueError):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        seen = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _Twice(name)
-            seen.add(name)
+        counts = collections.Counter(name for name, _ in pairs)
+        raise _Twice(counts.most_common(1)[0][0])
     return result
 
 

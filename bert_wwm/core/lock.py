@@ -24,13 +24,8 @@ def locked(
     The folder is made if need be, and removed again if it is empty at the end. Folders in buckets
     have no locks. Processes that inherit the descriptor keep the lock as long as they run.
 
-    Args:
-        folder: the folder.
-        refusal: the message where another process has locked it.
-        wait: called where another process has locked it; then its end is waited for.
-
-    Raises:
-        ConfigError: another process has locked it, and ``wait`` is not given.
+    Where another process has locked it, ``wait`` is called, and the end of that process waited for;
+    without ``wait`` ConfigError is raised with ``refusal``.
     """
     if is_remote(folder):
         yield -1

@@ -21,11 +21,8 @@ class SafeStream:
     """Standard output or error: escapes what it writes, and goes on when its reader has gone.
 
     Names in files may hold a terminal's commands. Long work is not to end because ``head`` has
-    read enough, or the terminal was closed: what is written from then on is dropped.
-
-    Args:
-        stream: the stream to write to. Characters that its encoding lacks are escaped too.
-        escapes: whether to escape control characters; else they are the program's own.
+    read enough, or the terminal was closed: what is written from then on is dropped. Characters
+    that the stream's encoding lacks are escaped too.
     """
 
     def __init__(self, stream: IO[str], escapes: bool = True):

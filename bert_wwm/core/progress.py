@@ -13,11 +13,7 @@ _SECONDS_ON_TERMINAL, _SECONDS_IN_LOG = 0.5, 10.0
 class Progress:
     """A line that is rewritten on a terminal, and added now and then to a log.
 
-    Args:
-        what: the name of the work.
-        total: its size, in any unit.
-        done: what was done before, in the same unit.
-        stream: where to write; standard error by default.
+    ``total`` is the size of the work, and ``done`` what was done before, in any unit.
 
     Example:
         with Progress("records", total=len(blocks)) as progress:

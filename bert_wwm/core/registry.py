@@ -2,37 +2,29 @@
 
 import difflib
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from bert_wwm.core.errors import ConfigError
 
 T = TypeVar("T")
 
 
-class Registry(Generic[T]):
+class Registry(dict[str, T]):
     """A table from names to entries of one kind.
 
     A name registered twice raises at import; an unknown name raises a ConfigError that lists the
     known ones and the nearest.
-
-    Example:
-        SEGMENTERS: Registry[type] = Registry("segmenter")
-
-        @SEGMENTERS.register("characters")
-        class CharacterSegmenter: ...
-
-        SEGMENTERS["characters"]
     """
 
     def __init__(self, kind: str):
+        super().__init__()
         self.kind = kind
-        self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
         """Adds an entry. Raises ValueError where the name is taken."""
-        if name in self._entries:
+        if name in self:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
-        self._entries[name] = entry
+        self[name] = entry
         return entry
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -41,15 +33,9 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names, in the order of their registration."""
-        return list(self._entries)
+        return list(self)
 
-    def __getitem__(self, name: str) -> T:
-        try:
-            return self._entries[name]
-        except KeyError:
-            raise ConfigError(self._unknown(name)) from None
-
-    def _unknown(self, name: str) -> str:
-        nearest = difflib.get_close_matches(name, self._entries, n=1)
+    def __missing__(self, name: str) -> T:
+        nearest = difflib.get_close_matches(name, self, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        return f"unknown {self.kind} {name!r}; known: {', '.join(self._entries)}{hint}"
+        raise ConfigError(f"unknown {self.kind} {name!r}; known: {', '.join(self)}{hint}")

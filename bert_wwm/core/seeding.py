@@ -6,16 +6,11 @@ import numpy as np
 
 
 def rng_for(seed: int, *place: int) -> np.random.Generator:
-    """Returns the random numbers of one piece of work.
+    """Returns the random numbers of one piece of work, of that place in the corpus.
 
     Callers draw with ``random()`` only: the doubles of a PCG64 stream stay the same from one
     version of NumPy to the next, which its other distributions don't promise. So the same seed
     gives the same bytes wherever and in whatever order the work is done.
-
-    Args:
-        seed: the run's seed (``--random_seed``).
-        place: what is worked on: (block, document, duplicate) for one pass over a document, counted
-            within its block, or (block,) for what concerns a whole block.
     """
     key = "/".join(map(str, (seed, *place))).encode("ascii")
     digest = hashlib.blake2b(key, digest_size=16).digest()

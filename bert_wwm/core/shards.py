@@ -34,20 +34,10 @@ Json = dict[str, Any]
 class Shards:
     """The shards of a run. Use it as a context; leaving it early keeps what was committed.
 
-    Manifests beside them, which say what they are, are written last.
-
-    Args:
-        paths: the files to write, all different.
-        run: all that decides what the shards hold, ready for JSON; a dictionary of dictionaries,
-            whose keys name the differences in an error message.
-        overwrite: begin anew, and replace what is there.
-
-    Attributes:
-        finished: whether shards of this very run are there already.
-
-    Raises:
-        ConfigError: there are shards of another run, or files of another origin, or another
-            process is writing them.
+    Manifests beside them, which say what they are, are written last. ``run`` is all that decides
+    what the shards hold, ready for JSON: a dictionary of dictionaries, whose keys name the
+    differences in an error message. ``finished`` is true where shards of this very run are there.
+    Raises ConfigError where files of another run or origin are there, or a process writes them.
     """
 
     def __init__(self, paths: Sequence[str], run: Json, overwrite: bool = False):
@@ -80,14 +70,13 @@ class Shards:
                 self._compare(journal["run"], f"the unfinished run in {self._work}")
                 self._done = (journal["sizes"], journal["state"])
                 self._overwrite = journal["overwrite"]
-                if not self._overwrite and journal["manifest"] is None:
+                if journal["manifest"] is not None:
+                    self._publish(journal["manifest"])
+                    self.finished = True
+                elif not self._overwrite:
                     self._refuse_others()
-            if journal is not None and journal["manifest"] is not None:
-                self._publish(journal["manifest"])
-                self.finished = True
-            else:
-                for number in range(len(self._paths)):
-                    self._shards.append(self._open(number))
+            if not self.finished:
+                self._open()
                 self._commit()
             self._stack = stack.pop_all()
         return self
@@ -126,8 +115,7 @@ class Shards:
     def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
         """Gives all shards their names, and writes the manifests.
 
-        Raises:
-            DataError: an input file has changed; nothing is written then.
+        Raises DataError if an input file has changed; nothing is written then.
         """
         input_files.check_unchanged()
         entries = {
@@ -196,18 +184,17 @@ class Shards:
     def _place(self, number: int) -> str:
         return os.path.join(self._work, f"{number:05d}")
 
-    def _open(self, number: int) -> IO[bytes]:
-        path = self._place(number)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
-        size = self._done[0][number]
-        if os.path.getsize(path) < size:
-            raise DataError(
-                f"{path}: is shorter than the journal beside it says; --overwrite begins again"
-            )
-        shard = open(path, "r+b")
-        shard.truncate(size)
-        shard.seek(size)
-        return shard
+    def _open(self) -> None:
+        """Opens the shards, without what was appended after the last commit."""
+        for number, size in enumerate(self._done[0]):
+            shard = open(self._place(number), "ab")
+            self._shards.append(shard)
+            if shard.tell() < size:
+                raise DataError(
+                    f"{shard.name}: is shorter than the journal beside it says; --overwrite begins "
+                    "again"
+                )
+            shard.truncate(size)
 
     def _read_journal(self) -> Json | None:
         path = os.path.join(self._work, _JOURNAL)
@@ -258,13 +245,13 @@ def check_shard_names(paths: Sequence[str]) -> None:
 
     A set has one manifest, so one run has to write it.
     """
-    sets: dict[tuple[str, int], str] = {}  # a path of each set
+    sets: dict[tuple[str, str], str] = {}  # a path of each set
     for path in paths:
-        shard = _SHARD.search(path)
-        if shard:
-            sets.setdefault((_SHARD.sub("", path), int(shard.group(1))), path)
+        if shard := _SHARD.search(path):
+            sets.setdefault((path[: shard.start()], shard[1]), path)
     given = set(paths)
-    for (name, count), path in sets.items():
+    for (name, number), path in sets.items():
+        count = int(number)
         if not given.issuperset(shard_paths(name, count)):
             raise ConfigError(
                 f"{path}: is one of {count:,} shards by its name; expected all of them in one "
@@ -279,15 +266,12 @@ def manifest_path(path: str) -> str:
     ``wiki.tfrecord-00003-of-00064`` all by the same: a name that ``wiki.tfrecord*`` doesn't match,
     since google-research/bert's program would take it for records.
     """
-    name = base_name(path)
-    return f"{path[: len(path) - len(name)]}manifest.{_SHARD.sub('', name)}.json"
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}manifest.{_SHARD.sub('', name)}.json"
 
 
 def write_manifests(complete: Json) -> None:
-    """Writes the manifests of files: what is to be said of all, and each file's entry by its path.
-
-    Each manifest has the entries of those files that it belongs to, by their names.
-    """
+    """Writes manifests, each with what is to be said of all files and the entries of its own."""
     by_place: dict[str, Json] = {}
     for path, entry in complete["files"].items():
         by_place.setdefault(manifest_path(path), {})[base_name(path)] = entry
@@ -305,9 +289,9 @@ def listed_files(manifest: str) -> list[str]:
         names = read_object(manifest).get("files")
     except DataError:
         return []
-    folder, place = manifest[: len(manifest) - len(base_name(manifest))], base_name(manifest)
+    folder, slash, place = manifest.rpartition("/")
     return [
-        folder + name
+        folder + slash + name
         for name in (names if isinstance(names, dict) else ())
         if name == base_name(name) and name not in ("", ".", "..") and manifest_path(name) == place
     ]

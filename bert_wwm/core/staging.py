@@ -27,8 +27,7 @@ _LEFT_SECONDS = 7 * 24 * 3600  # far longer than a file takes to be written
 def temporary_file(path: str) -> Iterator[str]:
     """Gives the path of a temporary file beside ``path``, removed at the end if it is still there.
 
-    Args:
-        path: a local path, or one in a bucket, where the file is not made yet.
+    In a bucket the file is not made yet.
     """
     if not remote.is_remote(path):
         with _temporary(*os.path.split(path), _open_new_file) as temporary:
@@ -47,9 +46,8 @@ def temporary_file(path: str) -> Iterator[str]:
 def temporary_folder(parent: str | None = None, name: str = "bert_wwm") -> Iterator[str]:
     """Gives a new local folder, which is removed at the end if it is still there.
 
-    Args:
-        parent: where it lies, made if need be; by default the system's folder of temporary files.
-        name: a part of its name; leftovers of the same name are removed.
+    It lies in ``parent``, by default the system's folder of temporary files. ``name`` is a part of
+    its name: leftovers of the same name are removed.
     """
     parent = parent or tempfile.gettempdir()
     os.makedirs(parent, exist_ok=True)

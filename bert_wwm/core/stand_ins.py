@@ -4,7 +4,6 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import DataError, ToolkitError
 
 _BEGIN_BYTES = 256
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
@@ -12,9 +11,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 def refuse(path: str, error: type[ToolkitError] = DataError) -> None:
     """Raises an error for a Git LFS pointer or a web page in place of a model's file."""
     with files.open_raw(path) as stream:
-        begin = stream.read(_BEGIN_BYTES)
-    if begin.startswith(_BYTE_ORDER_MARK):
-        begin = begin[len(_BYTE_ORDER_MARK) :]
+        begin = stream.read(_BEGIN_BYTES).removeprefix(files.BYTE_ORDER_MARK)
     if begin.startswith(_POINTER):
         raise error(
             f"{path}: a Git LFS pointer, which stands for the file; expected the file itself: run "

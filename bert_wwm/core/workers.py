@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from bert_wwm.core.errors import ToolkitError
@@ -36,6 +35,7 @@ def map_blocks(
 ) -> Iterator[tuple[Block, Result]]:
     """Yields blocks and what became of them, in their order."""
     others = set(multiprocessing.active_children())
+    pending: collections.deque[tuple[Block, concurrent.futures.Future]] = collections.deque()
     # The work and the results go by way of files. Through a pipe, a process that is killed while it
     # starts, or while it sends a result, would block this one for ever.
     with temporary_folder() as folder:
@@ -48,43 +48,35 @@ def map_blocks(
             _start,
             (folder,),
         )
-        for block, result in _map(executor, blocks, num_workers + _WAITING, others):
-            with open(result, "rb") as stream:
-                found = pickle.load(stream)
-            os.unlink(result)
-            yield block, found
+        try:
+            for block in blocks:
+                with _interrupts_held_back():  # workers, which start here, never see any
+                    pending.append((block, executor.submit(_run, block)))
+                if len(pending) >= num_workers + _WAITING:
+                    yield _take_result(*pending.popleft())
+            while pending:
+                yield _take_result(*pending.popleft())
+        except BaseException as error:
+            # A block may take minutes; what the workers are at is done again by the next run.
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            if not isinstance(error, (BrokenProcessPool, MemoryError)):
+                raise
+            what = "ran out of memory" if isinstance(error, MemoryError) else "was killed"
+            raise ToolkitError(
+                f"a worker process {what}; if memory is short, take fewer --num_workers. What is "
+                "finished is kept, and the same command goes on from there"
+            ) from None
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _map(
-    executor: concurrent.futures.ProcessPoolExecutor,
-    blocks: Iterable[Any],
-    most_pending: int,
-    others: set[BaseProcess],
-) -> Iterator[tuple[Any, Any]]:
-    pending: collections.deque[tuple[Any, concurrent.futures.Future]] = collections.deque()
-    try:
-        for block in blocks:
-            with _interrupts_held_back():  # workers, which start here, never see any
-                pending.append((block, executor.submit(_run, block)))
-            if len(pending) >= most_pending:
-                first, future = pending.popleft()
-                yield first, future.result()
-        while pending:
-            first, future = pending.popleft()
-            yield first, future.result()
-    except BaseException as error:
-        # A block may take minutes; what the workers are at is done again by the next run.
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
-        if not isinstance(error, (BrokenProcessPool, MemoryError)):
-            raise
-        what = "ran out of memory" if isinstance(error, MemoryError) else "was killed"
-        raise ToolkitError(
-            f"a worker process {what}; if memory is short, take fewer --num_workers. What is "
-            "finished is kept, and the same command goes on from there"
-        ) from None
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+def _take_result(block: Block, future: concurrent.futures.Future) -> tuple[Block, Any]:
+    path = future.result()
+    with open(path, "rb") as stream:
+        result = pickle.load(stream)
+    os.unlink(path)
+    return block, result
 
 
 @contextlib.contextmanager

@@ -3,10 +3,8 @@
 Where blocks begin and end depends on the input files alone. Small files are first grouped into
 runs, so that a corpus of one document a file has blocks of many documents too; within a run a block
 takes stretches of the files, which end at blank lines, until it has BLOCK_BYTES. Cutting looks at
-bytes only, at the speed of the disk; the workers decode them.
-
-Lines end at a line feed. Only in a file without any do they end at a carriage return, as on the
-classic Mac; in all others a carriage return within a line is text.
+bytes only, at the speed of the disk; the workers decode them. In a file without any line feed,
+lines end at a carriage return, as on the classic Mac; in all others that is text.
 """
 
 import re
@@ -26,7 +24,6 @@ _LINE_END, _CARRIAGE_RETURN = b"\n", b"\r"
 _LONGEST_LINE = 1 << 26
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
 _ENDS_BLANK = re.compile(rb"\n[ \t\r]*\n\Z")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Place = tuple[int, int]  # of a block: its run, and its number there
 # Finds where a stretch of a text ends, 0 if more text is needed, and whether a document ends there.
@@ -46,6 +43,10 @@ class Stretch(NamedTuple):
     def size(self) -> int:
         """Bytes of the file."""
         return len(self.text) + self.left_out
+
+    def decode(self) -> str:
+        """Returns the text. Raises DataError where it is not UTF-8."""
+        return files.decode(self.text, self.path, self.line)
 
 
 class Block(NamedTuple):
@@ -117,7 +118,7 @@ def _read_chunks(path: str) -> Iterator[tuple[bytes, int]]:
     for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
         if number == 0:
             has_returns = _LINE_END not in chunk and files.ends_lines_by_returns(path)
-            chunk = chunk.removeprefix(BYTE_ORDER_MARK)
+            chunk = chunk.removeprefix(files.BYTE_ORDER_MARK)
         if has_returns:
             chunk = chunk.replace(_CARRIAGE_RETURN, _LINE_END)
         yield chunk, len(chunk)
@@ -138,9 +139,7 @@ def cut(
     """Yields a file in stretches.
 
     Each chunk of its text, with line feeds alone, comes with the bytes of the file that were read.
-
-    Raises:
-        DataError: a unit that must be in memory as a whole, such as a line, is too long.
+    A unit must be in memory as a whole, such as a line: raises DataError if it is too long.
     """
     text = b""
     line = 1

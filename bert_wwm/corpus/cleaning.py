@@ -137,8 +137,13 @@ def measure_text_share(text: str) -> float:
     half have more than 0.90 and two less than 0.30: a list of numbered asteroids and a review that
     is mostly tildes.
     """
-    visible = len(text) - text.count(" ") - text.count("\n")
+    visible = count_visible(text)
     return len(_NO_LETTERS.sub("", text)) / visible if visible else 0.0
+
+
+def count_visible(text: str) -> int:
+    """Returns the number of characters of a cleaned text that are not white space."""
+    return len(text) - text.count(" ") - text.count("\n")
 
 
 def _remove_invisible(text: str) -> tuple[str, int]:

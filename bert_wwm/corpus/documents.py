@@ -7,7 +7,6 @@ such as a file without any blank line, is split: so memory stays bounded whateve
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bert_wwm.core.errors import DataError
 from bert_wwm.corpus.blocks import DOCUMENT_BYTES, Stretch, read_stretches
 
 
@@ -26,15 +25,11 @@ class Document(NamedTuple):
 
 
 def parse_documents(stretch: Stretch) -> Iterator[Document]:
-    """Yields the documents of a stretch of a file; those longer than DOCUMENT_BYTES in parts.
-
-    Raises:
-        DataError: a byte is not UTF-8; ``path:line``.
-    """
+    """Yields the documents of a stretch of a file; those longer than DOCUMENT_BYTES in parts."""
     sentences: list[str] = []
     first = size = 0
     is_rest = stretch.is_rest
-    for number, line in enumerate(decode(stretch).split("\n"), stretch.line):
+    for number, line in enumerate(stretch.decode().split("\n"), stretch.line):
         sentence = line.strip()
         if sentences and (not sentence or size >= DOCUMENT_BYTES):
             yield Document(sentences, stretch.path, first, is_rest)
@@ -49,19 +44,6 @@ def parse_documents(stretch: Stretch) -> Iterator[Document]:
             is_rest = False
     if sentences:
         yield Document(sentences, stretch.path, first, is_rest)
-
-
-def decode(stretch: Stretch) -> str:
-    """Returns the text of a stretch. Raises DataError where it is not UTF-8."""
-    try:
-        return stretch.text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = stretch.line + stretch.text.count(b"\n", 0, error.start)
-        column = error.start - stretch.text.rfind(b"\n", 0, error.start)
-        raise DataError(
-            f"{stretch.path}:{line}: byte 0x{stretch.text[error.start]:02x} at column {column} is "
-            "not UTF-8; expected UTF-8 text"
-        ) from None
 
 
 def read_documents(paths: Sequence[str]) -> Iterator[Document]:

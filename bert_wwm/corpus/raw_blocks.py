@@ -1,9 +1,8 @@
 """Raw text, of whatever format, as a stream of blocks of whole documents.
 
-As in blocks.py, cutting looks at bytes only and leaves all else to the workers; but here a document
-is split only if it is longer than LONGEST_DOCUMENT_BYTES: a comment or a script within it may
-continue over many lines. Lines end as Python's universal newlines do, by a carriage return too.
-Only tables have to be parsed to find their line ends, so they are parsed here.
+Unlike in blocks.py a document is split only if it is longer than LONGEST_DOCUMENT_BYTES: a comment
+or a script within it may continue over many lines. Lines end by a carriage return too. Only tables
+have to be parsed to find their line ends, so they are parsed here.
 """
 
 import csv
@@ -15,7 +14,6 @@ from bert_wwm.core import files
 from bert_wwm.core.errors import DataError
 from bert_wwm.corpus.blocks import (
     BLOCK_BYTES,
-    BYTE_ORDER_MARK,
     DOCUMENT_BYTES,
     Block,
     FindEnd,
@@ -40,20 +38,13 @@ _JSON_BEGIN = re.compile(rb'\s*\{\s*"[^"\n]*"\s*:')
 
 
 class Layout(NamedTuple):
-    """Where documents are in files.
+    """Where documents are in files."""
 
-    Attributes:
-        formats: the format of each file, one of FORMATS.
-        text_field: the field of JSON lines, or the column of tables, that holds the text; ``a.b``
-            is the field ``b`` of the field ``a``.
-        documents: what a document is in plain text, one of DOCUMENTS.
-        delimiter: separates the cells of tables; empty: a tab where the name ends in ``.tsv`` or
-            ``.tsv.gz``, otherwise a comma.
-    """
-
-    formats: dict[str, str]
+    formats: dict[str, str]  # of each file, one of FORMATS
+    # JSON lines, tables: the field or column with the text; a.b is the field b of the field a.
     text_field: str = "text"
-    documents: str = BLANK_LINE
+    documents: str = BLANK_LINE  # what a document is in plain text, one of DOCUMENTS
+    # Tables: separates cells; by default a tab where the name ends in .tsv or .tsv.gz, or a comma.
     delimiter: str = ""
 
 
@@ -62,7 +53,7 @@ def find_format(path: str) -> str:
     name = path.lower().removesuffix(".gz")
     if name.endswith((".csv", ".tsv")):
         return CSV
-    begin = next(files.read_chunks(path, _READ_BYTES), b"").removeprefix(BYTE_ORDER_MARK)
+    begin = next(files.read_chunks(path, _READ_BYTES), b"").removeprefix(files.BYTE_ORDER_MARK)
     if _WIKI_BEGIN.match(begin):
         return WIKIEXTRACTOR
     if name.endswith((".jsonl", ".json", ".ndjson")) or _JSON_BEGIN.match(begin):
@@ -71,12 +62,7 @@ def find_format(path: str) -> str:
 
 
 def read_blocks(run: int, paths: Sequence[str], layout: Layout) -> Iterator[Block]:
-    """Yields the blocks of a run of files, see ``blocks.group_files``; of tables, with the cells.
-
-    Raises:
-        DataError: a file is missing or a broken ``.gz``, a table lacks the column, a record is too
-            long.
-    """
+    """Yields the blocks of a run of files; those of tables hold the cells of the column."""
     stretches: list[Stretch] = []
     size = count = 0
     for path in paths:
@@ -134,7 +120,7 @@ def _read_chunks(path: str) -> Iterator[tuple[bytes, int]]:
     for number, chunk in enumerate(files.read_chunks(path, _READ_BYTES)):
         size = len(chunk)
         if number == 0:
-            chunk = chunk.removeprefix(BYTE_ORDER_MARK)
+            chunk = chunk.removeprefix(files.BYTE_ORDER_MARK)
         chunk = held + chunk
         held = _CARRIAGE_RETURN if chunk.endswith(_CARRIAGE_RETURN) else b""
         chunk = chunk.removesuffix(_CARRIAGE_RETURN)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from bert_wwm.core.errors import DataError
 from bert_wwm.core.json_files import parse_line
 from bert_wwm.corpus.blocks import Block, Stretch
-from bert_wwm.corpus.documents import decode
 from bert_wwm.corpus.raw_blocks import (
     BLANK_LINE,
     CSV,
@@ -41,9 +40,6 @@ def read_documents(block: Block, layout: Layout) -> Iterator[RawDocument]:
     Plain text that is white space only is not a document; a record whose text is empty or null is
     an empty one. WikiExtractor's titles are left out in both of its formats: it writes them into
     the attribute ``title`` or the field of that name, and some versions into the first line again.
-
-    Raises:
-        DataError: a byte is not UTF-8 or NUL, a record is broken or lacks the field; ``path:line``.
     """
     for stretch in block.stretches:
         kind = layout.formats[stretch.path]
@@ -51,7 +47,7 @@ def read_documents(block: Block, layout: Layout) -> Iterator[RawDocument]:
         if place >= 0 and kind != CSV:
             line = stretch.line + stretch.text.count(b"\n", 0, place)
             raise DataError(f"{stretch.path}:{line}: holds a NUL byte; expected text")
-        yield from _READERS[kind](stretch, decode(stretch), layout)
+        yield from _READERS[kind](stretch, stretch.decode(), layout)
 
 
 def _read_text(stretch: Stretch, text: str, layout: Layout) -> Iterator[RawDocument]:

@@ -56,19 +56,14 @@ def is_segmented(path: str) -> bool:
 
 def read_header(path: str) -> dict[str, Any]:
     """Returns the first line of a segmented corpus. Raises DataError where it can't be read."""
-    line = next(files.read_lines(path), "")
     try:
-        header = parse_line(line, path)
-        known = (
-            header["format"] == FORMAT
-            and isinstance(header["tags"], list)
-            and {"segmenter", "tags"} <= header.keys()
-        )
+        header = parse_line(next(files.read_lines(path), ""), path)
+        is_list = isinstance(header["tags"], list)
+        if header["format"] == FORMAT and is_list and "segmenter" in header:
+            return header
     except (DataError, TypeError, KeyError):
-        known = False
-    if not known:
-        raise DataError(f"{path}:1: no segmented corpus; expected the format {FORMAT!r}")
-    return header
+        pass
+    raise DataError(f"{path}:1: no segmented corpus; expected the format {FORMAT!r}")
 
 
 def format_header(segmenter: dict[str, object], tasks: Sequence[str]) -> bytes:
@@ -94,11 +89,7 @@ def format_block(place: tuple[int, int], block: SegmentedBlock) -> bytes:
 
 
 def read_blocks(path: str) -> Iterator[Block]:
-    """Yields the blocks of a file, unparsed.
-
-    Raises:
-        DataError: the file is missing, broken, or of another format.
-    """
+    """Yields the blocks of a file, unparsed."""
     read_header(path)
     lines: list[str] = []  # of a block, and the number of its first
     first = 0
@@ -129,8 +120,7 @@ def _make_block(path: str, line: int, lines: list[str]) -> Block:
 def parse_block(block: Block, tasks: Sequence[str]) -> SegmentedBlock:
     """Returns the sentences of a block of ``read_blocks``, with the tags of some tasks.
 
-    Raises:
-        DataError: a line is not one of a segmented corpus, or lacks a tag; ``path:line``.
+    Raises DataError where a line is not one of a segmented corpus, or lacks a tag.
     """
     result = SegmentedBlock([], [], {task: [] for task in tasks}, [0], [])
     for stretch in block.stretches:
@@ -148,8 +138,6 @@ def parse_block(block: Block, tasks: Sequence[str]) -> SegmentedBlock:
                     ) from None
             elif result.documents[-1] < len(result.sentences):
                 result.documents.append(len(result.sentences))
-    if result.documents[-1] < len(result.sentences):
-        result.documents.append(len(result.sentences))
     return result
 
 

@@ -8,15 +8,7 @@ import re
 # around it ends too: 他说：“走吧！”
 _QUOTES = {"“": "”", "‘": "’", "「": "」", "『": "』", '"': '"'}
 # After brackets it does so only if they hold all of it: （完。）
-_BRACKETS = {
-    "（": "）",
-    "(": ")",
-    "【": "】",
-    "〔": "〕",
-    "〖": "〗",
-    "［": "］",
-    "[": "]",
-}
+_BRACKETS = dict(zip("（(【〔〖［[", "）)】〕〗］]"))
 # A title is a part of its sentence: 《走吧！》是一部电影。
 _TITLES = {"《": "》", "〈": "〉"}
 _CLOSING = {**_QUOTES, **_BRACKETS, **_TITLES}

@@ -1,10 +1,8 @@
 """Blocks to shards by Apache Beam, on as many machines as a corpus takes: the bytes of a local run.
 
-Workers do with a block what they do in a local run. The payloads of each shard are then put into
-the order of the blocks and written. That waits for all blocks, so that nothing is written, and
-nothing of an earlier run removed, before the whole corpus went through.
-
-Beam is imported when a pipeline is made.
+The payloads of each shard are put into the order of the blocks and written when all blocks are
+done: nothing is written, and nothing of an earlier run removed, before the whole corpus went
+through. Beam is imported when a pipeline is made.
 """
 
 import contextlib
@@ -60,11 +58,7 @@ Payload = tuple[int, tuple[Order, bytes]]  # a shard, and what it gets of which 
 
 
 class Output:
-    """The shards of a run, and manifests beside them; see ``core.shards.Shards``.
-
-    Raises:
-        ConfigError: something is there, and ``overwrite`` is not set.
-    """
+    """The shards of a run, and manifests beside them; see ``core.shards.Shards``."""
 
     def __init__(self, paths: Sequence[str], run: Json, overwrite: bool = False):
         self.paths = list(paths)
@@ -81,11 +75,7 @@ class Output:
         self.totals = f"{folder}.{name}.unfinished"
 
     def finish(self, manifest: Json, of_files: Sequence[Json]) -> None:
-        """Writes the manifests: what is to be said of all files, and of each.
-
-        Raises:
-            DataError: an input file has changed.
-        """
+        """Writes the manifests, of all files and of each; raises DataError for a changed input."""
         input_files.check_unchanged()
         entries = {
             path: {**entry, "bytes": files.size(path)} for path, entry in zip(self.paths, of_files)
@@ -94,11 +84,7 @@ class Output:
 
 
 def make_pipeline(runner: str, num_workers: int, options: str) -> Any:
-    """Returns an empty pipeline.
-
-    Raises:
-        ConfigError: a package is missing, or Beam doesn't take the options.
-    """
+    """Returns an empty pipeline. Raises ConfigError for a missing package or a wrong option."""
     beam = _import_beam(runner)
     from apache_beam.options import pipeline_options
 
@@ -155,8 +141,7 @@ def write_blocks(
 ) -> Written:
     """Writes what becomes of the blocks of a corpus to the shards, as ``local.write_blocks`` does.
 
-    Raises:
-        ToolkitError: what a worker raised.
+    Errors of workers become ToolkitError.
     """
     import apache_beam as beam
 
@@ -188,7 +173,8 @@ def write_blocks(
         if raised is None:
             raise
         raise ToolkitError(raised.group(1)) from None
-    written = _load(output.totals)
+    values = read_object(output.totals)
+    written = Written(**{**values, "counts": Counts.from_json(values["counts"])})
     files.remove(output.totals)
     if any(written.records):
         for path, records in zip(output.paths, written.records):
@@ -214,11 +200,7 @@ def _count(made: Made) -> Written:
 
 
 def _sum(num_shards: int, parts: Iterable[Written]) -> Written:
-    total = Written(0, 0, [0] * num_shards, Counts())
-    for part in parts:
-        added = total.add(part.bytes, BlockOutput([], part.records, part.counts))
-        total = added._replace(blocks=total.blocks + part.blocks)
-    return total
+    return functools.reduce(Written.add, parts, Written(0, 0, [0] * num_shards, Counts()))
 
 
 def _begin(totals_path: str, surplus: Sequence[str], totals: Written) -> None:
@@ -232,11 +214,6 @@ def _begin(totals_path: str, surplus: Sequence[str], totals: Written) -> None:
             files.remove(path)
 
 
-def _load(totals_path: str) -> Written:
-    values = read_object(totals_path)
-    return Written(**{**values, "counts": Counts.from_json(values["counts"])})
-
-
 def _payloads(made: Made) -> Iterator[Payload]:
     order, _, output = made
     for shard, payload in enumerate(output.payloads):
@@ -247,12 +224,9 @@ def _payloads(made: Made) -> Iterator[Payload]:
 def _write(
     paths: Sequence[str], shard: tuple[int, Iterable[tuple[Order, bytes]]], begun: None
 ) -> None:
-    """Writes a shard, which need not fit into memory.
+    """Writes the payloads of a shard, which need not fit into memory, in their order.
 
-    Args:
-        paths: the files of all shards.
-        shard: its number, and its payloads in any order.
-        begun: makes Beam wait for ``_begin``.
+    ``begun`` makes Beam wait for ``_begin``.
     """
     number, payloads = shard
     path = paths[number]

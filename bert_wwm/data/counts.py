@@ -1,8 +1,7 @@
 """What was counted while the data was made; printed at the end and kept in the manifest."""
 
-import collections
-import dataclasses
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,54 +11,41 @@ from bert_wwm.masking.selection import Units
 
 # Of the many kinds of [UNK], those that matter are kept.
 _MOST_UNKNOWN, _SHOWN_UNKNOWN = 2000, 50
-_LENGTHS = ("words_by_length", "ngrams_drawn", "ngrams")  # histograms by length
 
 _KIND_NAMES = {
-    Kind.MASK: "by [MASK]",
-    Kind.SIMILAR: "by similar words",
-    Kind.MOVED: "permuted",
-    Kind.RANDOM: "at random",
-    Kind.FALLBACK: "at random for want of a similar word",
-    Kind.KEPT: "kept",
+    "mask": "by [MASK]",
+    "similar": "by similar words",
+    "moved": "permuted",
+    "random": "at random",
+    "fallback": "at random for want of a similar word",
+    "kept": "kept",
 }
 
 
 class Tally:
     """A dataclass of whole numbers and histograms, those of one run or of a part of it."""
 
-    def add(self, other: Any) -> None:
-        """Adds what another part of the run has counted."""
-        for name, theirs in vars(other).items():
-            mine = getattr(self, name)
-            if isinstance(mine, collections.Counter):
-                mine.update(theirs)
-            else:
-                setattr(self, name, mine + theirs)
+    def __add__(self, other: Any) -> Any:
+        """Returns what both parts of the run have counted."""
+        theirs = vars(other)
+        return type(self)(**{name: mine + theirs[name] for name, mine in vars(self).items()})
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary that ``from_json`` reads."""
-        return {
-            name: dict(value) if isinstance(value, collections.Counter) else value
-            for name, value in vars(self).items()
-        }
+        return dict(vars(self))
 
     @classmethod
     def from_json(cls, values: dict) -> Any:
-        """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
-        counts = cls()
-        for name, value in values.items():
-            former: Any = vars(counts).get(name)
-            if isinstance(former, collections.Counter):
-                fits = isinstance(value, dict) and _is_histogram(name, value)
-            else:
-                fits = type(value) is type(former)
-            if not fits:
-                raise ValueError(f"{name} is broken")
-            setattr(counts, name, type(former)(value))
-        return counts
+        """Returns what ``to_json`` was made of."""
+        return cls(
+            **{
+                name: Counter(value) if isinstance(value, dict) else value
+                for name, value in values.items()
+            }
+        )
 
 
-@dataclasses.dataclass
+@dataclass
 class Counts(Tally):
     """Counts of one run, or of a part of it."""
 
@@ -74,10 +60,8 @@ class Counts(Tally):
     sentences_of_one_word: int = 0  # passes over sentences that could not be split into a pair
     pieces: int = 0  # pieces read
     unknown_pieces: int = 0  # of these, ``[UNK]``
-    # How often which characters were ``[UNK]``.
-    unknown: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    # Number of words read, by their length in pieces.
-    words_by_length: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    unknown: Counter[str] = field(default_factory=Counter)  # the characters of these
+    words_by_length: Counter[str] = field(default_factory=Counter)  # words read; in pieces
     instances: int = 0  # examples made
     instances_without_prediction: int = 0  # further ones, left out since nothing could be selected
     # Of the examples made, those with a random second segment (NSP) or with swapped ones (SOP).
@@ -86,13 +70,10 @@ class Counts(Tally):
     truncated_pieces: int = 0  # pieces cut off to fit the pairs into their sequences
     budget: int = 0  # pieces that might have been selected
     predicted: int = 0  # of these, to be predicted: no other unit fitted into what was left
-    # Of these, what became of them.
-    kinds: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    # Units that the words were put together to, by the number of words drawn.
-    ngrams_drawn: Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    # Units selected, by their number of words; more of them are short, since a long one is more
-    # often passed over.
-    ngrams: Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    kinds: Counter[str] = field(default_factory=Counter)  # of these, what became of them
+    # Units drawn and selected, by their number of words: long ones fit into the budget less often.
+    ngrams_drawn: Counter[str] = field(default_factory=Counter)
+    ngrams: Counter[str] = field(default_factory=Counter)
 
     @property
     def unit(self) -> str:
@@ -103,28 +84,28 @@ class Counts(Tally):
         """Returns what to show while the work is done."""
         return f"{self.documents:,} documents, {records:,} {self.unit}"
 
-    def add(self, other: "Counts") -> None:
-        super().add(other)
-        if len(self.unknown) > 2 * _MOST_UNKNOWN:
-            self.unknown = collections.Counter(dict(self.unknown.most_common(_MOST_UNKNOWN)))
+    def __add__(self, other: "Counts") -> "Counts":
+        total = super().__add__(other)
+        if len(total.unknown) > 2 * _MOST_UNKNOWN:
+            total.unknown = Counter(dict(total.unknown.most_common(_MOST_UNKNOWN)))
+        return total
 
     def add_words(self, lengths: np.ndarray) -> None:
         """Counts words by their length in pieces."""
-        _add_histogram(self.words_by_length, np.bincount(lengths))
+        self.words_by_length.update(_make_histogram(np.bincount(lengths)))
 
     def add_predictions(self, units: Units, predictions: Predictions) -> None:
         """Counts what might be selected, what was, and what became of it."""
-        _add_histogram(self.ngrams_drawn, np.bincount(units.drawn))
+        self.ngrams_drawn.update(_make_histogram(np.bincount(units.drawn)))
+        self.ngrams.update(_make_histogram(predictions.ngrams))
         self.predicted += len(predictions.kinds)
-        for kind, count in enumerate(np.bincount(predictions.kinds).tolist()):
-            if count:
-                self.kinds[Kind(kind).name.lower()] += count
-        _add_histogram(self.ngrams, predictions.ngrams)
+        kinds = _make_histogram(np.bincount(predictions.kinds))
+        self.kinds.update({Kind(int(kind)).name.lower(): kinds[kind] for kind in kinds})
 
     def to_manifest(self) -> dict[str, object]:
         """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
         values = self.to_json()
-        for name in _LENGTHS:
+        for name in ("words_by_length", "ngrams_drawn", "ngrams"):
             histogram = getattr(self, name)
             values[name] = {length: histogram[length] for length in sorted(histogram, key=int)}
         values["kinds"] = dict(sorted(self.kinds.items()))
@@ -149,7 +130,7 @@ class Counts(Tally):
             "  one word": self.sentences_of_one_word
             and f"{self.sentences_of_one_word:,} times, not to be parted into a pair, left out",
             "pieces": f"{self.pieces:,}, [UNK] {_percent(self.unknown_pieces, self.pieces)}",
-            "words": _histogram(self.words_by_length, "by length in pieces", 4),
+            "words": _format_shares(self.words_by_length, "by length in pieces", 4),
             "instances": f"{self.instances:,}"
             + (label_1 and f", {label_1} {_percent(self.pairs_labelled_1, self.instances)}"),
             "  empty": self.instances_without_prediction
@@ -159,36 +140,22 @@ class Counts(Tally):
             f"{self.truncated_pieces:,} pieces truncated",
             "selected": f"{self.predicted:,} pieces, {_percent(self.predicted, self.tokens)} of "
             f"all tokens, {_percent(self.predicted, self.budget)} of the budget",
-            "  in n-grams": len(self.ngrams) > 1 and _histogram(self.ngrams, "of words", 4),
-            "  drawn": len(self.ngrams) > 1 and _histogram(self.ngrams_drawn, "of words", 4),
-            "replaced": ", ".join(self._shares()),
+            "  in n-grams": len(self.ngrams) > 1 and _format_shares(self.ngrams, "of words", 4),
+            "  drawn": len(self.ngrams) > 1 and _format_shares(self.ngrams_drawn, "of words", 4),
+            "replaced": ", ".join(
+                f"{name} {_percent(self.kinds[kind], self.predicted)}"
+                for kind, name in _KIND_NAMES.items()
+                if kind in self.kinds
+            ),
         }
         return "\n".join(f"  {name:<12}  {value}" for name, value in rows.items() if value)
 
-    def _shares(self) -> list[str]:
-        return [
-            f"{name} {_percent(self.kinds[kind.name.lower()], self.predicted)}"
-            for kind, name in _KIND_NAMES.items()
-            if kind.name.lower() in self.kinds
-        ]
+
+def _make_histogram(counts: np.ndarray) -> dict[str, int]:
+    return {str(value): count for value, count in enumerate(counts.tolist()) if count}
 
 
-def _is_histogram(name: str, values: dict[str, object]) -> bool:
-    """Whether a histogram of that name has keys of its kind, and whole numbers."""
-    if name == "kinds":
-        keys_fit = {kind.name.lower() for kind in Kind}.issuperset(values)
-    else:
-        keys_fit = name not in _LENGTHS or all(map(str.isdecimal, values))
-    return keys_fit and all(type(number) is int for number in values.values())
-
-
-def _add_histogram(counter: Counter[str], histogram: np.ndarray) -> None:
-    for value, count in enumerate(histogram.tolist()):
-        if count:
-            counter[str(value)] += count
-
-
-def _histogram(counter: Counter[str], what: str, longest: int) -> str:
+def _format_shares(counter: Counter[str], what: str, longest: int) -> str:
     """Writes shares out; what is longer than ``longest`` goes together."""
     total = sum(counter.values())
     shares = [(str(n), counter[str(n)]) for n in range(1, longest + 1)]

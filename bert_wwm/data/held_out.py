@@ -15,10 +15,7 @@ def hold_out(source: str, train: str, heldout: str) -> tuple[int, int] | None:
     """Splits the documents of a corpus into two files, which are there whole or not at all.
 
     The first of every twenty documents is held out. Returns how many there are of each part; None
-    where both files are there already.
-
-    Raises:
-        DataError: there are fewer than two documents, or the source can't be read.
+    where both files are there already. Raises DataError for fewer than two documents.
     """
     places = (heldout, train)
     if all(map(os.path.exists, places)):

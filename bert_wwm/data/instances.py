@@ -57,15 +57,9 @@ def make_instances(
 ) -> Instances:
     """Returns the instances of one pass over a block.
 
-    Where a random next segment is wanted and there is only one document, it gives no instance and
-    is counted.
-
-    Args:
-        run: the pass.
-        pairing: how sequences are made of documents.
-        max_seq_length: length of a sequence in tokens, special tokens included.
-        short_seq_prob: share of the passes over a document that aim at a shorter, random length;
-            a fraction of 1.
+    ``max_seq_length`` is in tokens, special ones included; ``short_seq_prob`` is the share of the
+    passes over a document that aim at a shorter, random length. A document that needs another one
+    for a random next segment, and is alone, gives no instance and is counted.
     """
     limit = max_seq_length - pairing.num_special_tokens
     rows: list[Instance] = []

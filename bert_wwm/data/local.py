@@ -34,11 +34,11 @@ class Written(NamedTuple):
         """Returns a dictionary that ``load_written`` reads."""
         return {**self._asdict(), "counts": self.counts.to_json()}
 
-    def add(self, size: int, output: BlockOutput) -> "Written":
-        """Returns what is written with a block of that size more; the counts are changed."""
-        self.counts.add(output.counts)
-        records = [old + new for old, new in zip(self.records, output.records)]
-        return Written(self.blocks + 1, self.bytes + size, records, self.counts)
+    def add(self, other: "Written") -> "Written":
+        """Returns both together."""
+        records = [mine + theirs for mine, theirs in zip(self.records, other.records)]
+        counts = self.counts + other.counts
+        return Written(self.blocks + other.blocks, self.bytes + other.bytes, records, counts)
 
 
 def load_written(shards: Shards, num_shards: int, kind: type[Tally] = Counts) -> Written:
@@ -64,26 +64,18 @@ def write_blocks(
     Args:
         work: what a worker does with a block; can be pickled.
         blocks: all blocks; those that are written already are skipped.
-        shards: where to.
-        before: what is written already.
-        num_workers: processes.
-        progress: takes the bytes of text that are done.
         settle: turns what a worker returns into the output, in this process and in order.
-
-    Returns:
-        What is written then.
     """
-    counts = type(before.counts)()
-    counts.add(before.counts)
-    written = before._replace(counts=counts)
+    written = before
     begun = time.monotonic()
     rest = itertools.islice(blocks, before.blocks, None)
     for block, result in map_blocks(work, rest, num_workers):
         output = settle(result)
-        written = written.add(block.size, output)
+        written = written.add(Written(1, block.size, output.records, output.counts))
         shards.append(output.payloads, written.to_json())
         speed = (written.bytes - before.bytes) / 1e6 / (time.monotonic() - begun)
-        progress.update(written.bytes, f"{counts.note(sum(written.records))}, {speed:.2f} MB/s")
+        note = written.counts.note(sum(written.records))
+        progress.update(written.bytes, f"{note}, {speed:.2f} MB/s")
     return written
 
 

@@ -8,7 +8,7 @@ from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.examples import ExampleMaker, Features
 from bert_wwm.data.local import BlockOutput, deal_out
-from bert_wwm.data.sources import Source
+from bert_wwm.data.sources import WordSource
 from bert_wwm.data.tokenized import tokenize_block
 from bert_wwm.text.bulk import BulkTokenizer
 
@@ -17,7 +17,7 @@ from bert_wwm.text.bulk import BulkTokenizer
 class RecordMaker:
     """Turns blocks into records; can be pickled."""
 
-    source: Source  # gives the sentences of a block and their words
+    source: WordSource  # gives the sentences of a block and their words
     tokenizer: BulkTokenizer
     examples: ExampleMaker
     dupe_factor: int  # number of passes over each block, each with other masks
@@ -38,19 +38,17 @@ class RecordMaker:
         return [records[index] for index in order], counts
 
 
-@dataclasses.dataclass(frozen=True)
-class ShardWork:
-    """What a worker does with a block: records, framed and dealt out to shards; can be pickled."""
-
-    maker: RecordMaker
-    num_shards: int
-    frame: Callable[[bytes], bytes]  # a record as it is in a file
-    compress: Callable[[bytes], bytes]  # the bytes that a shard gets of a block
-
-    def __call__(self, block: Block) -> BlockOutput:
-        records, counts = self.maker.records(block)
-        # Another shard begins with each block, lest the first ones get more than the others.
-        first = integer(rng_for(*block.place), self.num_shards)
-        dealt = deal_out([self.frame(record) for record in records], self.num_shards, first)
-        payloads = [self.compress(b"".join(part)) if part else b"" for part in dealt]
-        return BlockOutput(payloads, [len(part) for part in dealt], counts)
+def deal_records(
+    maker: RecordMaker,
+    num_shards: int,
+    frame: Callable[[bytes], bytes],
+    compress: Callable[[bytes], bytes],
+    block: Block,
+) -> BlockOutput:
+    """Makes the records of a block, as they are framed in a file, and deals them out to shards."""
+    records, counts = maker.records(block)
+    # Another shard begins with each block, lest the first ones get more than the others.
+    first = integer(rng_for(*block.place), num_shards)
+    dealt = deal_out(list(map(frame, records)), num_shards, first)
+    payloads = [compress(b"".join(part)) if part else b"" for part in dealt]
+    return BlockOutput(payloads, [len(part) for part in dealt], counts)

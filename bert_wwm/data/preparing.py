@@ -5,15 +5,16 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bert_wwm.corpus import blocks, raw_blocks
+from bert_wwm.corpus import raw_blocks
 from bert_wwm.corpus.blocks import Block
-from bert_wwm.corpus.cleaning import clean, measure_text_share
+from bert_wwm.corpus.cleaning import clean, count_visible, measure_text_share
 from bert_wwm.corpus.raw_blocks import Layout
 from bert_wwm.corpus.raw_documents import read_documents
 from bert_wwm.corpus.sentences import split_sentences
 from bert_wwm.data.counts import Tally
 from bert_wwm.data.duplicates import SeenHashes, hash_document
 from bert_wwm.data.local import BlockOutput, deal_out
+from bert_wwm.data.sources import Source
 
 FORMAT = "prepared text 2"  # changes with what cleaning and splitting do
 
@@ -52,41 +53,31 @@ class PreparedCounts(Tally):
 
     def summary(self) -> str:
         """Returns a few lines for the terminal."""
-        rows = [
-            ("documents read", self.documents_read),
-            ("  kept", self.documents_kept),
-            ("  duplicate", self.documents_duplicate),
-            ("  empty", self.documents_empty),
-            ("  too short", self.documents_short),
-            ("  no natural text", self.documents_unnatural),
-            ("sentences", self.sentences),
-            ("removed tags", self.tags),
-            ("removed invisible", self.invisible),
-        ]
-        return "\n".join(f"  {name:<18} {count:>14,}" for name, count in rows)
+        rows = {
+            "documents read": self.documents_read,
+            "  kept": self.documents_kept,
+            "  duplicate": self.documents_duplicate,
+            "  empty": self.documents_empty,
+            "  too short": self.documents_short,
+            "  no natural text": self.documents_unnatural,
+            "sentences": self.sentences,
+            "removed tags": self.tags,
+            "removed invisible": self.invisible,
+        }
+        return "\n".join(f"  {name:<18} {count:>14,}" for name, count in rows.items())
 
 
 @dataclasses.dataclass(frozen=True)
-class RawSource:
-    """Gives blocks of raw documents in the parent process."""
+class RawSource(Source):
+    """Raw documents."""
 
     layout: Layout  # where documents are in the files
 
-    def runs(self, paths: Sequence[str]) -> list[list[str]]:
-        """Groups files so that each group can be read by itself."""
-        return blocks.group_files(paths)
-
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
-        """Yields the blocks of a group of files, of that number."""
         return raw_blocks.read_blocks(run, paths, self.layout)
 
     def blocks(self) -> dict[str, int]:
-        """Returns what decides where blocks begin and end."""
-        return {
-            "bytes": blocks.BLOCK_BYTES,
-            "document bytes": blocks.DOCUMENT_BYTES,
-            "longest document bytes": raw_blocks.LONGEST_DOCUMENT_BYTES,
-        }
+        return {**super().blocks(), "longest document bytes": raw_blocks.LONGEST_DOCUMENT_BYTES}
 
 
 class PreparedBlock(NamedTuple):
@@ -99,49 +90,36 @@ class PreparedBlock(NamedTuple):
     counts: PreparedCounts
 
 
-@dataclasses.dataclass(frozen=True)
-class PrepareWork:
-    """What a worker does with a block: cleans its documents and finds their sentences."""
-
-    layout: Layout  # where documents are in the files
-    min_chars: int  # least number of visible characters of a document
-    min_text_share: float  # least share of letters in them; see ``measure_text_share``
-
-    def __call__(self, block: Block) -> PreparedBlock:
-        counts = PreparedCounts()
-        documents: list[bytes] = []
-        for document in read_documents(block, self.layout):
-            cleaned = clean(document.text)
-            counts.documents_read += 1
-            counts.documents_split += document.is_rest
-            counts.tags += cleaned.tags
-            counts.invisible += cleaned.invisible
-            text = "\n".join(cleaned.lines)
-            if not text:
-                counts.documents_empty += 1
-            elif self._is_short(text):
-                counts.documents_short += 1
-            elif self.min_text_share > 0 and measure_text_share(text) < self.min_text_share:
-                counts.documents_unnatural += 1
-            else:
-                sentences = itertools.chain.from_iterable(map(split_sentences, cleaned.lines))
-                documents.append("\n".join(sentences).encode("utf-8"))
-        return PreparedBlock(documents, list(map(hash_document, documents)), counts)
-
-    def _is_short(self, text: str) -> bool:
-        return len(text) - text.count(" ") - text.count("\n") < self.min_chars
+def prepare_block(
+    layout: Layout, min_chars: int, min_text_share: float, block: Block
+) -> PreparedBlock:
+    """Cleans the documents of a block and finds their sentences; leaves bad documents out."""
+    counts = PreparedCounts()
+    documents: list[bytes] = []
+    for document in read_documents(block, layout):
+        cleaned = clean(document.text)
+        counts.documents_read += 1
+        counts.documents_split += document.is_rest
+        counts.tags += cleaned.tags
+        counts.invisible += cleaned.invisible
+        text = "\n".join(cleaned.lines)
+        if not text:
+            counts.documents_empty += 1
+        elif count_visible(text) < min_chars:
+            counts.documents_short += 1
+        elif min_text_share > 0 and measure_text_share(text) < min_text_share:
+            counts.documents_unnatural += 1
+        else:
+            sentences = itertools.chain.from_iterable(map(split_sentences, cleaned.lines))
+            documents.append("\n".join(sentences).encode("utf-8"))
+    return PreparedBlock(documents, list(map(hash_document, documents)), counts)
 
 
 class Keeper:
     """Keeps the first of equal documents, and deals them out to the shards in turn.
 
-    What an interrupted run has written is read again to know its documents, rather than to keep
-    their hashes on the disk too.
-
-    Args:
-        num_shards: number of shards.
-        kept: documents that are written already.
-        written: for each shard, what is written there, in chunks.
+    What an interrupted run has written to each shard, in chunks, is read again to know the
+    documents that it has kept, rather than to keep their hashes on the disk too.
     """
 
     def __init__(self, num_shards: int, kept: int = 0, written: Sequence[Iterator[bytes]] = ()):
@@ -149,8 +127,10 @@ class Keeper:
         self._kept = kept
         self._seen = SeenHashes()
         for chunks in written:
-            for hashes in _hashes_of_written(chunks):
-                self._seen.add(hashes)
+            rest = b""
+            for chunk in chunks:
+                *documents, rest = (rest + chunk).split(_AFTER_DOCUMENT)
+                self._seen.add(map(hash_document, documents))
 
     def __call__(self, block: PreparedBlock) -> BlockOutput:
         is_new = self._seen.add(block.hashes)
@@ -169,10 +149,3 @@ class Keeper:
             sentences=sum(sentences),
         )
         return BlockOutput(payloads, sentences, counts)
-
-
-def _hashes_of_written(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
-    rest = b""
-    for chunk in chunks:
-        *documents, rest = (rest + chunk).split(_AFTER_DOCUMENT)
-        yield list(map(hash_document, documents))

@@ -1,9 +1,9 @@
 """Where blocks come from, and how their sentences get their words: from text, or segmented text."""
 
+import abc
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.corpus import blocks, segmented
@@ -15,23 +15,32 @@ from bert_wwm.segmentation.segmenters import Segmenter
 _BATCH_SENTENCES = 1024  # segmenters work on batches
 
 
-class Source(Protocol):
-    """Gives blocks in the parent process, and their words in the workers; can be pickled."""
+class Source(abc.ABC):
+    """Gives the blocks of a corpus in the parent process; can be pickled."""
 
     def runs(self, paths: Sequence[str]) -> list[list[str]]:
         """Groups files so that each group can be read by itself."""
+        return blocks.group_files(paths)
 
+    @abc.abstractmethod
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
         """Yields the blocks of a group of files, of that number."""
 
+    def blocks(self) -> dict[str, int]:
+        """Returns what decides where blocks begin and end."""
+        return {"bytes": blocks.BLOCK_BYTES, "document bytes": blocks.DOCUMENT_BYTES}
+
+
+class WordSource(Source):
+    """Gives the words of its blocks too, in the workers."""
+
+    @abc.abstractmethod
     def segment(self, block: Block) -> SegmentedBlock:
         """Returns the sentences of a block, their words and tags."""
 
+    @abc.abstractmethod
     def describe(self, paths: Sequence[str]) -> dict[str, object]:
         """Returns what cut the words, ready for JSON. Raises where that can't be had."""
-
-    def blocks(self) -> dict[str, int]:
-        """Returns what decides where blocks begin and end."""
 
 
 def read_all(source: Source, paths: Sequence[str]) -> Iterator[Block]:
@@ -41,14 +50,11 @@ def read_all(source: Source, paths: Sequence[str]) -> Iterator[Block]:
 
 
 @dataclasses.dataclass(frozen=True)
-class TextSource:
+class TextSource(WordSource):
     """Text, one sentence a line."""
 
     segmenter: Segmenter  # finds the words
     tasks: tuple[str, ...] = ()  # the tags that are wanted of it
-
-    def runs(self, paths: Sequence[str]) -> list[list[str]]:
-        return blocks.group_files(paths)
 
     def read(self, run: int, paths: Sequence[str]) -> Iterator[Block]:
         return blocks.read_blocks(run, paths)
@@ -68,9 +74,6 @@ class TextSource:
         )
         for start in range(0, len(sentences), _BATCH_SENTENCES):
             batch = sentences[start : start + _BATCH_SENTENCES]
-            if not self.tasks:
-                result.words.extend(self.segmenter.segment(batch))
-                continue
             for annotated in self.segmenter.annotate(batch, self.tasks):
                 result.words.append(annotated and annotated.spans)
                 for task in self.tasks:
@@ -84,17 +87,11 @@ class TextSource:
                     f"{path}: is a segmented corpus; expected text, or --segmenter=presegmented "
                     "and nothing but segmented files"
                 )
-        described = self.segmenter.describe()
-        if self.tasks:
-            described["tags"] = self.segmenter.describe_tags(self.tasks)
-        return described
-
-    def blocks(self) -> dict[str, int]:
-        return {"bytes": blocks.BLOCK_BYTES, "document bytes": blocks.DOCUMENT_BYTES}
+        return self.segmenter.describe(self.tasks)
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentedSource:
+class SegmentedSource(WordSource):
     """What scripts/segment_corpus.py wrote."""
 
     tasks: tuple[str, ...] = ()  # the tags that are wanted of it

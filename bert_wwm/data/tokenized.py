@@ -41,7 +41,7 @@ def tokenize_block(
     """
     pieces = tokenizer.tokenize(block.sentences)
     word_starts, word_of_piece, fallen_back = _align(block, pieces)
-    tags = {task: _labels(block, task)[word_of_piece] for task in block.tags}
+    tags = {task: _find_labels(block, task)[word_of_piece] for task in block.tags}
     lengths = np.diff(pieces.offsets)
     kept = lengths > 0
     counts.sentences += int(kept.sum())
@@ -78,9 +78,6 @@ def tokenize_block(
 def _align(block: SegmentedBlock, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lays the words over the pieces by their characters.
 
-    Segmentation and WordPiece run independently on the raw sentence
-    (ymcui/Chinese-BERT-wwm#13); words never travel as ``##`` marks.
-
     Returns:
         bool [P], where words begin; int [P], the number of each piece's word among all words;
         bool [S], the sentences in which a piece reaches over the end of a word.
@@ -102,7 +99,7 @@ def _align(block: SegmentedBlock, pieces: Pieces) -> tuple[np.ndarray, np.ndarra
     return word_starts, word, fallen_back
 
 
-def _labels(block: SegmentedBlock, task: str) -> np.ndarray:
+def _find_labels(block: SegmentedBlock, task: str) -> np.ndarray:
     """Returns the label of each word, _UNTAGGED where there is none."""
     labels: list[int] = []
     for number, tags in enumerate(block.tags[task]):
@@ -114,15 +111,11 @@ def _labels(block: SegmentedBlock, task: str) -> np.ndarray:
 
 
 def _split(ends: np.ndarray, word_starts: np.ndarray, limit: int) -> tuple[list[int], np.ndarray]:
-    """Cuts sentences that are too long, at ends of words where it can.
+    """Cuts sentences of more than ``limit`` pieces, at ends of words where it can.
 
-    Args:
-        ends: int [S], where each sentence ends, in pieces.
-        word_starts: bool [P]; a word that is itself too long is cut, and changed here.
-        limit: most pieces of a sentence.
-
-    Returns:
-        The offsets of the sentences that are not empty; int [S], how many became of each.
+    int [S] ``ends`` are where sentences end, in pieces. A word that is itself too long is cut: its
+    bool [P] ``word_starts`` are changed. Returns the offsets of the sentences that are not empty,
+    and int [S], how many became of each.
     """
     begins = np.append(0, ends)[:-1]
     parts = np.minimum(ends - begins, 1)

@@ -37,16 +37,13 @@ def load(
 
     Args:
         model: a folder that holds a config.json, or a hub id such as ``LTP/legacy``.
-        parallelism: whether the model may use all cores. If not, a neural model restricts
-            PyTorch to one thread, in all of the process.
+        parallelism: whether the model may use all cores, without which words and tags are the same.
+            If not, a neural model restricts PyTorch to one thread, in all of the process.
         device: where a neural model runs, by PyTorch's name (``cpu``, ``cuda``, ``cuda:1``);
             None: on the GPU if there is one. Perceptrons ignore it.
         batch_size: how many sentences a neural model reads at a time.
 
-    Raises:
-        ConfigError: the model can't be found or reached, isn't one of LTP's, or needs a package
-            or a device that isn't there; or the batch size is below 1.
-        CheckpointError: its weights are broken or incomplete.
+    Raises ConfigError for the model, and CheckpointError for its weights.
     """
     if batch_size < 1:
         raise ConfigError(f"batch size {batch_size} of the LTP model; expected 1 or more")

@@ -18,14 +18,12 @@ CONFIG = "config.json"
 class Tagged(NamedTuple):
     """The words of a sentence, which may lack white space and control characters, and their tags.
 
-    Attributes:
-        words: the words.
-        tags: for each task a list as long as ``words``, in LTP's labels. pos: n, v, wp, ...; ner:
-            O, S-Ns, B-Ni, ..., the word's place in a name and what it names; dep: SBV, HED, ...
+    pos: n, v, wp, ...; ner: O, S-Ns, B-Ni, ..., the word's place in a name and what it names; dep:
+    SBV, HED, ...
     """
 
     words: list[str]
-    tags: dict[str, list[str]]
+    tags: dict[str, list[str]]  # for each task a list as long as ``words``, in LTP's labels
 
 
 class Model(abc.ABC):
@@ -42,9 +40,7 @@ class Model(abc.ABC):
     def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Tagged]:
         """Returns the words of each sentence, with their tags of some tasks.
 
-        Raises:
-            ConfigError: the model doesn't do one of the tasks, or tags nothing in it (cws).
-            CheckpointError: the file of a task is missing or broken.
+        Raises ConfigError where the model doesn't do one of the tasks, or tags nothing in it (cws).
         """
 
     @abc.abstractmethod

@@ -32,11 +32,11 @@ _NO_MORE = 1e-300
 
 
 class TaskResult(NamedTuple):
-    """The result of training a task; scores are fractions of 1, empty without held-out text."""
+    """The result of training a task."""
 
     seconds: float
-    size: int  # Bytes of the model's file.
-    scores: dict[str, float]
+    size: int  # bytes of the model's file
+    scores: dict[str, float]  # fractions of 1; none without held-out text
 
 
 def train(
@@ -46,10 +46,10 @@ def train(
     num_epochs: int = 5,
     heldout_fraction: float = 0.05,
     random_seed: int = 12345,
-    num_processes: int = 0,
+    num_processes: int = 0,  # 0: one for each CPU core
     report: Callable[[str], None] = print,
 ) -> dict[str, TaskResult]:
-    """Trains the models of some tasks and writes their folder.
+    """Trains the models of some tasks and writes their folder, config.json last.
 
     The passive-aggressive perceptron is trained: on the People's Daily it is as good after two
     epochs as the averaged one after four. It runs on one core, so tasks run side by side. The same
@@ -58,24 +58,9 @@ def train(
     Every second training sentence is turned from full-width letters, digits and punctuation to
     ASCII: newspaper text has full-width ones only, other text mostly ASCII.
 
-    Args:
-        paths: files of ``word/tag`` tokens, one sentence a line.
-        output_dir: a local folder. Each file appears there when it is complete, config.json last.
-        tasks: some of ``TASKS``.
-        num_epochs: passes over the training text.
-        heldout_fraction: the fraction (0 to 1) of the sentences that is scored, not trained on.
-        random_seed: for the choice of held-out sentences and the order of the others.
-        num_processes: how many tasks are trained at the same time; 0: one for each CPU core.
-        report: gets lines of progress.
-
-    Returns:
-        The result of each task. cws and ner: precision, recall and F1 of words and names; pos:
-        accuracy. Held-out tags are predicted for the words of the text, names from predicted tags
-        if pos is among the tasks.
-
-    Raises:
-        ConfigError: an unknown task, or a number out of its range.
-        DataError: the text can't be used, see ``read_corpus``, or has changed.
+    A fraction (0 to 1) of the sentences is not trained on but scored. cws and ner: precision,
+    recall and F1 of words and names; pos: accuracy. Held-out tags are predicted for the words of
+    the text, names from predicted tags if pos is among the tasks.
     """
     _check(tasks, num_epochs, heldout_fraction)
     sentences, unknown = read_corpus(paths)

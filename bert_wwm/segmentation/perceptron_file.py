@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bert_wwm.core import files, stand_ins
-from bert_wwm.core.errors import CheckpointError, DataError
-from bert_wwm.core.json_files import parse_line
+from bert_wwm.core.errors import CheckpointError
 
 _MAGIC = b"Obj\x01"
 _SCHEMA, _CODEC = "avro.schema", "avro.codec"
@@ -50,8 +49,7 @@ class _Damage(Exception):
 def read(path: str, task: str) -> Perceptron:
     """Reads a file of the task cws, pos or ner, and checks all of it.
 
-    Raises:
-        CheckpointError: the file is missing, damaged, or of another kind or task.
+    Raises CheckpointError where the file is missing, damaged, or of another kind or task.
     """
     content = files.read_bytes(path) if files.exists(path) else b""
     if not content.startswith(_MAGIC):
@@ -91,10 +89,10 @@ def _parse(content: bytes, task: str) -> Perceptron:
     header = _Reader(content, len(_MAGIC))
     facts = {header.text(): header.bytes() for _ in header.items()}
     try:
-        schema = parse_line(facts.get(_SCHEMA, b""), _SCHEMA)
-    except DataError:
+        schema = json.loads(facts.get(_SCHEMA, b""), object_hook=_drop_default)
+    except (ValueError, RecursionError):
         raise _Damage("no description of its record") from None
-    if _without_defaults(schema) != _schema(task):
+    if schema != _schema(task):
         raise _Damage("its record is of another kind")
     mark = header.read(_MARK_BYTES)
     number, block = header.long(), header.bytes()
@@ -137,13 +135,9 @@ def _fields(**types: Any) -> list[dict[str, Any]]:
     return [{"name": name, "type": kind} for name, kind in types.items()]
 
 
-def _without_defaults(schema: Any) -> Any:
+def _drop_default(description: dict[str, Any]) -> dict[str, Any]:
     """Returns a description without what doesn't matter to a record that is there."""
-    if isinstance(schema, list):
-        return [_without_defaults(value) for value in schema]
-    if isinstance(schema, dict):
-        return {name: _without_defaults(schema[name]) for name in schema if name != "default"}
-    return schema
+    return {name: value for name, value in description.items() if name != "default"}
 
 
 def _decompress(block: bytes, codec: bytes) -> bytes:

@@ -10,7 +10,7 @@ import itertools
 import unicodedata
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
@@ -29,9 +29,11 @@ _DROPPED = -2
 
 
 class Annotated(NamedTuple):
-    """The words of a sentence, as ``Segmenter.segment`` gives them, and their tags.
+    """The words of a sentence, and their tags.
 
-    A span without a tag (None) is white space, or characters that the segmenter left out.
+    The spans tile [0, len(sentence)): in order, none empty, no gap, no overlap. White space is
+    never inside a word; each run of it is a span of its own. A span without a tag (None) is white
+    space, or characters that the segmenter left out.
     """
 
     spans: list[Span]
@@ -41,75 +43,44 @@ class Annotated(NamedTuple):
 class Segmenter(abc.ABC):
     """Finds the words of sentences. Can be pickled, for worker processes.
 
-    All methods raise ConfigError where a package or a model is missing, and CheckpointError where
-    the model's files are broken.
+    All methods raise ConfigError where a package or a model is missing or doesn't give the tags of
+    a task, and CheckpointError where the model's files are broken.
     """
 
     @abc.abstractmethod
-    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
-        """Returns the words of each sentence.
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Annotated | None]:
+        """Returns the words of each sentence, with their tags of some tasks.
 
-        The spans of a sentence tile [0, len(sentence)): in order, none empty, no gap, no overlap.
-        White space is never inside a word; each run of it is a span of its own. None replaces the
-        words of a sentence that the segmenter's output doesn't match.
+        None replaces those of a sentence that the segmenter's output doesn't match.
         """
 
+    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
+        """Returns the words of each sentence, as ``annotate`` does."""
+        return [one and one.spans for one in self.annotate(sentences, ())]
+
     @abc.abstractmethod
-    def describe(self) -> dict[str, object]:
-        """Returns what distinguishes the words of this segmenter from others', ready for JSON."""
+    def describe(self, tasks: Sequence[str] = ()) -> dict[str, object]:
+        """Returns what distinguishes its words, and their tags, from others', ready for JSON."""
 
     def tasks(self) -> tuple[str, ...]:
         """Returns the tasks that words can be tagged for, by LTP's names; see ``ltp_model.py``."""
         return ()
 
-    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Annotated | None]:
-        """Returns the words of each sentence, as ``segment`` does, with their tags of some tasks.
 
-        Raises ConfigError where this segmenter doesn't give such tags.
-        """
-        raise self._no_tags(tasks)
-
-    def describe_tags(self, tasks: Sequence[str]) -> dict[str, object]:
-        """Returns what distinguishes the tags from others, as ``describe`` does for words."""
-        raise self._no_tags(tasks)
-
-    def _no_tags(self, tasks: Sequence[str]) -> ConfigError:
-        return ConfigError(
-            f"the segmenter {self.describe()['name']!r} doesn't tag words "
-            f"({', '.join(tasks)}); expected 'ltp'"
-        )
+# Each entry takes a function that loads LTP's model; all but ``ltp`` ignore it.
+SEGMENTERS: Registry[Callable[[Callable[[], Model]], Segmenter]] = Registry("segmenter")
 
 
-# Each entry takes the options of ``LtpSegmenter``; all others ignore them.
-SEGMENTERS: Registry[Callable[..., Segmenter]] = Registry("segmenter")
-
-
-def make_segmenter(
-    name: str,
-    ltp_model: str = ltp.DEFAULT_MODEL,
-    parallelism: bool = True,
-    ltp_device: str | None = None,
-    ltp_batch_size: int = ltp.DEFAULT_BATCH_SIZE,
-) -> Segmenter:
-    """Returns the segmenter of that name; for LTP's options see ``ltp.load``.
-
-    Raises:
-        ConfigError: there is no such segmenter, or a package that it needs isn't installed.
-    """
-    return SEGMENTERS[name](ltp_model, parallelism, ltp_device, ltp_batch_size)
+def make_segmenter(name: str, ltp_model: str = ltp.DEFAULT_MODEL, **ltp_options: Any) -> Segmenter:
+    """Returns the segmenter of that name; for LTP's options see ``ltp.load``."""
+    return SEGMENTERS[name](functools.partial(ltp.load, ltp_model, **ltp_options))
 
 
 class LtpSegmenter(Segmenter):
     """LTP, a perceptron or a neural model, loaded when it is first needed."""
 
-    def __init__(self, model: str, parallelism: bool, device: str | None, batch_size: int):
-        """Takes the arguments of ``ltp.load``.
-
-        The output of a perceptron is the same with and without parallelism, and in a forked
-        process LTP itself goes back to one core.
-        """
-        self._name = model
-        self._load = functools.partial(ltp.load, model, parallelism, device, batch_size)
+    def __init__(self, load: Callable[[], Model]):
+        self._load = load
 
     @functools.cached_property
     def _model(self) -> Model:
@@ -120,21 +91,18 @@ class LtpSegmenter(Segmenter):
         state = self.__dict__.items()
         return {name: value for name, value in state if not isinstance(value, NeuralModel)}
 
-    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
-        return [one and one.spans for one in self.annotate(sentences, ())]
-
-    def describe(self) -> dict[str, object]:
-        return {"name": "ltp", "model": self._name, **self._model.describe()}
+    def describe(self, tasks: Sequence[str] = ()) -> dict[str, object]:
+        described = {"name": "ltp", "model": self._model.name, **self._model.describe()}
+        if tasks:
+            described["tags"] = {"tasks": list(tasks), "sha256": self._model.tag_files(tasks)}
+        return described
 
     def tasks(self) -> tuple[str, ...]:
         return tuple(task for task in self._model.tasks if task != "cws")
 
     def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Annotated | None]:
         tagged = self._model.annotate(sentences, tasks)
-        return [_place_tags(*pair) for pair in zip(tagged, sentences)]
-
-    def describe_tags(self, tasks: Sequence[str]) -> dict[str, object]:
-        return {"tasks": list(tasks), "sha256": self._model.tag_files(tasks)}
+        return [place_words(*pair) for pair in zip(tagged, sentences)]
 
 
 class RuleSegmenter(Segmenter):
@@ -144,11 +112,20 @@ class RuleSegmenter(Segmenter):
         self._cut = cut
         self._description = description
 
-    def segment(self, sentences: Sequence[str]) -> list[list[Span] | None]:
-        return [place_words(self._cut(sentence), sentence) for sentence in sentences]
+    def annotate(self, sentences: Sequence[str], tasks: Sequence[str]) -> list[Annotated | None]:
+        self._refuse_tags(tasks)
+        return [place_words(Tagged(self._cut(sentence), {}), sentence) for sentence in sentences]
 
-    def describe(self) -> dict[str, object]:
+    def describe(self, tasks: Sequence[str] = ()) -> dict[str, object]:
+        self._refuse_tags(tasks)
         return dict(self._description)
+
+    def _refuse_tags(self, tasks: Sequence[str]) -> None:
+        if tasks:
+            raise ConfigError(
+                f"the segmenter {self._description['name']!r} doesn't tag words "
+                f"({', '.join(tasks)}); expected 'ltp'"
+            )
 
 
 def _make_jieba(*_: object) -> Segmenter:
@@ -197,8 +174,8 @@ SEGMENTERS.add("characters", lambda *_: RuleSegmenter(list, name="characters"))
 SEGMENTERS.add("none", lambda *_: RuleSegmenter(_cut_as_wordpiece, name="none"))
 
 
-def place_words(words: Sequence[str], sentence: str) -> list[Span] | None:
-    """Lays words over the sentence that they were found in.
+def place_words(tagged: Tagged, sentence: str) -> Annotated | None:
+    """Lays words over the sentence that they were found in; returns None where they don't match it.
 
     White space in words is ignored: where a sentence has it, a word ends. Characters that the
     words lack go to the word before them, else to the word after them, else (white space, or
@@ -206,51 +183,29 @@ def place_words(words: Sequence[str], sentence: str) -> list[Span] | None:
     format characters, unassigned ones, combining marks, U+FFFD.
 
     Example:
-        place_words(["我 ", "爱北京"], "我 爱\\x00北京") -> [(0, 1), (1, 2), (2, 6)]
-
-    Returns:
-        Spans that tile the sentence, or None where the words don't match it.
+        place_words(Tagged(["我 ", "爱好"], {}), "我 爱\\x00好").spans -> [(0, 1), (1, 2), (2, 5)]
     """
-    placed = _place(words, sentence)
-    return placed and placed[0]
-
-
-def _place_tags(tagged: Tagged, sentence: str) -> Annotated | None:
-    """Lays words and their tags over a sentence, or returns None where they don't match it."""
-    placed = _place(tagged.words, sentence)
-    if placed is None:
-        return None
-    spans, numbers = placed
+    words = tagged.words
+    if "".join(words) == sentence and sentence.split() == [sentence]:
+        runs = [(number, len(word)) for number, word in enumerate(words) if word]
+    else:
+        owners = _find_owners(words, sentence)
+        if owners is None:
+            return None
+        # Invisible characters join the word before them; at the start of a run, the one after them.
+        for position in range(1, len(owners)):
+            if owners[position] == _DROPPED and owners[position - 1] != _SPACE:
+                owners[position] = owners[position - 1]
+        for position in range(len(owners) - 2, -1, -1):
+            if owners[position] == _DROPPED and owners[position + 1] != _SPACE:
+                owners[position] = owners[position + 1]
+        runs = [(owner, len(list(run))) for owner, run in itertools.groupby(owners)]
+    ends = list(itertools.accumulate(length for _, length in runs))
     tags = {
-        task: [tags[number] if number >= 0 else None for number in numbers]
+        task: [tags[number] if number >= 0 else None for number, _ in runs]
         for task, tags in tagged.tags.items()
     }
-    return Annotated(spans, tags)
-
-
-def _place(words: Sequence[str], sentence: str) -> tuple[list[Span], list[int]] | None:
-    """Returns the spans of ``place_words``, and for each the number of its word.
-
-    A span without a word has the number _SPACE or _DROPPED. White space inside a word makes several
-    spans of it, all of its number.
-    """
-    if "".join(words) == sentence and sentence.split() == [sentence]:
-        numbers = [number for number, word in enumerate(words) if word]
-        ends = list(itertools.accumulate(len(words[number]) for number in numbers))
-        return list(zip([0, *ends], ends)), numbers
-    owners = _find_owners(words, sentence)
-    if owners is None:
-        return None
-    # Invisible characters join the word before them; at the start of a run, the one after them.
-    for position in range(1, len(owners)):
-        if owners[position] == _DROPPED and owners[position - 1] != _SPACE:
-            owners[position] = owners[position - 1]
-    for position in range(len(owners) - 2, -1, -1):
-        if owners[position] == _DROPPED and owners[position + 1] != _SPACE:
-            owners[position] = owners[position + 1]
-    runs = [(owner, len(list(run))) for owner, run in itertools.groupby(owners)]
-    ends = list(itertools.accumulate(length for _, length in runs))
-    return list(zip([0, *ends], ends)), [owner for owner, _ in runs]
+    return Annotated(list(zip([0, *ends], ends)), tags)
 
 
 def _find_owners(words: Sequence[str], sentence: str) -> list[int] | None:

@@ -58,11 +58,7 @@ def parse_line(line: str, where: str, unknown: Counter[str] | None = None) -> Se
     place. Persons' surname and given name are two words in PKU's text: consecutive nr words are
     taken in pairs, the last of an odd number with the two before it.
 
-    Tags that ``PKU_TO_LTP`` lacks are counted in ``unknown``.
-
-    Raises:
-        DataError: a token without a word or a tag, or brackets that don't match; begins with
-            ``where``.
+    Tags that ``PKU_TO_LTP`` lacks are counted in ``unknown``. Messages begin with ``where``.
     """
     sentence = Sentence([], [], [])
     bracket: int | None = None
@@ -121,11 +117,7 @@ def _label(labels: list[str], start: int, end: int, kind: str) -> None:
 
 
 def read_corpus(paths: Sequence[str]) -> tuple[list[Sentence], Counter[str]]:
-    """Reads tagged sentences, one a line, and counts the tags that ``PKU_TO_LTP`` lacks.
-
-    Raises:
-        DataError: a file or a line can't be used (``path:line``), or there is no sentence at all.
-    """
+    """Reads tagged sentences, one a line, and counts the tags that ``PKU_TO_LTP`` lacks."""
     unknown: Counter[str] = collections.Counter()
     sentences = []
     for path in paths:

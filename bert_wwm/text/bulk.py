@@ -1,8 +1,7 @@
 """The tokenizer for many sentences at once: most of Chinese text is looked up in a table.
 
-An ideograph or a punctuation mark is a piece by itself whatever its neighbours are. NumPy maps such
-characters all at once; the tokenizer itself cuts the other runs (letters, digits, kana, ...), and
-its results are cached. The pieces are those of ``Tokenizer.tokenize``.
+NumPy maps ideographs and punctuation marks, which are pieces by themselves, all at once; the
+tokenizer itself cuts the other runs (letters, digits, kana, ...), and its results are cached.
 """
 
 from collections.abc import Sequence

@@ -25,9 +25,6 @@ def find_casing(config_file: str | None, vocab_file: str | None) -> Casing | Non
 
     The configuration comes first, by default the one beside the vocabulary; then
     ``tokenizer_config.json`` beside the vocabulary. None if no file has the key.
-
-    Raises:
-        DataError: one of the files is not JSON, or its value is not true or false.
     """
     if not config_file and not vocab_file:
         return None
@@ -52,14 +49,8 @@ def choose_casing(
 ) -> bool:
     """Returns whether text is lower-cased: as the flag or the model's files say, or else True.
 
-    Args:
-        given: the value of ``--do_lower_case``, if it is given.
-        config_file, vocab_file: as for ``find_casing``.
-        init_checkpoint: the weights; the name of a released folder contains its casing.
-
-    Raises:
-        ConfigError: the flag contradicts a file, or the result the name of a released folder.
-        DataError: as ``find_casing``.
+    Raises ConfigError where the flag contradicts a file, or the result the casing in the name of a
+    released folder; DataError as ``find_casing``.
     """
     found = find_casing(config_file, vocab_file)
     if found and given is not None and given != found.do_lower_case:

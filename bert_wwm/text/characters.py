@@ -1,8 +1,6 @@
-"""How BERT's tokenizer treats a single character.
+"""How BERT's tokenizer treats a single character: google-research/bert's, or HFL's variant.
 
-The classes are those of google-research/bert's ``BasicTokenizer``; HFL's variant differs in what
-counts as a control character (facts: LERT's and CMRC's code drop all of Unicode's category C,
-Google's only Cc and Cf).
+LERT's and CMRC's code drop all of Unicode's category C, Google's only Cc and Cf.
 """
 
 from typing import NamedTuple
@@ -26,17 +24,12 @@ _ASCII_PUNCTUATION_RANGES = ((33, 47), (58, 64), (91, 96), (123, 126))
 
 
 class Character(NamedTuple):
-    """How the tokenizer treats a character.
+    """How the tokenizer treats a character."""
 
-    Attributes:
-        kind: DROP; SPACE, which separates words and is dropped; ALONE, a word by itself whatever
-            its neighbours are; or WORD, which joins its neighbours.
-        text: its replacement: lower-cased and decomposed if the tokenizer is uncased. Accents are
-            still there.
-    """
-
+    # DROP; SPACE, which separates words and is dropped; ALONE, a word by itself whatever its
+    # neighbours are; or WORD, which joins its neighbours.
     kind: int
-    text: str
+    text: str  # its replacement: lower-cased and decomposed if uncased; accents are still there
 
 
 class CharacterTable(dict):

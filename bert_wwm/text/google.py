@@ -40,9 +40,7 @@ def convert_to_unicode(text: str | bytes) -> str:
     raise ValueError(f"expected str or bytes, not {type(text).__name__}")
 
 
-def printable_text(text: str | bytes) -> str:
-    """The same: on Python 3 what can be printed is a string."""
-    return convert_to_unicode(text)
+printable_text = convert_to_unicode  # on Python 3 what can be printed is a string
 
 
 def load_vocab(vocab_file: str) -> dict[str, int]:

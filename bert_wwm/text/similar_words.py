@@ -27,15 +27,11 @@ class SimilarWords:
     case, are one word; the first line of it that has similar words counts.
 
     500,000 words with 10 similar ones each take 120 MB. Can be pickled, for worker processes.
-
-    Args:
-        similar: for each key the keys of the similar words, best first, put together.
-        sha256: of the file's lines, whatever its line ends and compression.
     """
 
     def __init__(self, similar: dict[bytes, bytes], sha256: str):
-        self.sha256 = sha256
-        self._similar = similar
+        self.sha256 = sha256  # of the file's lines, whatever its line ends and compression
+        self._similar = similar  # for each key those of the similar words, best first, put together
         keys: dict[int, list[bytes]] = collections.defaultdict(list)
         for key in similar:
             keys[len(key) // _ID.itemsize].append(key)
@@ -48,10 +44,6 @@ class SimilarWords:
         Words with ``[UNK]`` or without any piece are left out, and of the similar ones those of
         another number of pieces than the word's, or of the same pieces. A word that has no
         similar one left stays in ``list_words``.
-
-        Raises:
-            DataError: the file is missing, empty or not UTF-8, or a line has no tab, no word, or
-                a word that has a line already.
         """
         unknown = tokenizer.vocabulary.ids[UNK]
 
@@ -93,31 +85,23 @@ class SimilarWords:
         return bool(self._similar.get(key))
 
     def candidates(self, pieces: bytes | Sequence[int] | np.ndarray) -> np.ndarray | None:
-        """Returns the similar words of a word.
+        """Returns the words similar to that of these ids (or their bytes), best first, or None.
 
-        Args:
-            pieces: its ids, or their bytes as little-endian int32.
-
-        Returns:
-            int32 [candidates, pieces], best first; None where there is none.
+        int32 [candidates, pieces].
         """
         key = pieces if isinstance(pieces, bytes) else np.asarray(pieces, _ID).tobytes()
         similar = self._similar.get(key)
         return _split_ids(similar, len(key) // _ID.itemsize) if similar else None
 
     def list_words(self, num_pieces: int) -> np.ndarray | None:
-        """Returns all words of a length, each once, in the order in which the file names them.
+        """Returns all words of a length, each once, in the order of the file, or None.
 
-        Returns:
-            int32 [words, num_pieces]; None where there is none.
+        int32 [words, num_pieces].
         """
         return self._words.get(num_pieces)
 
     def counts(self) -> dict[str, int]:
-        """Returns the numbers of words, of those that have similar words, and of these.
-
-        Words that are only similar to others are included.
-        """
+        """Counts words, those only similar to others among them, and their similar words."""
         return {
             "words": len(self._similar),
             "words_with_candidates": sum(map(bool, self._similar.values())),

@@ -1,12 +1,9 @@
 """Unicode 11, whatever Python's own version: the database that the released models were made with.
 
-google-research/bert ran on Python 3.6 and 3.7 (Unicode 9 and 11); Python 3.10 to 3.13 know
-Unicode 13 to 15.1. A character that was unassigned then would be dropped or kept, stripped or split
-differently now, and the same text would give other pieces on another Python. Little has changed
-since, so the changes are listed here.
+google-research/bert ran on Python 3.6 and 3.7 (Unicode 9 and 11); Python 3.10 to 3.13 know Unicode
+13 to 15.1, by which the same text would give other pieces. The few changes are listed here.
 """
 
-import bisect
 import functools
 import itertools
 import unicodedata
@@ -36,17 +33,15 @@ _CHANGED = {
     "\ua9bd": "Mc",  # JAVANESE CONSONANT SIGN KERET
 }
 
-_RANGES = [
-    tuple(int(code, 16) for code in (span.split("-") * 2)[:2]) for span in _ASSIGNED_SINCE.split()
-]
-_STARTS = [low for low, _ in _RANGES]
+_NEWER: set[int] = set()
+for _span in _ASSIGNED_SINCE.split():
+    _first, _, _last = _span.partition("-")
+    _NEWER.update(range(int(_first, 16), int(_last or _first, 16) + 1))
 
 
 def is_newer(char: str) -> bool:
     """True where Unicode 11 has no such character."""
-    code = ord(char)
-    index = bisect.bisect_right(_STARTS, code) - 1
-    return index >= 0 and code <= _RANGES[index][1]
+    return ord(char) in _NEWER
 
 
 @functools.cache

@@ -28,9 +28,7 @@ class Vocabulary:
     def from_file(cls, path: str, required: Iterable[str] = SPECIAL_TOKENS) -> "Vocabulary":
         """Reads a file of one piece a line, without the spaces around it.
 
-        Raises:
-            DataError: the file is missing, empty, not UTF-8 or stands for another one, a piece is
-                there twice, or a required one isn't.
+        Raises DataError for a broken file, and where a piece is there twice or a required one not.
         """
         stand_ins.refuse(path)
         files.refuse_bomb(path)

@@ -2,11 +2,8 @@
 
 Characters that BERT's tokenizer separates (ideographs, punctuation) are pieces by themselves. The
 other words (Latin, digits, kana, ...) are cut by byte-pair encoding (Sennrich et al. 2016, arXiv
-1508.07909): from single characters on, the pair of neighbours that occurs most often becomes a
-piece, again and again, until the vocabulary is full.
-
-The trainers of the package tokenizers (0.22) give other pieces in each process for the same text:
-ties are broken by the order of a hash table. They also ignore how often a character occurs.
+1508.07909). The trainers of the package tokenizers (0.22) give other pieces in each process for the
+same text: ties are broken by the order of a hash table.
 """
 
 import collections
@@ -37,14 +34,9 @@ def build_vocabulary(
 ) -> list[str]:
     """Returns the pieces of a vocabulary in the order of Google's: special ones first.
 
-    Args:
-        counts: how often each word occurs.
-        vocab_size: the maximum number of pieces.
-        min_count: characters and pairs that occur less often are not added.
-        num_unused: number of ``[unusedN]`` places for words that are added later.
-
-    Raises:
-        ConfigError: there is no room beside the special and unused pieces.
+    ``counts`` says how often each word occurs; characters and pairs that occur less than
+    ``min_count`` times are not added. ``num_unused`` places ``[unusedN]`` are for words that are
+    added later. Raises ConfigError where they leave no room.
     """
     reserved = [PAD, *(f"[unused{n}]" for n in range(1, num_unused + 1)), *SPECIAL_TOKENS[1:]]
     room = vocab_size - len(reserved)
@@ -56,7 +48,7 @@ def build_vocabulary(
     for word, count in counts.items():
         for symbol in _split(word):
             symbols[symbol] += count
-    frequent = [symbol for symbol, count in symbols.items() if count >= min_count]
+    frequent = [symbol for symbol in symbols if symbols[symbol] >= min_count]
     characters = sorted(frequent, key=lambda symbol: (-symbols[symbol], symbol))[:room]
     known = set(characters)
     spellable = {w: n for w, n in counts.items() if len(w) > 1 and known.issuperset(_split(w))}

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bert_wwm.cli.run_folder import RunFolder
+from bert_wwm.cli.run_folder import open_run_folder
 from bert_wwm.core.errors import ConfigError, DataError
 
 SETTINGS = {"rate": 1e-5, "files": ["a", "b"]}
@@ -14,10 +14,10 @@ SETTINGS = {"rate": 1e-5, "files": ["a", "b"]}
 
 def test_the_same_run_goes_on(tmp_path):
     path = str(tmp_path / "run")
-    with RunFolder(path, SETTINGS, overwrite=False) as folder:
+    with open_run_folder(path, SETTINGS, overwrite=False) as folder:
         assert folder("a", "b") == os.path.join(path, "a", "b")
         (tmp_path / "run" / "weights").write_text("1")
-    with RunFolder(path, SETTINGS, overwrite=False):
+    with open_run_folder(path, SETTINGS, overwrite=False):
         assert (tmp_path / "run" / "weights").read_text() == "1"
 
 
@@ -30,22 +30,22 @@ def test_the_same_run_goes_on(tmp_path):
     ],
 )
 def test_another_run_is_refused_or_begins_anew(tmp_path, settings, what):
-    with RunFolder(str(tmp_path), SETTINGS, overwrite=False) as folder:
+    with open_run_folder(str(tmp_path), SETTINGS, overwrite=False) as folder:
         os.makedirs(folder("text", "deep"))
     with pytest.raises(ConfigError, match=f"was made with {what}; expected the same"):
-        RunFolder(str(tmp_path), settings, overwrite=False).__enter__()
+        open_run_folder(str(tmp_path), settings, overwrite=False).__enter__()
     assert (tmp_path / "text").is_dir()
-    with RunFolder(str(tmp_path), settings, overwrite=True) as folder:
+    with open_run_folder(str(tmp_path), settings, overwrite=True) as folder:
         assert sorted(os.listdir(folder.path)) == ["settings.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "1", "\udcff"])
 def test_broken_settings_are_told(tmp_path, text):
-    with RunFolder(str(tmp_path), SETTINGS, overwrite=False):
+    with open_run_folder(str(tmp_path), SETTINGS, overwrite=False):
         (tmp_path / "settings.json").write_text(text, errors="surrogateescape")
     with pytest.raises(DataError, match=r"settings\.json.*; --overwrite begins again$"):
-        RunFolder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
-    with RunFolder(str(tmp_path), SETTINGS, overwrite=True):
+        open_run_folder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
+    with open_run_folder(str(tmp_path), SETTINGS, overwrite=True):
         pass
 
 
@@ -53,19 +53,19 @@ def test_broken_settings_are_told(tmp_path, text):
 def test_a_folder_of_something_else_stays_as_it_is(tmp_path, overwrite):
     (tmp_path / "thesis.txt").write_text("a")
     with pytest.raises(ConfigError, match="holds files of something else"):
-        RunFolder(str(tmp_path), SETTINGS, overwrite).__enter__()
+        open_run_folder(str(tmp_path), SETTINGS, overwrite).__enter__()
     assert (tmp_path / "thesis.txt").read_text() == "a"
 
 
 def test_programs_that_inherit_the_lock_hold_it(tmp_path):
-    with RunFolder(str(tmp_path), SETTINGS, overwrite=False) as folder:
+    with open_run_folder(str(tmp_path), SETTINGS, overwrite=False) as folder:
         with pytest.raises(ConfigError, match="another process is writing there"):
-            RunFolder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
+            open_run_folder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
         program = subprocess.Popen(
-            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[folder.fileno()]
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[folder.lock]
         )
     with pytest.raises(ConfigError, match="another process is writing there"):
-        RunFolder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
+        open_run_folder(str(tmp_path), SETTINGS, overwrite=False).__enter__()
     program.communicate(b"\n")
-    with RunFolder(str(tmp_path), SETTINGS, overwrite=False):
+    with open_run_folder(str(tmp_path), SETTINGS, overwrite=False):
         pass

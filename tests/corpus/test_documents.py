@@ -132,7 +132,7 @@ def test_invalid_utf8_is_named_by_line_and_column(tmp_path, small_documents, beg
 def test_columns_are_counted_in_bytes_from_1(text, column):
     for stretch in Stretch("f", 3, text), Stretch("f", 1, "好\n\n".encode() + text + b"\n"):
         with pytest.raises(DataError, match=rf"^f:3: byte 0x.. at column {column} is not UTF-8"):
-            documents.decode(stretch)
+            stretch.decode()
 
 
 def test_a_text_without_blank_lines_has_more_than_one_document(tmp_path):

@@ -13,7 +13,7 @@ from bert_wwm.data import beam, local
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.local import BlockOutput, Written
-from bert_wwm.data.maker import RecordMaker, ShardWork
+from bert_wwm.data.maker import RecordMaker, deal_records
 from bert_wwm.data.sources import TextSource, read_all
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
@@ -63,7 +63,7 @@ def work_of(vocab_file, num_shards, compress=bytes):
         2,
         functools.partial(encode_examples, schema=schema),
     )
-    return ShardWork(maker, num_shards, frame, compress)
+    return functools.partial(deal_records, maker, num_shards, frame, compress)
 
 
 def run_locally(work, inputs, paths):

@@ -124,7 +124,7 @@ def test_counts_are_read_as_they_were_written():
 def test_counts_of_parts_add_up(parts):
     total = Counts()
     for number, char in parts:
-        total.add(Counts(pieces=number, unknown=Counter({char: number})))
+        total += Counts(pieces=number, unknown=Counter({char: number}))
     assert total.pieces == sum(number for number, _ in parts)
     assert {char: total.unknown[char] for _, char in parts} == {
         char: sum(n for n, other in parts if other == char) for _, char in parts
@@ -134,8 +134,8 @@ def test_counts_of_parts_add_up(parts):
 def test_only_the_most_frequent_of_very_many_unknown_ones_are_kept():
     total = Counts(unknown=Counter({"often": 3}))
     for part in range(10):
-        total.add(Counts(unknown=Counter({f"{part} {number}": 1 for number in range(1000)})))
-        total.add(Counts(unknown=Counter({"often": 5})))
+        total += Counts(unknown=Counter({f"{part} {number}": 1 for number in range(1000)}))
+        total += Counts(unknown=Counter({"often": 5}))
     assert len(total.unknown) <= 5000
     assert total.unknown["often"] == 53
     shown = total.to_manifest()["unknown"]

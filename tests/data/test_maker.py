@@ -11,7 +11,7 @@ from bert_wwm.core.seeding import integer, rng_for
 from bert_wwm.corpus import segmented
 from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
-from bert_wwm.data.maker import RecordMaker, ShardWork
+from bert_wwm.data.maker import RecordMaker, deal_records
 from bert_wwm.data.sources import SegmentedSource, TextSource
 from bert_wwm.segmentation.segmenters import make_segmenter
 from bert_wwm.text.bulk import BulkTokenizer
@@ -116,8 +116,10 @@ class Numbers:
 @settings(deadline=None)
 @given(st.integers(0, 50), st.integers(1, 9), st.tuples(st.integers(0, 9), st.integers(0, 9)))
 def test_records_are_dealt_out_to_the_shards(count, num_shards, place):
-    work = ShardWork(Numbers(count), num_shards, lambda record: b"<" + record, bytes)
-    payloads, records, counts = work(block_of(place=place))
+    block = block_of(place=place)
+    payloads, records, counts = deal_records(
+        Numbers(count), num_shards, lambda record: b"<" + record, bytes, block
+    )
     assert counts == count
     dealt = [[int(number) for number in payload.split(b"<")[1:]] for payload in payloads]
     assert [len(numbers) for numbers in dealt] == records
@@ -128,14 +130,15 @@ def test_records_are_dealt_out_to_the_shards(count, num_shards, place):
 
 
 def test_each_block_begins_with_another_shard():
-    work = ShardWork(Numbers(1), 4, bytes, bytes)
-    totals = np.sum([work(block_of(place=(0, n))).records for n in range(400)], axis=0)
+    blocks = (block_of(place=(0, number)) for number in range(400))
+    dealt = [deal_records(Numbers(1), 4, bytes, bytes, block).records for block in blocks]
+    totals = np.sum(dealt, axis=0)
     assert totals.sum() == 400
     assert (abs(totals - 100) < 45).all()  # five standard deviations
 
 
 def test_a_shard_that_gets_nothing_stays_without_a_member():
-    payloads, records, _ = ShardWork(Numbers(2), 4, bytes, files.compress)(block_of())
+    payloads, records, _ = deal_records(Numbers(2), 4, bytes, files.compress, block_of())
     assert sorted(records) == [0, 0, 1, 1]
     for payload, count in zip(payloads, records):
         assert bool(payload) == bool(count)

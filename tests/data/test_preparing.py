@@ -1,3 +1,4 @@
+import functools
 import io
 
 import numpy as np
@@ -9,10 +10,9 @@ from bert_wwm.core.progress import Progress
 from bert_wwm.core.shards import Shards
 from bert_wwm.corpus.blocks import Block, Stretch
 from bert_wwm.corpus.raw_blocks import Layout
-from bert_wwm.data import preparing
 from bert_wwm.data.duplicates import HASH_BYTES, SeenHashes, hash_document
 from bert_wwm.data.local import load_written, write_blocks
-from bert_wwm.data.preparing import Keeper, PreparedCounts, PrepareWork
+from bert_wwm.data.preparing import Keeper, PreparedBlock, PreparedCounts, prepare_block
 
 LAYOUT = Layout({"a.txt": "text"})
 
@@ -57,9 +57,11 @@ def block(number, *documents):
 
 
 def test_a_document_is_kept_or_left_out_for_one_reason():
-    work = PrepareWork(LAYOUT, min_chars=3, min_text_share=0.5)
-    found = work(
-        block(0, "一二。三<br>四\u200b", "<b></b>", "一 。", "1,234,567一", "“一。二！”三\n四")
+    found = prepare_block(
+        LAYOUT,
+        3,
+        0.5,
+        block(0, "一二。三<br>四\u200b", "<b></b>", "一 。", "1,234,567一", "“一。二！”三\n四"),
     )
     assert [document.decode() for document in found.documents] == [
         "一二。\n三\n四",
@@ -77,8 +79,8 @@ def test_a_document_is_kept_or_left_out_for_one_reason():
 
 
 def test_no_bound_keeps_what_is_no_text():
-    assert PrepareWork(LAYOUT, 1, 0)(block(0, "1")).documents == [b"1"]
-    assert PrepareWork(LAYOUT, 1, 0.1)(block(0, "1")).documents == []
+    assert prepare_block(LAYOUT, 1, 0, block(0, "1")).documents == [b"1"]
+    assert prepare_block(LAYOUT, 1, 0.1, block(0, "1")).documents == []
 
 
 BLOCKS = [
@@ -95,7 +97,7 @@ def write(folder, blocks, num_workers=1, finish=True):
         before = load_written(shards, 2, PreparedCounts)
         written = [shards.written(number) for number in range(2)]
         after = write_blocks(
-            PrepareWork(LAYOUT, 1, 0.3),
+            functools.partial(prepare_block, LAYOUT, 1, 0.3),
             iter(blocks),
             shards,
             before,
@@ -132,8 +134,11 @@ def test_counts_are_shown_in_lines():
 
 def test_written_documents_are_found_across_chunks():
     documents = ["一。\n二".encode(), b"x" * 50, "三".encode()]
+    its_hashes = list(map(hash_document, documents))
     data = b"".join(document + b"\n\n" for document in documents)
     for size in range(1, 20):
         chunks = (data[start : start + size] for start in range(0, len(data), size))
-        found = [one for part in preparing._hashes_of_written(chunks) for one in part]
-        assert found == list(map(hash_document, documents))
+        keeper = Keeper(1, len(documents), [chunks])
+        found = keeper(PreparedBlock(documents, its_hashes, PreparedCounts()))
+        assert found.payloads == [b""]
+        assert found.counts == PreparedCounts(documents_duplicate=len(documents))

@@ -23,9 +23,6 @@ TEXTS = st.lists(st.text(st.sampled_from("一二ab☃ \u2028"), max_size=9), max
 class Tagger(Segmenter):
     """Words of two characters, tagged by their length; it gives up where there is a ☃."""
 
-    def segment(self, sentences):
-        return [found and found.spans for found in self.annotate(sentences, ())]
-
     def annotate(self, sentences, tasks):
         result = []
         for sentence in sentences:
@@ -35,11 +32,8 @@ class Tagger(Segmenter):
             result.append(None if "☃" in sentence else Annotated(spans, tags))
         return result
 
-    def describe(self):
-        return {"name": "tagger"}
-
-    def describe_tags(self, tasks):
-        return {"tasks": list(tasks)}
+    def describe(self, tasks=()):
+        return {"name": "tagger", **({"tags": {"tasks": list(tasks)}} if tasks else {})}
 
 
 def block_of(text):

@@ -3,7 +3,7 @@ import pytest
 from bert_wwm.core.errors import DataError
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.report.examples import parse_examples
-from bert_wwm.segmentation.segmenters import Segmenter, make_segmenter
+from bert_wwm.segmentation.segmenters import Annotated, Segmenter, make_segmenter
 from bert_wwm.text.vocabulary import Vocabulary
 
 
@@ -13,14 +13,14 @@ class Pairs(Segmenter):
     def __init__(self):
         self.read = []
 
-    def segment(self, sentences):
+    def annotate(self, sentences, tasks):
         self.read += sentences
         return [
-            [(start, min(start + 2, len(text))) for start in range(0, len(text), 2)]
+            Annotated([(start, min(start + 2, len(text))) for start in range(0, len(text), 2)], {})
             for text in sentences
         ]
 
-    def describe(self):
+    def describe(self, tasks=()):
         return {"name": "pairs"}
 
 

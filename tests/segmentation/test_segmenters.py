@@ -64,6 +64,11 @@ def check_tiling(sentence: str, spans: list[Span] | None) -> None:
     assert (True, True) not in list(itertools.pairwise(kinds)), "a run of white space was split"
 
 
+def find_spans(found: list[str], sentence: str) -> list[Span] | None:
+    placed = place_words(Tagged(found, {}), sentence)
+    return placed and placed.spans
+
+
 def words(sentence: str, spans: list[Span] | None) -> list[str]:
     assert spans is not None
     return [sentence[start:end] for start, end in spans]
@@ -140,7 +145,7 @@ def test_unknown_segmenter_is_told() -> None:
     ],
 )
 def test_place_words(found: list[str], sentence: str, expected: list[str]) -> None:
-    assert words(sentence, place_words(found, sentence)) == expected
+    assert words(sentence, find_spans(found, sentence)) == expected
 
 
 @pytest.mark.parametrize(
@@ -148,13 +153,13 @@ def test_place_words(found: list[str], sentence: str, expected: list[str]) -> No
     [(["我"], "我爱"), (["我爱"], "我"), (["爱", "我"], "我爱"), (["A"], "a"), (["[UNK]"], "字")],
 )
 def test_other_text_does_not_match(found: list[str], sentence: str) -> None:
-    assert place_words(found, sentence) is None
+    assert find_spans(found, sentence) is None
 
 
 @given(found=st.lists(_ANY_TEXT), data=st.data())
 def test_place_words_on_any_words(found: list[str], data: st.DataObject) -> None:
     sentence = "".join(found)
-    spans = place_words(found, sentence)
+    spans = find_spans(found, sentence)
     check_tiling(sentence, spans)
     # Each end of a word that holds something is an end of a span.
     ends = {end for _, end in spans or []} | {0}
@@ -166,7 +171,7 @@ def test_place_words_on_any_words(found: list[str], data: st.DataObject) -> None
     # Without its white space and control characters it is still the same sentence.
     dropped = data.draw(st.sets(st.sampled_from(" \t\x00\x01\u200b\ufffd")))
     kept = ["".join(letter for letter in word if letter not in dropped) for word in found]
-    check_tiling(sentence, place_words(kept, sentence))
+    check_tiling(sentence, find_spans(kept, sentence))
 
 
 def check_tags(segmenter: Segmenter, sentences: Sequence[str]) -> None:
@@ -235,17 +240,20 @@ def test_tags_stay_with_their_words(
         assert annotated is None
     else:
         assert annotated is not None
-        assert annotated.spans == place_words(found, sentence)
+        assert annotated.spans == find_spans(found, sentence)
         assert annotated.tags == {"pos": expected, "dep": expected}
 
 
 def test_tags_are_described(made: dict[str, Segmenter]) -> None:
-    described = made["ltp"].describe_tags(("ner",))
+    described = made["ltp"].describe(("ner",))
     assert json.loads(json.dumps(described)) == described
-    assert described["tasks"] == ["ner"]
-    assert "sha256" in described
+    tags = described.pop("tags")
+    assert described == made["ltp"].describe()
+    assert isinstance(tags, dict)
+    assert tags["tasks"] == ["ner"]
+    assert "sha256" in tags
     with pytest.raises(ConfigError, match="no tags of the task 'dep'"):
-        made["ltp"].describe_tags(("pos", "dep"))
+        made["ltp"].describe(("pos", "dep"))
 
 
 @pytest.mark.parametrize("name", ["rjieba", "characters"])
@@ -255,7 +263,7 @@ def test_missing_tags_are_told(made: dict[str, Segmenter], name: str) -> None:
     with pytest.raises(ConfigError, match=message):
         made[name].annotate(["我"], ("pos", "dep"))
     with pytest.raises(ConfigError, match=message):
-        made[name].describe_tags(("pos", "dep"))
+        made[name].describe(("pos", "dep"))
 
 
 @pytest.mark.parametrize("name", SEGMENTERS.names())
@@ -270,8 +278,7 @@ def test_other_processes_do_not_check_again(
     perceptron_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     segmenter = make_segmenter("ltp", perceptron_folder, parallelism=False)
-    segmenter.describe()
-    segmenter.describe_tags(("ner",))
+    segmenter.describe(("ner",))
     copy = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(segmenter))))
     monkeypatch.delattr(perceptron_file, "read")
     assert copy.annotate(["他们爱北京。"], ("ner",)) == segmenter.annotate(
@@ -282,7 +289,7 @@ def test_other_processes_do_not_check_again(
 
 
 def test_neural_goes_to_other_processes(neural_folder: str) -> None:
-    segmenter = make_segmenter("ltp", neural_folder, ltp_device="cpu", ltp_batch_size=2)
+    segmenter = make_segmenter("ltp", neural_folder, device="cpu", batch_size=2)
     sentences = ["我爱北京天安门。", "他们", "我"]
     annotated = segmenter.annotate(sentences, ("dep",))
     copy = pickle.loads(pickle.dumps(segmenter))
@@ -292,15 +299,16 @@ def test_neural_goes_to_other_processes(neural_folder: str) -> None:
 def test_options_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple] = []
 
-    def load(*options: object) -> _FixedModel:
-        calls.append(options)
+    def load(model: str, **options: object) -> _FixedModel:
+        calls.append((model, options))
         return _FixedModel([])
 
     monkeypatch.setattr(ltp, "load", load)
-    segmenter = make_segmenter("ltp", "folder", False, ltp_device="cuda:1", ltp_batch_size=7)
+    options = {"parallelism": False, "device": "cuda:1", "batch_size": 7}
+    segmenter = make_segmenter("ltp", "folder", **options)
     assert calls == []
     segmenter.annotate([""], ())
-    assert calls == [("folder", False, "cuda:1", 7)]
+    assert calls == [("folder", options)]
 
 
 def test_import_is_light() -> None:

@@ -191,9 +191,9 @@ def _find_finished(folder: pathlib.Path) -> Any:
 
 
 def _open_run_folder(folder: pathlib.Path) -> Any:
-    from bert_wwm.cli.run_folder import RunFolder
+    from bert_wwm.cli.run_folder import open_run_folder
 
-    with RunFolder(str(folder), {"a": 1, "b": [{"c": "d"}]}, overwrite=False):
+    with open_run_folder(str(folder), {"a": 1, "b": [{"c": "d"}]}, overwrite=False):
         return True
 
 
