@@ -12,17 +12,11 @@ RECORDS = os.path.join(ROOT, "configs", "records")
 
 
 class Recipe(NamedTuple):
-    """A file of flags and its header.
+    """A file of flags and its header."""
 
-    Attributes:
-        name: the file's, without its ending.
-        header: the text of each part of the header, by the part's name.
-        flags: the values of the flags; "" for those without.
-    """
-
-    name: str
-    header: dict[str, str]
-    flags: dict[str, str]
+    name: str  # the file's, without its ending
+    header: dict[str, str]  # the text of each part of the header, by the part's name
+    flags: dict[str, str]  # "" for those without a value
 
 
 def find_recipes(folder: str = RECIPES) -> list[str]:
@@ -32,11 +26,7 @@ def find_recipes(folder: str = RECIPES) -> list[str]:
 
 
 def read_recipe(path: str) -> Recipe:
-    """Reads a recipe. In a header, ``# part: text`` begins a part, and ``#   text`` continues it.
-
-    Raises:
-        DataError: the file is missing, or a line is neither a comment nor a flag.
-    """
+    """Reads a recipe: in its header ``# part: text`` begins a part, ``#   text`` continues it."""
     header: dict[str, str] = {}
     flags: dict[str, str] = {}
     part = ""

@@ -12,9 +12,5 @@ def key_flags() -> dict[str, object]:
 
 
 def flags_of_run(harmless: Collection[str]) -> dict[str, object]:
-    """Returns the flags that decide the outcome of a run: all that are not named as harmless.
-
-    Args:
-        harmless: names of flags without influence on the outcome, or whose content is compared.
-    """
+    """Returns the flags that decide the outcome of a run: all that are not named as harmless."""
     return {name: value for name, value in key_flags().items() if name not in harmless}
