@@ -30,7 +30,7 @@ from bert_wwm.cli import app, checkpoint_flags, same_run, segmenter_flags
 from bert_wwm.cli.recipes import read_recipe
 from bert_wwm.cli.run_folder import RunFolder, open_run_folder
 from bert_wwm.cli.steps import ROOT, Steps
-from bert_wwm.convert.source import find_source
+from bert_wwm.convert.forms import find_source
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.core.input_files import read_version

@@ -110,12 +110,9 @@ def check_vocabulary(config) -> None:
 
 
 def plan_layers(init_checkpoint, num_layers, layers):
-    """Returns the plan by which a model of some layers takes over the weights of a checkpoint.
+    """Returns the plan by which ``layers`` of a checkpoint become the layers 0, 1, 2, ...
 
-    Args:
-        init_checkpoint: the checkpoint of a model of ``num_layers`` layers.
-        num_layers: the number of layers in its configuration.
-        layers: those that become the layers 0, 1, 2, ...
+    ``num_layers`` is the number of layers in the configuration of the checkpoint.
     """
     from bert_wwm.model.checkpoint import plan_restore
 

@@ -21,14 +21,12 @@ _BYTE_OF_A_NAME = re.compile("[\udc80-\udcff]")
 def run(main: Callable[[list[str]], None], commands: Sequence[str] = ()) -> None:
     """Parses the flags and runs ``main``.
 
-    With ``commands``, the first argument must be one of them: ``main`` finds it in ``argv``.
+    With ``commands``, the first argument must be one of them: ``main`` finds it in ``argv``. A file
+    that has changed since ``main`` began to read it is an error, at the latest at the end.
 
-    A file that has changed since ``main`` began to read it is an error, at the latest at the end.
-
-    A ToolkitError, an error of TensorFlow's operations, a name that is not UTF-8 where TensorFlow
-    or Beam needs that, and what the operating system refuses (a full disk, a file that may not be
-    written) end the program with one sentence on standard error and status 1, an interrupt (Ctrl-C)
-    with status 130; anything else is a bug and shows its traceback.
+    What a user can mend (such as a ToolkitError or a full disk) ends the program with one sentence
+    on standard error and status 1, an interrupt (Ctrl-C) with status 130; anything else is a bug
+    and shows its traceback.
     """
 
     def guarded(argv: list[str]) -> None:

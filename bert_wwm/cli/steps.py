@@ -19,15 +19,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 class Steps:
     """Runs steps and keeps their times.
 
-    Args:
-        inherited: file descriptors that stay open in the programs, such as a lock's.
-
-    Attributes:
-        times: seconds of each finished step, by its title.
+    ``inherited`` are file descriptors that stay open in the programs, such as a lock's.
     """
 
     def __init__(self, inherited: Sequence[int] = ()):
-        self.times: dict[str, float] = {}
+        self.times: dict[str, float] = {}  # seconds of each finished step, by its title
         self._inherited = tuple(inherited)
         self._title = ""
         self._begin = 0.0
@@ -44,12 +40,7 @@ class Steps:
             self.times[self._title] = time.monotonic() - self._begin
 
     def run(self, program: str, *arguments: str) -> None:
-        """Runs a program, given by its path in the checkout, and passes SIGTERM on to it.
-
-        Raises:
-            ToolkitError: it ended with an error, and printed it.
-            SystemExit: a signal has ended it.
-        """
+        """Runs a program, given by its path in the checkout, and passes SIGTERM on to it."""
         path = os.path.relpath(os.path.join(ROOT, program))
         print(f"$ {' '.join(map(shlex.quote, ('python', path, *arguments)))}", flush=True)
         process = subprocess.Popen([sys.executable, path, *arguments], pass_fds=self._inherited)

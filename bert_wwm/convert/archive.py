@@ -47,17 +47,11 @@ _PERMISSIONS = stat.S_IFREG | 0o644
 
 @contextlib.contextmanager
 def unpacked(zip_path: str) -> Iterator[str]:
-    """Unpacks an archive into a temporary folder; errors of the block name the archive instead.
-
-    zipfile writes plain files within the folder and nothing else, whatever the names and kinds of
-    the members, and reads no more of each than its header declares.
-
-    Raises:
-        DataError: the archive is missing, broken, encrypted, far larger unpacked, or stands for
-            another file; or there is no room for the folder.
-    """
+    """Unpacks an archive into a temporary folder; errors of the block name the archive instead."""
     with temporary_folder() as folder:
         try:
+            # zipfile writes plain files within the folder and nothing else, whatever the names and
+            # kinds of the members, and reads no more of each than its header declares.
             with _opened(zip_path) as archive:
                 _check_sizes(archive, zip_path)
                 archive.extractall(folder)
@@ -97,10 +91,7 @@ def find_model(folder: str) -> tuple[str, str, str]:
 
 
 def write(zip_path: str, members: Mapping[str, str]) -> None:
-    """Writes an archive, the same bytes for the same files: in one step, whole or not at all.
-
-    ``members`` are the paths of the files by their names in the archive.
-    """
+    """Writes an archive of files by their names in it, the same bytes for the same files."""
     with files.atomic_path(zip_path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(members):
             member = zipfile.ZipInfo(name, _TIME)

@@ -3,13 +3,19 @@
 import os
 from typing import NamedTuple
 
-from bert_wwm.convert import model_config, names, tf_checkpoint
-from bert_wwm.convert.architectures import ARCHITECTURES, CLASSIFIER_CLASSES, CLASSIFIER_KINDS
+import numpy as np
+
+from bert_wwm.convert import model_config, names
 from bert_wwm.convert.inventory import Written
-from bert_wwm.convert.pretrained import Pretrained, check, widen_weights
+from bert_wwm.convert.pretrained import Pretrained, check
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.model.checkpoint import note_files, write_variables
+from bert_wwm.model.checkpoint import (
+    is_optimizer_state,
+    note_files,
+    read_variables,
+    write_variables,
+)
 from bert_wwm.tasks.run_files import BEST, RunFiles
 from bert_wwm.text.casing import choose_casing
 from bert_wwm.text.vocabulary import Vocabulary
@@ -47,18 +53,9 @@ def read(
     """Reads a model.
 
     What a fine-tuned classifier judges, and its classes, come from ``run.json`` and
-    ``labels.json`` beside the checkpoint, or from the configuration.
-
-    Args:
-        prefix: of the checkpoint's files.
-        config_file, vocab_file: its configuration and vocabulary.
-        do_lower_case: whether it wants its text lower-cased; by default what ``run.json`` says, or
-            else what ``casing.choose_casing`` finds.
-        gelu: what the configuration means by ``gelu``, ``tanh`` or ``erf``; by default what
-            ``run.json`` says, or else ``erf``.
-
-    Raises:
-        CheckpointError: the checkpoint is missing or broken, or the three don't fit each other.
+    ``labels.json`` beside the checkpoint, or from the configuration. By default ``do_lower_case``
+    is what ``run.json`` says, or else what ``casing.choose_casing`` finds. ``gelu`` is the form
+    that the configuration calls so: by default the one in ``run.json``, or else ``erf``.
     """
     note_files(prefix)
     config = model_config.read_google(config_file)
@@ -78,35 +75,45 @@ def read(
     if lower_case is None:
         lower_case = choose_casing(do_lower_case, config_file, vocab_file, prefix)
     config = model_config.with_gelu(config, gelu or run.gelu or "erf")
-    tensors, state = tf_checkpoint.read(prefix)
+    tensors, state = read_checkpoint(prefix)
     model = Pretrained(tensors, config, vocabulary.pieces, lower_case, state)
     for name in [name for name, tensor in tensors.items() if tensor.dtype.kind not in "biufV"]:
         del tensors[name]
         model.skipped[name] = "no numbers"
     if model.num_classes:
-        model.kind = run.kind or CLASSIFIER_KINDS.get(architecture, "")
+        model.kind = run.kind or names.CLASSIFIER_KINDS.get(architecture, "")
         model.labels = RunFiles.of_checkpoint(prefix).read_labels() or []
         if not model.kind:
             model.notes.append(
                 "nothing says what the classifier judges; it is taken for one of whole texts"
             )
-    widen_weights(model, prefix)
     check(model, prefix)
     return model
 
 
+def read_checkpoint(path: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Returns a checkpoint's tensors of the model, and the optimizer's slots with ``global_step``.
+
+    A variable that lies in the scope of another one is an optimizer's slot of it.
+    """
+    tensors, state = {}, {}
+    stored = {name: np.asarray(value) for name, value in read_variables(path).items()}
+    for name, value in stored.items():
+        scopes = name.split("/")
+        is_slot = any("/".join(scopes[:count]) in stored for count in range(1, len(scopes)))
+        (state if is_slot or is_optimizer_state(name) else tensors)[name] = value
+    return tensors, state
+
+
 def list_needed_parts(model: Pretrained) -> list[str]:
     """Returns the parts of a checkpoint like this model that must not lack a tensor."""
-    needed = ARCHITECTURES[model.architecture].parts
+    needed = names.ARCHITECTURES[model.architecture].parts
     has_head = {*needed} - {names.ENCODER, names.POOLER}
     return [*model.parts, *needed] if has_head else model.parts
 
 
 def write_folder(folder: str, model: Pretrained) -> Written:
-    """Writes bert_model.ckpt.*, bert_config.json, vocab.txt, and the labels of a classifier.
-
-    The optimizer's state goes along.
-    """
+    """Writes the checkpoint, the optimizer's state too, bert_config.json, vocab.txt, and labels."""
     files.make_folder(folder)
     write_variables(os.path.join(folder, CHECKPOINT), {**model.tensors, **model.optimizer_state})
     values = dict(model.config)
@@ -137,15 +144,11 @@ def find_beside(prefix: str, *names: str) -> str | None:
 
 
 def recorded(prefix: str) -> Recorded:
-    """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model.
-
-    Raises:
-        DataError: it is broken.
-    """
+    """Returns what ``run.json`` beside a checkpoint, or above its ``best``, says of the model."""
     settings = RunFiles.of_checkpoint(prefix).read_settings()
     kind, gelu = settings.get("kind"), settings.get("gelu")
     return Recorded(
-        kind if kind in CLASSIFIER_CLASSES else None,
+        kind if kind in names.CLASSIFIER_CLASSES else None,
         gelu if gelu in ("tanh", "erf") else None,
         settings.get(_LOWER_CASE),
     )

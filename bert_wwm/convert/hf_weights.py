@@ -212,9 +212,8 @@ READERS: Mapping[str, Callable[[str], dict[str, np.ndarray]]] = {
 def _as_pytorch(stored: Mapping[str, np.ndarray], path: str, notes: list[str]) -> Weights:
     """Gives tensors the names and layout of today's PyTorch classes.
 
-    Keras's classes have kernels [in, out], other names, and in HDF5 shared tensors several times;
-    old PyTorch ones say gamma and beta; a BertModel's names lack the prefix, and those of a model
-    within another have one more.
+    Keras has kernels [in, out], other names, and in HDF5 shared tensors several times; old PyTorch
+    says gamma and beta; a BertModel lacks the prefix, and a model within another has one more.
     """
     renamed = {
         origin: _from_keras(origin, tensor) if origin.endswith(":0") else (origin, tensor)
@@ -243,9 +242,6 @@ def _find_wrapper(names: Iterable[str]) -> str:
 
     DataParallel's names begin with ``module.``, Lightning's with ``model.``, those of a compiled
     model with ``_orig_mod.``. Several encoders with different prefixes are not one BERT.
-
-    Example:
-        ["module.bert.embeddings.position_embeddings.weight", ...] -> "module."
     """
     found = {name.removesuffix(_POSITIONS) for name in names if name.endswith(_POSITIONS)}
     prefix = found.pop() if len(found) == 1 else ""

@@ -9,15 +9,13 @@ from bert_wwm.convert import (
     archive,
     forms,
     hf_weights,
-    hub,
     model_config,
     names,
     safetensors_file,
     tokenizer_files,
 )
-from bert_wwm.convert.architectures import ARCHITECTURES, CLASSIFIER_KINDS
 from bert_wwm.convert.inventory import Written
-from bert_wwm.convert.pretrained import Pretrained, check, widen_weights
+from bert_wwm.convert.pretrained import Pretrained, check
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.text.vocabulary import PAD
@@ -38,7 +36,7 @@ def read_folder(path_or_id: str) -> Pretrained:
     if path_or_id.endswith(".zip") and not os.path.isdir(path_or_id):
         with archive.unpacked(path_or_id) as folder:
             return _read_folder(forms.folder_of_weights(folder))
-    return _read_folder(forms.folder_of_weights(hub.find_folder(path_or_id)))
+    return _read_folder(forms.folder_of_weights(forms.find_folder(path_or_id)))
 
 
 def _read_folder(folder: str) -> Pretrained:
@@ -53,7 +51,7 @@ def _read_folder(folder: str) -> Pretrained:
         config.values,
         tokenizer.vocabulary,
         tokenizer.do_lower_case,
-        kind=CLASSIFIER_KINDS.get(config.architecture, ""),
+        kind=names.CLASSIFIER_KINDS.get(config.architecture, ""),
         added_tokens=tokenizer.added,
         notes=[*weights.notes, *tokenizer.notes],
     )
@@ -73,7 +71,6 @@ def _read_folder(folder: str) -> Pretrained:
                     f"{side_file}: {name} is among the weights beside it too; expected what they "
                     "lack"
                 )
-    widen_weights(model, folder)
     check(model, folder)
     return model
 
@@ -108,12 +105,12 @@ def _turn(google: str, tensor: np.ndarray) -> np.ndarray:
 
 def list_needed_parts(model: Pretrained) -> list[str]:
     """Returns the parts that ``write_folder`` needs whole."""
-    return list(ARCHITECTURES[model.architecture].parts)
+    return list(names.ARCHITECTURES[model.architecture].parts)
 
 
 def write_folder(folder: str, model: Pretrained) -> Written:
     """Writes ``config.json``, the weights and the files of the tokenizer; no optimizer's state."""
-    chosen = ARCHITECTURES[model.architecture]
+    chosen = names.ARCHITECTURES[model.architecture]
     expected = model.variables([*chosen.parts, *chosen.also])
     inside = {name: names.to_hugging_face(name) for name in expected if name in model.tensors}
     files.make_folder(folder)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bert_wwm.convert.architectures import ARCHITECTURES
+from bert_wwm.convert.names import ARCHITECTURES
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.json_files import format_json, read_object
@@ -12,16 +12,6 @@ ARCHITECTURES_KEY = "architectures"
 # Names of the two forms of GELU that both this toolkit's programs and transformers read so.
 EXACT_FORM, TANH_FORM = "gelu", "gelu_new"
 LAYER_NORM_EPSILON = 1e-12
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
-PROPORTIONS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
 # The values that a file may lack; google-research/bert has another number of segments.
 _DEFAULTS: Mapping[str, Any] = {
     "hidden_size": 768,
@@ -36,6 +26,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "initializer_range": 0.02,
 }
 _GOOGLES_SEGMENTS = 16
+SIZES = ("vocab_size", *(name for name, value in _DEFAULTS.items() if isinstance(value, int)))
+PROPORTIONS = tuple(name for name, value in _DEFAULTS.items() if isinstance(value, float))
 # Of no effect on BERT; Google's Chinese model and what follows from it have them in either file.
 _CARRIED = (
     *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
@@ -146,10 +138,7 @@ def describe_labels(labels: Sequence[str]) -> dict[str, Any]:
 
 
 def with_gelu(values: Mapping[str, Any], form: str) -> dict[str, Any]:
-    """Returns a configuration in which ``gelu`` is the exact form, and ``gelu_new`` the tanh form.
-
-    ``form`` is what the given one means by ``gelu`` alone: ``tanh`` or ``erf``.
-    """
+    """Names the exact form ``gelu``, the tanh form ``gelu_new``; ``gelu`` alone meant ``form``."""
     activation = str(values["hidden_act"]).lower()
     if activation == "gelu":
         activation = f"gelu_{form}"

@@ -1,8 +1,11 @@
-"""What a BERT consists of: one table of its tensors, in Google's names and Hugging Face's."""
+"""What a BERT consists of: its tensors in Google's names and Hugging Face's, and their classes."""
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from bert_wwm.tasks.kinds import KINDS
 
 # The parts that a model may have, one by one.
 ENCODER = "encoder"
@@ -90,6 +93,36 @@ _BY_GOOGLE = {row.google: row for row in ROWS}
 _BY_HUGGING_FACE = {row.hugging_face: row for row in ROWS}
 
 
+class Architecture(NamedTuple):
+    """A class of Hugging Face's, by the parts of the model that it has."""
+
+    parts: Collection[str]  # those that it loads
+    also: Collection[str] = ()  # what its folder may hold too: other classes load it from there
+
+
+# A model is the first of these whose heads it has.
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "BertForQuestionAnswering": Architecture((ENCODER, SPAN)),
+    "BertForSequenceClassification": Architecture((ENCODER, POOLER, CLASSIFIER)),
+    "BertForTokenClassification": Architecture((ENCODER, CLASSIFIER)),
+    "BertForMultipleChoice": Architecture((ENCODER, POOLER, CLASSIFIER)),
+    "BertForPreTraining": Architecture((ENCODER, POOLER, MASKED_LM, PAIR)),
+    # Without a pooler, BertModel would start with a random one.
+    "BertForMaskedLM": Architecture((ENCODER, MASKED_LM), also=(POOLER,)),
+    "BertForNextSentencePrediction": Architecture((ENCODER, POOLER, PAIR)),
+    "BertModel": Architecture((ENCODER, POOLER)),
+}
+# The class of a fine-tuned classifier by the kind of its task, and of a class the first kind.
+CLASSIFIER_CLASSES: Mapping[str, str] = {
+    name: KINDS[name].hugging_face
+    for name in KINDS.names()
+    if CLASSIFIER in ARCHITECTURES[KINDS[name].hugging_face].parts
+}
+CLASSIFIER_KINDS: Mapping[str, str] = {
+    name: kind for kind, name in reversed(list(CLASSIFIER_CLASSES.items()))
+}
+
+
 def find_row(google: str) -> Row | None:
     """Returns the row of a tensor by Google's name, or None where BERT has no such tensor."""
     return _find(_BY_GOOGLE, _GOOGLE_LAYER, google)[0]
@@ -142,13 +175,25 @@ def variables(
     sizes = {letter: config[name] for letter, name in _SIZES.items()}
     sizes.update({"C": num_classes, "2": 2})
     wanted = set(parts)
-    rows = [(row.google, [sizes[size] for size in row.shape]) for row in ROWS if row.part in wanted]
-    layers = [(name, shape) for name, shape in rows if "{n}" in name]
     found: dict[str, list[int]] = {}
-    for name, shape in rows:
-        if "{n}" not in name:
-            found[name] = shape
-        elif name == layers[0][0]:
-            for number in range(config["num_hidden_layers"]):
-                found.update((each.replace("{n}", str(number)), size) for each, size in layers)
+    rows = [row for row in ROWS if row.part in wanted]
+    for are_of_layers, group in itertools.groupby(rows, lambda row: "{n}" in row.google):
+        members = list(group)
+        for number in range(config["num_hidden_layers"] if are_of_layers else 1):
+            for row in members:
+                name = row.google.replace("{n}", str(number))
+                found[name] = [sizes[size] for size in row.shape]
     return found
+
+
+def choose_architecture(parts: Collection[str], kind: str) -> str:
+    """Returns the class for a model with these parts: all of its heads, or the fine-tuned one.
+
+    Without a kind, a classifier is treated as one of whole texts.
+    """
+    found = next(
+        name
+        for name, architecture in ARCHITECTURES.items()
+        if {*architecture.parts} - {ENCODER, POOLER} <= {*parts}
+    )
+    return CLASSIFIER_CLASSES.get(kind, found) if found in CLASSIFIER_KINDS else found

@@ -67,12 +67,8 @@ def add_tokens(
 ) -> Added:
     """Puts words into a model's vocabulary, embeddings and masked LM; all of them, or none.
 
-    Args:
-        pretrained: the model, which is changed in place.
-        words: as ``read_words`` returns them.
-        reuse_unused: the first words take the places of ``[unusedN]``, in the order of the ids;
-            not of those that are added tokens, which are in use.
-        path: where the words are, for error messages.
+    ``words`` are as ``read_words`` returns them. With ``reuse_unused`` the first ones take the
+    places of ``[unusedN]``, in the order of the ids; not of added tokens, which are in use.
     """
     vocabulary = Vocabulary(pretrained.vocabulary)
     tokenizer = Tokenizer(vocabulary, pretrained.do_lower_case)
@@ -134,17 +130,14 @@ def _fill_rows(
 def describe_added_tokens(pretrained: Pretrained) -> list[str]:
     """Says what becomes of added tokens where only the pieces of a vocabulary are found."""
     table = CharacterTable(pretrained.do_lower_case)
-    lost: list[str] = []
-    words: list[str] = []
+    lost = "that the tokenizer of the output never finds in a text"
+    words = "that are pieces now, found as words"
+    groups: dict[str, list[str]] = {lost: [], words: []}
     for token in pretrained.added_tokens:
         if token not in SPECIAL_TOKENS:
             is_lost = never_found(token, table, pretrained.do_lower_case)
-            (lost if is_lost else words).append(repr(token))
-    fates = {
-        "that the tokenizer of the output never finds in a text": lost,
-        "that are pieces now, found as words": words,
-    }
-    return [f"added tokens {fate}: {', '.join(group)}" for fate, group in fates.items() if group]
+            groups[lost if is_lost else words].append(repr(token))
+    return [f"added tokens {fate}: {', '.join(group)}" for fate, group in groups.items() if group]
 
 
 def never_found(word: str, table: CharacterTable, do_lower_case: bool) -> str:

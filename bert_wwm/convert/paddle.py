@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from bert_wwm.convert import model_config, names
-from bert_wwm.convert.architectures import ARCHITECTURES
 from bert_wwm.convert.inventory import Written
 from bert_wwm.convert.pretrained import Pretrained
 from bert_wwm.convert.tokenizer_files import SPECIAL
@@ -86,14 +85,9 @@ def write_folder(folder: str, model: Pretrained) -> Written:
         "pool_act": "tanh",
         **model_config.describe_labels(model.label_names),
     }
-    tokenizer = {
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": model.do_lower_case,
-        **SPECIAL,
-    }
-    converted = {
-        google: paddle_name(google) for google in model.variables(list_needed_parts(model))
-    }
+    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": model.do_lower_case}
+    parts = list_needed_parts(model)
+    converted = {google: paddle_name(google) for google in model.variables(parts)}
     if name == _BASE_CLASS:
         converted = {google: paddle.removeprefix(_BASE) for google, paddle in converted.items()}
     files.make_folder(folder)
@@ -101,7 +95,7 @@ def write_folder(folder: str, model: Pretrained) -> Written:
         _Pickler(stream, _PICKLE_PROTOCOL).dump(_weights(model.tensors, converted))
     for file, text in {
         "config.json": _to_text(config),
-        "tokenizer_config.json": _to_text(tokenizer),
+        "tokenizer_config.json": _to_text({**tokenizer, **SPECIAL}),
         "vocab.txt": "".join(f"{piece}\n" for piece in model.vocabulary),
     }.items():
         files.write_text(f"{folder}/{file}", text)
@@ -126,7 +120,7 @@ class _Pickler(pickle._Pickler):
 def list_needed_parts(model: Pretrained) -> list[str]:
     """Returns the parts that ``write_folder`` needs whole."""
     is_base = _CLASSES.get(model.architecture) == _BASE_CLASS
-    parts = () if is_base else ARCHITECTURES[model.architecture].parts
+    parts = () if is_base else names.ARCHITECTURES[model.architecture].parts
     return [names.ENCODER, names.POOLER, *parts]
 
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bert_wwm.convert import names
-from bert_wwm.convert.architectures import choose_architecture
 from bert_wwm.core.errors import CheckpointError, list_few
 from bert_wwm.model import untrained_head
 
@@ -41,7 +40,7 @@ class Pretrained:
     # Tokens of the vocabulary that Hugging Face's tokenizers look for first, but for [CLS] etc.
     added_tokens: dict[str, AddedToken] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)  # in the order of a classifier's outputs
-    kind: str = ""  # what a fine-tuned classifier judges: a key of CLASSIFIER_CLASSES
+    kind: str = ""  # what a fine-tuned classifier judges: a key of names.CLASSIFIER_CLASSES
     # The source's name of each tensor that has another one there.
     origins: dict[str, str] = field(default_factory=dict)
     # Why what else the source holds is not among the tensors, by its names there.
@@ -68,7 +67,7 @@ class Pretrained:
     @property
     def architecture(self) -> str:
         """The class of Hugging Face's that loads it with its heads."""
-        return choose_architecture(self.parts, self.kind)
+        return names.choose_architecture(self.parts, self.kind)
 
     def drop_optimizer_state(self) -> None:
         """Drops the optimizer's slots and ``global_step``."""
@@ -83,8 +82,9 @@ class Pretrained:
 def check(model: Pretrained, source: str) -> None:
     """Raises CheckpointError where weights, configuration and vocabulary don't fit each other.
 
-    Notes a masked LM head that was never trained. ``source`` is for error messages.
+    Makes weights float32, and notes a masked LM head that was never trained.
     """
+    _widen_weights(model, source)
     layers, stored = model.config["num_hidden_layers"], names.count_layers(model.tensors)
     if layers > stored:  # said first: names of a billion layers fill the memory
         raise CheckpointError(
@@ -130,7 +130,7 @@ def check(model: Pretrained, source: str) -> None:
         )
 
 
-def widen_weights(model: Pretrained, source: str) -> None:
+def _widen_weights(model: Pretrained, source: str) -> None:
     """Makes weights of 16 bits float32, which loses nothing, and notes what is no finite number."""
     widened = []
     for name, tensor in model.tensors.items():

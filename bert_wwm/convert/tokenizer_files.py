@@ -156,10 +156,7 @@ def write(
 ) -> None:
     """Writes the files; ``added_tokens.json`` only where such tokens follow the vocabulary.
 
-    Args:
-        folder: where to; it exists.
-        pieces, do_lower_case, added: as ``Pretrained`` has them.
-        max_length: longest sequence of the model, in tokens.
+    ``max_length`` is the longest sequence of the model, in tokens.
     """
     added = added or {}
     ids = Vocabulary(pieces, os.path.join(folder, VOCABULARY)).ids

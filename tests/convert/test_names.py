@@ -4,7 +4,6 @@ import pytest
 import random_models as models
 
 from bert_wwm.convert import names
-from bert_wwm.convert.architectures import ARCHITECTURES
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,7 @@ def test_the_table_is_what_the_graph_holds(shape, segments, positions):
     assert found == names.variables(config.to_dict(), parts, num_classes=5)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", names.ARCHITECTURES)
 def test_the_table_is_what_transformers_holds(name):
     """Of each class; but for buffers, and what is tied to something else."""
     import transformers
@@ -50,7 +49,9 @@ def test_the_table_is_what_transformers_holds(name):
     }
     expected = {}
     num_classes = 1 if name == "BertForMultipleChoice" else 2  # one score for each choice
-    for google, shape in names.variables(values, ARCHITECTURES[name].parts, num_classes).items():
+    for google, shape in names.variables(
+        values, names.ARCHITECTURES[name].parts, num_classes
+    ).items():
         transposed = names.find_row(google).transposed
         expected[names.to_hugging_face(google)] = shape[::-1] if transposed else shape
     assert found == expected

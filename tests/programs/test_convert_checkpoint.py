@@ -12,7 +12,6 @@ import pytest
 from bert_wwm.compat import tf
 from bert_wwm.convert import google_folder, hugging_face, names, safetensors_file
 from bert_wwm.convert.pretrained import AddedToken, Pretrained
-from bert_wwm.convert.tf_checkpoint import read as read_tf
 from bert_wwm.core.errors import ToolkitError
 from bert_wwm.model import checkpoint_path
 from bert_wwm.tasks.kinds import KINDS
@@ -67,7 +66,7 @@ def exported(release, tmp_path_factory):
 
 
 def weights(folder):
-    return read_tf(str(folder / "bert_model.ckpt"))
+    return google_folder.read_checkpoint(str(folder / "bert_model.ckpt"))
 
 
 def same(one, other):

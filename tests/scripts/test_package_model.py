@@ -11,7 +11,7 @@ import pytest
 from refusals import refusal
 
 from bert_wwm.compat import tf
-from bert_wwm.convert import archive, names, tf_checkpoint
+from bert_wwm.convert import archive, google_folder, names
 from bert_wwm.model.bert import BertConfig, BertModel
 from bert_wwm.model.checkpoint import plan_restore, write_variables
 
@@ -87,8 +87,8 @@ def test_the_same_bytes_twice(trained, tmp_path):
     for name in ("bert_config.json", "vocab.txt"):
         assert (tmp_path / "unpacked" / name).read_bytes() == (trained / name).read_bytes()
     prefix, config_file, _ = archive.find_model(str(tmp_path / "unpacked"))
-    given, _ = tf_checkpoint.read(str(trained / "model.ckpt-7"))
-    released, state = tf_checkpoint.read(prefix)
+    given, _ = google_folder.read_checkpoint(str(trained / "model.ckpt-7"))
+    released, state = google_folder.read_checkpoint(prefix)
     assert state == {}
     assert released.keys() == given.keys()
     for name, tensor in given.items():

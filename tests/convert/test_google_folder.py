@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bert_wwm.compat import tf
-from bert_wwm.convert import tf_checkpoint
+from bert_wwm.convert.google_folder import read_checkpoint
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model.checkpoint import write_variables
 
@@ -42,7 +42,7 @@ def same(one, other):
 
 
 def test_there_and_back(prefix):
-    tensors, state = tf_checkpoint.read(prefix)
+    tensors, state = read_checkpoint(prefix)
     same(tensors, TENSORS)
     same(state, STATE)
 
@@ -67,7 +67,7 @@ def test_a_folder_as_trainings_leave_it(tmp_path):
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(tmp_path / "model.ckpt"), step)
         assert variable.op.name == "bert/x"
-    tensors, state = tf_checkpoint.read(str(tmp_path))
+    tensors, state = read_checkpoint(str(tmp_path))
     assert list(tensors) == ["bert/x"] and list(state) == ["global_step"]
 
 
@@ -103,7 +103,7 @@ def test_broken(prefix, tmp_path, damage):
     else:
         (index if damage == "no index" else data).unlink()
     with pytest.raises(CheckpointError, match=r"no such checkpoint|broken checkpoint"):
-        tf_checkpoint.read(prefix)
+        read_checkpoint(prefix)
 
 
 def test_where_nothing_can_be_written(tmp_path):
