@@ -18,7 +18,7 @@ import statistics
 from collections.abc import Sequence
 
 from absl import flags
-from measure import Cost, Table, run_program
+from measure import Cost, Table, run_program, take_medians
 
 from bert_wwm.cli import app
 from bert_wwm.core import files
@@ -105,19 +105,14 @@ def print_rows(
     *arguments: str,
     workers: Sequence[int] = (1, 2),
 ) -> float:
-    """Runs with each number of workers in turn.
-
-    Returns:
-        How many times as fast the last is as the first by the clock, the median of all turns.
-    """
+    """Runs with each number of workers in turn; returns how many times as fast the last is."""
     turns = [
         [run(program, output, *arguments, f"--num_workers={number}") for number in workers]
         for _ in range(FLAGS.repeats)
     ]
     for number, runs in zip(workers, zip(*turns)):
-        cpu = statistics.median(cost.cpu for _, cost in runs)
-        wall = statistics.median(cost.wall for _, cost in runs)
-        instances = runs[0][0]
+        (instances, *_), costs = zip(*runs)
+        wall, cpu, _ = take_medians(costs)
         speed = (instances / cpu, instances / cpu / GOOGLE) if instances else ()
         table.print_row(f"{name}, {number} worker(s)", instances, cpu, wall, *speed)
     return statistics.median(runs[0][1].wall / runs[-1][1].wall for runs in turns)

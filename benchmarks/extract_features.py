@@ -16,7 +16,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -55,43 +54,21 @@ flags.DEFINE_integer("max_seq_length", 128, "Maximum tokens of a text.", lower_b
 flags.DEFINE_integer("batch_size", 32, "Texts of a step.", lower_bound=1)
 
 
-class Job(NamedTuple):
-    """What a process measures."""
-
-    config_file: str
-    vocab_file: str
-    checkpoint: str
-    texts: str
-    layers: tuple[int, ...]
-    max_seq_length: int
-    batch_size: int
-
-
 def main(_) -> None:
-    layers = tuple(int(layer) for layer in FLAGS.layers)
     print(
         f"{os.path.basename(FLAGS.bert_config_file)}, {os.cpu_count()} cores; {FLAGS.num_texts:,} "
-        f"texts, layers {', '.join(map(str, layers))}\n"
+        f"texts, layers {', '.join(FLAGS.layers)}\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = os.path.join(folder, "bert_model.ckpt")
-        call_alone(save_model, FLAGS.bert_config_file, checkpoint)
+        call_alone(save_model, checkpoint)
         for kind in FLAGS.kinds:
             texts = os.path.join(folder, f"{kind}.txt")
             files.write_text(texts, "".join(f"{text}\n" for text in draw_texts(kind)))
-            job = Job(
-                FLAGS.bert_config_file,
-                os.path.join(FLAGS.data_dir, "vocab.txt"),
-                checkpoint,
-                texts,
-                layers,
-                FLAGS.max_seq_length,
-                FLAGS.batch_size,
-            )
-            print_table(kind, job)
+            print_table(kind, texts, checkpoint)
 
 
-def print_table(kind: str, job: Job) -> None:
+def print_table(kind: str, texts: str, checkpoint: str) -> None:
     table = Table(
         "<24",
         ("seconds", ">9.1f"),
@@ -103,9 +80,10 @@ def print_table(kind: str, job: Job) -> None:
         ("MB file", ">9.1f"),
     )
     for pooling in (None, "mean"):
-        fixed, written = call_alone(measure, job, pooling, True)
-        rows = {"fixed": (fixed, written), "by length": call_alone(measure, job, pooling, False)}
-        for way, (cost, written) in rows.items():
+        ways = {"fixed": True, "by length": False}
+        found = [call_alone(measure, texts, checkpoint, pooling, way) for way in ways.values()]
+        fixed = found[0][0]
+        for way, (cost, written) in zip(ways, found):
             ratios = fixed.wall / cost.wall, fixed.cpu / cost.cpu
             figures = (cost.wall, cost.cpu, FLAGS.num_texts / cost.wall, *ratios, cost.memory)
             table.print_row(f"{kind}: {pooling or 'JSON'}, {way}", *figures, written / 1e6)
@@ -119,53 +97,54 @@ def draw_texts(kind: str) -> list[str]:
     return [lines[number].split("\t")[column] for number in chosen]
 
 
-def save_model(config_file: str, checkpoint: str) -> None:
+def save_model(checkpoint: str) -> None:
     """Saves a model of random weights."""
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig, BertModel
 
     with tf.Graph().as_default(), tf.Session() as session:
-        config = BertConfig.from_json_file(config_file)
+        config = BertConfig.from_json_file(FLAGS.bert_config_file)
         BertModel(config, False, tf.zeros([1, 1], tf.int32), scope="bert")
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, checkpoint)
 
 
-def measure(job: Job, pooling: str | None, is_fixed: bool):
+def measure(texts: str, checkpoint: str, pooling: str | None, is_fixed: bool):
     """Extracts the features of a file; returns the cost and the size of the output in bytes."""
     from bert_wwm.finetuning.extracted import write_array, write_lines
     from bert_wwm.finetuning.hidden_states import Extraction, extract_states
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.train.estimator import Machine
 
-    config = BertConfig.from_json_file(job.config_file)
-    tokenizer = Tokenizer(Vocabulary.from_file(job.vocab_file))
+    config = BertConfig.from_json_file(FLAGS.bert_config_file)
+    tokenizer = Tokenizer(Vocabulary.from_file(os.path.join(FLAGS.data_dir, "vocab.txt")))
     pieces = tokenizer.vocabulary.pieces
-    featurizer = SentenceFeaturizer(tokenizer, job.max_seq_length, ())
-    extraction = Extraction(job.checkpoint, job.layers, pooling)
+    length, layers = FLAGS.max_seq_length, tuple(map(int, FLAGS.layers))
+    featurizer = SentenceFeaturizer(tokenizer, length, ())
+    extraction = Extraction(checkpoint, layers, pooling)
     with tempfile.TemporaryDirectory() as folder:
-        machine = Machine(folder, job.batch_size, job.batch_size, 1, 1, SEED)
-        shapes = (job.max_seq_length,) if is_fixed else None
+        machine = Machine(folder, FLAGS.batch_size, FLAGS.batch_size, 1, 1, SEED)
+        shapes = (length,) if is_fixed else None
         path = os.path.join(folder, "features")
 
         def extract() -> None:
-            count = sum(1 for _ in read_texts(job.texts))
-            blocks = split_into_blocks(read_texts(job.texts), job.batch_size)
-            texts = extract_states(
+            count = sum(1 for _ in read_texts(texts))
+            blocks = split_into_blocks(read_texts(texts), FLAGS.batch_size)
+            states = extract_states(
                 config,
                 extraction,
                 machine,
-                job.max_seq_length,
+                length,
                 (featurizer(block, 0) for block in blocks),
                 lambda report: None,
                 shapes=shapes,
             )
             if pooling:
-                write_array(path, texts, count, len(job.layers), config.hidden_size)
+                write_array(path, states, count, len(layers), config.hidden_size)
             elif is_fixed:
-                write_one_by_one(path, texts, pieces, job.layers)
+                write_one_by_one(path, states, pieces, layers)
             else:
-                write_lines(path, texts, count, pieces, job.layers)
+                write_lines(path, states, count, pieces, layers)
 
         _, cost = time_work(extract)
         return cost._replace(memory=peak_memory()), files.size(path)
@@ -187,8 +166,7 @@ def write_one_by_one(
                     for layer, of_layer in zip(layers, of_token)
                 ]
                 tokens.append({"token": pieces[token], "layers": values})
-            line: dict[str, Any] = {"linex_index": number, "features": tokens}
-            stream.write(json.dumps(line) + "\n")
+            stream.write(json.dumps({"linex_index": number, "features": tokens}) + "\n")
 
 
 if __name__ == "__main__":

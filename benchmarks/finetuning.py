@@ -108,13 +108,11 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
     in_training = [order.batch(step) for step in range(num_steps)]
     by_length = prediction_batches(lengths, batch_size, list_shapes(length, 1))
     fixed = [Batch(batch.rows, length) for batch in by_length]
-    training = [
-        Kind("fixed length", choose(in_training, lengths), share_padding(in_training, lengths)),
-        Kind("padding skipped", choose(in_training, lengths), 0.0, skip_padding=True),
-    ]
+    padded = make_kind("fixed length", in_training, lengths)
+    training = [padded, padded._replace(name="padding skipped", padding=0.0, skip_padding=True)]
     prediction = [
-        Kind("fixed length", choose(fixed, lengths), share_padding(fixed, lengths)),
-        Kind("of similar length", choose(by_length, lengths), share_padding(by_length, lengths)),
+        make_kind("fixed length", fixed, lengths),
+        make_kind("of similar length", by_length, lengths),
     ]
     with tempfile.TemporaryDirectory() as folder:
         measure = Measure(job, features, folder)
@@ -122,10 +120,10 @@ def measure_task(task: Task, tokenizer: Tokenizer) -> None:
         print_rows(table, "prediction", prediction, measure.predict, batch_size)
 
 
-def share_padding(batches: Sequence[Batch], lengths: np.ndarray) -> float:
-    """Returns the share of padding in batches."""
+def make_kind(name: str, batches: Sequence[Batch], lengths: np.ndarray) -> Kind:
     positions = sum(len(batch.rows) * batch.length for batch in batches)
-    return 1 - sum(count_tokens(batch, lengths) for batch in batches) / positions
+    tokens = sum(count_tokens(batch, lengths) for batch in batches)
+    return Kind(name, choose(batches, lengths), 1 - tokens / positions)
 
 
 def count_tokens(batch: Batch, lengths: np.ndarray) -> int:
@@ -197,18 +195,12 @@ class Measure:
         from bert_wwm.train.model_fn import make_model_fn
         from bert_wwm.train.settings import TrainingSettings
 
-        of_task = self._job.task.settings
-        settings = TrainingSettings(
-            of_task.learning_rate,
-            num_steps,
-            0,
-            of_task.train_batch_size,
-            skip_padding=skip_padding,
-        )
+        rate, size = self._job.task.settings.learning_rate, self._job.task.settings.train_batch_size
+        settings = TrainingSettings(rate, num_steps, 0, size, skip_padding=skip_padding)
         machine = Machine(
             self._folder,
-            of_task.train_batch_size,
-            of_task.train_batch_size,
+            size,
+            size,
             save_checkpoints_steps=num_steps + 1,  # behind the last step only
             keep_checkpoint_max=1,
             random_seed=SEED,

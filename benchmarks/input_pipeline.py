@@ -14,14 +14,13 @@ counted, which takes no time if a manifest has their number (those made here hav
 """
 
 import os
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from absl import flags
-from measure import Table, make_features
+from measure import Table, make_features, take_medians
 
 from bert_wwm.cli import app
 from bert_wwm.core import files
@@ -76,22 +75,12 @@ def measure(table: Table, name: str, paths: Sequence[str], schema: Schema) -> No
 
     count = sum(count_all_records(paths))
     late = 2 * count + count // -(-len(paths) // 8) - 1
-    whole = [run(paths, schema, 0, 2 * count) for _ in range(FLAGS.repeats)]
-    begun = [run(paths, schema, late, 1) for _ in range(FLAGS.repeats)]
-    rate = 2 * count / statistics.median(run.wall for run in whole)
-    needed = NEEDED[schema[0].length]
-    table.print_row(
-        name,
-        count,
-        sum(map(files.size, paths)) / 1e6,
-        rate,
-        2 * count / statistics.median(run.cpu for run in whole),
-        needed,
-        rate / needed,
-        statistics.median(run.start for run in whole),
-        statistics.median(run.start for run in begun),
-        statistics.median(run.count for run in begun),
-    )
+    whole = take_medians([run(paths, schema, 0, 2 * count) for _ in range(FLAGS.repeats)])
+    begun = take_medians([run(paths, schema, late, 1) for _ in range(FLAGS.repeats)])
+    rate, needed = 2 * count / whole.wall, NEEDED[schema[0].length]
+    rates = rate, 2 * count / whole.cpu, needed, rate / needed
+    size = sum(map(files.size, paths)) / 1e6
+    table.print_row(name, count, size, *rates, whole.start, begun.start, begun.count)
 
 
 def run(paths: Sequence[str], schema: Schema, first_record: int, count: int) -> Run:

@@ -4,6 +4,7 @@ CPU time is that of all threads and processes: it hardly depends on the other wo
 Kinds that are compared take turns, so that a busy machine slows all of them alike.
 """
 
+import concurrent.futures
 import json
 import logging
 import multiprocessing
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,14 +60,15 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def take_medians(runs: Sequence[Any]) -> Any:
+    """Returns the median of each field of NamedTuples."""
+    return type(runs[0])(*np.median(runs, axis=0))
+
+
 def run_program(
     program: str, *arguments: str, python: str = sys.executable, **environment: str
 ) -> tuple[str, Cost]:
-    """Runs a program of the checkout; returns its standard output, and its cost.
-
-    Raises:
-        ToolkitError: it failed; with its last words.
-    """
+    """Runs a program of the checkout; returns its standard output, and its cost."""
     begun = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
@@ -89,44 +91,34 @@ def run_program(
         return output.read(), cost
 
 
-def measure_in_process(
-    benchmark: str,
-    kind: str,
-    names: Sequence[str],
-    python: str = sys.executable,
-    **environment: str,
-) -> Any:
-    """Returns the JSON that a benchmark prints with --process, in a process of its own.
-
-    Args:
-        benchmark: its ``__file__``.
-        kind: the value of --process.
-        names: flags that it gets from this process.
-        python: the interpreter.
-    """
-    values = [f"--{name}={FLAGS[name].serialize().partition('=')[2]}" for name in names]
-    program = os.path.relpath(benchmark, ROOT)
-    output, _ = run_program(program, f"--process={kind}", *values, python=python, **environment)
-    return json.loads(output.splitlines()[-1])
+def define_num_processes() -> None:
+    """Defines --num_processes, for ``estimate_tpu``."""
+    flags.DEFINE_integer("num_processes", 2, "Estimates at a time.", lower_bound=1)
 
 
-def estimate_tpu(name: str, *arguments: str) -> dict[str, Any]:
-    """Returns what estimate_tpu.py --json prints; tells of its end on standard error."""
-    try:
-        output, _ = run_program("estimate_tpu.py", *arguments, "--json")
-    except ToolkitError as error:
-        raise ToolkitError(f"{name}: {error}") from None
-    print(f"{name}: done", file=sys.stderr, flush=True)
-    return json.loads(output)
+def estimate_tpu(jobs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """Returns what estimate_tpu.py --json prints with the arguments of each job, by its name."""
+
+    def estimate(name: str) -> dict[str, Any]:
+        try:
+            output, _ = run_program("estimate_tpu.py", *jobs[name], "--json")
+        except ToolkitError as error:
+            raise ToolkitError(f"{name}: {error}") from None
+        print(f"{name}: done", file=sys.stderr, flush=True)
+        return json.loads(output)
+
+    with concurrent.futures.ThreadPoolExecutor(FLAGS.num_processes) as pool:
+        return dict(zip(jobs, pool.map(estimate, jobs)))
 
 
 def call_alone(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Returns the result of a function in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1, _quieten_tensorflow) as pool:
+    """Returns the result of a function in a process of its own, which has the same flags."""
+    with multiprocessing.get_context("spawn").Pool(1, _prepare) as pool:
         return pool.apply(work, arguments)
 
 
-def _quieten_tensorflow() -> None:
+def _prepare() -> None:
+    FLAGS(sys.argv)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of its own code
 
 

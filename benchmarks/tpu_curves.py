@@ -12,13 +12,12 @@ records at the end. Then the means, the spread from seed to seed (standard devia
 the two forms are apart, seed by seed: mean and standard error.
 """
 
-import json
 import os
-import statistics
 from typing import Any
 
+import numpy as np
 from absl import flags
-from measure import Table, measure_in_process
+from measure import Table, call_alone
 
 from bert_wwm.cli import app
 from bert_wwm.cli.steps import ROOT
@@ -36,14 +35,9 @@ flags.DEFINE_string("demo", os.path.join(ROOT, "demo_output"), "The output of `m
 flags.DEFINE_list("seeds", "1,2,3", "A training each, in both forms.")
 flags.DEFINE_integer("num_train_steps", 2000, "Of each training.", lower_bound=10 * MARKS)
 flags.DEFINE_float("learning_rate", 2e-3, "The peak, after a twentieth of the steps.")
-flags.DEFINE_integer("seed", None, "Of the training of --process.")
-flags.DEFINE_enum("process", None, list(FORMS), "What a process of the benchmark's own trains.")
 
 
 def main(_) -> None:
-    if FLAGS.process:
-        print(json.dumps(train(FLAGS.process, FLAGS.seed)))
-        return
     if not os.path.exists(os.path.join(FLAGS.demo, "train.tfrecord")):
         raise ConfigError(f"{FLAGS.demo}: holds no records; expected the output of `make demo`")
     marks = [FLAGS.num_train_steps * (i + 1) // MARKS for i in range(MARKS)]
@@ -56,27 +50,23 @@ def main(_) -> None:
     losses: dict[str, list[list[float]]] = {form: [] for form in FORMS}
     for seed in FLAGS.seeds:
         for form, title in FORMS.items():
-            FLAGS.seed = int(seed)
-            names = ("demo", "num_train_steps", "learning_rate", "seed")
-            losses[form].append(measure_in_process(__file__, form, names))
+            losses[form].append(call_alone(train, form, int(seed)))
             table.print_row(title, seed, *losses[form][-1])
     if len(FLAGS.seeds) < 2:
         return
     print()
-    for form, title in FORMS.items():
-        table.print_row(title, "mean", *map(statistics.mean, zip(*losses[form])))
-    for form, title in FORMS.items():
-        table.print_row(title, "+-", *map(statistics.stdev, zip(*losses[form])))
-    apart = [[tpu - cpu for tpu, cpu in zip(*rows)] for rows in zip(losses["tpu"], losses["cpu"])]
-    table.print_row("TPU's less CPU's", "mean", *map(statistics.mean, zip(*apart)))
-    errors = (statistics.stdev(column) / len(apart) ** 0.5 for column in zip(*apart))
+    cpu, tpu = map(np.array, losses.values())  # [seeds, columns]
+    for title, rows in zip(FORMS.values(), (cpu, tpu)):
+        table.print_row(title, "mean", *rows.mean(axis=0))
+    for title, rows in zip(FORMS.values(), (cpu, tpu)):
+        table.print_row(title, "+-", *rows.std(axis=0, ddof=1))
+    table.print_row("TPU's less CPU's", "mean", *(tpu - cpu).mean(axis=0))
+    errors = (tpu - cpu).std(axis=0, ddof=1) / len(cpu) ** 0.5
     table.print_row("standard error", "", *errors)
 
 
 def train(form: str, seed: int) -> list[float]:
     """Trains; returns the losses at the marks and on the held-out records."""
-    import numpy as np
-
     from bert_wwm.compat import tf
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.input_fn import eval_input_fn, train_input_fn

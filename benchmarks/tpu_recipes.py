@@ -7,11 +7,11 @@ says for the slice. Twenty compilations: about half an hour on two cores.
   python benchmarks/tpu_recipes.py --recipes=rbt3,rbtl3 --topology=v4-8
 """
 
-import concurrent.futures
 import re
+from typing import Any
 
 from absl import flags
-from measure import estimate_tpu
+from measure import define_num_processes, estimate_tpu
 
 from bert_wwm.cli import app
 from bert_wwm.cli.recipes import RECORDS, find_recipes, load_recipe
@@ -20,33 +20,35 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_list("recipes", None, "Names of configs/recipes; by default all.")
 flags.DEFINE_string("topology", "v3-8", "The slice; see estimate_tpu.py.")
-flags.DEFINE_integer("num_processes", 2, "Estimates at a time.", lower_bound=1)
+define_num_processes()
 
 HEADER = ("recipe", "fits", "examples a core", "GiB a core", "ms a step", "peak", "steps", "hours")
 
 
 def main(_) -> None:
-    with concurrent.futures.ThreadPoolExecutor(FLAGS.num_processes) as pool:
-        rows = list(pool.map(estimate_row, FLAGS.recipes or find_recipes()))
-    for cells in (HEADER, ["---"] * len(HEADER), *rows):
+    names = FLAGS.recipes or find_recipes()
+    found = estimate_tpu({name: list_arguments(name) for name in names})
+    for cells in (HEADER, ["---"] * len(HEADER), *map(make_row, found, found.values())):
         print(f"| {' | '.join(cells)} |")
 
 
-def estimate_row(name: str) -> list[str]:
+def list_arguments(name: str) -> list[str]:
     header = load_recipe(name).header
     # Of the parts on a slice a header says: "on a v3-8 with --num_accumulation_steps=8".
     asked = re.search(
         rf"on a {re.escape(FLAGS.topology)} with (--num_accumulation_steps=\d+)",
         header["estimated"],
     )
-    found = estimate_tpu(
-        name,
+    return [
         f"--flagfile=configs/recipes/{name}.flags",
         f"--topology={FLAGS.topology}",
         f"--pairing={load_recipe(header['records'], RECORDS).flags['pairing']}",
         "--use_bfloat16",
         *([asked[1]] if asked else []),
-    )
+    ]
+
+
+def make_row(name: str, found: dict[str, Any]) -> list[str]:
     link = f"[{name}](configs/recipes/{name}.flags)"
     parts = found["num_accumulation_steps"]
     batch = f"{found['batch_per_core'] // parts}" + (f" x {parts}" if parts > 1 else "")

@@ -11,11 +11,10 @@ of all cores on each (without the time on the network).
 The compiler is installed at the first run; see estimate_tpu.py.
 """
 
-import concurrent.futures
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import flags
-from measure import Table, estimate_tpu
+from measure import Table, define_num_processes, estimate_tpu
 
 from bert_wwm.cli import app
 from bert_wwm.core.errors import ToolkitError
@@ -49,13 +48,15 @@ VARIANTS = {
 
 flags.DEFINE_multi_enum("models", list(ROWS), list(ROWS), "What to estimate.")
 flags.DEFINE_multi_enum("variants", list(VARIANTS), list(VARIANTS), "Of each model.")
-flags.DEFINE_integer("num_processes", 2, "Estimates at a time.", lower_bound=1)
+define_num_processes()
 
 
 def main(_) -> None:
-    jobs = [(model, variant) for model in FLAGS.models for variant in FLAGS.variants]
-    with concurrent.futures.ThreadPoolExecutor(FLAGS.num_processes) as pool:
-        estimates = dict(zip(jobs, pool.map(lambda job: estimate(*job), jobs)))
+    models, variants = FLAGS.models, FLAGS.variants
+    estimates = estimate_tpu({f"{m}, {v}": list_arguments(m, v) for m in models for v in variants})
+    for name, found in estimates.items():
+        if not found["fits"]:
+            raise ToolkitError(f"{name}: doesn't fit")
     print(
         "AdamW, masked LM and next sentence, dropout 0.1, one core of a TPU v3; ours in bfloat16\n"
     )
@@ -68,32 +69,30 @@ def main(_) -> None:
         ("GiB", ">12.2f"),
         ("times as fast", ">16.2f"),
     )
-    for model in FLAGS.models:
-        ours = estimates.get((model, "AdamW"))
-        if ours:
-            row, cycles = ROWS[model], ours["estimated_megacycles"]
-            figures = (row.megacycles, row.temporaries, cycles, ours["temp_gib"])
-            table.print_row(model, *figures, row.megacycles / cycles)
+    cycles = {name: found["estimated_megacycles"] for name, found in estimates.items()}
+    for model in models:
+        name = f"{model}, AdamW"
+        if name in cycles:
+            row, ours = ROWS[model], cycles[name]
+            figures = (row.megacycles, row.temporaries, ours, estimates[name]["temp_gib"])
+            table.print_row(model, *figures, row.megacycles / ours)
     print()
-    print(f"{'Mcycles':<11}" + "".join(f"{variant:>20}" for variant in FLAGS.variants))
-    for model in FLAGS.models:
-        print(f"{model:<11}" + "".join(compare(estimates, model, v) for v in FLAGS.variants))
+    print(f"{'Mcycles':<11}" + "".join(f"{variant:>20}" for variant in variants))
+    for model in models:
+        print(f"{model:<11}" + "".join(compare(cycles, model, v) for v in variants))
     print("\nGiB are those of the temporaries: activations and gradients.")
 
 
-def compare(estimates: dict[Any, dict[str, Any]], model: str, variant: str) -> str:
+def compare(cycles: dict[str, float], model: str, variant: str) -> str:
     """Returns the cycles of a variant, and how many more than AdamW's."""
-    cycles = estimates[model, variant]["estimated_megacycles"]
-    if (model, "AdamW") not in estimates:
-        return f"{cycles:>20.1f}"
-    more = cycles / estimates[model, "AdamW"]["estimated_megacycles"] - 1
-    return f"{f'{cycles:.1f} ({100 * more:+.1f} %)':>20}" if more else f"{cycles:>20.1f}"
+    found = cycles[f"{model}, {variant}"]
+    more = found / cycles.get(f"{model}, AdamW", found) - 1
+    return f"{f'{found:.1f} ({100 * more:+.1f} %)':>20}" if more else f"{found:>20.1f}"
 
 
-def estimate(model: str, variant: str) -> dict[str, Any]:
+def list_arguments(model: str, variant: str) -> list[str]:
     row = ROWS[model]
-    found = estimate_tpu(
-        f"{model}, {variant}",
+    return [
         f"--bert_config_file=configs/{row.config}.json",
         f"--max_seq_length={row.length}",
         f"--batch_per_core={row.batch}",
@@ -102,10 +101,7 @@ def estimate(model: str, variant: str) -> dict[str, Any]:
         "--topology=v3-8",
         "--use_bfloat16",
         *VARIANTS[variant],
-    )
-    if not found["fits"]:
-        raise ToolkitError(f"{model}, {variant}: doesn't fit")
-    return found
+    ]
 
 
 if __name__ == "__main__":

@@ -20,25 +20,25 @@ The bare product is what the feed-forward layer multiplies, [B * S, H] x [H, I] 
 TensorFlow in the process of our step. A step's own floating-point work, with its backward pass
 twice the forward pass and nothing but products of matrices counted:
 
-  3 * (L * B * S * (8 * H^2 + 4 * H * I + 4 * S * H) + B * P * (2 * H^2 + 2 * H * V) + B * 2 * H^2)
+  3 * B * (L * S * (8 * H^2 + 4 * H * I + 4 * S * H) + P * (2 * H^2 + 2 * H * V) + 2 * H^2)
 """
 
 import json
 import os
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
 from measure import (
     VOCABULARY,
-    Cost,
     Table,
     make_features,
-    measure_in_process,
     peak_memory,
+    run_program,
+    take_medians,
     time_work,
 )
 
@@ -68,11 +68,18 @@ flags.DEFINE_integer("max_predictions_per_seq", 20, "Predictions of a sequence (
 flags.DEFINE_integer("num_hidden_layers", 3, "Layers (L).", lower_bound=1)
 flags.DEFINE_enum("process", None, MODELS, "What a process of the benchmark's own measures.")
 
-SHAPE = ("batch_size", "max_seq_length", "max_predictions_per_seq", "num_hidden_layers")
 HIDDEN, HEADS, INTERMEDIATE = 768, 12, 3072
 BATCHES = 8  # different ones, over and over
 
-Measured = dict[str, float]
+
+class Measured(NamedTuple):
+    """What a step takes."""
+
+    wall: float  # seconds by the clock
+    cpu: float  # seconds of all threads
+    memory: float  # the maximum of the process, MB
+    product_wall: float = 0.0  # the same of the bare product
+    product_cpu: float = 0.0
 
 
 def main(_) -> None:
@@ -89,7 +96,8 @@ def main(_) -> None:
         f"{FLAGS.batch_size}, {FLAGS.max_predictions_per_seq} predictions, {os.cpu_count()} cores; "
         f"median of {FLAGS.turns} times {FLAGS.steps} steps\n"
     )
-    turns = [{model: run_process(model) for model in FLAGS.models} for _ in range(FLAGS.turns)]
+    # [turns, models, fields of Measured]
+    turns = np.array([[run_process(model) for model in FLAGS.models] for _ in range(FLAGS.turns)])
     table = Table(
         "<22",
         ("s a step", ">10.3f"),
@@ -97,67 +105,48 @@ def main(_) -> None:
         ("CPU s a step", ">14.2f"),
         ("MB", ">8.0f"),
     )
-    for model in FLAGS.models:
-        wall, cpu, memory = (median_of(turns, model, key) for key in ("wall", "cpu", "memory"))
+    for model, (wall, cpu, memory, *_) in zip(FLAGS.models, np.median(turns, axis=0)):
         table.print_row(model, wall, FLAGS.batch_size / wall, cpu, memory)
-    if "ours" in FLAGS.models:
-        print()
-        for model in FLAGS.models:
-            if model != "ours":
-                print_ratio(turns, model)
-        print_share(turns)
+    if "ours" not in FLAGS.models:
+        return
+    print()
+    ours = turns[:, FLAGS.models.index("ours")]
+    times = np.median(turns[..., :2] / ours[:, np.newaxis, :2], axis=0)
+    for model, (wall, cpu) in zip(FLAGS.models, times):
+        if model != "ours":
+            print(
+                f"ours against {model}, the median of the turns: {wall:.2f} times as fast by the "
+                f"clock; {cpu:.2f} times as fast in CPU time"
+            )
+    print(f"\nours: {step_work() / 1e9:.0f} GFLOP a step")
+    for second, seconds, product in (("second", 0, 3), ("CPU second", 1, 4)):
+        rate, bare = step_work() / ours[:, seconds], product_work() / ours[:, product]
+        print(
+            f"{np.median(rate) / 1e9:.0f} GFLOP a {second}, the bare product "
+            f"{np.median(bare) / 1e9:.0f}: {np.median(rate / bare):.0%}"
+        )
 
 
-def run_process(model: str) -> Measured:
+def run_process(model: str) -> list[float]:
+    """Returns a ``Measured`` of a process of its own."""
     kind = model.removesuffix(HALF)
     environment = {"TF_XLA_FLAGS": "--tf_xla_cpu_global_jit"} if kind == "ours_xla" else {}
     if kind == "before":
         environment["PYTHONPATH"] = os.path.realpath(FLAGS.before)
     python = FLAGS.other_python if kind == "other_python" else sys.executable
-    names = ("steps", "warmup_steps", *SHAPE)
-    return measure_in_process(__file__, model, names, python, **environment)
-
-
-def print_ratio(turns: Sequence[dict[str, Measured]], model: str) -> None:
-    """Prints how fast our step is against another."""
-    wall, cpu = (
-        statistics.median(turn[model][key] / turn["ours"][key] for turn in turns)
-        for key in ("wall", "cpu")
-    )
-    print(
-        f"ours against {model}, the median of the turns: {wall:.2f} times as fast by the clock; "
-        f"{cpu:.2f} times as fast in CPU time"
-    )
-
-
-def print_share(turns: Sequence[dict[str, Measured]]) -> None:
-    """Prints how fast our step does its floating-point work, and the bare product does its own."""
-    print(f"\nours: {step_work() / 1e9:.0f} GFLOP a step")
-    for key, second in (("wall", "second"), ("cpu", "CPU second")):
-        rate = step_work() / median_of(turns, "ours", key)
-        bare = product_work() / median_of(turns, "ours", f"product_{key}")
-        share = statistics.median(
-            step_work() / turn["ours"][key] * turn["ours"][f"product_{key}"] / product_work()
-            for turn in turns
-        )
-        print(f"{rate / 1e9:.0f} GFLOP a {second}, the bare product {bare / 1e9:.0f}: {share:.0%}")
-
-
-def median_of(turns: Sequence[dict[str, Measured]], model: str, key: str) -> float:
-    return statistics.median(turn[model][key] for turn in turns)
+    arguments = (*sys.argv[1:], f"--process={model}")
+    output, _ = run_program("benchmarks/training_step.py", *arguments, python=python, **environment)
+    return json.loads(output.splitlines()[-1])
 
 
 def step_work() -> float:
     """Floating-point operations of our step; the formula is this file's docstring's."""
-    batch, length, predictions = (
-        FLAGS.batch_size,
-        FLAGS.max_seq_length,
-        FLAGS.max_predictions_per_seq,
-    )
+    length = FLAGS.max_seq_length
     layer = 8 * HIDDEN**2 + 4 * HIDDEN * INTERMEDIATE + 4 * length * HIDDEN
     prediction = 2 * HIDDEN**2 + 2 * HIDDEN * VOCABULARY
-    encoder = FLAGS.num_hidden_layers * batch * length * layer
-    return 3 * (encoder + batch * predictions * prediction + batch * 2 * HIDDEN**2)
+    encoder = FLAGS.num_hidden_layers * length * layer
+    example = encoder + FLAGS.max_predictions_per_seq * prediction + 2 * HIDDEN**2
+    return 3 * FLAGS.batch_size * example
 
 
 def product_work() -> float:
@@ -219,9 +208,9 @@ def measure_ours() -> Measured:
         before = time_steps(lambda: session.run(product), 30)
         measured = time_steps(lambda: session.run([spec.train_op, spec.loss]), FLAGS.steps)
         after = time_steps(lambda: session.run(product), 30)
-    for key in ("wall", "cpu"):
-        measured[f"product_{key}"] = (before[key] + after[key]) / 2
-    return measured
+    return measured._replace(
+        product_wall=(before.wall + after.wall) / 2, product_cpu=(before.cpu + after.cpu) / 2
+    )
 
 
 def measure_hugging_face() -> Measured:
@@ -271,12 +260,11 @@ def model_shape() -> dict[str, int]:
 
 
 def time_steps(step: Callable[[], object], number: int) -> Measured:
-    """Returns what a step takes, the medians of many: ``wall``, ``cpu``, ``memory``."""
+    """Returns the medians of many steps."""
     for _ in range(FLAGS.warmup_steps):
         step()
-    costs = [time_work(step)[1] for _ in range(number)]
-    wall, cpu = (statistics.median(values) for values in zip(*((c.wall, c.cpu) for c in costs)))
-    return Cost(wall, cpu, peak_memory())._asdict()
+    cost = take_medians([time_work(step)[1] for _ in range(number)])
+    return Measured(cost.wall, cost.cpu, peak_memory())
 
 
 if __name__ == "__main__":
