@@ -60,17 +60,13 @@ def main(_) -> None:
 
 
 def train_and_evaluate(agree=None) -> None:
-    """Trains and evaluates as the flags say.
-
-    Args:
-        agree: called before the first step, with the checkpoint that the training resumes from.
-    """
+    """Trains and evaluates as the flags say; for ``agree`` see ``train_with_evaluations``."""
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.records.checks import check_records
     from bert_wwm.records.input_fn import READ_ERRORS
     from bert_wwm.train.estimator import Estimators, Machine
     from bert_wwm.train.model_fn import make_model_fn
-    from bert_wwm.train.output_dir import check_start
+    from bert_wwm.train.start import check_start
 
     check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=False)
     config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)
@@ -127,19 +123,12 @@ def check_flags() -> None:
 
 
 class Records:
-    """Records to train or to evaluate on, compared with the flags and their manifests.
-
-    Attributes:
-        fields: names of all fields of the records; schema: the fields that are read.
-        limits: the highest value of each field that is read.
-        pairing: how their pairs were made, if a manifest says so.
-    """
+    """Records to train or to evaluate on, compared with the flags and their manifests."""
 
     def __init__(self, patterns, config):
         from bert_wwm.core.shards import manifest_path
         from bert_wwm.records import manifest
-        from bert_wwm.records.checks import check_records, read_field_names
-        from bert_wwm.records.limits import find_limits
+        from bert_wwm.records.checks import check_records, find_limits, read_field_names
         from bert_wwm.records.schema import LABELS, pretraining_schema
         from bert_wwm.text.casing import choose_casing
         from bert_wwm.text.vocabulary import Vocabulary
@@ -147,7 +136,7 @@ class Records:
         self.paths = find_shards(patterns)
         for path in self.paths:  # most are read by TensorFlow alone
             input_files.note(path)
-        self.fields = read_field_names(self.paths)
+        self.fields = read_field_names(self.paths)  # all; the schema has those that are read
         self.schema = pretraining_schema(
             FLAGS.max_seq_length,
             FLAGS.max_predictions_per_seq,
@@ -156,18 +145,18 @@ class Records:
         )
         self.limits = find_limits(self.schema, config.vocab_size)
         vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
-        expected = manifest.Expectation(
-            FLAGS.max_seq_length,
-            FLAGS.max_predictions_per_seq,
-            config.vocab_size,
-            vocabulary and vocabulary.sha256(),
-            FLAGS.masking_strategy,
-            find_casing_of_model(),
-        )
+        expected = {
+            "max_seq_length": FLAGS.max_seq_length,
+            "max_predictions_per_seq": FLAGS.max_predictions_per_seq,
+            "vocab_size": config.vocab_size,
+            "vocab_sha256": vocabulary and vocabulary.sha256(),
+            "strategy": FLAGS.masking_strategy,
+            "do_lower_case": find_casing_of_model(),
+        }
         for path in manifest.check(self.paths, expected):
             log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
             check_records([path], self.schema, self.limits, first_only=True)
-        self.pairing = None
+        self.pairing = None  # how the pairs were made, if a manifest says so
         if files.exists(manifest_path(self.paths[0])):
             found = manifest.Manifest.load(manifest_path(self.paths[0]))
             self.pairing = found.pairing
@@ -227,36 +216,28 @@ def describe_start(checkpoint):
 
 
 def train(estimators, records, eval_records, agree) -> None:
-    from bert_wwm.records.input_fn import Share, train_input_fn
+    from bert_wwm.records.input_fn import train_input_fn
     from bert_wwm.report.training import write_summary
-    from bert_wwm.train.loop import Loop
+    from bert_wwm.train.loop import train_with_evaluations
 
     def input_fn_at(step):
         first_record = step * FLAGS.train_batch_size
         seed, limits = FLAGS.random_seed, records.limits
-
-        def input_fn(params, input_context=None):
-            share = Share()
-            if input_context:  # of tf.distribute
-                count = input_context.num_input_pipelines
-                replicas = input_context.num_replicas_in_sync
-                share = Share(input_context.input_pipeline_id, count, replicas // count)
-            make = train_input_fn(records.paths, records.schema, seed, first_record, share, limits)
-            return make(params)
-
-        return input_fn
+        return train_input_fn(records.paths, records.schema, seed, first_record, limits)
 
     log(
         f"Training to step {FLAGS.num_train_steps:,} on {len(records.paths)} file(s), "
         f"{FLAGS.train_batch_size} examples a step"
     )
-    summary = Loop(estimators, log).train(
+    summary = train_with_evaluations(
+        estimators,
+        log,
         FLAGS.num_train_steps,
         input_fn_at,
         FLAGS.eval_every_steps,
         lambda: evaluate(estimators, eval_records),
         FLAGS.best_metric,
-        agree,
+        agree=agree,
     )
     if estimators.machine.is_chief():
         write_summary(FLAGS.output_dir, dataclasses.asdict(summary), log)

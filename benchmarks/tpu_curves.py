@@ -73,7 +73,8 @@ def train(form: str, seed: int) -> list[float]:
     from bert_wwm.records.schema import pretraining_schema
     from bert_wwm.train.objective import Encoded, sum_losses
     from bert_wwm.train.pretraining_objective import PretrainingObjective
-    from bert_wwm.train.step import compute_gradients, update_weights
+    from bert_wwm.train.settings import TrainingSettings
+    from bert_wwm.train.step import build_train_step
 
     tf.disable_eager_execution()
     shape = read_json(os.path.join(FLAGS.demo, "bert_config.json"))
@@ -118,14 +119,9 @@ def train(form: str, seed: int) -> list[float]:
     trained = build_scalars(form, read_features("train"), training=True)
     with tf.variable_scope(tf.get_variable_scope(), reuse=True):
         held_out = build_scalars(form, read_features("heldout"), training=False)["masked_lm_loss"]
-    step = update_weights(
-        trained["loss"],
-        *compute_gradients(trained["loss"]),
-        FLAGS.learning_rate,
-        FLAGS.num_train_steps,
-        FLAGS.num_train_steps // 20,
-        use_tpu=False,
-    )
+    num_steps = FLAGS.num_train_steps
+    settings = TrainingSettings(FLAGS.learning_rate, num_steps, num_steps // 20)
+    step = build_train_step(trained["loss"], settings)
     losses, evaluated = [], []
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())

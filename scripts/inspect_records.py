@@ -117,10 +117,8 @@ def sample(provenance, vocabulary):
 
 def read_first(path, count, vocab_size):
     """Returns the fields of the first records of a file, checked, and the place of each."""
-    from bert_wwm.records.checks import check_features
-    from bert_wwm.records.decoding import decode_features
+    from bert_wwm.records.checks import check_features, decode_features, find_limits
     from bert_wwm.records.framing import read_records
-    from bert_wwm.records.limits import find_limits
     from bert_wwm.records.schema import pretraining_schema
     from bert_wwm.report.examples import LABELS, PAIR_LABEL
 

@@ -25,7 +25,7 @@ def finetune(task: Task, **job_options: Any) -> None:
     from bert_wwm.model.bert import BertConfig
     from bert_wwm.train.cluster import check_cluster
     from bert_wwm.train.half_precision import check_half_precision
-    from bert_wwm.train.output_dir import check_start
+    from bert_wwm.train.start import check_start
 
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)

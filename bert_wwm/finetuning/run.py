@@ -27,7 +27,7 @@ from bert_wwm.tasks.run_files import RunFiles, new_record
 from bert_wwm.tasks.task import Settings
 from bert_wwm.train.checkpoints import find_weights
 from bert_wwm.train.estimator import Estimators, Machine
-from bert_wwm.train.loop import Loop, Summary, read_step
+from bert_wwm.train.loop import Summary, read_step, train_with_evaluations
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.settings import TrainingSettings
 
@@ -203,12 +203,15 @@ class Run:
 
         every = math.ceil(rows / batch_size) if dev else 0
         task = self._job.task
-        return Loop(estimators, self._log, self._describe_scores).train(
+        return train_with_evaluations(
+            estimators,
+            self._log,
             num_steps,
             self._training_input(train, num_steps),
             every,
             evaluate_newest,
             task.best_metric or task.metrics[0],
+            self._describe_scores,
         )
 
     def _training_input(self, train: Split, num_steps: int) -> Callable[[int], InputFn]:

@@ -22,10 +22,7 @@ _MAX = 1 << 21  # below it, three: ids, positions and labels, nothing that grows
 def encode_examples(features: Mapping[str, np.ndarray], schema: Schema) -> list[bytes]:
     """Returns the serialised Examples of a number of records.
 
-    Args:
-        features: the values of each field, [records, length of the field]; integers are from 0 to
-            2 ** 21 - 1.
-        schema: the fields.
+    The features are of shape [records, length of the field], integers from 0 to 2 ** 21 - 1.
 
     Raises:
         DataError: a field is missing, or has another shape or values than the schema says.
@@ -45,7 +42,7 @@ def encode_examples(features: Mapping[str, np.ndarray], schema: Schema) -> list[
             columns = []
     parts.append(_rows(columns, count))
     examples = map(b"".join, zip(*(part for part in parts if part)))
-    return [_example_header(len(example)) + example for example in examples]
+    return [_tag(1, len(example)) + example for example in examples]
 
 
 def _checked(features: Mapping[str, np.ndarray], field: Field, count: int) -> np.ndarray:
@@ -86,29 +83,17 @@ def _varying(field: Field, values: np.ndarray) -> list[bytes]:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _example_header(size: int) -> bytes:
-    """What is before the fields of an Example, ``size`` bytes."""
-    return _tag(1, size)
+def _header(field: Field, size: int) -> bytes:
+    """What is before the packed values of a field, ``size`` bytes."""
+    inside = b""
+    for number in (1, _FLOAT_LIST if field.dtype == FLOAT else _INT64_LIST, 2):
+        inside = _tag(number, size + len(inside)) + inside
+    key = _tag(1, len(field.name)) + field.name.encode("ascii")
+    # The entry of the map holds the key as well.
+    return _tag(1, len(key) + len(inside) + size) + key + inside
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _header(field: Field, size: int) -> bytes:
-    """What is before the packed values of a field, ``size`` bytes."""
-    number = _FLOAT_LIST if field.dtype == FLOAT else _INT64_LIST
-    lengths, inside = _nested(size, [1, number, 2])
-    key = _tag(1, len(field.name)) + field.name.encode("ascii")
-    # The entry of the map holds the key as well.
-    return _tag(1, lengths + len(key)) + key + inside
-
-
-def _nested(size: int, numbers: list[int]) -> tuple[int, bytes]:
-    """Wraps a payload in messages, the innermost first; returns their size and their tags."""
-    tags = b""
-    for number in numbers:
-        tags = _tag(number, size + len(tags)) + tags
-    return size + len(tags), tags
-
-
 def _tag(number: int, size: int) -> bytes:
     """The beginning of a length-delimited field (wire type 2)."""
     return _varint(number << 3 | 2) + _varint(size)

@@ -18,6 +18,7 @@ from bert_wwm.core.errors import DataError
 
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
+_LARGEST = 1 << 40  # bytes of a record
 
 
 def frame(record: bytes) -> bytes:
@@ -42,35 +43,37 @@ def find_compression(path: str) -> str:
 
 def read_records(path: str) -> Iterator[bytes]:
     """Yields the records of a file."""
+    offset = number = 0
     with files.open_binary(path) as stream:
-        offset = number = 0
-        while True:
-            try:
-                size, record = _read_frame(stream)
-            except (ValueError, *files.BROKEN_GZIP):
-                raise _broken(path, number, offset) from None
-            if not size:
-                return
-            yield record
-            number += 1
-            offset += size
+        try:
+            while (size := _read_size(stream)) is not None:
+                record, checksum = stream.read(size), stream.read(_CHECKSUM.size)
+                if len(record) != size or checksum != _CHECKSUM.pack(_masked_crc(record)):
+                    raise ValueError
+                yield record
+                number += 1
+                offset += _HEADER.size + size + _CHECKSUM.size
+        except (ValueError, *files.BROKEN_GZIP):
+            raise _broken(path, number, offset) from None
 
 
 def count_records(path: str) -> int:
     """Returns the number of records of a file; only one that is compressed is read as a whole."""
     if files.is_gzip(path):
         return sum(1 for _ in read_records(path))
-    number = offset = 0
-    end = files.size(path)
+    offset = number = 0
+    length = files.size(path)
     with files.open_raw(path) as stream:
-        while offset < end:
-            header = stream.read(_HEADER.size)
-            size = _size_in(header)
-            place, offset = offset, offset + len(header) + size + _CHECKSUM.size
-            if header != _header_unless_absurd(size) or offset > end:
-                raise _broken(path, number, place)
-            stream.seek(offset)
-            number += 1
+        try:
+            while (size := _read_size(stream)) is not None:
+                end = offset + _HEADER.size + size + _CHECKSUM.size
+                if end > length:
+                    raise ValueError
+                stream.seek(end)
+                number += 1
+                offset = end
+        except ValueError:
+            raise _broken(path, number, offset) from None
     return number
 
 
@@ -81,23 +84,12 @@ def _broken(path: str, number: int, offset: int) -> DataError:
     )
 
 
-def _read_frame(stream: IO[bytes]) -> tuple[int, bytes]:
-    """Returns a frame's size, 0 at the end of the file, and its record."""
+def _read_size(stream: IO[bytes]) -> int | None:
+    """Returns the size of the next record; None at the end. Raises ValueError if it is broken."""
     header = stream.read(_HEADER.size)
     if not header:
-        return 0, b""
-    size = _size_in(header)
-    if header != _header_unless_absurd(size):
+        return None
+    size: int = struct.unpack_from("<Q", header.ljust(8))[0]
+    if size > _LARGEST or header != _header(size):
         raise ValueError
-    record = stream.read(size)
-    if stream.read(_CHECKSUM.size) != _CHECKSUM.pack(_masked_crc(record)) or len(record) != size:
-        raise ValueError
-    return len(header) + size + _CHECKSUM.size, record
-
-
-def _size_in(header: bytes) -> int:
-    return struct.unpack_from("<Q", header.ljust(8))[0]
-
-
-def _header_unless_absurd(size: int) -> bytes:
-    return _header(size) if size < 1 << 40 else b""
+    return size

@@ -1,10 +1,10 @@
 """TFRecords to batches: the input functions of an Estimator."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from bert_wwm.compat import tf
-from bert_wwm.records.limits import Limits
+from bert_wwm.records.checks import Limits
 from bert_wwm.records.order import count_all_records, find_compressions, ordered_records
 from bert_wwm.records.schema import FLOAT, Schema
 
@@ -14,18 +14,7 @@ _PREFETCHED_BATCHES = 16  # while the next section's buffer is filled, a second 
 # Python can't decode where its bytes are not UTF-8.
 READ_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
-InputFn = Callable[[dict[str, Any]], "tf.data.Dataset"]
-
-
-class Share(NamedTuple):
-    """The part of every global batch that one host or worker reads."""
-
-    index: int = 0  # its number among them
-    count: int = 1  # how many they are
-    batches: int = 1  # how many batches of a global batch it takes, as each of them does
-
-
-_EVERYTHING = Share()
+InputFn = Callable[..., "tf.data.Dataset"]  # of params, and tf.distribute's input_context, if any
 
 
 def train_input_fn(
@@ -33,22 +22,17 @@ def train_input_fn(
     schema: Schema,
     seed: int,
     first_record: int = 0,
-    share: Share = _EVERYTHING,
     limits: Limits | None = None,
 ) -> InputFn:
     """Returns an endless input of shuffled records, which can begin where another one ended.
 
     The files and the seed alone decide which record stands where in the stream (see order.py). A
-    global batch is ``share.count * share.batches`` batches of ``params["batch_size"]`` records in
-    a row; the shares of step t are together the records from t to t + 1 times its size. The hosts
-    of a TPU take what ``choose_host_part`` says.
+    global batch has ``params["batch_size"]`` records in a row for each replica; the workers of
+    ``tf.distribute`` share the records from t to t + 1 times its size in step t. The hosts of a
+    TPU take what ``choose_host_part`` says.
 
     Args:
-        paths: files of records.
-        schema: their fields.
-        seed: of the order.
         first_record: the position in the stream to begin at, a multiple of the global batch's size.
-        share: what to take of every global batch.
         limits: the highest value of each field; a batch with others is an InvalidArgumentError.
 
     Raises:
@@ -59,7 +43,7 @@ def train_input_fn(
     def stream(own_paths: Sequence[str], own_first: int) -> "tf.data.Dataset":
         return ordered_records(own_paths, seed, own_first, counts)
 
-    return _shared(stream, paths, schema, first_record, share, limits)
+    return _shared(stream, paths, schema, first_record, limits)
 
 
 def sequential_input_fn(paths: Sequence[str], schema: Schema, first_record: int = 0) -> InputFn:
@@ -72,7 +56,7 @@ def sequential_input_fn(paths: Sequence[str], schema: Schema, first_record: int 
         dataset = tf.data.TFRecordDataset(list(own_paths), find_compressions(own_paths)[0])
         return dataset.skip(own_first)
 
-    return _shared(stream, paths, schema, first_record, _EVERYTHING, None)
+    return _shared(stream, paths, schema, first_record)
 
 
 def _shared(
@@ -80,19 +64,22 @@ def _shared(
     paths: Sequence[str],
     schema: Schema,
     first_record: int,
-    share: Share,
-    limits: Limits | None,
+    limits: Limits | None = None,
 ) -> InputFn:
     """Returns the input of this worker's, or this host's, share of a stream."""
 
-    def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
-        part = (paths, first_record, share)
+    def input_fn(
+        params: dict[str, Any], input_context: "tf.distribute.InputContext | None" = None
+    ) -> "tf.data.Dataset":
+        part = paths, first_record, input_context
         if "context" in params:
             part = choose_host_part(params["context"], paths, first_record)
-        own_paths, own_first, (index, count, batches) = part
+        own_paths, own_first, share = part
         dataset = stream(own_paths, own_first).batch(params["batch_size"], drop_remainder=True)
-        if count > 1:
-            dataset = dataset.batch(batches, drop_remainder=True).shard(count, index).unbatch()
+        if share and share.num_input_pipelines > 1:
+            count = share.num_input_pipelines
+            batches = dataset.batch(share.num_replicas_in_sync // count, drop_remainder=True)
+            dataset = batches.shard(count, share.input_pipeline_id).unbatch()
         return _parsed(dataset, schema, limits)
 
     return input_fn
@@ -100,30 +87,25 @@ def _shared(
 
 def choose_host_part(
     context: "tf.estimator.tpu.TPUContext", paths: Sequence[str], first_record: int
-) -> tuple[Sequence[str], int, Share]:
+) -> tuple[Sequence[str], int, "tf.distribute.InputContext | None"]:
     """Returns what a TPU's host reads: which files, from which record on, and which share of them.
 
     Where there are enough files each host has its own, and no record is read in vain.
     """
     _, host, hosts, replicas = context.current_input_fn_deployment()
     if len(paths) < hosts:
-        return paths, first_record, Share(host, hosts, replicas)
-    return paths[host::hosts], first_record // hosts, _EVERYTHING
+        share = tf.distribute.InputContext(hosts, host, num_replicas_in_sync=hosts * replicas)
+        return paths, first_record, share
+    return paths[host::hosts], first_record // hosts, None
 
 
 def eval_input_fn(
-    paths: Sequence[str],
-    schema: Schema,
-    drop_remainder: bool,
-    limits: Limits | None = None,
+    paths: Sequence[str], schema: Schema, drop_remainder: bool, limits: Limits | None = None
 ) -> InputFn:
     """Returns an input of all records once, in order.
 
-    Args:
-        paths: files of records.
-        schema: their fields.
-        drop_remainder: leave out the last, smaller batch; a TPU needs it so.
-        limits: as for ``train_input_fn``.
+    ``drop_remainder`` leaves out the last, smaller batch; a TPU needs it so. The limits are as for
+    ``train_input_fn``.
     """
 
     def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":

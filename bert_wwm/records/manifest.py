@@ -1,8 +1,8 @@
 """What records were made with, beside the records; the trainer compares and refuses."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import get_origin, get_type_hints
+from collections.abc import Mapping, Sequence
+from typing import Any, get_origin, get_type_hints
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -10,6 +10,18 @@ from bert_wwm.core.json_files import read_object
 from bert_wwm.core.shards import base_name, manifest_path
 
 FORMAT = 2
+_SIZES = ("records", "bytes")  # of each file
+# Where a run has the values that it expects of its records.
+_SOURCES = {
+    "max_seq_length": "--max_seq_length",
+    "max_predictions_per_seq": "--max_predictions_per_seq",
+    "vocab_size": "vocab_size of --bert_config_file",
+    "vocab_sha256": "the SHA-256 of --vocab_file",
+    "strategy": "--masking_strategy",
+    "do_lower_case": "do_lower_case of the model, by its flag or its files,",
+}
+# What the files of one run share.
+_SHARED = ("strategy", "pairing", "labels", "vocab_sha256", "do_lower_case", "tokenizer")
 
 
 @dataclasses.dataclass
@@ -62,26 +74,11 @@ class Manifest:
             )
 
 
-_SIZES = ("records", "bytes")  # of each file
-
-
-@dataclasses.dataclass(frozen=True)
-class Expectation:
-    """What a run expects of its records; None where it takes what comes."""
-
-    max_seq_length: int  # ``--max_seq_length``
-    max_predictions_per_seq: int  # ``--max_predictions_per_seq``
-    vocab_size: int  # of the model's configuration
-    vocab_sha256: str | None = None  # of ``--vocab_file``
-    strategy: str | None = None  # ``--masking_strategy``
-    do_lower_case: bool | None = None  # casing of the model's text
-
-
-def check(record_paths: Sequence[str], expected: Expectation) -> list[str]:
+def check(record_paths: Sequence[str], expected: Mapping[str, Any]) -> list[str]:
     """Compares the manifests of records with what a run expects, and with each other.
 
-    Returns:
-        The files that have no manifest, made by google-research/bert or by hand.
+    ``expected`` are values of fields of the manifest; None where the run takes what comes. Returns
+    the files that have no manifest, made by google-research/bert or by hand.
 
     Raises:
         ConfigError: they were made with other settings; both values are named.
@@ -102,23 +99,13 @@ def check(record_paths: Sequence[str], expected: Expectation) -> list[str]:
     return without
 
 
-_SOURCES = {
-    "max_seq_length": "--max_seq_length",
-    "max_predictions_per_seq": "--max_predictions_per_seq",
-    "vocab_size": "vocab_size of --bert_config_file",
-    "vocab_sha256": "the SHA-256 of --vocab_file",
-    "strategy": "--masking_strategy",
-    "do_lower_case": "do_lower_case of the model, by its flag or its files,",
-}
-
-
-def _compare(path: str, manifest: Manifest, expected: Expectation) -> None:
-    for name, source in _SOURCES.items():
-        want, have = getattr(expected, name), getattr(manifest, name)
+def _compare(path: str, manifest: Manifest, expected: Mapping[str, Any]) -> None:
+    for name, want in expected.items():
+        have = getattr(manifest, name)
         if want is not None and want != have:
             raise ConfigError(
-                f"{path}: the records were made with {name} = {have}, but {source} is {want}; "
-                "make them anew, or train with what they were made with"
+                f"{path}: the records were made with {name} = {have}, but {_SOURCES[name]} is "
+                f"{want}; make them anew, or train with what they were made with"
             )
 
 
@@ -136,11 +123,9 @@ def _check_size(path: str, where: str, manifest: Manifest) -> None:
 
 
 def _check_agreement(manifests: dict[str, Manifest]) -> None:
-    """The files of one run share a vocabulary, a strategy and their fields."""
-    first: str | None = None
     for path, manifest in manifests.items():
-        first = first or path
-        for name in ("strategy", "pairing", "labels", "vocab_sha256", "do_lower_case", "tokenizer"):
+        first = next(iter(manifests))
+        for name in _SHARED:
             mine, other = getattr(manifests[first], name), getattr(manifest, name)
             if mine != other:
                 raise ConfigError(

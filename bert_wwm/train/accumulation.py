@@ -1,6 +1,7 @@
 """A batch that is too large for the memory: processed in parts, one after the other."""
 
 from collections.abc import Callable
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.model.layers import get_shape_list
@@ -19,15 +20,11 @@ def accumulate(
     Only one part's activations are in memory at a time, and no variable is needed for the sums, so
     checkpoints are those of a training without parts.
 
-    Args:
-        forward: builds the model over a part, given its features and its number (int32 scalar);
-            returns what the part adds to the batch's float32 scalars, ``loss`` among them. All its
-            variables come from ``tf.get_variable``.
-        features: Tensors of shape [B, ...].
-        num_parts: a divisor of B.
-
-    Returns:
-        The scalars of the whole batch, the gradients of its loss, and the variables they are of.
+    ``forward`` builds the model over a part, given its features and its number (int32 scalar), and
+    returns what the part adds to the batch's float32 scalars, ``loss`` among them. All its
+    variables come from ``tf.get_variable``. The features are of shape [B, ...]; ``num_parts``
+    divides B. Returns the scalars of the whole batch, the gradients of its loss, and the variables
+    they are of.
     """
 
     def process(part: Features, number: tf.Tensor) -> Sums:
@@ -45,20 +42,18 @@ def accumulate(
         return process({name: value[number] for name, value in parts.items()}, number)
 
     # The first part stands outside the loop: it makes the variables.
-    scalars, gradients, variables = process_number(tf.constant(0))
-    names = list(scalars)
+    *sums, variables = process_number(tf.constant(0))
 
-    def add(number: tf.Tensor, *before: tf.Tensor) -> list[tf.Tensor]:
+    def add(number: tf.Tensor, *before: Any) -> list[Any]:
         with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-            scalars, gradients, _ = process_number(number)
-        added = [*(scalars[name] for name in names), *gradients]
-        return [number + 1, *(old + new for old, new in zip(before, added))]
+            *added, _ = process_number(number)
+        return [number + 1, *tf.nest.map_structure(tf.add, list(before), added)]
 
-    _, *sums = tf.while_loop(
+    _, scalars, gradients = tf.while_loop(
         lambda number, *_: number < num_parts,
         add,
-        [tf.constant(1), *scalars.values(), *gradients],
+        [tf.constant(1), *sums],
         parallel_iterations=1,
         maximum_iterations=num_parts - 1,
     )
-    return dict(zip(names, sums)), sums[len(names) :], variables
+    return scalars, gradients, variables

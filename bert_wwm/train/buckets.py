@@ -5,7 +5,9 @@ the features to it, and each batch takes the shortest that it fits: cores may di
 they meet only afterwards, where gradients are added up.
 """
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.train.objective import Features
@@ -14,23 +16,22 @@ from bert_wwm.train.objective import Features
 
 
 def switch_length(
-    build: Callable[[Features], list[tf.Tensor]], features: Features, lengths: Sequence[int]
-) -> list[tf.Tensor]:
+    build: Callable[[Features], Any], features: Features, lengths: Sequence[int]
+) -> Any:
     """Builds over features that are cut to the shortest length that they fit.
 
-    Args:
-        build: makes Tensors whose shapes don't depend on the length. Variables exist already.
-        features: Tensors of shape [B], and [B, S] for those of tokens; ``input_mask`` is 1 at
-            tokens.
-        lengths: ascending; the last is S.
+    ``build`` makes a structure of Tensors whose shapes don't depend on the length; its variables
+    exist already, as branches make none. The features are of shape [B], and [B, S] for those of
+    tokens. The lengths are ascending; the last is S.
     """
     longest = tf.reduce_max(tf.reduce_sum(features["input_mask"], axis=1))
     index = tf.reduce_sum(tf.cast(longest > tf.constant(lengths[:-1], tf.int32), tf.int32))
 
-    def branch(length: int) -> Callable[[], list[tf.Tensor]]:
-        return lambda: build(truncate(features, length))
+    def build_cut(length: int) -> Any:
+        with tf.variable_scope(tf.get_variable_scope(), reuse=True):
+            return build(truncate(features, length))
 
-    return tf.switch_case(index, [branch(length) for length in lengths])
+    return tf.switch_case(index, [functools.partial(build_cut, length) for length in lengths])
 
 
 def truncate(features: Features, length: int) -> Features:

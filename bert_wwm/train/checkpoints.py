@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-import numbers
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +13,12 @@ from bert_wwm.compat import tf
 from bert_wwm.core import files
 from bert_wwm.core.errors import CheckpointError, ConfigError, DataError
 from bert_wwm.core.json_files import read_json, write_json
+from bert_wwm.core.shards import base_name
 from bert_wwm.model.checkpoint import check_readable, read_variables, write_variables
 from bert_wwm.model.checkpoint_path import find_newest, named_checkpoint
 from bert_wwm.tasks.run_files import BEST
 
-_INDEX = re.compile(r"^(model\.ckpt-(\d+))\.index$")
+_INDEX = re.compile(r"(model\.ckpt-(\d+))\.index")
 # What this module writes to the folder of the best, and the temporary names of all of it.
 _FILE = re.compile(r"^\.?(model\.ckpt-\d+|best\.json|checkpoint)\.")
 _TEMPORARY = ".tmp"  # the ending of files.atomic_path
@@ -36,31 +37,27 @@ def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = 
     none of the folder's, the one of the highest step. All of it is read, so that its checksums are
     checked. Where it is broken, the whole one of the highest step takes its place: the
     ``checkpoint`` file names it from then on, and the broken ones are moved to
-    ``output_dir/broken``, out of TensorFlow's sight. If all are broken, nothing is changed.
-
-    Args:
-        output_dir: the training's folder, local or in a bucket; it may be missing.
-        log: takes a line for each broken checkpoint, and one for a ``checkpoint`` file that names
-            none.
-        repair: whether to change the folder; False for machines that read what another one writes.
+    ``output_dir/broken``, out of TensorFlow's sight. If all are broken, nothing is changed, nor
+    without ``repair``, for machines that read what another one writes. The folder may be missing.
 
     Raises:
         CheckpointError: the folder has checkpoints, and all are broken.
         tf.errors.OpError: a bucket can't be reached.
     """
-    state = _join(output_dir, "checkpoint")
-    names = _checkpoints(output_dir)
+    state = os.path.join(output_dir, "checkpoint")
+    names = list_checkpoints(output_dir)
     named = named_checkpoint(output_dir)
     if not names:
         if named is None and repair:
             files.remove(state)  # unreadable: TensorFlow would stumble over it
         return None
-    newest = _base(named) if named and _base(named) in names else names[-1]
+    newest = base_name(named) if named and base_name(named) in names else names[-1]
     if not _is_named(output_dir, newest):
-        log(f"{state} names {named or 'no checkpoint'}; {_join(output_dir, newest)} is taken")
+        prefix = os.path.join(output_dir, newest)
+        log(f"{state} names {named or 'no checkpoint'}; {prefix} is taken")
     broken: dict[str, str] = {}
     for name in [newest, *(name for name in reversed(names) if name != newest)]:
-        prefix = _join(output_dir, name)
+        prefix = os.path.join(output_dir, name)
         try:
             check_readable(prefix)
         except CheckpointError as error:
@@ -70,13 +67,13 @@ def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = 
                 return newest_readable(output_dir, log, repair)
             broken[name] = str(error)
             continue
-        if not repair:
-            return prefix
-        if not _is_named(output_dir, name):
-            _write_state(output_dir, name, [n for n in names if n != name and n not in broken])
-        for other, reason in broken.items():
-            _set_aside(output_dir, other)
-            log(f"{reason}; moved to {_join(output_dir, _BROKEN)}, and {prefix} is taken instead")
+        if repair:
+            if not _is_named(output_dir, name):
+                _write_state(output_dir, name, [n for n in names if n != name and n not in broken])
+            aside = os.path.join(output_dir, _BROKEN)
+            for other, reason in broken.items():
+                _move(output_dir, other, aside)
+                log(f"{reason}; moved to {aside}, and {prefix} is taken instead")
         return prefix
     raise CheckpointError(
         f"{output_dir}: no checkpoint can be read; expected a whole one, or a folder without: "
@@ -85,23 +82,19 @@ def newest_readable(output_dir: str, log: Callable[[str], None], repair: bool = 
 
 
 def find_weights(folder: str, log: Callable[[str], None], repair: bool = True) -> str | None:
-    """Returns the prefix of the best weights of a run, or else of the newest that are whole.
-
-    ``log`` and ``repair`` are those of ``newest_readable``.
-    """
+    """Returns the prefix of the best weights of a run, or else what ``newest_readable`` does."""
     return find_newest(f"{folder}/{BEST}") or newest_readable(folder, log, repair)
 
 
 def remove_leftovers(output_dir: str) -> None:
     """Removes what TensorFlow was writing when an earlier training was killed.
 
-    Folders in buckets, which can't be locked, are left as they are. The folder may be missing; this
-    process has locked it.
+    This process has locked the folder. Those in buckets, which can't be locked, stay as they are.
     """
     if files.is_remote(output_dir) or not tf.gfile.IsDirectory(output_dir):
         return
     for name in filter(_UNFINISHED.fullmatch, tf.gfile.ListDirectory(output_dir)):
-        tf.gfile.DeleteRecursively(_join(output_dir, name))
+        tf.gfile.DeleteRecursively(os.path.join(output_dir, name))
 
 
 class BestCheckpoint:
@@ -109,60 +102,44 @@ class BestCheckpoint:
 
     The folder holds them as a checkpoint of the same name with ``global_step``, a ``checkpoint``
     file, so that the folder can be given wherever a checkpoint is expected, and ``best.json``:
-    metric, value, step, all results. A process that is killed leaves the former best or the new
-    one, never half of one, and the next one compares with it.
-
-    Args:
-        metric: name among the results of an evaluation; of those that end in ``loss`` the lowest
-            is best, of all others the highest.
-        log: takes a line when there is a new best.
-
-    Attributes:
-        best: the content of ``best.json``; None as long as there is no best.
-
-    Raises:
-        ConfigError: the best of an earlier run was found by results without this metric.
-        CheckpointError: ``best.json`` can't be read.
+    metric, value, step, all results, which are also the attribute ``best``. A process that is
+    killed leaves the former best or the new one, never half of one, and the next one compares with
+    it. Of metrics that end in ``loss`` the lowest is best, of all others the highest.
     """
 
     def __init__(self, output_dir: str, metric: str, log: Callable[[str], None]):
-        self.folder = _join(output_dir, BEST)
+        self.folder = os.path.join(output_dir, BEST)
         self._metric = metric
         self._log = log
-        self.best = self._load()
+        self.best: dict[str, Any] | None = self._load()
         if self.best:
             self._finish(self.best["checkpoint"])
 
     def update(self, results: dict[str, float], checkpoint: str) -> bool:
-        """Keeps a checkpoint if it is better than all before, and returns whether it is.
+        """Keeps a checkpoint, ``.../model.ckpt-STEP``, if it is better than all before.
 
-        A value that isn't finite never is.
-
-        Args:
-            results: of the evaluation of this checkpoint, by metric.
-            checkpoint: prefix of its files, ``.../model.ckpt-STEP``.
-
-        Raises:
-            ConfigError: the results lack the metric.
-            CheckpointError: the checkpoint isn't there.
+        Returns whether it is; a value that isn't finite never is.
         """
         value = float(_pick(results, self._metric))
         if not math.isfinite(value) or not self._is_better(value):
             return False
-        name = _base(checkpoint)
+        name = base_name(checkpoint)
         former = self.best
         if former and former["checkpoint"] == name:
             # New files take the names of the best's own; without an index these are none.
-            files.remove(_join(self.folder, f"{name}.index"))
+            files.remove(os.path.join(self.folder, f"{name}.index"))
         step = _copy_weights(checkpoint, self.folder)
         self.best = {
             "metric": self._metric,
             "value": value,
             "step": step,
             "checkpoint": name,
-            "results": {key: _to_json(results[key]) for key in sorted(results)},
+            "results": {  # JSON has no NaN
+                key: float(results[key]) if math.isfinite(results[key]) else None
+                for key in sorted(results)
+            },
         }
-        write_json(_join(self.folder, "best.json"), self.best)  # from here on it is the best
+        write_json(os.path.join(self.folder, "best.json"), self.best)  # from here on it is the best
         self._finish(name)
         before = f", before {former['results'][self._metric]:.4f}" if former else ""
         self._log(
@@ -179,12 +156,12 @@ class BestCheckpoint:
 
     def _load(self) -> dict[str, Any] | None:
         """Reads ``best.json``; returns None if there is none, or its checkpoint is gone."""
-        path = _join(self.folder, "best.json")
+        path = os.path.join(self.folder, "best.json")
         if not files.exists(path):
             return None
         try:
             best = read_json(path)
-            known = best["checkpoint"] in _checkpoints(self.folder)
+            known = best["checkpoint"] in list_checkpoints(self.folder)
             results = best["results"].items()  # an AttributeError where there is no object
             if not all(isinstance(value, (int, float, type(None))) for _, value in results):
                 raise TypeError
@@ -206,7 +183,7 @@ class BestCheckpoint:
         for file in sorted(there, key=lambda file: not file.endswith(".index")):
             its_own = file.startswith(f"{name}.") and not file.endswith(_TEMPORARY)
             if _FILE.match(file) and not its_own:
-                files.remove(_join(self.folder, file))
+                files.remove(os.path.join(self.folder, file))
 
 
 def _pick(results: dict[str, Any], metric: str) -> Any:
@@ -216,32 +193,17 @@ def _pick(results: dict[str, Any], metric: str) -> Any:
     return results[metric]
 
 
-def _to_json(value: float) -> float | None:
-    """Returns a result for JSON, which has no NaN."""
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    return float(value) if math.isfinite(value) else None
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder.rstrip('/')}/{name}"
-
-
-def _base(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-def _checkpoints(folder: str) -> list[str]:
+def list_checkpoints(folder: str) -> list[str]:
     """Returns the names of a folder's checkpoints, the lowest step first."""
     if not tf.gfile.IsDirectory(folder):
         return []
-    found = filter(None, map(_INDEX.match, tf.gfile.ListDirectory(folder)))
+    found = filter(None, map(_INDEX.fullmatch, tf.gfile.ListDirectory(folder)))
     return [match[1] for match in sorted(found, key=lambda match: int(match[2]))]
 
 
 def _is_named(folder: str, name: str) -> bool:
     named = named_checkpoint(folder)
-    return named is not None and files.same(named, _join(folder, name))
+    return named is not None and files.same(named, os.path.join(folder, name))
 
 
 def _write_state(folder: str, name: str, others: list[str]) -> None:
@@ -249,7 +211,7 @@ def _write_state(folder: str, name: str, others: list[str]) -> None:
     names = [*others, name]
     lines = [f'model_checkpoint_path: "{name}"\n']
     lines.extend(f'all_model_checkpoint_paths: "{other}"\n' for other in names)
-    files.write_text(_join(folder, "checkpoint"), "".join(lines))
+    files.write_text(os.path.join(folder, "checkpoint"), "".join(lines))
 
 
 def _list_files(folder: str, name: str) -> list[str]:
@@ -265,17 +227,16 @@ def _list_files(folder: str, name: str) -> list[str]:
 def _read_bytes(folder: str, name: str) -> None:
     """Reads a checkpoint's files: a bucket that can't be reached raises here, a broken file not."""
     for file in _list_files(folder, name):
-        with tf.gfile.GFile(_join(folder, file), "rb") as stream:
+        with tf.gfile.GFile(os.path.join(folder, file), "rb") as stream:
             while stream.read(_CHUNK_BYTES):
                 pass
 
 
-def _set_aside(folder: str, name: str) -> None:
-    """Moves a checkpoint's files to a folder of their own, the index first."""
-    aside = _join(folder, _BROKEN)
-    files.make_folder(aside)
+def _move(folder: str, name: str, to: str) -> None:
+    """Moves a checkpoint's files to another folder, the index first."""
+    files.make_folder(to)
     for file in reversed(_list_files(folder, name)):
-        tf.gfile.Rename(_join(folder, file), _join(aside, file), overwrite=True)
+        tf.gfile.Rename(os.path.join(folder, file), os.path.join(to, file), overwrite=True)
 
 
 def _copy_weights(checkpoint: str, folder: str) -> int:
@@ -283,8 +244,9 @@ def _copy_weights(checkpoint: str, folder: str) -> int:
     if not files.exists(f"{checkpoint}.index"):
         raise CheckpointError(f"{checkpoint}: no such checkpoint")
     weights = read_variables(checkpoint, optimizer_state=False)
-    name = _base(checkpoint)
+    name = base_name(checkpoint)
     files.make_folder(folder)
     step = int(name.rpartition("-")[2])
-    write_variables(_join(folder, name), {**weights, "global_step": np.array(step, np.int64)})
+    weights["global_step"] = np.array(step, np.int64)
+    write_variables(os.path.join(folder, name), weights)
     return step

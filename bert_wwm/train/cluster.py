@@ -15,16 +15,11 @@ _EXPECTED = (
 
 
 class Cluster(NamedTuple):
-    """The processes of a cluster, and which of them this one is.
+    """The processes of a cluster, and which of them this one is."""
 
-    Attributes:
-        addresses: those of each job, such as ``worker``.
-        job, number: of this process, such as ``worker`` and 0.
-    """
-
-    addresses: dict[str, list[str]]
-    job: str
-    number: int
+    addresses: dict[str, list[str]]  # those of each job, such as ``worker``
+    job: str  # of this process, such as ``worker``
+    number: int  # in its job, from 0
 
     @property
     def is_chief(self) -> bool:
@@ -46,11 +41,7 @@ class Cluster(NamedTuple):
 
 
 def read_cluster() -> Cluster | None:
-    """Reads TF_CONFIG. Returns None if it is not set or describes no cluster.
-
-    Raises:
-        ConfigError: it is not JSON, or not of TensorFlow's form.
-    """
+    """Reads TF_CONFIG. Returns None if it is not set or describes no cluster."""
     text = os.environ.get(_VARIABLE, "").strip()
     if not text:
         return None
@@ -74,11 +65,7 @@ def read_cluster() -> Cluster | None:
 
 
 def check_cluster(distribution_strategy: str | None, log: Callable[[str], None]) -> None:
-    """Compares TF_CONFIG with --distribution_strategy; logs a line if a cluster is not used.
-
-    Raises:
-        ConfigError: TF_CONFIG can't be read, or ``multi_worker`` lacks its cluster.
-    """
+    """Compares TF_CONFIG with --distribution_strategy; logs a line if a cluster is not used."""
     cluster = read_cluster()
     if distribution_strategy == "multi_worker":
         if cluster is None:

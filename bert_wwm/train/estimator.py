@@ -14,40 +14,26 @@ InputFn = Callable[..., Any]
 
 # All GPUs of this machine; the machines that the environment variable TF_CONFIG lists.
 DISTRIBUTION_STRATEGIES: Registry[Callable[[], Any]] = Registry("distribution strategy")
-DISTRIBUTION_STRATEGIES.add("mirrored", lambda: tf.distribute.MirroredStrategy())
-DISTRIBUTION_STRATEGIES.add(
-    "multi_worker", lambda: tf.distribute.experimental.MultiWorkerMirroredStrategy()
-)
+DISTRIBUTION_STRATEGIES.add("mirrored", tf.distribute.MirroredStrategy)
+DISTRIBUTION_STRATEGIES.add("multi_worker", tf.distribute.experimental.MultiWorkerMirroredStrategy)
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Where and how a model function runs; the flags of the same names.
-
-    Attributes:
-        train_batch_size: examples of a training step, over all devices.
-        eval_batch_size: examples that are evaluated or predicted at a time, over all cores of a
-            TPU.
-        random_seed: of the initial weights.
-        num_accumulation_steps: micro-batches of a step on each device.
-        log_every_steps: on a TPU, steps between two lines of the Estimator's own; elsewhere
-            ProgressHook reports.
-        distribution_strategy: one of ``DISTRIBUTION_STRATEGIES``; None: one device.
-        iterations_per_loop: steps that a TPU takes before it comes back to the host.
-    """
+    """Where and how a model function runs; the flags of the same names say more."""
 
     output_dir: str
-    train_batch_size: int
-    eval_batch_size: int
+    train_batch_size: int  # examples of a training step, over all devices
+    eval_batch_size: int  # evaluated or predicted at a time, over all cores of a TPU
     save_checkpoints_steps: int
     keep_checkpoint_max: int
-    random_seed: int
-    num_accumulation_steps: int = 1
-    log_every_steps: int = 100
-    distribution_strategy: str | None = None
+    random_seed: int  # of the initial weights
+    num_accumulation_steps: int = 1  # micro-batches of a step on each device
+    log_every_steps: int = 100  # of the Estimator on a TPU; elsewhere ProgressHook reports
+    distribution_strategy: str | None = None  # in DISTRIBUTION_STRATEGIES; None: one device
     use_xla: bool = False
     use_tpu: bool = False
-    iterations_per_loop: int = 1000
+    iterations_per_loop: int = 1000  # steps that a TPU takes before it comes back to the host
     tpu_name: str | None = None
     tpu_zone: str | None = None
     gcp_project: str | None = None
@@ -55,11 +41,7 @@ class Machine:
     num_tpu_cores: int = 8
 
     def is_chief(self) -> bool:
-        """Whether this process writes the checkpoints, and evaluates.
-
-        Raises:
-            ConfigError: TF_CONFIG can't be read.
-        """
+        """Whether this process writes the checkpoints, and evaluates."""
         cluster = read_cluster() if self.distribution_strategy == "multi_worker" else None
         return cluster is None or cluster.is_chief
 
@@ -67,11 +49,7 @@ class Machine:
 class Estimators:
     """Trains and evaluates a model function on a machine.
 
-    Attributes:
-        num_replicas: devices that share the examples of a step.
-
-    Raises:
-        ConfigError: this version of TensorFlow can't train on TPUs.
+    ``num_replicas`` devices share the examples of a step.
     """
 
     def __init__(self, model_fn: Callable[..., Any], machine: Machine):
@@ -84,18 +62,16 @@ class Estimators:
         self.machine = machine
         name = machine.distribution_strategy
         self._strategy = DISTRIBUTION_STRATEGIES[name]() if name else None
-        self.num_replicas = 1
-        if machine.use_tpu:
-            self.num_replicas = machine.num_tpu_cores
-        elif self._strategy:
+        self.num_replicas = machine.num_tpu_cores if machine.use_tpu else 1
+        if self._strategy:
             self.num_replicas = self._strategy.num_replicas_in_sync
         self._spread = None
-        if machine.distribution_strategy == "multi_worker":
+        if name == "multi_worker":
             self._spread = self._distributed_estimator(model_fn)
         # Nothing else takes part in a cluster: evaluation runs on one device, or the TPU.
         cluster = os.environ.pop("TF_CONFIG", None)
         self._single = self._tpu_estimator(model_fn)
-        if machine.distribution_strategy == "mirrored":
+        if name == "mirrored":
             self._spread = self._distributed_estimator(model_fn)
         if cluster is not None:
             os.environ["TF_CONFIG"] = cluster
@@ -132,9 +108,8 @@ class Estimators:
     def predict(self, input_fn: InputFn, checkpoint: str | None) -> Iterator[dict[str, Any]]:
         """Yields the model's outputs, arrays of a batch by name.
 
-        Args:
-            checkpoint: prefix of the weights; None: the newest of the folder, or else those that
-                the model function starts from.
+        ``checkpoint`` is the prefix of the weights; without it they are the newest of the folder,
+        or else those that the model function starts from.
         """
         return self._single.predict(
             input_fn, checkpoint_path=checkpoint, yield_single_examples=False
@@ -152,6 +127,7 @@ class Estimators:
             use_tpu=machine.use_tpu,
             model_fn=model_fn,
             config=tpu.RunConfig(
+                **self._run_config(),
                 cluster=cluster,
                 master=machine.master,
                 log_step_count_steps=machine.log_every_steps if machine.use_tpu else None,
@@ -160,7 +136,6 @@ class Estimators:
                     num_shards=machine.num_tpu_cores,
                     per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
                 ),
-                **self._run_config(),
             ),
             train_batch_size=machine.train_batch_size,
             eval_batch_size=machine.eval_batch_size,

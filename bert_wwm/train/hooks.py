@@ -1,5 +1,6 @@
-"""Reports on a training that runs, and stops it."""
+"""Reports on a training that runs, and stops it: hooks, and on a TPU a function for the host."""
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +13,10 @@ from bert_wwm.core.errors import ToolkitError
 from bert_wwm.core.progress import duration
 from bert_wwm.train.settings import TrainingSettings
 
+HostCall = tuple[Callable[..., list[tf.Operation]], dict[str, tf.Tensor]]
+
+_NOT_FINITE = "no finite numbers at step"
+
 
 class ProgressHook(tf.train.SessionRunHook):
     """Reports every N steps, and at the end: a line, and the same scalars for TensorBoard.
@@ -19,16 +24,13 @@ class ProgressHook(tf.train.SessionRunHook):
     Values are means over the steps since the line before, the learning rate is that of the last
     step, the speed is that of the steps since the line before.
 
-    Args:
-        scalars: float32 scalars by name: ``loss``, ``<head>_loss`` and ``<head>_accuracy`` of each
-            head, ``learning_rate``, ``gradient_norm``, ``tokens`` (of the step, without padding),
-            ``padding`` or, where it isn't computed, ``padding_skipped`` (share of the positions),
-            ``skipped`` (1 where the step changed nothing, as numbers were not finite), and
-            whatever else TensorBoard should show.
-        settings: ``log_every_steps`` is N; ``stop_on_nan``: raise a ToolkitError where a step is
-            skipped, else count.
-        output_dir: where TensorBoard's events go.
-        log: takes the lines; None: another machine reports.
+    The scalars are float32: ``loss``, ``<head>_loss`` and ``<head>_accuracy`` of each head,
+    ``learning_rate``, ``gradient_norm``, ``tokens`` (of the step, without padding), ``padding`` or,
+    where it isn't computed, ``padding_skipped`` (share of the positions), ``skipped`` (1 where the
+    step changed nothing, as numbers were not finite), and whatever else TensorBoard should show.
+
+    ``stop_on_nan`` raises a ToolkitError where a step is skipped. TensorBoard's events go to
+    ``output_dir``. ``log`` is None where another machine reports.
     """
 
     def __init__(
@@ -76,21 +78,19 @@ class ProgressHook(tf.train.SessionRunHook):
 
     def _report(self) -> None:
         if self._log:
-            self._write(self._log)
+            speed = len(self._seen) / (time.monotonic() - self._since)
+            good = [step for step in self._seen if not step["skipped"]]
+            values = {name: _mean(step[name] for step in good) for name in self._scalars}
+            values["learning_rate"] = float(self._seen[-1]["learning_rate"])
+            values["skipped"] = float(len(self._seen) - len(good))
+            values["examples_per_second"] = speed * self._settings.train_batch_size
+            values["tokens_per_second"] = speed * values["tokens"]
+            place = f"step {self._step:,}/{self._settings.num_train_steps:,}"
+            self._log(f"{place}  {self._line(values, speed)}")
+            tags = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+            self._writer.add_summary(tf.Summary(value=tags), self._step)
         self._seen = []
         self._since = time.monotonic()
-
-    def _write(self, log: Callable[[str], None]) -> None:
-        speed = len(self._seen) / (time.monotonic() - self._since)
-        good = [step for step in self._seen if not step["skipped"]]
-        values = {name: _mean(step[name] for step in good) for name in self._scalars}
-        values["learning_rate"] = float(self._seen[-1]["learning_rate"])
-        values["skipped"] = float(len(self._seen) - len(good))
-        values["examples_per_second"] = speed * self._settings.train_batch_size
-        values["tokens_per_second"] = speed * values["tokens"]
-        log(f"step {self._step:,}/{self._settings.num_train_steps:,}  {self._line(values, speed)}")
-        summary = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        self._writer.add_summary(tf.Summary(value=summary), self._step)
 
     def _line(self, values: dict[str, float], speed: float) -> str:
         parts = [
@@ -117,6 +117,12 @@ def make_nan_error(step: int, output_dir: str) -> ToolkitError:
         f"is {tf.train.latest_checkpoint(output_dir)}. A lower --learning_rate may help; "
         "--stop_on_nan=False passes such steps over"
     )
+
+
+def find_nan_step(error: "tf.errors.InvalidArgumentError") -> int | None:
+    """Returns the step that the host stopped the training at; None for any other error."""
+    found = re.search(rf"{_NOT_FINITE}\]?\W*(\d+)", error.message)
+    return int(found.group(1)) if found else None
 
 
 def format_heads(values: dict[str, float]) -> list[str]:
@@ -168,3 +174,37 @@ class StopOnSignal(tf.train.SessionRunHook):
     def _receive(self, signum: int, frame: Any) -> None:
         self.received = True
         signal.signal(signal.SIGTERM, self._before)
+
+
+def make_host_call(
+    scalars: dict[str, tf.Tensor],
+    step: tf.Tensor,
+    output_dir: str,
+    every_steps: int,
+    stop_on_nan: bool,
+) -> HostCall:
+    """Returns a TPUEstimatorSpec's ``host_call``: a function for the host, and its Tensors.
+
+    ``scalars`` are float32, of one core; ``skipped`` is 1 where the step changed nothing, at which
+    ``stop_on_nan`` ends the training. ``step`` is the number of steps after this one.
+    """
+    # Cores' values are put together along the first dimension; a TPU has no int64.
+    tensors = {name: tf.reshape(value, [1]) for name, value in scalars.items()}
+    tensors["step"] = tf.reshape(tf.cast(step, tf.int32), [1])
+
+    def on_host(step: tf.Tensor, **scalars: tf.Tensor) -> list[tf.Operation]:
+        step = tf.cast(step[0], tf.int64)
+        means = {name: tf.reduce_mean(values) for name, values in scalars.items()}
+        checks = []
+        if stop_on_nan:
+            checks.append(tf.debugging.Assert(means["skipped"] <= 0.0, [_NOT_FINITE, step]))
+        with tf.control_dependencies(checks):
+            step = tf.identity(step)
+        v2 = tf.compat.v2.summary
+        writer = v2.create_file_writer(output_dir, max_queue=100)
+        with writer.as_default(), v2.record_if(tf.equal(step % every_steps, 0)):
+            for name, mean in means.items():
+                v2.scalar(name, mean, step=step)
+            return [*tf.summary.all_v2_summary_ops(), step.op]
+
+    return on_host, tensors

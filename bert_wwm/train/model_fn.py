@@ -1,21 +1,20 @@
 """The model function: features in; loss, training step, metrics or predictions out."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from bert_wwm.compat import tf
 from bert_wwm.model.bert import BertConfig
-from bert_wwm.model.heads import Prediction
 from bert_wwm.model.layers import seeded_dropout
 from bert_wwm.train.accumulation import accumulate
 from bert_wwm.train.buckets import switch_length, truncate
-from bert_wwm.train.hooks import ProgressHook
+from bert_wwm.train.hooks import ProgressHook, make_host_call
 from bert_wwm.train.objective import Encoded, Features, Objective, Predictor, sum_losses
 from bert_wwm.train.settings import TrainingSettings
 from bert_wwm.train.start import Log, ScaffoldFn, check_own, initialize_weights
 from bert_wwm.train.step import TrainStep, all_reduce, update_weights
-from bert_wwm.train.tpu_summaries import make_host_call
 
 Spec = Any  # tf.estimator.tpu.TPUEstimatorSpec
 
@@ -28,10 +27,8 @@ def make_model_fn(
 ) -> Callable[..., Spec]:
     """Returns the ``model_fn`` of a training.
 
-    Args:
-        objective: an ``Objective`` to train and evaluate, a ``Predictor`` to predict.
-        log: takes the report on the initial weights, and lines of progress. None where another
-            machine logs.
+    An ``Objective`` is needed to train and evaluate, a ``Predictor`` to predict. ``log`` takes the
+    report on the initial weights, and lines of progress; it is None where another machine logs.
     """
     builder = _Builder(config, objective, settings, log)
 
@@ -48,37 +45,21 @@ def make_model_fn(
     return model_fn
 
 
+@dataclasses.dataclass(frozen=True)
 class _Builder:
     """Builds the model for each of the Estimator's modes."""
 
-    def __init__(
-        self,
-        config: BertConfig,
-        objective: Objective | Predictor,
-        settings: TrainingSettings,
-        log: Log,
-    ):
-        self._config = config
-        self._objective = objective
-        self._settings = settings
-        self._log = log
+    config: BertConfig
+    objective: Objective | Predictor
+    settings: TrainingSettings
+    log: Log
 
     def train(self, features: Features, model_dir: str) -> Spec:
-        settings = self._settings
+        settings = self.settings
         scalars, gradients, variables = self._compute(features)
         scalars = dict(zip(scalars, all_reduce(list(scalars.values()))))
-        latest, scaffold_fn = initialize_weights(model_dir, settings, True, self._log)
-        step = update_weights(
-            scalars["loss"],
-            gradients,
-            variables,
-            settings.learning_rate,
-            settings.num_train_steps,
-            settings.num_warmup_steps,
-            settings.use_tpu,
-            settings.optimizer,
-            settings.layer_decay,
-        )
+        latest, scaffold_fn = initialize_weights(model_dir, settings, True, self.log)
+        step = update_weights(scalars["loss"], gradients, variables, settings)
         if latest:
             check_own(latest, tf.global_variables())
         scalars.update(_list_scalars(step))
@@ -91,7 +72,7 @@ class _Builder:
                 scalars, count, model_dir, settings.log_every_steps, settings.stop_on_nan
             )
         else:
-            hooks.append(ProgressHook(scalars, settings, model_dir, self._log))
+            hooks.append(ProgressHook(scalars, settings, model_dir, self.log))
         return tf.estimator.tpu.TPUEstimatorSpec(
             mode=tf.estimator.ModeKeys.TRAIN,
             # The Estimator would stop at once where it isn't finite; here a flag decides.
@@ -106,17 +87,22 @@ class _Builder:
         objective = self._learner()
         predictions = objective.predictions(self._encode(features))
         scaffold_fn = self._restore(model_dir)
+        inputs = {}  # of the metrics; on a TPU they travel to the host: no rows of [V] values
+        for name, prediction in predictions.items():
+            inputs[f"{name}/losses"] = prediction.losses()
+            inputs[f"{name}/hits"] = prediction.hits()
+            inputs[f"{name}/weights"] = prediction.weights
         # All count in full, at whatever step: evaluations of a training are compared.
         weights = dict.fromkeys(objective.heads, 1.0)
         return tf.estimator.tpu.TPUEstimatorSpec(
             mode=tf.estimator.ModeKeys.EVAL,
             loss=sum_losses(predictions, objective.totals(features), weights)["loss"],
-            eval_metrics=(eval_metrics, _metric_inputs(predictions)),
+            eval_metrics=(eval_metrics, inputs),
             scaffold_fn=scaffold_fn,
         )
 
     def predict(self, features: Features, model_dir: str) -> Spec:
-        objective = self._objective
+        objective = self.objective
         assert isinstance(objective, Predictor), "there is nothing to predict"
         outputs = self._outputs(objective, features)
         return tf.estimator.tpu.TPUEstimatorSpec(
@@ -126,22 +112,22 @@ class _Builder:
         )
 
     def _learner(self) -> Objective:
-        assert isinstance(self._objective, Objective), "there is nothing to learn"
-        return self._objective
+        assert isinstance(self.objective, Objective), "there is nothing to learn"
+        return self.objective
 
     def _restore(self, model_dir: str, unused_scopes: tuple[str, ...] = ()) -> ScaffoldFn:
         """Makes sure that everything trained comes from a checkpoint."""
         latest, scaffold_fn = initialize_weights(
-            model_dir, self._settings, False, self._log, unused_scopes
+            model_dir, self.settings, False, self.log, unused_scopes
         )
         if latest:
             check_own(latest, tf.trainable_variables())
         return scaffold_fn
 
     def _encode(self, features: Features, training: bool = False) -> Encoded:
-        settings = self._settings
+        settings = self.settings
         return Encoded(
-            self._config,
+            self.config,
             features,
             training,
             for_tpu=settings.use_tpu,
@@ -149,7 +135,7 @@ class _Builder:
             gradient_checkpointing=training and settings.gradient_checkpointing,
             skip_padding=training and settings.skip_padding,
             use_one_hot_embeddings=settings.use_one_hot_embeddings,
-            num_choices=self._objective.num_choices,
+            num_choices=self.objective.num_choices,
         )
 
     def _compute(
@@ -157,48 +143,42 @@ class _Builder:
     ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], list[tf.Variable]]:
         """Returns the batch's scalars, the gradients of its loss, and the variables they are of."""
         forward = self._make_forward(features)
-        buckets, num_parts = self._settings.tpu_buckets, self._settings.num_accumulation_steps
+        buckets, num_parts = self.settings.tpu_buckets, self.settings.num_accumulation_steps
         if len(buckets) < 2:
             return accumulate(forward, features, num_parts)
-        # Branches make no variables: those of the shortest, without dropout, stay unused.
+        # Makes the variables; the rest, of the shortest and without dropout, stays unused.
         self._learner().predictions(self._encode(truncate(features, buckets[0])))
-        names: list[str] = []
         variables: list[tf.Variable] = []
 
-        def build(features: Features) -> list[tf.Tensor]:
-            with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-                scalars, gradients, found = accumulate(forward, features, num_parts)
-            names[:], variables[:] = scalars, found
-            return [*scalars.values(), *gradients]
+        def build(features: Features) -> list[Any]:
+            scalars, gradients, variables[:] = accumulate(forward, features, num_parts)
+            return [scalars, gradients]
 
-        values = switch_length(build, features, buckets)
-        return dict(zip(names, values)), values[len(names) :], variables
+        scalars, gradients = switch_length(build, features, buckets)
+        return scalars, gradients, variables
 
     def _outputs(self, objective: Predictor, features: Features) -> dict[str, tf.Tensor]:
         """Returns the model's outputs; those of tokens have the features' length."""
-        buckets = self._settings.tpu_buckets
+        buckets = self.settings.tpu_buckets
         if len(buckets) < 2:
             return objective.outputs(self._encode(features))
-        names = list(objective.outputs(self._encode(truncate(features, buckets[0]))))
+        objective.outputs(self._encode(truncate(features, buckets[0])))  # makes the variables
 
-        def build(features: Features) -> list[tf.Tensor]:
+        def build(features: Features) -> dict[str, tf.Tensor]:
             missing = buckets[-1] - features["input_ids"].shape.as_list()[1]
-            with tf.variable_scope(tf.get_variable_scope(), reuse=True):
-                outputs = objective.outputs(self._encode(features))
-            return [
-                tf.pad(value, [[0, 0], [0, missing], *[[0, 0]] * (value.shape.ndims - 2)])
-                if name in objective.token_outputs
-                else value
-                for name, value in outputs.items()
-            ]
+            outputs = objective.outputs(self._encode(features))
+            for name in objective.token_outputs:
+                rest = [[0, 0]] * (outputs[name].shape.ndims - 2)
+                outputs[name] = tf.pad(outputs[name], [[0, 0], [0, missing], *rest])
+            return outputs
 
-        return dict(zip(names, switch_length(build, features, buckets)))
+        return switch_length(build, features, buckets)
 
     def _make_forward(
         self, features: Features
     ) -> Callable[[Features, tf.Tensor], dict[str, tf.Tensor]]:
         """Returns a function that builds the model over a part of this device's features."""
-        objective, settings = self._learner(), self._settings
+        objective, settings = self._learner(), self.settings
         global_step = tf.train.get_or_create_global_step()
         device_totals = objective.totals(features)
         names = list(objective.heads)
@@ -240,24 +220,11 @@ def _list_scalars(step: TrainStep) -> dict[str, tf.Tensor]:
     return scalars
 
 
-def _metric_inputs(predictions: dict[str, Prediction]) -> dict[str, tf.Tensor]:
-    """Returns the metrics' input; on TPU it travels to the host, so no rows of [V] values go."""
-    inputs = {}
-    for name, prediction in predictions.items():
-        inputs[f"{name}/losses"] = prediction.losses()
-        inputs[f"{name}/hits"] = prediction.hits()
-        inputs[f"{name}/weights"] = prediction.weights
-    return inputs
-
-
 def eval_metrics(**inputs: tf.Tensor) -> dict[str, Any]:
     """Each head's loss (nats) and accuracy, as means over the predictions of the whole set.
 
-    google-research/bert's names where it has the head.
-
-    Args:
-        inputs: for each head ``<head>/losses``, ``<head>/hits`` and ``<head>/weights``, float32
-            Tensors of shape [predictions].
+    google-research/bert's names where it has the head. ``inputs`` are for each head
+    ``<head>/losses``, ``<head>/hits`` and ``<head>/weights``, float32 of shape [predictions].
     """
     metrics = {}
     for name in sorted({key.split("/")[0] for key in inputs}):

@@ -20,11 +20,10 @@ Features = dict[str, tf.Tensor]
 
 
 class Encoded:
-    """A batch and its encoder; the other arguments are those of ``BertModel``.
+    """A batch and its encoder; ``options`` are those of ``BertModel``.
 
-    Args:
-        num_choices: sequences of an example, C. Their tokens take turns in the features,
-            [B, S * C]; the encoder has them one after the other, [B * C, S].
+    An example has ``num_choices`` sequences, C. Their tokens take turns in the features,
+    [B, S * C]; the encoder has them one after the other, [B * C, S].
     """
 
     def __init__(
@@ -32,12 +31,8 @@ class Encoded:
         config: BertConfig,
         features: Features,
         training: bool,
-        for_tpu: bool = False,
-        compute_dtype: "tf.DType" = tf.float32,
-        gradient_checkpointing: bool = False,
-        skip_padding: bool = False,
-        use_one_hot_embeddings: bool = False,
         num_choices: int = 1,
+        **options: Any,
     ):
         self.config = config
         self.features = features
@@ -48,12 +43,8 @@ class Encoded:
             input_ids=split_choices(features["input_ids"], num_choices),
             input_mask=split_choices(features["input_mask"], num_choices),
             token_type_ids=split_choices(features["segment_ids"], num_choices),
-            use_one_hot_embeddings=use_one_hot_embeddings,
-            for_tpu=for_tpu,
             scope="bert",  # the same variables where a batch is worked on in parts
-            compute_dtype=compute_dtype,
-            gradient_checkpointing=gradient_checkpointing,
-            skip_padding=skip_padding,
+            **options,
         )
 
     @functools.cached_property
@@ -65,14 +56,7 @@ class Encoded:
 
 
 def split_choices(feature: tf.Tensor, num_choices: int) -> tf.Tensor:
-    """Puts sequences whose tokens take turns one after the other.
-
-    Args:
-        feature: Tensor of shape [B, S * C].
-        num_choices: C.
-
-    Returns:
-        Tensor of shape [B * C, S].
+    """Puts sequences whose tokens take turns one after the other: [B, S * C] -> [B * C, S].
 
     Example: of 2 choices, ``[[1, 4, 2, 5, 3, 0]]`` -> ``[[1, 2, 3], [4, 5, 0]]``
     """
@@ -86,19 +70,12 @@ def split_choices(feature: tf.Tensor, num_choices: int) -> tf.Tensor:
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Outputs of a batch, without targets.
+    """Outputs of a batch, without targets."""
 
-    Attributes:
-        inputs: features of shape [B] that the outputs need in addition to the encoder's.
-        token_outputs: names of the outputs of shape [B, S, ...]; the others are [B, ...].
-        num_choices: sequences of an example; see ``Encoded``.
-        unused_scopes: scopes of variables that no output depends on; they need no checkpoint.
-    """
-
-    inputs: tuple[str, ...]
-    token_outputs: tuple[str, ...]
-    num_choices: int
-    unused_scopes: tuple[str, ...]
+    inputs: tuple[str, ...]  # features of shape [B], in addition to the encoder's
+    token_outputs: tuple[str, ...]  # the outputs of shape [B, S, ...]; the others are [B, ...]
+    num_choices: int  # sequences of an example; see ``Encoded``
+    unused_scopes: tuple[str, ...]  # of variables that no output depends on, nor a checkpoint needs
 
     def outputs(self, batch: Encoded) -> dict[str, tf.Tensor]:
         """Builds the outputs, by name."""
@@ -107,13 +84,9 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """Heads with losses: what a training minimises and an evaluation measures.
+    """Heads with losses: what a training minimises and an evaluation measures."""
 
-    Attributes:
-        num_choices: sequences of an example; see ``Encoded``.
-    """
-
-    num_choices: int
+    num_choices: int  # sequences of an example; see ``Encoded``
 
     @property
     def heads(self) -> Collection[str]:
@@ -139,11 +112,7 @@ def sum_losses(
     """Returns the share of a part in the means of its batch: float32 scalars.
 
     They are ``loss``, and each head's ``<head>_loss`` (nats) and ``<head>_accuracy`` (fraction of
-    1).
-
-    Args:
-        predictions: of the part.
-        totals, weights: of the whole batch, as ``Objective`` has them.
+    1). ``totals`` and ``weights`` are those of the whole batch, as ``Objective`` has them.
     """
     result = {"loss": tf.zeros([])}
     for name, prediction in predictions.items():

@@ -35,11 +35,9 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
     for it counts by itself.
 
     Args:
-        learning_rate: a float, or a float32 scalar Tensor; so are the two decay rates.
         weight_decay_rate: fraction of a weight that a learning rate of 1 would take off at a step.
         exclude_from_weight_decay: regular expressions; a weight in whose name one is found
             doesn't decay.
-        name: prefix of the operations.
         rate_scale: given a weight's name, returns the factor of its learning rate; None for 1.
     """
 
@@ -78,15 +76,10 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
         global_step: tf.Variable | None = None,
         name: str | None = None,
     ) -> tf.Operation:
-        """Returns the operation that updates the weights.
+        """Returns the operation that updates the weights; ``global_step`` is not touched.
 
-        Args:
-            grads_and_vars: pairs of a gradient (a Tensor, ``tf.IndexedSlices``, or None where the
-                loss doesn't depend on the weight) and its variable.
-            global_step: not touched; the interface has it.
-
-        Raises:
-            ValueError: there is no gradient at all.
+        A gradient is a Tensor, ``tf.IndexedSlices``, or None where the loss doesn't depend on the
+        weight. Raises ValueError if there is none at all.
         """
         return super().apply_gradients(list(grads_and_vars), global_step=None, name=name)
 
@@ -124,11 +117,9 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
                     self._zeros_slot(variable, slot, slot)
 
     def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
-        """One step of one variable; the gradient has its shape.
-
-        TensorFlow's kernel of Adam does it, the bias correction switched off and the decay taken
-        off before: a weight's step is bound by how often memory is read and written.
-        """
+        """One step of one variable; the gradient has its shape."""
+        # TensorFlow's kernel of Adam does it, the bias correction switched off and the decay taken
+        # off before: a weight's step is bound by how often memory is read and written.
         rate = self._rate(var)
         before = [grad]  # who needs the weights for the gradient has read them by then
         if self._decays(var):
@@ -170,10 +161,7 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
         return self._apply_dense(_densify(grad, indices, handle), handle)
 
     def _get_variable_name(self, param_name: str) -> str:
-        """Returns the name that decides a weight's decay and names its slots.
-
-        It omits the output's number, and /replica_1 and so on of copies on further replicas.
-        """
+        """Returns a weight's name without its output's number, nor that of a further replica."""
         return re.sub(r"(/replica_\d+)?:\d+$", "", param_name)
 
     def _do_use_weight_decay(self, param_name: str) -> bool:

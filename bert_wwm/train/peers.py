@@ -54,15 +54,9 @@ class PeerError(ToolkitError):
 class Peers:
     """The other processes of a cluster; use it as a context from the start to the training's end.
 
-    Args:
-        log: takes a line if others are waited for.
-        end: ends this process with a sentence, from another thread: the main one may be in an
-            operation of TensorFlow's that never returns.
-        patience: seconds until all have to be there.
-
-    Raises:
-        ConfigError: this process is not one that trains, or its port is in use.
-        PeerError: a process did not start in time.
+    ``log`` takes a line if others are waited for, ``patience`` seconds at most. ``end`` ends this
+    process with a sentence, from another thread: the main one may be in an operation of
+    TensorFlow's that never returns. Raises PeerError if a process does not start in time.
     """
 
     def __init__(
@@ -83,8 +77,10 @@ class Peers:
         self._log = log
         self._end = end
         self._patience = patience
+        self._begin = time.monotonic()
+        self._has_logged = False
         self._lines: dict[str, _Line] = {}
-        self._watches: dict[str, threading.Thread] = {}
+        self._watches: list[threading.Thread] = []
         self._has_left = threading.Event()
         self._is_ending = threading.Lock()
 
@@ -101,18 +97,15 @@ class Peers:
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: object) -> None:
         if isinstance(error, tf.errors.OpError):  # if another process has gone, a watch says so
-            for watch in self._watches.values():
+            for watch in self._watches:
                 watch.join(2 * _GRACE / len(self._watches))
         self._leave(error)
 
     def compare(self, values: Mapping[str, Any]) -> None:
         """Compares what the processes were started with; from then on watches them.
 
-        Args:
-            values: what has to be the same, ready for JSON, by names that a message can show.
-
-        Raises:
-            PeerError: a process has other values, or has gone. All processes raise it.
+        The values are ready for JSON, by names that a message can show. All processes raise
+        PeerError if one has other values, or has gone.
         """
         values = json.loads(json.dumps(values))
         if self._name == self._first:
@@ -123,22 +116,21 @@ class Peers:
             self._send({"values": values})
             self._receive(self._first)
         for name in self._lines:
-            self._watches[name] = threading.Thread(target=self._watch, args=(name,), daemon=True)
-            self._watches[name].start()
+            self._watches.append(threading.Thread(target=self._watch, args=(name,), daemon=True))
+            self._watches[-1].start()
 
     def _gather(self) -> None:
         """Waits until all other processes have joined."""
         others = [name for name in self._addresses if name != self._first]
         if not others:
             return
-        wait = _Wait(self._patience, self._log)
         with _listen(self._addresses[self._first]) as listener:
             while True:
                 self._lines = {n: line for n, line in self._lines.items() if line.is_open()}
                 missing = [self._show(name) for name in others if name not in self._lines]
                 if not missing:
                     return
-                wait.check(list_few(missing), "not started")
+                self._check_time(list_few(missing), "not started")
                 self._admit(listener)
 
     def _admit(self, listener: socket.socket) -> None:
@@ -158,12 +150,11 @@ class Peers:
 
     def _join(self) -> None:
         """Connects to the first process, as soon as it is there."""
-        host, port = _split(self._addresses[self._first])
-        wait = _Wait(self._patience, self._log)
+        address = _split(self._addresses[self._first])
         while True:
             problem = "something else answers at its port"
             try:
-                line = _Line(socket.create_connection((host, port), _HELLO))
+                line = _Line(socket.create_connection(address, _HELLO))
                 line.send({"name": self._name})
                 answer = line.greet()
                 if "error" in answer:
@@ -174,12 +165,22 @@ class Peers:
                 line.close()
             except OSError as error:
                 problem = _reason(error)
-            wait.check(self._show(self._first), "no answer", problem)
+            self._check_time(self._show(self._first), "no answer", problem)
             time.sleep(_TURN)
 
-    def _refuse_differences(
-        self, name: str, found: Mapping[str, Any], values: Mapping[str, Any]
-    ) -> None:
+    def _check_time(self, others: str, what: str, problem: str = "") -> None:
+        """Logs once who is waited for; raises PeerError, such as "worker 1: not started (why)"."""
+        waited = time.monotonic() - self._begin
+        if waited > self._patience:
+            why = problem and f" ({problem})"
+            raise PeerError(
+                f"{others}: {what} within {self._patience:.0f} seconds{why}; {_RESTART}"
+            )
+        if waited > _SILENCE and not self._has_logged:
+            self._log(f"Waiting for {others}{problem and ': '}{problem}")
+            self._has_logged = True
+
+    def _refuse_differences(self, name: str, found: Message, values: Mapping[str, Any]) -> None:
         differences = [
             f"{key} is {found.get(key)}, not {values.get(key)}"
             for key in {**values, **found}
@@ -231,27 +232,6 @@ class Peers:
         return f"{name} ({self._addresses[name]})"
 
 
-class _Wait:
-    """A wait for others: logs once who they are, and ends after some time."""
-
-    def __init__(self, patience: float, log: Callable[[str], None]):
-        self._begin = time.monotonic()
-        self._patience = patience
-        self._log: Callable[[str], None] | None = log
-
-    def check(self, others: str, what: str, problem: str = "") -> None:
-        """Raises PeerError if it took too long, such as "worker 1: not started (why)"."""
-        waited = time.monotonic() - self._begin
-        if waited > self._patience:
-            why = problem and f" ({problem})"
-            raise PeerError(
-                f"{others}: {what} within {self._patience:.0f} seconds{why}; {_RESTART}"
-            )
-        if waited > _SILENCE and self._log:
-            self._log(f"Waiting for {others}{problem and ': '}{problem}")
-            self._log = None
-
-
 class _Line:
     """A connection, on which lines of JSON go both ways."""
 
@@ -265,20 +245,18 @@ class _Line:
 
     def greet(self) -> Message:
         """Returns the first message; an empty one of what is not in the cluster."""
-        try:
-            message = parse_line(self._stream.readline(_LONGEST_GREETING), "a greeting")
-        except (OSError, DataError):
-            return {}
+        message = self.receive(_LONGEST_GREETING) or {}
         self._socket.settimeout(None)
-        return message if isinstance(message, dict) else {}
+        return message
 
-    def receive(self) -> Message | None:
-        """Waits for a message. Returns None if the other process has gone."""
+    def receive(self, most_bytes: int = -1) -> Message | None:
+        """Waits for a message. Returns None if the other process has gone, or sends no message."""
         try:
             # Of a process that dies while it sends, half a line may come.
-            return parse_line(self._stream.readline(), "a message")
+            message = parse_line(self._stream.readline(most_bytes), "a message")
         except (OSError, DataError):
             return None
+        return message if isinstance(message, dict) else None
 
     def send(self, message: Message) -> None:
         """Sends a message. If the other process has gone, the next ``receive`` finds out."""
@@ -315,12 +293,12 @@ def _reason(error: OSError) -> str:
 
 def _listen(address: str) -> socket.socket:
     """Listens at a port of this machine, at all its addresses, as TensorFlow's server does."""
-    port = _split(address)[1]
+    place = ("", _split(address)[1])
     try:
         if socket.has_dualstack_ipv6():
-            listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+            listener = socket.create_server(place, family=socket.AF_INET6, dualstack_ipv6=True)
         else:
-            listener = socket.create_server(("", port))
+            listener = socket.create_server(place)
     except OSError as error:
         raise ConfigError(
             f"TF_CONFIG: {address}, the address of this process, can't be used ({_reason(error)}); "

@@ -20,17 +20,11 @@ _LERT_SHARES = {"pos": 1 / 6, "ner": 1 / 3, "dep": 1 / 2}
 
 
 class Head(NamedTuple):
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        label: the field of the records that holds the true classes.
-        predict: builds the head over a batch.
-        is_of_pairs: one prediction a sequence, rather than one a masked token.
-    """
-
-    label: str
-    predict: Callable[[Encoded], Prediction]
-    is_of_pairs: bool = False
+    label: str  # the field of the records that holds the true classes
+    predict: Callable[[Encoded], Prediction]  # builds the head over a batch
+    is_of_pairs: bool = False  # one prediction a sequence, rather than one a masked token
 
 
 def _masked_lm(batch: Encoded) -> Prediction:
@@ -92,11 +86,8 @@ def heads_for(
 ) -> tuple[str, ...]:
     """Returns the heads that records are made for, by the names of their fields.
 
-    Permuted text (PERT) has nothing masked: positions take the place of the masked LM.
-
-    Args:
-        pairing: how the records' pairs were made, if known.
-        sentence_pair_loss: whether to learn from the pairs' labels where there are some.
+    Permuted text (PERT) has nothing masked: positions take the place of the masked LM. ``pairing``
+    is how the records' pairs were made, if known.
     """
     pair = "sentence_order" if pairing == "sop" else "next_sentence"
     chosen = ["position" if "target_positions" in fields else "masked_lm"]
@@ -108,14 +99,10 @@ def heads_for(
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingObjective:
-    """The heads of a training, and how much each counts.
+    """The heads of a training, and how much each counts."""
 
-    Attributes:
-        heads: names in ``HEADS``.
-        ramps: heads whose weight rises linearly from 0 to 1, and the step where it gets there.
-    """
-
-    heads: tuple[str, ...]
+    heads: tuple[str, ...]  # names in ``HEADS``
+    # Heads whose weight rises linearly from 0 to 1, and the step where it gets there.
     ramps: dict[str, int] = dataclasses.field(default_factory=dict)
     num_choices: ClassVar[int] = 1
 
@@ -140,15 +127,10 @@ def lert_ramps(
 ) -> dict[str, int]:
     """Returns the steps from which LERT's linguistic losses count in full.
 
-    Args:
-        names: the heads.
-        end_steps: the steps, for pos, ner and dep in this order as far as they are among the
-            heads; by default 1/6, 1/3 and 1/2 of the training, as HFL has it.
-
-    Raises:
-        ConfigError: there are more or fewer steps than tasks, or one is below 1.
+    They are ``end_steps``, for pos, ner and dep in this order as far as they are among the heads;
+    by default 1/6, 1/3 and 1/2 of the training, as HFL has it.
     """
-    tasks: list[str] = [task for task in _LERT_SHARES if task in names]
+    tasks = [task for task in _LERT_SHARES if task in names]
     if end_steps is None:
         return {task: max(1, round(_LERT_SHARES[task] * num_train_steps)) for task in tasks}
     if not tasks or len(end_steps) != len(tasks) or min(end_steps) < 1:

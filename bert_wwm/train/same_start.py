@@ -23,16 +23,8 @@ def describe_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 
     Records are described by their names, sizes and manifests: to read them all takes too long, and
     copies on several machines have different dates. Checkpoints are described by their index, which
-    holds a checksum of each variable.
-
-    Args:
-        flags: the values of all flags of the program by name.
-
-    Returns:
-        Values that are ready for JSON, by names that a message can show.
-
-    Raises:
-        DataError: a file of records or the vocabulary is missing.
+    holds a checksum of each variable. The descriptions are ready for JSON, by names that a message
+    can show.
     """
     described = {f"--{name}": flags[name] for name in sorted(flags) if name not in _PATHS}
     for name in _RECORDS:

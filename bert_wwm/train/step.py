@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bert_wwm.compat import tf
-from bert_wwm.train.layer_decay import layer_scales
 from bert_wwm.train.optimizers import OPTIMIZERS
-from bert_wwm.train.schedules import warmup_and_linear_decay
+from bert_wwm.train.schedules import layer_scales, warmup_and_linear_decay
+from bert_wwm.train.settings import TrainingSettings
 
 # google-research/bert's settings, which HFL kept for all its models.
 _WEIGHT_DECAY_RATE = 0.01
@@ -17,22 +17,15 @@ _CLIP_NORM = 1.0
 
 
 class TrainStep(NamedTuple):
-    """One step of training.
+    """One step of training; its numbers are scalars."""
 
-    Attributes:
-        train_op: updates the weights, then adds 1 to the global step.
-        learning_rate: float32 scalar, of that step.
-        gradient_norm: float32 scalar, the global norm before clipping; on a TPU that of this core.
-        finite: bool scalar; where loss or gradients are not finite numbers, the step changes no
-            weight and no slot.
-        trust_ratios: LAMB's, float32 of shape [variables]; None where the optimizer has none. Of
-            several replicas the first has those of all copies, the others None.
-    """
-
-    train_op: tf.Operation
-    learning_rate: tf.Tensor
-    gradient_norm: tf.Tensor
+    train_op: tf.Operation  # updates the weights, then adds 1 to the global step
+    learning_rate: tf.Tensor  # float32, of that step
+    gradient_norm: tf.Tensor  # float32, the global norm before clipping; on a TPU that of this core
+    # bool; where loss or gradients are not finite numbers, the step changes no weight and no slot
     finite: tf.Tensor
+    # LAMB's, float32 of shape [variables]; None where the optimizer has none. Of several replicas
+    # the first has those of all copies, the others None.
     trust_ratios: tf.Tensor | None
 
 
@@ -51,11 +44,7 @@ def all_reduce(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def compute_gradients(loss: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Variable]]:
-    """Returns dense gradients, and the trainable variables that the loss depends on.
-
-    Raises:
-        ValueError: the loss depends on no trainable variable.
-    """
+    """Returns dense gradients, and the trainable variables that the loss depends on."""
     variables = tf.trainable_variables()
     pairs = [
         (tf.convert_to_tensor(gradient), variable)
@@ -72,14 +61,9 @@ def update_weights(
     loss: tf.Tensor,
     gradients: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
-    init_lr: float,
-    num_train_steps: int,
-    num_warmup_steps: int | None = None,
-    use_tpu: bool = False,
-    optimizer: str = "adamw",
-    layer_decay: float = 1.0,
+    settings: TrainingSettings,
 ) -> TrainStep:
-    """Builds the operation that takes one step along gradients.
+    """Builds the operation that takes one step along the dense gradients of this replica.
 
     The order within a step is fixed: the learning rate is the schedule at the step's own number,
     counted from 0, the weights change, then the global step goes up by one. So the first step of a
@@ -89,32 +73,25 @@ def update_weights(
     global norm of 1: the step of one device on the whole batch. On several TPU cores they are
     clipped on each and then added up, as in google-research/bert, with which HFL trained.
 
-    Args:
-        loss: float32 scalar; only whether it is finite counts.
-        gradients: dense, of this replica.
-        init_lr, num_train_steps, num_warmup_steps: see ``warmup_and_linear_decay``.
-        use_tpu: whether the step runs under TPUEstimator on TPU cores.
-        layer_decay: see ``layer_scales``.
-
-    Raises:
-        ConfigError: the optimizer's name is unknown, or a number of steps or the decay makes no
-            sense.
+    Of ``loss``, a float32 scalar, only whether it is finite counts.
     """
-    rate_scale = layer_scales([variable.name for variable in variables], layer_decay)
+    rate_scale = layer_scales([variable.name for variable in variables], settings.layer_decay)
     global_step = tf.train.get_or_create_global_step()
-    learning_rate = warmup_and_linear_decay(global_step, init_lr, num_train_steps, num_warmup_steps)
+    learning_rate = warmup_and_linear_decay(
+        global_step, settings.learning_rate, settings.num_train_steps, settings.num_warmup_steps
+    )
     gradients = all_reduce(list(gradients))
     norm = tf.linalg.global_norm(gradients)
     finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
-    if use_tpu:
+    if settings.use_tpu:
         finite = tf.equal(tf.tpu.cross_replica_sum(tf.cast(~finite, tf.float32)), 0.0)
     # Clips, and makes 0 of what isn't finite.
     scale = tf.where(finite, _CLIP_NORM / tf.maximum(norm, _CLIP_NORM), 0.0)
     gradients = [tf.math.multiply_no_nan(gradient, scale) for gradient in gradients]
-    if use_tpu:
+    if settings.use_tpu:
         gradients = [tf.tpu.cross_replica_sum(gradient) for gradient in gradients]
     # Decay rates of 1 and gradients of 0 leave the moments as they are, a rate of 0 the weights.
-    updater = OPTIMIZERS[optimizer](
+    updater = OPTIMIZERS[settings.optimizer](
         learning_rate=tf.where(finite, learning_rate, 0.0),
         weight_decay_rate=_WEIGHT_DECAY_RATE,
         beta_1=tf.where(finite, _BETA_1, 1.0),
@@ -128,23 +105,11 @@ def update_weights(
     return TrainStep(tf.group(train_op), learning_rate, norm, finite, updater.trust_ratios())
 
 
-def build_train_step(
-    loss: tf.Tensor,
-    init_lr: float,
-    num_train_steps: int,
-    num_warmup_steps: int | None = None,
-    use_tpu: bool = False,
-    optimizer: str = "adamw",
-) -> TrainStep:
-    """Builds a training step over all trainable variables; see ``update_weights``.
-
-    Args:
-        loss: float32 scalar; over the replicas of a ``tf.distribute`` strategy its mean counts.
-    """
+def build_train_step(loss: tf.Tensor, settings: TrainingSettings) -> TrainStep:
+    """Builds a step over all trainable variables; over replicas the mean of their losses counts."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     gradients, variables = compute_gradients(loss / replicas if replicas > 1 else loss)
-    schedule = (init_lr, num_train_steps, num_warmup_steps)
-    return update_weights(loss, gradients, variables, *schedule, use_tpu, optimizer)
+    return update_weights(loss, gradients, variables, settings)
 
 
 def create_optimizer(
@@ -156,5 +121,7 @@ def create_optimizer(
     optimizer: str = "adamw",
 ) -> tf.Operation:
     """google-research/bert's way in: the ``train_op`` of ``build_train_step``."""
-    step = build_train_step(loss, init_lr, num_train_steps, num_warmup_steps, use_tpu, optimizer)
-    return step.train_op
+    settings = TrainingSettings(
+        init_lr, num_train_steps, num_warmup_steps or 0, use_tpu=use_tpu, optimizer=optimizer
+    )
+    return build_train_step(loss, settings).train_op

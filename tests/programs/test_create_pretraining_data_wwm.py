@@ -5,7 +5,7 @@ import launcher
 import pytest
 
 from bert_wwm.core.shards import manifest_path
-from bert_wwm.records.decoding import decode_features
+from bert_wwm.records.checks import decode_features
 from bert_wwm.records.framing import read_records
 from bert_wwm.records.manifest import Manifest
 from bert_wwm.text.vocabulary import Vocabulary

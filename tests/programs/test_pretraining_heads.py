@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bert_wwm.masking.labels import INVENTORIES
-from bert_wwm.records.decoding import decode_features
+from bert_wwm.records.checks import decode_features
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame, read_records
 from bert_wwm.records.schema import pretraining_schema

@@ -3,11 +3,15 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError, DataError
-from bert_wwm.records.checks import check_records, read_field_names
+from bert_wwm.records.checks import (
+    check_records,
+    decode_features,
+    find_limits,
+    read_field_names,
+)
 from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import frame
 from bert_wwm.records.input_fn import eval_input_fn
-from bert_wwm.records.limits import find_limits
 from bert_wwm.records.schema import FLOAT, LABELS, pretraining_schema
 
 SCHEMA = pretraining_schema(max_seq_length=6, max_predictions_per_seq=2)
@@ -103,3 +107,24 @@ def test_fields_are_those_of_the_first_record_and_files_without_any_are_refused(
     assert read_field_names([str(empty), path]) == sorted(field.name for field in SCHEMA)
     with pytest.raises(DataError, match="empty: no record"):
         read_field_names([str(empty)])
+
+
+def test_features_are_read_as_they_were_encoded():
+    schema = pretraining_schema(6, 2, labels=["target_positions"])
+    random = np.random.default_rng(1)
+    features = {field.name: random.integers(0, 30_000, (5, field.length)) for field in schema}
+    for number, record in enumerate(encode_examples(features, schema)):
+        expected = {name: values[number].tolist() for name, values in features.items()}
+        assert decode_features(record, "f") == expected
+
+
+def test_a_feature_without_values_is_empty():
+    example = tf.train.Example()
+    example.features.feature["a"].SetInParent()
+    example.features.feature["b"].float_list.SetInParent()
+    assert decode_features(example.SerializeToString(), "f") == {"a": [], "b": []}
+
+
+def test_a_record_that_is_no_example_is_named():
+    with pytest.raises(DataError, match=r"f: a record is no tf\.train\.Example"):
+        decode_features(b"\xff\xff", "f")

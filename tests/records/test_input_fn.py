@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,6 @@ from bert_wwm.records.encoding import encode_examples
 from bert_wwm.records.framing import find_compression, frame, read_records
 from bert_wwm.records.input_fn import (
     READ_ERRORS,
-    Share,
     choose_host_part,
     eval_input_fn,
     train_input_fn,
@@ -77,7 +78,10 @@ def test_shares_make_up_each_global_batch(tmp_path, count, batches, first_step):
     first = first_step * count * batches
     shares = [
         labels(
-            train_input_fn(paths, SCHEMA, 1, first * size, Share(index, count, batches)),
+            functools.partial(
+                train_input_fn(paths, SCHEMA, 1, first * size),
+                input_context=tf.distribute.InputContext(count, index, count * batches),
+            ),
             size,
             (steps - first_step) * batches,
         )
@@ -100,9 +104,12 @@ class Host:
 @pytest.mark.slow
 def test_hosts_of_a_tpu_read_their_own_files_or_their_share_of_few(paths):
     names = list("abcdefg")
-    assert choose_host_part(Host(), names, 24) == (["b", "e"], 8, Share())
-    assert choose_host_part(Host(), names[:3], 0) == (["b"], 0, Share())
-    assert choose_host_part(Host(), names[:2], 24) == (["a", "b"], 24, Share(1, 3, 8))
+    assert choose_host_part(Host(), names, 24) == (["b", "e"], 8, None)
+    assert choose_host_part(Host(), names[:3], 0) == (["b"], 0, None)
+    *part, share = choose_host_part(Host(), names[:2], 24)
+    assert part == [["a", "b"], 24]
+    assert (share.input_pipeline_id, share.num_input_pipelines) == (1, 3)
+    assert share.num_replicas_in_sync == 3 * 8
     params = {"batch_size": 1, "context": Host()}
     with tf.Graph().as_default(), tf.Session() as session:
         dataset = train_input_fn(paths, SCHEMA, 1, 24)(params)

@@ -5,7 +5,7 @@ import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.shards import manifest_path
-from bert_wwm.records.manifest import Expectation, Manifest, check
+from bert_wwm.records.manifest import Manifest, check
 
 MANIFEST = Manifest(
     strategy="wwm",
@@ -31,7 +31,7 @@ def save(manifest, path):
         json.dump(dataclasses.asdict(manifest), stream)
 
 
-EXPECTED = Expectation(max_seq_length=128, max_predictions_per_seq=20, vocab_size=21128)
+EXPECTED = {"max_seq_length": 128, "max_predictions_per_seq": 20, "vocab_size": 21128}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_it_is_read_as_it_was_written(record):
 
 def test_what_fits_passes(record):
     assert check([record], EXPECTED) == []
-    full = dataclasses.replace(EXPECTED, vocab_sha256="aa", strategy="wwm")
+    full = {**EXPECTED, "vocab_sha256": "aa", "strategy": "wwm"}
     assert check([record], full) == []
 
 
@@ -65,7 +65,7 @@ def test_what_fits_passes(record):
 )
 def test_what_does_not_fit_is_refused_with_both_values(record, change, have, want):
     with pytest.raises(ConfigError) as error:
-        check([record], dataclasses.replace(EXPECTED, **change))
+        check([record], {**EXPECTED, **change})
     assert have in str(error.value) and want in str(error.value)
 
 

@@ -91,7 +91,11 @@ def _read_records(folder: pathlib.Path) -> Any:
     from bert_wwm.records.input_fn import READ_ERRORS
 
     path, (schema, limits) = str(folder / "a.tfrecord"), _schema()
-    expected = manifest.Expectation(_LENGTH, _PREDICTIONS, CONFIG["vocab_size"])
+    expected = {
+        "max_seq_length": _LENGTH,
+        "max_predictions_per_seq": _PREDICTIONS,
+        "vocab_size": CONFIG["vocab_size"],
+    }
     for bare in manifest.check([path], expected):
         check_records([bare], schema, limits, first_only=True)
     fields = read_field_names([path])
@@ -109,7 +113,7 @@ def _read_records(folder: pathlib.Path) -> Any:
 
 
 def _schema() -> Any:
-    from bert_wwm.records.limits import find_limits
+    from bert_wwm.records.checks import find_limits
     from bert_wwm.records.schema import pretraining_schema
 
     schema = pretraining_schema(_LENGTH, _PREDICTIONS)

@@ -3,7 +3,7 @@
 import pytest
 
 from bert_wwm.core.errors import ConfigError
-from bert_wwm.train.layer_decay import layer_scales
+from bert_wwm.train.schedules import layer_scales
 
 NAMES = [
     "bert/embeddings/word_embeddings",

@@ -16,7 +16,7 @@ from bert_wwm.model.checkpoint_path import find_newest, read_newest
 from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
 from bert_wwm.train import loop as loop_module
 from bert_wwm.train.estimator import Estimators, Machine
-from bert_wwm.train.loop import Loop, Summary, read_step
+from bert_wwm.train.loop import Summary, read_step, train_with_evaluations
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.pretraining_objective import PretrainingObjective
 from bert_wwm.train.settings import TrainingSettings
@@ -49,7 +49,6 @@ class Training:
         model_fn = make_model_fn(small_config(0.1), objective, settings, self._log)
         self.estimators = Estimators(model_fn, machine)
         self._paths = paths
-        self.loop = Loop(self.estimators, self._log)
 
     def _log(self, line):
         self.lines.append(line)
@@ -63,8 +62,14 @@ class Training:
 
     def run(self, eval_every_steps=0, best_metric="loss", num_steps=NUM_STEPS, evaluate=None):
         tf.summary.FileWriterCache.clear()
-        return self.loop.train(
-            num_steps, self.input_fn_at, eval_every_steps, evaluate or self.evaluate, best_metric
+        return train_with_evaluations(
+            self.estimators,
+            self._log,
+            num_steps,
+            self.input_fn_at,
+            eval_every_steps,
+            evaluate or self.evaluate,
+            best_metric,
         )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model.checkpoint import write_variables
-from bert_wwm.train.output_dir import check_start
+from bert_wwm.train.start import check_start
 
 STEP = {"global_step": np.int64(5)}
 ENCODER = {"bert/weights": np.ones(2, np.float32)}

@@ -10,6 +10,7 @@ from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.train.optimizers import OPTIMIZERS
 from bert_wwm.train.schedules import warmup_and_linear_decay
+from bert_wwm.train.settings import TrainingSettings
 from bert_wwm.train.step import (
     build_train_step,
     compute_gradients,
@@ -45,7 +46,7 @@ def test_a_step_is_clip_update_count(graph, optimizer):
     gradients = [tf.convert_to_tensor(g) for g in tf.gradients(loss, tvars)]
     norm = tf.global_norm(gradients)
     schedule = (1e-2, 6, 3)
-    step = build_train_step(loss, *schedule, optimizer=optimizer)
+    step = build_train_step(loss, TrainingSettings(*schedule, optimizer=optimizer))
     expected_rate = warmup_and_linear_decay(tf.placeholder_with_default(0, []), *schedule)
     feed = expected_rate.graph.get_tensor_by_name("PlaceholderWithDefault:0")
     expected = {name: (value, 0.0, 0.0) for name, value in INITIAL.items()}
@@ -76,7 +77,7 @@ def test_runs_from_the_same_weights_agree_to_the_bit(graph):
         )
         states = tf.tanh(tf.matmul(states, kernel))
     loss = tf.reduce_sum(tf.square(states - features))
-    step = build_train_step(loss, 1e-2, num_train_steps=30, num_warmup_steps=5)
+    step = build_train_step(loss, TrainingSettings(1e-2, 30, 5))
 
     def run_from_start(session):
         fetches = [loss, step.learning_rate, step.train_op]
@@ -110,7 +111,7 @@ def test_unknown_optimizer(graph):
 
 def test_tpu_cores_add_their_gradients_up(graph):
     variables = make_variables()
-    build_train_step(loss_of(variables), 1e-2, 10, 0, use_tpu=True)
+    build_train_step(loss_of(variables), TrainingSettings(1e-2, 10, 0, use_tpu=True))
     sums = [op for op in graph.get_operations() if op.type == "CrossReplicaSum"]
     assert len(sums) == len(SHAPES) + 1  # and one for whether all cores have finite numbers
     assert "table/adam_m" in [v.op.name for v in tf.global_variables()]
@@ -141,16 +142,15 @@ def train(make_strategy, targets, make_step, steps=4):
 
 
 def step_to(optimizer):
-    return lambda target: build_train_step(
-        loss_of(make_variables(), target), 1e-2, 6, 3, optimizer=optimizer
-    )
+    settings = TrainingSettings(1e-2, 6, 3, optimizer=optimizer)
+    return lambda target: build_train_step(loss_of(make_variables(), target), settings)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_replicas_with_the_same_batch_step_as_one_device(name, optimizer):
     with tf.Graph().as_default(), tf.Session() as session:
-        step = build_train_step(loss_of(make_variables()), 1e-2, 6, 3, optimizer=optimizer)
+        step = step_to(optimizer)(1.0)
         start(session)
         for _ in range(4):
             session.run(step.train_op)
@@ -168,7 +168,7 @@ def test_replicas_step_as_one_device_on_the_mean_loss():
     with tf.Graph().as_default(), tf.Session() as session:
         variables = make_variables()
         loss = (loss_of(variables, 1.0) + loss_of(variables, -2.0)) / 2
-        step = build_train_step(loss, 1e-2, 6, 3)
+        step = build_train_step(loss, TrainingSettings(1e-2, 6, 3))
         start(session)
         for _ in range(4):
             session.run(step.train_op)
@@ -181,7 +181,8 @@ def test_replicas_step_as_one_device_on_the_mean_loss():
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])
 def test_a_step_without_finite_numbers_changes_nothing_but_its_count(graph, optimizer, broken):
     target = tf.placeholder_with_default(1.0, [])
-    step = build_train_step(loss_of(make_variables(), target), 1e-2, 6, 0, optimizer=optimizer)
+    settings = TrainingSettings(1e-2, 6, 0, optimizer=optimizer)
+    step = build_train_step(loss_of(make_variables(), target), settings)
     state = [v for v in tf.global_variables() if v.op.name != "global_step"]
     with tf.Session() as session:
         start(session)
@@ -200,8 +201,8 @@ def test_a_step_without_finite_numbers_changes_nothing_but_its_count(graph, opti
 def test_only_lamb_has_trust_ratios(graph):
     variables = make_variables()
     loss = loss_of(variables)
-    assert build_train_step(loss, 1e-2, 6, 0).trust_ratios is None
-    step = build_train_step(loss, 1e-2, 6, 0, optimizer="lamb")
+    assert build_train_step(loss, TrainingSettings(1e-2, 6, 0)).trust_ratios is None
+    step = build_train_step(loss, TrainingSettings(1e-2, 6, 0, optimizer="lamb"))
     with tf.Session() as session:
         start(session)
         ratios, _ = session.run([step.trust_ratios, step.train_op])
@@ -230,9 +231,8 @@ def layered_step(layer_decay, optimizer="adamw"):
     ]
     loss = sum(tf.reduce_sum(tf.square(weight - 9.0)) for weight in weights)
     gradients, variables = compute_gradients(loss)
-    return update_weights(
-        loss, gradients, variables, 1e-2, 6, optimizer=optimizer, layer_decay=layer_decay
-    )
+    settings = TrainingSettings(1e-2, 6, 0, optimizer=optimizer, layer_decay=layer_decay)
+    return update_weights(loss, gradients, variables, settings)
 
 
 def assert_moves_decay(weights):
@@ -268,7 +268,8 @@ def test_a_layer_decay_of_1_leaves_the_graph_as_it_is():
     for arguments in ({}, {"layer_decay": 1.0}, {"layer_decay": 0.9}):
         with tf.Graph().as_default() as graph:
             weight = tf.get_variable("bert/embeddings/kernel", [2, 2])
-            update_weights(tf.reduce_sum(weight), [tf.ones([2, 2])], [weight], 1e-2, 6, **arguments)
+            settings = TrainingSettings(1e-2, 6, 0, **arguments)
+            update_weights(tf.reduce_sum(weight), [tf.ones([2, 2])], [weight], settings)
             graphs.append(graph.as_graph_def())
     assert graphs[0] == graphs[1]
     assert graphs[0] != graphs[2]

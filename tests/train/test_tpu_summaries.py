@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bert_wwm.compat import tf
-from bert_wwm.train.tpu_summaries import find_nan_step, make_host_call
+from bert_wwm.train.hooks import find_nan_step, make_host_call
 
 CORES = 8
 
