@@ -12,6 +12,8 @@ from bert_wwm.masking.selection import Units
 # Of the many kinds of [UNK], those that matter are kept.
 _MOST_UNKNOWN, _SHOWN_UNKNOWN = 2000, 50
 
+_LENGTHS = ("words_by_length", "ngrams_drawn", "ngrams")  # histograms of numbers
+
 _KIND_NAMES = {
     "mask": "by [MASK]",
     "similar": "by similar words",
@@ -35,14 +37,18 @@ class Tally:
         return dict(vars(self))
 
     @classmethod
-    def from_json(cls, values: dict) -> Any:
-        """Returns what ``to_json`` was made of."""
-        return cls(
-            **{
-                name: Counter(value) if isinstance(value, dict) else value
-                for name, value in values.items()
-            }
-        )
+    def from_json(cls, values: dict[str, Any]) -> Any:
+        """Returns what ``to_json`` was made of. Raises ValueError for anything else."""
+        counts = cls()
+        for name, value in values.items():
+            if isinstance(vars(counts).get(name), Counter):
+                fits = isinstance(value, dict) and _is_histogram(name, value)
+            else:
+                fits = name in vars(counts) and type(value) is int
+            if not fits:
+                raise ValueError(f"{name} is broken")
+            setattr(counts, name, Counter(value) if isinstance(value, dict) else value)
+        return counts
 
 
 @dataclass
@@ -105,7 +111,7 @@ class Counts(Tally):
     def to_manifest(self) -> dict[str, object]:
         """Returns a dictionary for readers: sorted, and only the most frequent ``[UNK]``."""
         values = self.to_json()
-        for name in ("words_by_length", "ngrams_drawn", "ngrams"):
+        for name in _LENGTHS:
             histogram = getattr(self, name)
             values[name] = {length: histogram[length] for length in sorted(histogram, key=int)}
         values["kinds"] = dict(sorted(self.kinds.items()))
@@ -149,6 +155,15 @@ class Counts(Tally):
             ),
         }
         return "\n".join(f"  {name:<12}  {value}" for name, value in rows.items() if value)
+
+
+def _is_histogram(name: str, values: dict[str, object]) -> bool:
+    """Whether a histogram of that name has keys of its kind, and whole numbers."""
+    if name == "kinds":
+        keys_fit = {kind.name.lower() for kind in Kind}.issuperset(values)
+    else:
+        keys_fit = name not in _LENGTHS or all(map(str.isdecimal, values))
+    return keys_fit and all(type(number) is int for number in values.values())
 
 
 def _make_histogram(counts: np.ndarray) -> dict[str, int]:

@@ -46,7 +46,7 @@ class Provenance:
         total = Counts()
         for where, manifest in self.manifests.items():
             try:
-                total.add(Counts.from_json(manifest.counts))
+                total += Counts.from_json(manifest.counts)
             except ValueError as error:
                 raise DataError(f"{where}: not a manifest of records (counts: {error})") from None
         return total
