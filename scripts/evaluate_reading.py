@@ -23,7 +23,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import flags
 
@@ -35,7 +36,7 @@ from bert_wwm.metrics.reading_files import read_na_probs, read_predictions, read
 FLAGS = flags.FLAGS
 
 # The functions that evaluate all questions, and that score each of them.
-METRICS = {
+METRICS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "cmrc": (cmrc.evaluate, cmrc.question_scores),
     "squad1": (squad.evaluate_v1, squad.question_scores_v1),
     "squad2": (squad.evaluate_v2, squad.question_scores_v2),

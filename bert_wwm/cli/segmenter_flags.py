@@ -42,6 +42,6 @@ def make_segmenter_from_flags() -> Segmenter:
         FLAGS.segmenter,
         FLAGS.ltp_model,
         parallelism=False,
-        device=FLAGS.ltp_device,
-        batch_size=FLAGS.ltp_batch_size,
+        ltp_device=FLAGS.ltp_device,
+        ltp_batch_size=FLAGS.ltp_batch_size,
     )

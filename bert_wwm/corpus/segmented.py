@@ -56,8 +56,9 @@ def is_segmented(path: str) -> bool:
 
 def read_header(path: str) -> dict[str, Any]:
     """Returns the first line of a segmented corpus. Raises DataError where it can't be read."""
+    line = next(files.read_lines(path), "")
     try:
-        header = parse_line(next(files.read_lines(path), ""), path)
+        header = parse_line(line, path)
         is_list = isinstance(header["tags"], list)
         if header["format"] == FORMAT and is_list and "segmenter" in header:
             return header

@@ -1,5 +1,6 @@
 """What was counted while the data was made; printed at the end and kept in the manifest."""
 
+import copy
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,8 +30,16 @@ class Tally:
 
     def __add__(self, other: Any) -> Any:
         """Returns what both parts of the run have counted."""
-        theirs = vars(other)
-        return type(self)(**{name: mine + theirs[name] for name, mine in vars(self).items()})
+        total = copy.copy(self)
+        for name, theirs in vars(other).items():
+            mine = getattr(self, name)
+            if isinstance(mine, Counter):
+                mine = mine.copy()  # in C; a sum of two would look through both in Python
+                mine.update(theirs)
+            else:
+                mine += theirs
+            setattr(total, name, mine)
+        return total
 
     def to_json(self) -> dict[str, Any]:
         """Returns a dictionary that ``from_json`` reads."""

@@ -91,7 +91,8 @@ def draw(
     """Draws units of each sequence until its budget of pieces [B] is spent: bool [U], the selected.
 
     A unit that would overflow the budget is skipped; a smaller one may fit after it
-    (create_pretraining_data.py).
+    (create_pretraining_data.py). The allowance is a second budget. Records keep their bytes as
+    only ``rng.random()`` is drawn from.
     """
     rows = units.words.rows[units.first]
     if not len(rows):

@@ -13,6 +13,7 @@ FILE_OF_CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 _INDEX = ".index"
 _MOST_CHECKPOINTS = 10  # that are tried in a folder where a process trains
 
+Prefix = TypeVar("Prefix")
 Result = TypeVar("Result")
 
 
@@ -64,7 +65,7 @@ def named_checkpoint(folder: str) -> str | None:
 
 
 def read_newest(
-    find: Callable[[], str], read: Callable[[str], Result], log: Callable[[str], None] = print
+    find: Callable[[], Prefix], read: Callable[[Prefix], Result], log: Callable[[str], None] = print
 ) -> Result:
     """Reads a checkpoint of a folder in which another process may train, and remove old ones.
 

@@ -77,22 +77,13 @@ class BertConfig:
                 if not is_valid(value):
                     raise ConfigError(f"{path}: {name} is {value!r}; expected {expected}")
         try:
-            self.size_per_head()
+            find_size_per_head(self)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from None
         try:
             get_activation(self.hidden_act)
         except ValueError as error:
             raise ConfigError(f"{path}: hidden_act: {error}") from None
-
-    def size_per_head(self) -> int:
-        """Returns H / N. Raises ValueError if N doesn't divide H."""
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
-                f"{self.num_attention_heads}"
-            )
-        return self.hidden_size // self.num_attention_heads
 
     def with_gelu(self, form: str) -> "BertConfig":
         """Returns a copy in which "gelu" means one of ``GELU_FORMS``.
@@ -125,3 +116,17 @@ class BertConfig:
     def to_json_string(self) -> str:
         """Returns the text of a ``bert_config.json``."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def find_size_per_head(config: BertConfig) -> int:
+    """Returns H / N. Raises ValueError if N doesn't divide H.
+
+    No method, as keys of ``bert_config.json`` become attributes.
+    """
+    size, rest = divmod(config.hidden_size, config.num_attention_heads)
+    if rest:
+        raise ValueError(
+            f"hidden_size {config.hidden_size} is not a multiple of num_attention_heads "
+            f"{config.num_attention_heads}"
+        )
+    return size

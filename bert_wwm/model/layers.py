@@ -46,7 +46,7 @@ def get_shape_list(
 def assert_rank(
     tensor: tf.Tensor, expected_rank: int | Sequence[int], name: str | None = None
 ) -> None:
-    """Raises ValueError if a tensor, which the message names, has another rank or none of some."""
+    """Raises ValueError, which names the tensor, if its rank is none of the expected ones."""
     allowed = [expected_rank] if isinstance(expected_rank, int) else list(expected_rank)
     rank = tensor.shape.ndims
     if rank not in allowed:
@@ -124,8 +124,10 @@ _ACTIVATIONS: dict[str, Activation | None] = {
 def get_activation(activation_string: Any) -> Activation | None:
     """Returns the function that a name stands for, whatever its case; what isn't a name as it is.
 
-    ``gelu_new`` is the tanh form by transformers' name. So is ``gelu``, as in google-research/bert:
-    the toolkit's programs choose by ``BertConfig.with_gelu``. Raises ValueError for other names.
+    Names are ``gelu_tanh``, ``gelu_erf``, ``relu``, ``tanh``, and ``linear``, of which None is
+    returned as of "". ``gelu_new`` is the tanh form by transformers' name. So is ``gelu``, as in
+    google-research/bert: the toolkit's programs choose by ``BertConfig.with_gelu``. Raises
+    ValueError for other names.
     """
     if not isinstance(activation_string, str):
         return activation_string

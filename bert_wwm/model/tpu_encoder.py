@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from bert_wwm.compat import tf
-from bert_wwm.model.config import BertConfig
+from bert_wwm.model.config import BertConfig, find_size_per_head
 from bert_wwm.model.layers import get_activation
 from bert_wwm.model.recomputation import recompute
 from bert_wwm.model.tpu_layers import (
@@ -39,7 +39,7 @@ def encode_on_tpu(
     """
     batch_size, length, width = input_tensor.shape.as_list()
     num_heads, num_layers = config.num_attention_heads, config.num_hidden_layers
-    heads = [batch_size, num_heads, config.size_per_head(), length]
+    heads = [batch_size, num_heads, find_size_per_head(config), length]
     activation = get_activation(config.hidden_act)
     if input_mask is None:
         input_mask = tf.ones([batch_size, length], tf.int32)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 
 from bert_wwm.compat import tf
-from bert_wwm.model.config import BertConfig
+from bert_wwm.model.config import BertConfig, find_size_per_head
 from bert_wwm.model.layers import (
     Activation,
     Dimension,
@@ -144,9 +144,10 @@ def transformer_model(
     do_return_all_layers: bool = False,
     gradient_checkpointing: bool = False,
 ) -> tf.Tensor | list[tf.Tensor]:
-    """google-research/bert's way in: [B, S, H] -> the last layer's output [B, S, H], or a list.
+    """google-research/bert's way in: [B, S, H] -> the last layer's output, [B, S, H].
 
-    The mask is [B, S, S], or [B, 1, S] where it is the same for all positions.
+    With ``do_return_all_layers`` a list of all layers' outputs, the lowest first. The mask is
+    [B, S, S], or [B, 1, S] where it is the same for all positions.
     """
     config = BertConfig(
         None,
@@ -198,7 +199,7 @@ def _encode(
             states,
             attention_mask=attention_mask,
             num_attention_heads=config.num_attention_heads,
-            size_per_head=config.size_per_head(),
+            size_per_head=find_size_per_head(config),
             attention_probs_dropout_prob=config.attention_probs_dropout_prob,
             initializer_range=config.initializer_range,
             do_return_2d_tensor=True,
@@ -220,7 +221,7 @@ def encode_packed(
 
     Its numbers are those of ``encode_padded`` up to rounding and the order of random bits.
     """
-    size_per_head = config.size_per_head()
+    size_per_head = find_size_per_head(config)
     heads = [-1, config.num_attention_heads, size_per_head]
     offsets = [score_offsets(group.mask[:, tf.newaxis]) for group in packing.groups]
 

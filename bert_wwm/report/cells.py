@@ -185,6 +185,8 @@ def _describe(cell: Cell) -> dict[str, object]:
 
 def count_finished_runs(cell: Cell) -> int:
     """Returns the number of seeds whose training has finished."""
+    if is_finished(cell):  # the folders of its runs may be gone
+        return cell.num_runs
     count = 0
     for run in (RunFiles(cell.folder), *RunFiles.find_in(cell.folder)):
         with contextlib.suppress(DataError):  # the program itself reports it

@@ -52,16 +52,16 @@ def percent(share: float) -> str:
 def draw_charts(provenance: Provenance, statistics: Statistics) -> list[Chart]:
     """Returns all charts; exact numbers of the whole run where they are known."""
     counts = provenance.counts()
+    strategy, pairing = provenance.value("strategy"), provenance.value("pairing")
+    labels: Mapping[int, int] = statistics.pair_labels
     sample = scope = f"a sample of {statistics.counts.instances:,} records"
     if counts:
         of_run = "" if provenance.is_whole_run() else " of the run"
         scope = f"all {counts.instances:,} records{of_run}"
+        if labels and pairing in _PAIR_LABELS:
+            labels = {0: counts.instances - counts.pairs_labelled_1, 1: counts.pairs_labelled_1}
     else:
         counts = statistics.counts
-    strategy, pairing = provenance.value("strategy"), provenance.value("pairing")
-    labels: Mapping[int, int] = statistics.pair_labels
-    if labels and pairing in _PAIR_LABELS:
-        labels = {0: counts.instances - counts.pairs_labelled_1, 1: counts.pairs_labelled_1}
     pairs = {name_pair_label(label, pairing): labels[label] for label in sorted(labels)}
 
     selected = _write_share("of all tokens", counts.predicted, counts.tokens)

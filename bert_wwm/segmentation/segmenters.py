@@ -10,7 +10,7 @@ import itertools
 import unicodedata
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
@@ -71,9 +71,19 @@ class Segmenter(abc.ABC):
 SEGMENTERS: Registry[Callable[[Callable[[], Model]], Segmenter]] = Registry("segmenter")
 
 
-def make_segmenter(name: str, ltp_model: str = ltp.DEFAULT_MODEL, **ltp_options: Any) -> Segmenter:
-    """Returns the segmenter of that name; for LTP's options see ``ltp.load``."""
-    return SEGMENTERS[name](functools.partial(ltp.load, ltp_model, **ltp_options))
+def make_segmenter(
+    name: str,
+    ltp_model: str = ltp.DEFAULT_MODEL,
+    parallelism: bool = True,
+    ltp_device: str | None = None,
+    ltp_batch_size: int = ltp.DEFAULT_BATCH_SIZE,
+) -> Segmenter:
+    """Returns the segmenter of that name; for LTP's options see ``ltp.load``.
+
+    Raises ConfigError for an unknown name, or a package that is missing.
+    """
+    load = functools.partial(ltp.load, ltp_model, parallelism, ltp_device, ltp_batch_size)
+    return SEGMENTERS[name](load)
 
 
 class LtpSegmenter(Segmenter):

@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -195,9 +195,12 @@ def _pick(results: dict[str, Any], metric: str) -> Any:
 
 def list_checkpoints(folder: str) -> list[str]:
     """Returns the names of a folder's checkpoints, the lowest step first."""
-    if not tf.gfile.IsDirectory(folder):
-        return []
-    found = filter(None, map(_INDEX.fullmatch, tf.gfile.ListDirectory(folder)))
+    return checkpoints_among(tf.gfile.ListDirectory(folder)) if tf.gfile.IsDirectory(folder) else []
+
+
+def checkpoints_among(names: Iterable[str]) -> list[str]:
+    """Returns the names of the checkpoints that some files are of, the lowest step first."""
+    found = filter(None, map(_INDEX.fullmatch, names))
     return [match[1] for match in sorted(found, key=lambda match: int(match[2]))]
 
 

@@ -35,6 +35,7 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
     for it counts by itself.
 
     Args:
+        learning_rate: a float, or a float32 scalar Tensor; so are the two decay rates.
         weight_decay_rate: fraction of a weight that a learning rate of 1 would take off at a step.
         exclude_from_weight_decay: regular expressions; a weight in whose name one is found
             doesn't decay.

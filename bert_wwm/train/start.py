@@ -9,7 +9,7 @@ from bert_wwm.core.errors import CheckpointError
 from bert_wwm.model import untrained_head
 from bert_wwm.model.checkpoint import plan_restore
 from bert_wwm.model.checkpoint_path import named_checkpoint, resolve
-from bert_wwm.train.checkpoints import list_checkpoints
+from bert_wwm.train.checkpoints import checkpoints_among
 from bert_wwm.train.settings import TrainingSettings
 
 ScaffoldFn = Callable[[], "tf.train.Scaffold"] | None
@@ -34,7 +34,7 @@ def check_start(output_dir: str, init_checkpoint: str | None, for_task: bool) ->
     """
     folder = output_dir.rstrip("/") or output_dir
     names = sorted(tf.gfile.ListDirectory(folder)) if tf.gfile.IsDirectory(folder) else []
-    own = list_checkpoints(folder)
+    own = checkpoints_among(names)
     for name in names:
         index = _INDEX.fullmatch(name)
         if index and index[1] not in own:

@@ -190,6 +190,18 @@ def test_files_of_another_format_are_refused(tmp_path, text):
         list(read_blocks(str(path)))
 
 
+def test_what_cannot_be_read_is_told_as_it_is(tmp_path):
+    for name, content, message in (
+        ("a.gz", b"\x1f\x8b\x08\x00abc", "broken gzip data"),
+        ("b", b"\xff\n", "byte 0xff at column 1 is not UTF-8"),
+        ("c", None, "no such file"),
+    ):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            read_header(str(tmp_path / name))
+
+
 def test_segmented_files_are_told_from_text(tmp_path):
     path = tmp_path / "a"
     for text, expected in ((HEADER, True), (b"", False), (b"{}\n", False), (HEADER[1:], False)):

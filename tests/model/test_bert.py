@@ -155,6 +155,8 @@ def test_config_from_json(tmp_path):
     assert (config.directionality, config.pooler_fc_size) == ("bidi", 768)
     assert json.loads(config.to_json_string()) == config.to_dict()
     assert BertConfig.from_dict(config.to_dict()).to_dict() == config.to_dict()
+    path.write_text('{"vocab_size": 9, "size_per_head": 64}')
+    assert BertConfig.from_json_file(str(path)).size_per_head == 64  # a key unknown to us
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,9 @@ def test_finished_runs_are_counted(plan):
     pathlib.Path(cell.folder, "rate_2e-05_seed_3").mkdir()
     pathlib.Path(cell.folder, "rate_2e-05_seed_3", "run.json").write_text("{")
     assert count_finished_runs(cell) == 1
+    mark_finished(cell)
+    pathlib.Path(cell.folder, "results.json").write_text("{}")
+    assert count_finished_runs(cell) == 2
 
 
 def test_all_missing_data_is_in_one_sentence(tmp_path):

@@ -289,7 +289,7 @@ def test_other_processes_do_not_check_again(
 
 
 def test_neural_goes_to_other_processes(neural_folder: str) -> None:
-    segmenter = make_segmenter("ltp", neural_folder, device="cpu", batch_size=2)
+    segmenter = make_segmenter("ltp", neural_folder, ltp_device="cpu", ltp_batch_size=2)
     sentences = ["我爱北京天安门。", "他们", "我"]
     annotated = segmenter.annotate(sentences, ("dep",))
     copy = pickle.loads(pickle.dumps(segmenter))
@@ -299,16 +299,17 @@ def test_neural_goes_to_other_processes(neural_folder: str) -> None:
 def test_options_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple] = []
 
-    def load(model: str, **options: object) -> _FixedModel:
-        calls.append((model, options))
+    def load(*options: object) -> _FixedModel:
+        calls.append(options)
         return _FixedModel([])
 
     monkeypatch.setattr(ltp, "load", load)
-    options = {"parallelism": False, "device": "cuda:1", "batch_size": 7}
-    segmenter = make_segmenter("ltp", "folder", **options)
+    segmenter = make_segmenter(
+        "ltp", "folder", parallelism=False, ltp_device="cuda:1", ltp_batch_size=7
+    )
     assert calls == []
     segmenter.annotate([""], ())
-    assert calls == [("folder", options)]
+    assert calls == [("folder", False, "cuda:1", 7)]
 
 
 def test_import_is_light() -> None:
