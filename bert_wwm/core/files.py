@@ -109,7 +109,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def glob(pattern: str) -> list[str]:
-    """Returns what matches a pattern, sorted. The name of a folder that exists is no pattern."""
+    """Returns what matches a pattern, sorted. The name of an existing folder is taken as it is."""
     if is_remote(pattern):
         return sorted(_gfile().glob(pattern))
     folder = os.path.dirname(pattern)

@@ -149,7 +149,7 @@ class Run:
             _DEV_DATA: splits[DEV].key if DEV in splits else None,
             _DECODING: dict(self._job.decoding),
         }
-        if not find_weights(self.folder, self._log):  # what failed before its first step is no run
+        if not find_weights(self.folder, self._log):  # it failed before its first step
             return new_record(settings)
         record = self._files.read_record()
         if not record:

@@ -24,8 +24,8 @@ def warmup_and_linear_decay(
         init_lr * (1 - t / num_train_steps)        from there to the end, and 0 after it
 
     The second line falls from step 0 on, not from the end of the warmup: at that point it
-    drops from almost ``init_lr`` to ``1 - num_warmup_steps / num_train_steps`` of it. A
-    ``num_warmup_steps`` of None or 0 is no warmup.
+    drops from almost ``init_lr`` to ``1 - num_warmup_steps / num_train_steps`` of it.
+    Without ``num_warmup_steps`` (None or 0) the rate falls from the first step on.
     """
     if num_train_steps < 1:
         raise ConfigError(f"num_train_steps is {num_train_steps}; expected at least 1")
