@@ -79,7 +79,9 @@ def train_and_evaluate(agree=None) -> None:
         eval_records = Records(FLAGS.eval_input_file, config)
         eval_records.check_same_kind(train_records)
     objective = make_objective(train_records)
-    machine = Machine(**model_flags.values_of(Machine))
+    machine = Machine(
+        **model_flags.values_of(Machine), instances_per_row=train_records.instances_per_row
+    )
     is_chief = machine.is_chief()
     settings = pretraining_flags.settings_from_flags()
     model_fn = make_model_fn(config, objective, settings, log if is_chief else None)
@@ -111,6 +113,8 @@ def check_flags() -> None:
             f"--eval_batch_size={FLAGS.eval_batch_size} can't be divided evenly by "
             f"--num_tpu_cores={FLAGS.num_tpu_cores}; expected a multiple"
         )
+    if FLAGS.use_tpu and FLAGS["skip_padding"].present and FLAGS.skip_padding:
+        raise ConfigError("--skip_padding: has no form for TPUs; expected packed records there")
     if FLAGS.use_tpu and FLAGS.distribution_strategy:
         raise ConfigError("--use_tpu and --distribution_strategy: expected one of the two")
     if FLAGS.eval_every_steps and not FLAGS.eval_input_file:
@@ -139,11 +143,15 @@ class Records:
         for path in self.paths:  # most are read by TensorFlow alone
             input_files.note(path)
         self.fields = read_field_names(self.paths)  # all; the schema has those that are read
+        max_instances, self.instances_per_row = 1, 1.0
+        if "instance_starts" in self.fields:
+            max_instances, self.instances_per_row = manifest.read_packing(self.paths)
         self.schema = pretraining_schema(
             FLAGS.max_seq_length,
             FLAGS.max_predictions_per_seq,
             "next_sentence_labels" in self.fields,
             [label for label in LABELS if label in self.fields],
+            max_instances,
         )
         self.limits = find_limits(self.schema, config.vocab_size)
         vocabulary = Vocabulary.from_file(FLAGS.vocab_file) if FLAGS.vocab_file else None
@@ -167,7 +175,8 @@ class Records:
     def check_same_kind(self, others) -> None:
         """Raises ConfigError for records that hold something else than those to train on."""
         pairings = {self.pairing, others.pairing} - {None}
-        if self.fields != others.fields or len(pairings) > 1:
+        fields, other_fields = (set(x.fields) - {"instance_starts"} for x in (self, others))
+        if fields != other_fields or len(pairings) > 1:
             raise ConfigError(
                 f"--eval_input_file holds {', '.join(self.fields)} (pairs: {self.pairing}), but "
                 f"--input_file {', '.join(others.fields)} (pairs: {others.pairing}); expected "
@@ -223,14 +232,14 @@ def train(estimators, records, eval_records, agree) -> None:
     from bert_wwm.train.loop import train_with_evaluations
 
     def input_fn_at(step):
-        first_record = step * FLAGS.train_batch_size
+        first_record = step * estimators.train_rows
         seed, limits = FLAGS.random_seed, records.limits
         return train_input_fn(records.paths, records.schema, seed, first_record, limits)
 
-    log(
-        f"Training to step {FLAGS.num_train_steps:,} on {len(records.paths)} file(s), "
-        f"{FLAGS.train_batch_size} examples a step"
-    )
+    batch = f"{FLAGS.train_batch_size} examples a step"
+    if records.instances_per_row != 1.0:
+        batch += f", in {estimators.train_rows} rows of {records.instances_per_row:.2f} on average"
+    log(f"Training to step {FLAGS.num_train_steps:,} on {len(records.paths)} file(s), {batch}")
     summary = train_with_evaluations(
         estimators,
         log,

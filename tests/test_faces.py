@@ -82,9 +82,10 @@ ADDED = {
     "optimization.create_optimizer": "optimizer='adamw'",
     "optimization.AdamWeightDecayOptimizer": "rate_scale=None",
     "modeling.BertModel": "compute_dtype=tf.float32, gradient_checkpointing=False, for_tpu=False, "
-    "skip_padding=False",
+    "skip_padding=False, instance_starts=None",
     "modeling.embedding_lookup": "tpu_dtype=None",
-    "modeling.embedding_postprocessor": "compute_dtype=tf.float32, position_ids=None",
+    "modeling.embedding_postprocessor": "compute_dtype=tf.float32, position_ids=None, "
+    "tpu_dtype=None",
     "modeling.transformer_model": "gradient_checkpointing=False",
 }
 

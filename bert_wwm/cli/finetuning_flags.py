@@ -85,13 +85,6 @@ flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-flags.DEFINE_bool(
-    "skip_padding",
-    True,
-    "On CPUs and GPUs train by the same batches without computing their padding, and predict in "
-    "batches of like length. False: compute all up to --max_seq_length, as google-research/bert "
-    "does. With --use_xla batches are padded to multiples of 64, on TPUs to --tpu_buckets.",
-)
 flags.DEFINE_list(
     "tpu_buckets",
     None,

@@ -65,9 +65,17 @@ flags.DEFINE_string(
     "The metric of the best checkpoint, kept in --output_dir/best: a name from an evaluation.",
 )
 flags.DEFINE_integer(
-    "train_batch_size", 32, "Examples of a training step, on all devices together.", lower_bound=1
+    "train_batch_size",
+    32,
+    "Examples of a training step, on all devices together; of packed records on average.",
+    lower_bound=1,
 )
-flags.DEFINE_integer("eval_batch_size", 8, "Examples of an evaluation step.", lower_bound=1)
+flags.DEFINE_integer(
+    "eval_batch_size",
+    8,
+    "Examples of an evaluation step; of packed records sequences, of several examples each.",
+    lower_bound=1,
+)
 flags.DEFINE_float("learning_rate", 5e-5, "Peak learning rate.", lower_bound=0.0)
 flags.DEFINE_integer("num_train_steps", 100000, "Training steps.", lower_bound=1)
 flags.DEFINE_integer("num_warmup_steps", 10000, "Of these, warmup steps.", lower_bound=0)
@@ -105,4 +113,5 @@ def settings_from_flags():
     from bert_wwm.train.settings import TrainingSettings
 
     values = model_flags.values_of(TrainingSettings)
+    values["skip_padding"] = FLAGS.skip_padding and not (FLAGS.use_tpu or FLAGS.use_xla)
     return TrainingSettings(**{**values, "init_layers": integers_of("init_layers")})

@@ -79,6 +79,7 @@ class Counts(Tally):
     words_by_length: Counter[str] = field(default_factory=Counter)  # words read; in pieces
     instances: int = 0  # examples made
     instances_without_prediction: int = 0  # further ones, left out since nothing could be selected
+    rows: int = 0  # records of these, where several instances are packed into one
     # Of the examples made, those with a random second segment (NSP) or with swapped ones (SOP).
     pairs_labelled_1: int = 0
     tokens: int = 0  # pieces in the examples, special tokens included
@@ -93,6 +94,8 @@ class Counts(Tally):
     @property
     def unit(self) -> str:
         """What the records are."""
+        if self.rows:
+            return "rows"
         return "instances" if self.instances else "sentences"
 
     def note(self, records: int) -> str:
@@ -128,8 +131,8 @@ class Counts(Tally):
         values["unknown"] = dict(by_frequency[:_SHOWN_UNKNOWN])
         return values
 
-    def summary(self, label_1: str = "") -> str:
-        """Returns a few lines for the terminal."""
+    def summary(self, label_1: str, max_seq_length: int) -> str:
+        """Returns a few lines for the terminal; rows have room for that many tokens."""
         rows = {
             "documents": f"{self.documents:,}",
             "  too long": self.documents_split
@@ -151,8 +154,12 @@ class Counts(Tally):
             "  empty": self.instances_without_prediction
             and f"{self.instances_without_prediction:,} more, in which no unit fits the budget, "
             "left out",
-            "tokens": f"{self.tokens:,}, {self.tokens / max(1, self.instances):.1f} an instance; "
+            "tokens": f"{self.tokens:,}, {self.tokens / max(1, self.instances):.1f} an instance, "
+            f"{_percent(self.tokens, max_seq_length * self.instances)} of {max_seq_length:,}; "
             f"{self.truncated_pieces:,} pieces truncated",
+            "rows": self.rows
+            and f"{self.rows:,}, {self.instances / self.rows:.2f} instances each, "
+            f"{_percent(self.tokens, max_seq_length * self.rows)} full",
             "selected": f"{self.predicted:,} pieces, {_percent(self.predicted, self.tokens)} of "
             f"all tokens, {_percent(self.predicted, self.budget)} of the budget",
             "  in n-grams": len(self.ngrams) > 1 and _format_shares(self.ngrams, "of words", 4),

@@ -71,7 +71,7 @@ class ExampleMaker:
         similar_words: SimilarWords | None = None,
     ):
         self.settings = settings
-        self._pad, self._cls, self._sep, mask = (
+        self.pad, self._cls, self._sep, mask = (
             vocabulary.ids[token] for token in (PAD, CLS, SEP, MASK)
         )
         self._vocabulary = corruption.Vocabulary(mask, len(vocabulary), similar_words)
@@ -141,7 +141,7 @@ class ExampleMaker:
             firsts.append(begin)
             begin = end + 1
         is_piece = source >= 0
-        ids = np.where(is_piece, block.ids[source], np.int32(self._pad))
+        ids = np.where(is_piece, block.ids[source], np.int32(self.pad))
         ids[:, 0] = self._cls
         ids[is_separator] = self._sep
         word_starts = block.word_starts[source] & is_piece

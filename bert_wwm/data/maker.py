@@ -8,6 +8,7 @@ from bert_wwm.corpus.blocks import Block
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.examples import ExampleMaker, Features
 from bert_wwm.data.local import BlockOutput, deal_out
+from bert_wwm.data.packing import pack
 from bert_wwm.data.sources import WordSource
 from bert_wwm.data.tokenized import tokenize_block
 from bert_wwm.text.bulk import BulkTokenizer
@@ -22,6 +23,7 @@ class RecordMaker:
     examples: ExampleMaker
     dupe_factor: int  # number of passes over each block, each with other masks
     encode: Callable[[Features], list[bytes]]  # features to the bytes of records
+    pack: bool = False  # whether a record is a row of several instances
 
     def records(self, block: Block) -> tuple[list[bytes], Counts]:
         """Returns the records of a block in random order, and what was counted."""
@@ -33,6 +35,9 @@ class RecordMaker:
         records: list[bytes] = []
         for duplicate in range(self.dupe_factor):
             features = self.examples.features(tokenized, block.place, duplicate, counts)
+            if self.pack:
+                features = pack(features, self.examples.pad)
+                counts.rows += len(features["input_ids"])
             records += self.encode(features)
         order = permutation(rng_for(settings.seed, *block.place), len(records))
         return [records[index] for index in order], counts

@@ -75,7 +75,12 @@ def build_step(
     are those of a device, of static shapes; gradients are added up over all replicas.
     """
     settings = dataclasses.replace(
-        settings, use_tpu=True, init_checkpoint=None, init_layers=None, allow_random_init=()
+        settings,
+        use_tpu=True,
+        skip_padding=False,
+        init_checkpoint=None,
+        init_layers=None,
+        allow_random_init=(),
     )
     model_fn = make_model_fn(config, objective, settings, log=None)
     names = list(features)

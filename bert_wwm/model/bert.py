@@ -6,10 +6,17 @@ from typing import Any
 from bert_wwm.compat import tf
 from bert_wwm.model.config import BertConfig
 from bert_wwm.model.embeddings import embedding_lookup, embedding_postprocessor
-from bert_wwm.model.layers import assert_rank, dense, get_shape_list, reshape_to_matrix
-from bert_wwm.model.packing import Packing
+from bert_wwm.model.layers import (
+    assert_rank,
+    dense,
+    gather_indexes,
+    get_shape_list,
+    reshape_to_matrix,
+)
+from bert_wwm.model.rows import Rows
 from bert_wwm.model.tpu_encoder import encode_on_tpu
-from bert_wwm.model.transformer import encode_packed, encode_padded
+from bert_wwm.model.transformer import encode_padded, encode_unpadded
+from bert_wwm.model.unpadded import Unpadded
 
 # B batch, S sequence, H hidden, V vocabulary
 
@@ -34,6 +41,9 @@ class BertModel:
         skip_padding: compute nothing for padding in dense layers, and little in attention: the
             same numbers up to rounding at tokens, and all outputs 0 at padding. Not ``for_tpu``, as
             shapes depend on the mask.
+        instance_starts: int32 Tensor of shape [B, K], where the instances of each row begin: 0, and
+            then ascending; 0 again behind the last. Attention stays within an instance, positions
+            count from its beginning, and the pooled output is of each. Without it a row is one.
 
     Raises:
         ValueError: a shape or the configuration doesn't fit.
@@ -56,6 +66,7 @@ class BertModel:
         gradient_checkpointing: bool = False,
         for_tpu: bool = False,
         skip_padding: bool = False,
+        instance_starts: tf.Tensor | None = None,
     ):
         if skip_padding and (for_tpu or input_mask is None):
             raise ValueError("skip_padding needs input_mask, and has no form for TPUs")
@@ -67,10 +78,15 @@ class BertModel:
             token_type_ids = tf.zeros([batch_size, sequence_length], tf.int32)
         if input_mask is not None:
             assert_rank(input_mask, 2, "input_mask")
-        packing = Packing(input_mask) if skip_padding else None
-        position_ids = None
-        if packing:  # below, all tokens are one sequence
-            ids = packing.pack(input_ids), packing.pack(token_type_ids), packing.position_ids
+        self.rows = None if instance_starts is None else Rows.of(instance_starts, sequence_length)
+        unpadded = Unpadded(input_mask, self.rows) if skip_padding else None
+        position_ids = self.rows.position_ids if self.rows else None
+        if unpadded:  # below, all tokens are one sequence
+            ids = (
+                unpadded.remove_padding(input_ids),
+                unpadded.remove_padding(token_type_ids),
+                unpadded.position_ids,
+            )
             input_ids, token_type_ids, position_ids = (tf.expand_dims(x, 0) for x in ids)
 
         with tf.variable_scope(scope, default_name="bert"):
@@ -93,30 +109,44 @@ class BertModel:
                     dropout_prob=config.hidden_dropout_prob,
                     compute_dtype=compute_dtype,
                     position_ids=position_ids,
+                    tpu_dtype=compute_dtype if for_tpu else None,
                 )
             with tf.variable_scope("encoder"):
-                if packing:
+                if unpadded:
                     tokens = reshape_to_matrix(self.embedding_output)
-                    states = encode_packed(tokens, packing, config, gradient_checkpointing)
-                    self.embedding_output = packing.unpack(tokens)
-                    self.all_encoder_layers = [packing.unpack(x) for x in states]
+                    states = encode_unpadded(tokens, unpadded, config, gradient_checkpointing)
+                    self.embedding_output = unpadded.restore_padding(tokens)
+                    self.all_encoder_layers = [unpadded.restore_padding(x) for x in states]
                 else:
                     encode = encode_on_tpu if for_tpu else encode_padded
-                    states = encode(
-                        self.embedding_output, input_mask, config, gradient_checkpointing
+                    instance_ids = self.rows.instance_ids if self.rows else None
+                    self.all_encoder_layers = encode(
+                        self.embedding_output,
+                        input_mask,
+                        config,
+                        gradient_checkpointing,
+                        instance_ids,
                     )
-                    self.all_encoder_layers = states
             self.sequence_output = self.all_encoder_layers[-1]
             with tf.variable_scope("pooler"):
+                if unpadded:
+                    firsts = unpadded.take_first(states[-1], self.rows)
+                elif self.rows:
+                    firsts = gather_indexes(self.sequence_output, self.rows.starts)
+                else:
+                    firsts = self.sequence_output[:, 0, :]
                 self.pooled_output = dense(
-                    packing.take_first(states[-1]) if packing else self.sequence_output[:, 0, :],
+                    firsts,
                     config.hidden_size,
                     config.initializer_range,
                     activation=tf.tanh,
                 )
 
     def get_pooled_output(self) -> tf.Tensor:
-        """The [CLS] state after one more dense layer and tanh: float Tensor of shape [B, H]."""
+        """The [CLS] state after one more dense layer and tanh: float Tensor of shape [B, H].
+
+        Of rows with ``instance_starts`` [B * K, H]; what it has behind the last has no meaning.
+        """
         return self.pooled_output
 
     def get_sequence_output(self) -> tf.Tensor:

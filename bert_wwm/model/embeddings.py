@@ -36,14 +36,12 @@ def embedding_lookup(
     )
     ids_shape = get_shape_list(input_ids)
     flat_ids = tf.reshape(input_ids, [-1])
-    if tpu_dtype is not None:
-        output = gather_rows(tf.convert_to_tensor(table), flat_ids, tpu_dtype)
-    elif use_one_hot_embeddings:
+    if use_one_hot_embeddings and tpu_dtype is None:
         output = tf.matmul(
             tf.one_hot(flat_ids, depth=vocab_size, dtype=table.dtype.base_dtype), table
         )
     else:
-        output = tf.gather(table, flat_ids)
+        output = _gather(table, flat_ids, tpu_dtype)
     ids_a_position = 1 if len(ids_shape) == 2 else ids_shape[-1]
     return tf.reshape(output, [*ids_shape[:2], ids_a_position * embedding_size]), table
 
@@ -61,13 +59,15 @@ def embedding_postprocessor(
     dropout_prob: float = 0.1,
     compute_dtype: "tf.DType" = tf.float32,
     position_ids: tf.Tensor | None = None,
+    tpu_dtype: Optional["tf.DType"] = None,
 ) -> tf.Tensor:
     """Adds segment and position embeddings to word embeddings, then layer norm and dropout.
 
     Input and output are float [B, S, H], in ``compute_dtype`` from the sum on. Segments and
     positions are int32 [B, S], the latter by default 0, 1, ... in each sequence. A sequence longer
     than the position table is a ValueError; where the graph doesn't know the length, or with
-    ``position_ids``, its run fails instead (InvalidArgumentError).
+    ``position_ids``, its run fails instead (InvalidArgumentError). ``tpu_dtype`` is as for
+    ``embedding_lookup``.
     """
     batch_size, sequence_length, width = get_shape_list(input_tensor, expected_rank=3)
     output = input_tensor
@@ -94,9 +94,16 @@ def embedding_postprocessor(
         else:
             longest = tf.reduce_max(position_ids) + 1
             with tf.control_dependencies(_checks(longest, max_position_embeddings)):
-                output += tf.gather(table, position_ids)
+                output += _gather(table, position_ids, tpu_dtype)
 
     return layer_norm_and_dropout(tf.cast(output, compute_dtype), dropout_prob)
+
+
+def _gather(table: tf.Variable, ids: tf.Tensor, tpu_dtype: Optional["tf.DType"]) -> tf.Tensor:
+    if tpu_dtype is None:
+        return tf.gather(table, ids)
+    rows = gather_rows(tf.convert_to_tensor(table), tf.reshape(ids, [-1]), tpu_dtype)
+    return tf.reshape(rows, [*get_shape_list(ids), table.shape.as_list()[1]])
 
 
 def _checks(sequence_length: Dimension, max_position_embeddings: int) -> list:

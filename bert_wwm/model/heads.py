@@ -15,10 +15,12 @@ from bert_wwm.model.layers import (
     create_initializer,
     dense,
     dropout,
+    gather_indexes,
     get_activation,
     get_shape_list,
     layer_norm,
 )
+from bert_wwm.model.rows import Rows
 
 # B batch, S sequence, H hidden, P predictions a sequence, V vocabulary
 #
@@ -58,14 +60,6 @@ class Prediction(NamedTuple):
     def log_probs(self) -> tf.Tensor:
         """Log probabilities: float32 [predictions, classes]."""
         return tf.nn.log_softmax(self.logits)
-
-
-def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-    """Picks the states at some positions of each sequence: [B, S, H] -> [B * P, H]."""
-    batch_size, sequence_length, width = get_shape_list(sequence_tensor, expected_rank=3)
-    offsets = tf.reshape(tf.range(batch_size) * sequence_length, [-1, 1])
-    rows = tf.reshape(tf.cast(positions, tf.int32) + offsets, [-1])
-    return tf.gather(tf.reshape(sequence_tensor, [batch_size * sequence_length, width]), rows)
 
 
 def masked_states(
@@ -144,13 +138,15 @@ def position(
     labels: tf.Tensor,
     label_weights: tf.Tensor,
     dropout_prob: float,
+    rows: Rows | None = None,
 ) -> Prediction:
     """PERT's head: the position of the sequence that a token points at (arXiv 2203.06906).
 
     Dense, activation, dropout and layer norm over the selected states, then their products with
     all states, and a bias by position; HFL released no code, so this follows descriptions of the
-    paper. Padding is left out of the softmax: [B * P] predictions of S classes. Its variables are
-    in the scope ``cls/permutation``.
+    paper. Padding is left out of the softmax: [B * P] predictions of S classes. In rows of several
+    instances classes are the places of the row, so are the other instances, and the bias goes by
+    the place in the instance. Its variables are in the scope ``cls/permutation``.
     """
     batch_size, sequence_length, width = get_shape_list(sequence_output, expected_rank=3)
     num_predictions = get_shape_list(positions)[1]
@@ -159,22 +155,33 @@ def position(
         bias = _make_bias(config.max_position_embeddings)
     states = tf.reshape(states, [batch_size, num_predictions, width])
     logits = tf.cast(tf.matmul(states, sequence_output, transpose_b=True), tf.float32)
-    padding = tf.cast(tf.expand_dims(1 - input_mask, 1), tf.float32)  # [B, 1, S]
-    logits += bias[:sequence_length] + padding * _PADDING_SCORE
+    is_class = tf.equal(input_mask, 1)[:, tf.newaxis]  # [B, 1 or P, S]
+    biases = bias[:sequence_length]  # [S] or [B, 1, S]
+    if rows:
+        own = tf.gather(rows.instance_ids, positions, batch_dims=1)[:, :, tf.newaxis]
+        is_class &= tf.equal(rows.instance_ids[:, tf.newaxis], own)
+        biases = tf.gather(bias, rows.position_ids)[:, tf.newaxis]
+    logits += biases + tf.where_v2(is_class, 0.0, _PADDING_SCORE)
     logits = tf.reshape(logits, [batch_size * num_predictions, sequence_length])
     return _make_prediction(logits, labels, label_weights)
 
 
-def sentence_pair(config: BertConfig, pooled_output: tf.Tensor, labels: tf.Tensor) -> Prediction:
+def sentence_pair(
+    config: BertConfig,
+    pooled_output: tf.Tensor,
+    labels: tf.Tensor,
+    weights: tf.Tensor | None = None,
+) -> Prediction:
     """Next sentence prediction, or the order of two segments: [B] predictions of 2 classes.
 
     Its variables are in the scope ``cls/seq_relationship``. Labels are int32 [B] or [B, 1]: 0
-    follows, 1 is from elsewhere (next sentence prediction) or swapped (sentence order).
+    follows, 1 is from elsewhere (next sentence prediction) or swapped (sentence order). Of rows of
+    several instances all is [B * K], and ``weights``, float32 [B, K], say where there is one.
     """
     with tf.variable_scope("cls/seq_relationship"):
         logits = linear(config, pooled_output, 2)
-    flat = tf.reshape(labels, [-1])
-    return Prediction(logits, flat, tf.ones_like(flat, tf.float32))
+    weights = tf.ones_like(labels, tf.float32) if weights is None else weights
+    return _make_prediction(logits, labels, weights)
 
 
 def linear(config: BertConfig, states: tf.Tensor, num_classes: int) -> tf.Tensor:

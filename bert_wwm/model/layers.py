@@ -74,6 +74,14 @@ def reshape_from_matrix(output_tensor: tf.Tensor, orig_shape_list: list[Dimensio
     return tf.reshape(output_tensor, [*orig_shape_list[:-1], width])
 
 
+def gather_indexes(sequence_tensor: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    """Picks the states at some positions of each sequence: [B, S, H] -> [B * P, H]."""
+    batch_size, sequence_length, width = get_shape_list(sequence_tensor, expected_rank=3)
+    offsets = tf.reshape(tf.range(batch_size) * sequence_length, [-1, 1])
+    rows = tf.reshape(tf.cast(positions, tf.int32) + offsets, [-1])
+    return tf.gather(tf.reshape(sequence_tensor, [batch_size * sequence_length, width]), rows)
+
+
 # The gradients of what follows are written out: by automatic differentiation they take two to three
 # times as many passes over tensors as large as the intermediate layer.
 

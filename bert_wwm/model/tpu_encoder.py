@@ -32,6 +32,7 @@ def encode_on_tpu(
     input_mask: tf.Tensor | None,
     config: BertConfig,
     gradient_checkpointing: bool,
+    instance_ids: tf.Tensor | None = None,
 ) -> list[tf.Tensor]:
     """As ``transformer.encode_padded``; all shapes are known with the graph.
 
@@ -43,6 +44,10 @@ def encode_on_tpu(
     activation = get_activation(config.hidden_act)
     if input_mask is None:
         input_mask = tf.ones([batch_size, length], tf.int32)
+    if instance_ids is None:
+        instance_ids = tf.zeros([batch_size, 1], tf.int32)
+    # Of what is attended to; padding is of no instance.
+    to_instances = tf.where_v2(tf.equal(input_mask, 1), instance_ids, -1)
 
     def weights(x: tf.Tensor, units: int, name: str | None = None) -> Weights:
         return dense_weights(x, units, config.initializer_range, name)
@@ -57,7 +62,8 @@ def encode_on_tpu(
                     states,
                     weights(states, width, "key"),
                     weights(states, width, "value"),
-                    input_mask,
+                    instance_ids,
+                    to_instances,
                     drop_probs,
                 )
             with tf.variable_scope("output"):

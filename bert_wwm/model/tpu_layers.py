@@ -116,7 +116,8 @@ def attention(
     states: tf.Tensor,
     key_weights: Weights,
     value_weights: Weights,
-    input_mask: tf.Tensor,
+    from_instances: tf.Tensor,
+    to_instances: tf.Tensor,
     drop: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.Tensor:
     """Attends, to keys and values that it projects from the states.
@@ -128,11 +129,14 @@ def attention(
     time rather than kept: that is little compared with the products of S x S.
 
     The query, scaled, and the result are [B, N, D, F], the states [B, T, H], weights [H, N * D] and
-    [N * D]; the mask is int32 [B, T], 1 at tokens and 0 at padding.
+    [N * D]. Tokens attend to those of the same instance: int32 [B, F], or [B, 1] where it is the
+    same for all F, and [B, T].
     """
     shape = query.shape.as_list()[:3] + states.shape.as_list()[1:2]  # [B, N, D, T]
-    mask = tf.cast(input_mask, tf.float32)[:, tf.newaxis, tf.newaxis]
-    offsets = (1.0 - mask) * MASKED_SCORE
+    is_same = tf.equal(
+        from_instances[:, tf.newaxis, :, tf.newaxis], to_instances[:, tf.newaxis, tf.newaxis]
+    )
+    offsets = tf.where_v2(is_same, 0.0, MASKED_SCORE)
     is_long = states.shape.as_list()[2] < 2 * shape[-1]
 
     def project(states: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:

@@ -23,8 +23,8 @@ from bert_wwm.model.layers import (
     reshape_to_matrix,
     seeded_dropout,
 )
-from bert_wwm.model.packing import Packing
 from bert_wwm.model.recomputation import recompute
+from bert_wwm.model.unpadded import Unpadded
 
 # B batch, S sequence, F sequence attended from, T sequence attended to, W width of the input,
 # H hidden, N heads, D size per head
@@ -172,15 +172,21 @@ def encode_padded(
     input_mask: tf.Tensor | None,
     config: BertConfig,
     gradient_checkpointing: bool,
+    instance_ids: tf.Tensor | None = None,
 ) -> list[tf.Tensor]:
     """Builds a stack of encoder layers, in the scopes ``layer_0``, ``layer_1``, ...
 
     Input and outputs are float Tensors [B, S, H]. The mask is int32 [B, S], 1 at tokens and 0 at
-    padding; without it all are tokens.
+    padding; without it all are tokens. ``instance_ids`` tell the instances of a row apart, int32
+    [B, S], where it has several.
     """
     # [B, 1, S]: every position sees the same tokens, and broadcasting over the scores costs less
     # than a mask [B, S, S].
     attention_mask = None if input_mask is None else input_mask[:, tf.newaxis]
+    if instance_ids is not None:
+        is_same = tf.equal(instance_ids[:, :, tf.newaxis], instance_ids[:, tf.newaxis])
+        is_same = tf.cast(is_same, tf.int32)
+        attention_mask = is_same if attention_mask is None else is_same * attention_mask
     return _encode(input_tensor, attention_mask, config, gradient_checkpointing)
 
 
@@ -214,8 +220,8 @@ def _encode(
     return [reshape_from_matrix(output, input_shape) for output in outputs]
 
 
-def encode_packed(
-    states: tf.Tensor, packing: Packing, config: BertConfig, gradient_checkpointing: bool
+def encode_unpadded(
+    states: tf.Tensor, unpadded: Unpadded, config: BertConfig, gradient_checkpointing: bool
 ) -> list[tf.Tensor]:
     """The same model over the tokens of a batch alone, without its padding: [tokens, H].
 
@@ -223,7 +229,7 @@ def encode_packed(
     """
     size_per_head = find_size_per_head(config)
     heads = [-1, config.num_attention_heads, size_per_head]
-    offsets = [score_offsets(group.mask[:, tf.newaxis]) for group in packing.groups]
+    offsets = [score_offsets(group.mask[:, tf.newaxis]) for group in unpadded.groups]
 
     def attention(states: tf.Tensor) -> tf.Tensor:
         query, key, value = (
@@ -231,11 +237,11 @@ def encode_packed(
             for name in ("query", "key", "value")
         )
         query *= 1.0 / math.sqrt(size_per_head)
-        inputs = (packing.spread(tf.reshape(x, heads)) for x in (query, key, value))
+        inputs = (unpadded.spread(tf.reshape(x, heads)) for x in (query, key, value))
         contexts = [
             attend(*group, config.attention_probs_dropout_prob) for group in zip(*inputs, offsets)
         ]
-        return tf.reshape(packing.gather(contexts), [-1, config.hidden_size])
+        return tf.reshape(unpadded.gather(contexts), [-1, config.hidden_size])
 
     return _stack_layers(states, attention, config, gradient_checkpointing)
 

@@ -28,6 +28,7 @@ def find_limits(schema: Schema, vocab_size: int) -> Limits:
         "masked_lm_ids": vocab_size,
         "masked_lm_weights": 2,
         "next_sentence_labels": 2,
+        "instance_starts": length,
         "target_positions": length,
         **_LABELS,
     }

@@ -21,7 +21,9 @@ _SOURCES = {
     "do_lower_case": "do_lower_case of the model, by its flag or its files,",
 }
 # What the files of one run share.
-_SHARED = ("strategy", "pairing", "labels", "vocab_sha256", "do_lower_case", "tokenizer")
+_SHARED = (
+    "strategy pairing labels vocab_sha256 do_lower_case tokenizer max_instances_per_seq".split()
+)
 
 
 @dataclasses.dataclass
@@ -43,6 +45,7 @@ class Manifest:
     files: dict[str, dict[str, int]]  # records and bytes of each file, by base name
     # What decides the records' bytes, compared when the same run is started again.
     run: dict[str, dict[str, object]]
+    max_instances_per_seq: int = 1  # more where they are packed
     format: int = FORMAT  # version of this format
 
     @classmethod
@@ -97,6 +100,29 @@ def check(record_paths: Sequence[str], expected: Mapping[str, Any]) -> list[str]
         _check_size(path, where, manifests[where])
     _check_agreement(manifests)
     return without
+
+
+def read_packing(record_paths: Sequence[str]) -> tuple[int, float]:
+    """Returns how many instances a sequence of packed records has, at most and on average.
+
+    Raises ConfigError for files without a manifest, which says both.
+    """
+    manifests = {}
+    for path in record_paths:
+        where = manifest_path(path)
+        if not files.exists(where):
+            raise ConfigError(
+                f"{path}: holds packed instances, but has no manifest; expected {where}, which was "
+                "written with it"
+            )
+        if where not in manifests:
+            manifests[where] = Manifest.load(where)
+    found = [(m.counts.get("instances"), m.counts.get("rows")) for m in manifests.values()]
+    for where, counts in zip(manifests, found):
+        if not all(type(count) is int and count > 0 for count in counts):
+            raise DataError(f"{where}: not a manifest of packed records (counts are broken)")
+    instances, rows = (sum(counts) for counts in zip(*found))
+    return max(m.max_instances_per_seq for m in manifests.values()), instances / rows
 
 
 def _compare(path: str, manifest: Manifest, expected: Mapping[str, Any]) -> None:

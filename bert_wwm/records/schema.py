@@ -28,8 +28,9 @@ def pretraining_schema(
     max_predictions_per_seq: int,
     has_pair_label: bool = True,
     labels: Sequence[str] = (),
+    max_instances_per_seq: int = 1,
 ) -> Schema:
-    """The fields of records for pretraining."""
+    """The fields of records for pretraining; packed ones have several instances each."""
     fields = [
         Field("input_ids", INT, max_seq_length),
         Field("input_mask", INT, max_seq_length),
@@ -40,5 +41,7 @@ def pretraining_schema(
     ]
     fields += [Field(label, INT, max_predictions_per_seq) for label in labels]
     if has_pair_label:
-        fields.append(Field("next_sentence_labels", INT, 1))
+        fields.append(Field("next_sentence_labels", INT, max_instances_per_seq))
+    if max_instances_per_seq > 1:
+        fields.append(Field("instance_starts", INT, max_instances_per_seq))
     return tuple(fields)

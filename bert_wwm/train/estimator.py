@@ -39,6 +39,8 @@ class Machine:
     gcp_project: str | None = None
     master: str | None = None
     num_tpu_cores: int = 8
+    # On average, where examples are packed; a step has that many times fewer sequences.
+    instances_per_row: float = 1.0
 
     def is_chief(self) -> bool:
         """Whether this process writes the checkpoints, and evaluates."""
@@ -65,6 +67,7 @@ class Estimators:
         self.num_replicas = machine.num_tpu_cores if machine.use_tpu else 1
         if self._strategy:
             self.num_replicas = self._strategy.num_replicas_in_sync
+        self.train_rows = self._count_rows()
         self._spread = None
         if name == "multi_worker":
             self._spread = self._distributed_estimator(model_fn)
@@ -76,11 +79,20 @@ class Estimators:
         if cluster is not None:
             os.environ["TF_CONFIG"] = cluster
 
+    def _count_rows(self) -> int:
+        """Returns the sequences of a training step; packed ones are shared out evenly."""
+        machine = self.machine
+        if machine.instances_per_row == 1.0:
+            return machine.train_batch_size
+        parts = self.num_replicas * machine.num_accumulation_steps
+        share = machine.train_batch_size / machine.instances_per_row / parts
+        return parts * max(1, round(share))
+
     def check_batch_size(self) -> None:
         """Raises ConfigError where the devices can't share the examples of a step evenly."""
         machine = self.machine
         parts = self.num_replicas * machine.num_accumulation_steps
-        if machine.train_batch_size % parts:
+        if self.train_rows % parts:
             raise ConfigError(
                 f"--train_batch_size={machine.train_batch_size} can't be divided evenly by "
                 f"{self.num_replicas} device(s) x {machine.num_accumulation_steps} accumulation "
@@ -137,7 +149,7 @@ class Estimators:
                     per_host_input_for_training=tpu.InputPipelineConfig.PER_HOST_V2,
                 ),
             ),
-            train_batch_size=machine.train_batch_size,
+            train_batch_size=self.train_rows,
             eval_batch_size=machine.eval_batch_size,
             predict_batch_size=machine.eval_batch_size,
             params={"model_dir": machine.output_dir},
@@ -159,7 +171,7 @@ class Estimators:
             ),
             params={
                 "model_dir": machine.output_dir,
-                "batch_size": machine.train_batch_size // self.num_replicas,
+                "batch_size": self.train_rows // self.num_replicas,
             },
         )
 

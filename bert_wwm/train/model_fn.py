@@ -85,7 +85,7 @@ class _Builder:
 
     def evaluate(self, features: Features, model_dir: str) -> Spec:
         objective = self._learner()
-        predictions = objective.predictions(self._encode(features))
+        predictions = objective.predictions(self._encode(features, skip_padding=True))
         scaffold_fn = self._restore(model_dir)
         inputs = {}  # of the metrics; on a TPU they travel to the host: no rows of [V] values
         for name, prediction in predictions.items():
@@ -124,7 +124,9 @@ class _Builder:
             check_own(latest, tf.trainable_variables())
         return scaffold_fn
 
-    def _encode(self, features: Features, training: bool = False) -> Encoded:
+    def _encode(
+        self, features: Features, training: bool = False, skip_padding: bool = False
+    ) -> Encoded:
         settings = self.settings
         return Encoded(
             self.config,
@@ -133,7 +135,7 @@ class _Builder:
             for_tpu=settings.use_tpu,
             compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
             gradient_checkpointing=training and settings.gradient_checkpointing,
-            skip_padding=training and settings.skip_padding,
+            skip_padding=skip_padding and settings.skip_padding,
             use_one_hot_embeddings=settings.use_one_hot_embeddings,
             num_choices=self.objective.num_choices,
         )
@@ -195,7 +197,7 @@ class _Builder:
             # Dropout depends on the step, not on what ran before: a training that resumes drops the
             # same. Not on a TPU: seeded bits cost three times the rest of the step there.
             with contextlib.nullcontext() if settings.use_tpu else seeded_dropout(seed):
-                batch = self._encode(part, training=True)
+                batch = self._encode(part, training=True, skip_padding=True)
                 scalars = sum_losses(objective.predictions(batch), totals, weights)
             mask = tf.cast(part["input_mask"], tf.float32)
             padding = (1.0 - tf.reduce_mean(mask)) / num_shares

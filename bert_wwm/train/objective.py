@@ -43,6 +43,7 @@ class Encoded:
             input_ids=split_choices(features["input_ids"], num_choices),
             input_mask=split_choices(features["input_mask"], num_choices),
             token_type_ids=split_choices(features["segment_ids"], num_choices),
+            instance_starts=features.get("instance_starts"),
             scope="bert",  # the same variables where a batch is worked on in parts
             **options,
         )

@@ -10,6 +10,7 @@ from bert_wwm.core.registry import Registry
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.model import heads
 from bert_wwm.model.heads import Prediction
+from bert_wwm.model.rows import mark_used
 from bert_wwm.train.objective import Encoded, Features
 
 # P predictions a sequence
@@ -62,12 +63,17 @@ def _position(batch: Encoded) -> Prediction:
         batch.features["target_positions"],
         batch.features["masked_lm_weights"],
         batch.dropout_prob,
+        batch.model.rows,
     )
 
 
 def _sentence_pair(batch: Encoded) -> Prediction:
+    starts = batch.features.get("instance_starts")
     return heads.sentence_pair(
-        batch.config, batch.model.get_pooled_output(), batch.features["next_sentence_labels"]
+        batch.config,
+        batch.model.get_pooled_output(),
+        batch.features["next_sentence_labels"],
+        None if starts is None else mark_used(starts),
     )
 
 
@@ -119,6 +125,8 @@ class PretrainingObjective:
     def totals(self, features: Features) -> dict[str, tf.Tensor]:
         masked = tf.reduce_sum(features["masked_lm_weights"]) + heads.EPSILON
         sequences = tf.cast(tf.shape(features["input_ids"])[0], tf.float32)
+        if "instance_starts" in features:
+            sequences = tf.reduce_sum(mark_used(features["instance_starts"]))
         return {name: sequences if HEADS[name].is_of_pairs else masked for name in self.heads}
 
 

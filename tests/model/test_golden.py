@@ -21,7 +21,7 @@ STEPS = 10
 # Where HFL's program lets the linguistic losses count in full.
 LERT_ENDS = {"pos": 333_000, "ner": 666_000, "dep": 1_000_000}
 
-FORMS = {"plain": {}, "for TPUs": {"for_tpu": True}, "packed": {"skip_padding": True}}
+FORMS = {"plain": {}, "for TPUs": {"for_tpu": True}, "unpadded": {"skip_padding": True}}
 
 
 PLAIN_FIRST = pytest.mark.parametrize(
@@ -95,7 +95,7 @@ class Pretraining:
         self.plan.apply()
         # Where padding isn't computed, there is nothing to compare.
         mask = self.inputs["0/input_mask"] > 0
-        self.compared = mask if form == "packed" else np.ones_like(mask)
+        self.compared = mask if form == "unpadded" else np.ones_like(mask)
 
     def batch(self, step):
         return {feed: self.inputs[f"{step}/{name}"] for name, feed in self.feeds.items()}

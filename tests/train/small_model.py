@@ -59,6 +59,16 @@ def random_features(
     }
 
 
+def widen(features: dict[str, np.ndarray], length: int, predictions: int) -> dict[str, np.ndarray]:
+    """Adds padding, so that a sequence has so many tokens and predictions."""
+
+    def pad(values: np.ndarray) -> np.ndarray:
+        widths = {SEQUENCE: length, PREDICTIONS: predictions}
+        return np.pad(values, [(0, 0), (0, widths.get(values.shape[1], 1) - values.shape[1])])
+
+    return {name: pad(values) for name, values in features.items()}
+
+
 def write_records(path: pathlib.Path, count: int, seed: int = 1, labels: Sequence[str] = ()) -> str:
     """Writes random records without a manifest; returns the path."""
     examples = encode_examples(random_features(count, seed, labels), schema_of(labels))

@@ -17,7 +17,7 @@ from bert_wwm.compat import tf
     ],
 )
 def test_a_step_without_padding_is_that_with_it(kind, parts, tmp_path):
-    padded, packed = (
+    padded, unpadded = (
         run(
             kind,
             tf.estimator.ModeKeys.TRAIN,
@@ -28,6 +28,6 @@ def test_a_step_without_padding_is_that_with_it(kind, parts, tmp_path):
         )
         for skip_padding in (False, True)
     )
-    rows = padded["rows"], packed["rows"]
+    rows = padded["rows"], unpadded["rows"]
     assert rows == {1: (4 * 16, 9 + 3 + 5 + 9), 2: (2 * 16, 9 + 3)}[parts]
-    assert_same_step(padded, packed)
+    assert_same_step(padded, unpadded)

@@ -1,4 +1,4 @@
-"""Packs the tokens of a batch without its padding, and unpacks them.
+"""Takes the tokens of a batch out of its padding, and puts them back.
 
 Most of a layer treats each token on its own, so it can run over the matrix of all tokens, [T, H].
 Attention alone needs to know the sequences: for it they are put into a few groups of similar
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bert_wwm.compat import tf
 from bert_wwm.model.gradients import custom_gradient
 from bert_wwm.model.layers import get_shape_list
+from bert_wwm.model.rows import Rows
 
 # B batch, S sequence, T tokens of the batch, G sequences of a group, L longest of a group, W width;
 # "..." stands for any further dimensions
@@ -26,37 +27,43 @@ class Group(NamedTuple):
     mask: tf.Tensor  # int32 [G, L], 1 at tokens and 0 at padding
 
 
-class Packing:
-    """The places of a batch's tokens, by an int32 mask [B, S]: 1 at tokens and 0 at padding."""
+class Unpadded:
+    """The places of a batch's tokens, by an int32 mask [B, S]: 1 at tokens and 0 at padding.
 
-    def __init__(self, input_mask: tf.Tensor):
-        self._shape = get_shape_list(input_mask, expected_rank=2)
-        batch_size, length = self._shape
+    The sequences are the rows of the mask, or their instances.
+    """
+
+    def __init__(self, input_mask: tf.Tensor, rows: Rows | None = None):
+        batch_size, length = get_shape_list(input_mask, expected_rank=2)
         flat = tf.reshape(input_mask, [-1])
         self._places = tf.cast(tf.where(tf.not_equal(flat, 0))[:, 0], tf.int32)  # [T]
-        self._rows = tf.reshape(tf.maximum(tf.cumsum(flat) - 1, 0), self._shape)  # [B, S]
+        self._rows = tf.reshape(tf.maximum(tf.cumsum(flat) - 1, 0), [batch_size, length])
         self._mask = input_mask
         self.position_ids = self._places % length  # of each token its place in its sequence, [T]
+        keys = self._places // length  # of each token's sequence
+        if rows:
+            self.position_ids = self.remove_padding(rows.position_ids)
+            keys = keys * length + self.remove_padding(rows.instance_ids)
 
-        lengths = tf.reduce_sum(input_mask, axis=1)
-        self._begins = tf.cumsum(lengths, exclusive=True)  # [B]
+        num_tokens = tf.size(self._places)
+        is_first = tf.not_equal(keys, tf.concat([[-1], keys[:-1]], 0))
+        sequence = tf.cumsum(tf.cast(is_first, tf.int32)) - 1  # [T]
+        begins = tf.cast(tf.where(is_first)[:, 0], tf.int32)
+        lengths = tf.concat([begins[1:], [num_tokens]], 0)[: tf.size(begins)] - begins
+        count = tf.size(lengths)
         order = tf.argsort(lengths)
         self.groups = []  # the shortest sequences first
         sequence_begins = []  # of each sequence its first place in the groups, in their order
         taken = tf.constant(0)
         for number in range(_NUM_GROUPS):
-            members = order[
-                number * batch_size // _NUM_GROUPS : (number + 1) * batch_size // _NUM_GROUPS
-            ]
-            group = self._group(tf.gather(self._begins, members), tf.gather(lengths, members))
+            members = order[number * count // _NUM_GROUPS : (number + 1) * count // _NUM_GROUPS]
+            group = self._group(tf.gather(begins, members), tf.gather(lengths, members))
             size, longest = get_shape_list(group.rows)
             sequence_begins.append(taken + longest * tf.range(size))
             taken += size * longest
             self.groups.append(group)
-        begins = tf.gather(tf.concat(sequence_begins, 0), tf.math.invert_permutation(order))
-        sequence = self._places // length
-        within = tf.range(tf.size(self._places)) - tf.gather(self._begins, sequence)
-        self._places_in_groups = tf.gather(begins, sequence) + within  # [T]
+        in_groups = tf.gather(tf.concat(sequence_begins, 0), tf.math.invert_permutation(order))
+        self._places_in_groups = tf.range(num_tokens) + tf.gather(in_groups - begins, sequence)
 
     @staticmethod
     def _group(begins: tf.Tensor, lengths: tf.Tensor) -> Group:
@@ -67,18 +74,25 @@ class Packing:
         rows = tf.where_v2(mask, begins[:, tf.newaxis] + offsets, 0)
         return Group(rows, tf.cast(mask, tf.int32))
 
-    def pack(self, x: tf.Tensor) -> tf.Tensor:
+    def remove_padding(self, x: tf.Tensor) -> tf.Tensor:
         """Returns what the tokens have of a Tensor [B, S] of integers: [T]."""
         return tf.gather(tf.reshape(x, [-1]), self._places)
 
-    def unpack(self, x: tf.Tensor) -> tf.Tensor:
+    def restore_padding(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the rows of tokens [T, W] in their places: [B, S, W], 0 at padding."""
         (y,) = _spread(x, [Group(self._rows, self._mask)], self._places)
         return y * tf.cast(self._mask, x.dtype)[:, :, tf.newaxis]
 
-    def take_first(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns what ``unpack`` has in the sequences' first places: [B, W]."""
-        return tf.gather(x, self._rows[:, 0]) * tf.cast(self._mask[:, :1], x.dtype)
+    def take_first(self, x: tf.Tensor, rows: Rows | None = None) -> tf.Tensor:
+        """Returns what tokens have in the first places of the rows, or of their instances.
+
+        [T, W] -> [B, W] or [B * K, W]; 0 for a row without tokens.
+        """
+        places, mask = self._rows[:, :1], self._mask[:, :1]
+        if rows:
+            places = tf.gather(self._rows, rows.starts, batch_dims=1)
+            mask = tf.gather(self._mask, rows.starts, batch_dims=1)
+        return tf.gather(x, tf.reshape(places, [-1])) * tf.cast(tf.reshape(mask, [-1, 1]), x.dtype)
 
     def spread(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Returns what tokens have, [T, ...], by groups: [G, L, ...] each, anything at padding.

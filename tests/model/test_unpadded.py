@@ -71,9 +71,9 @@ def both_ways(config, mask, **arguments):
         return session.run(fetches)
 
 
-def assert_same(padded, packed, tolerance):
+def assert_same(padded, unpadded, tolerance):
     """Within a fraction of the largest number of all."""
-    for expected, got in zip(padded, packed):
+    for expected, got in zip(padded, unpadded):
         assert len(expected) == len(got) > 3
         scale = max(np.abs(x).max(initial=0) for x in expected)
         assert scale > 0.1
