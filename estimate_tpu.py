@@ -32,7 +32,9 @@ from absl import flags
 
 from bert_wwm.cli import app, model_flags, pretraining_flags
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.shards import find_shards
 from bert_wwm.data.instances import PAIRINGS
+from bert_wwm.data.packing import count_rows, find_max_instances
 from bert_wwm.estimate import table
 from bert_wwm.estimate.compiler import compile_for
 from bert_wwm.estimate.environment import compiler_python
@@ -40,6 +42,7 @@ from bert_wwm.estimate.numbers import Work, sum_phases
 from bert_wwm.estimate.phase import Phase, PhaseEstimator
 from bert_wwm.estimate.slices import slice_named
 from bert_wwm.masking.strategies import STRATEGIES
+from bert_wwm.records.manifest import read_packing
 from bert_wwm.records.schema import LABELS, pretraining_schema
 from bert_wwm.tasks.table import TASKS
 
@@ -79,9 +82,16 @@ flags.DEFINE_enum(
 flags.DEFINE_integer(
     "batch_per_core",
     None,
-    "Examples of a step on each core, rather than --train_batch_size or --eval_batch_size over all "
-    "cores.",
+    "Sequences of a step on each core, rather than --train_batch_size or --eval_batch_size over "
+    "all cores.",
     lower_bound=1,
+)
+flags.DEFINE_float(
+    "instances_per_row",
+    None,
+    "For packed records: the examples of a sequence on average, as create_pretraining_data_wwm.py "
+    "prints it. By default by the manifests of --input_file; without either nothing is packed.",
+    lower_bound=1.0,
 )
 flags.DEFINE_bool(
     "find_batch", False, "Look for the largest batch that fits, also if the given one does."
@@ -146,7 +156,7 @@ def check_flags(tpu) -> None:
     """Raises ConfigError for flags that contradict each other, before TensorFlow is imported."""
     for name in ("init_layers", "lert_end_steps"):
         pretraining_flags.integers_of(name)
-    for name in ("masking_strategy", "pairing", "sentence_pair_loss"):
+    for name in ("masking_strategy", "pairing", "sentence_pair_loss", "instances_per_row"):
         if FLAGS.task_name and FLAGS[name].present:
             raise ConfigError(f"--{name} is of pretraining; expected no --task_name")
     wanted = FLAGS["sentence_pair_loss"].present and FLAGS.sentence_pair_loss
@@ -173,6 +183,9 @@ def work_from_flags(tpu) -> Work:
         values.update((name, defaults[name]) for name in values if not FLAGS[name].present)
     batch = values[batch_flag]
     given = f"--{batch_flag}={batch}"
+    per_row = instances_per_row_from_flags()
+    if per_row > 1.0:
+        batch = count_rows(batch, per_row, tpu.cores * parts)
     if FLAGS.batch_per_core:
         batch = FLAGS.batch_per_core * tpu.cores
         given = f"--batch_per_core={FLAGS.batch_per_core} on {tpu.cores} cores"
@@ -181,7 +194,14 @@ def work_from_flags(tpu) -> Work:
             f"{given} can't be divided evenly by {tpu.cores} cores of {tpu.name} x {parts} "
             f"accumulation step(s); expected a multiple of {tpu.cores * parts}"
         )
-    return Work(batch // tpu.cores, parts, values["max_seq_length"], values[steps_flag])
+    shape = batch // tpu.cores, parts, values["max_seq_length"], values[steps_flag]
+    return Work(*shape, per_row)
+
+
+def instances_per_row_from_flags() -> float:
+    if FLAGS.instances_per_row or not FLAGS.input_file:
+        return FLAGS.instances_per_row or 1.0
+    return read_packing(find_shards(FLAGS.input_file))[1]
 
 
 def make_estimator(name, tpu, price_per_hour) -> PhaseEstimator:
@@ -229,8 +249,11 @@ def pretraining():
     if strategy.has_linguistic_labels:
         labels = [label for label in LABELS if label != "target_positions"]
 
+    is_packed = instances_per_row_from_flags() > 1.0
+
     def features_of(batch, length):
-        schema = pretraining_schema(length, predictions, has_loss, labels)
+        most = find_max_instances(length) if is_packed else 1
+        schema = pretraining_schema(length, predictions, has_loss, labels, most)
         return step.pretraining_features(schema, batch)
 
     fields = [*labels, *(["next_sentence_labels"] if has_loss else [])]

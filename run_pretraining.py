@@ -143,9 +143,12 @@ class Records:
         for path in self.paths:  # most are read by TensorFlow alone
             input_files.note(path)
         self.fields = read_field_names(self.paths)  # all; the schema has those that are read
-        max_instances, self.instances_per_row = 1, 1.0
-        if "instance_starts" in self.fields:
-            max_instances, self.instances_per_row = manifest.read_packing(self.paths)
+        max_instances, self.instances_per_row = manifest.read_packing(self.paths)
+        if "instance_starts" in self.fields and max_instances == 1:
+            raise ConfigError(
+                f"{self.paths[0]}: holds packed instances, but no manifest says how many; expected "
+                f"{manifest_path(self.paths[0])}, which was written with it"
+            )
         self.schema = pretraining_schema(
             FLAGS.max_seq_length,
             FLAGS.max_predictions_per_seq,
@@ -170,7 +173,8 @@ class Records:
         if files.exists(manifest_path(self.paths[0])):
             found = manifest.Manifest.load(manifest_path(self.paths[0]))
             self.pairing = found.pairing
-            choose_casing(found.do_lower_case, None, None, FLAGS.init_checkpoint)
+            if found.do_lower_case is not None:
+                choose_casing(found.do_lower_case, None, None, FLAGS.init_checkpoint)
 
     def check_same_kind(self, others) -> None:
         """Raises ConfigError for records that hold something else than those to train on."""

@@ -100,7 +100,8 @@ class Counts(Tally):
 
     def note(self, records: int) -> str:
         """Returns what to show while the work is done."""
-        return f"{self.documents:,} documents, {records:,} {self.unit}"
+        read = f"{self.documents:,} documents, " if self.documents else ""
+        return f"{read}{records:,} {self.unit}"
 
     def __add__(self, other: "Counts") -> "Counts":
         total = super().__add__(other)

@@ -20,6 +20,11 @@ def find_max_instances(max_seq_length: int) -> int:
     return max(1, max_seq_length // _FEWEST_TOKENS)
 
 
+def count_rows(instances: int, instances_per_row: float, parts: int) -> int:
+    """Returns the rows of a batch of so many instances; ``parts`` share them evenly."""
+    return parts * max(1, round(instances / instances_per_row / parts))
+
+
 def assign_rows(
     lengths: Sequence[int], predictions: Sequence[int], room: tuple[int, int, int]
 ) -> list[list[int]]:

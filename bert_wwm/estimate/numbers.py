@@ -13,10 +13,16 @@ GIB = 2**30
 class Work(NamedTuple):
     """The work of a step, and the number of steps."""
 
-    batch_per_core: int  # examples of a step on each device
+    batch_per_core: int  # sequences of a step on each device
     num_accumulation_steps: int
     length: int  # tokens of a sequence
     steps: int | None = None  # None if they depend on the data
+    instances_per_row: float = 1.0  # examples of a sequence; more where they are packed
+
+    @property
+    def unit(self) -> str:
+        """What the sequences are."""
+        return "examples" if self.instances_per_row == 1.0 else "rows"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +63,7 @@ def compute_figures(
     seconds = compiled.cycles / tpu.clock_hz
     network = all_reduce_seconds(tpu, reduced_bytes)
     step = seconds + network
-    examples = work.batch_per_core * tpu.cores / step
+    sequences = work.batch_per_core * tpu.cores / step
     hours = None if work.steps is None else work.steps * step / 3600
     return Figures(
         batch_per_core=work.batch_per_core,
@@ -72,8 +78,8 @@ def compute_figures(
         used_gib=compiled.used_bytes / GIB,
         memory_limit_gib=tpu.available_gib,
         unpriced_instructions=compiled.unpriced,
-        examples_per_second=examples,
-        tokens_per_second=examples * work.length,
+        examples_per_second=sequences * work.instances_per_row,
+        tokens_per_second=sequences * work.length,
         share_of_peak=compiled.flops / (step * tpu.peak_flops),
         hours=hours,
         days=None if hours is None else hours / 24,

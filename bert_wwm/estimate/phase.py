@@ -78,7 +78,7 @@ class PhaseEstimator:
         """Compiles a step; the batch is that of an accumulation step."""
         hlo, self._reduced_bytes = self.build(work)
         parts = work.num_accumulation_steps
-        title = f"{self.phase.name}: {work.batch_per_core:,} examples a {self.tpu.device}"
+        title = f"{self.phase.name}: {work.batch_per_core:,} {work.unit} a {self.tpu.device}"
         if parts > 1:
             title += f" in {parts} parts"
         try:

@@ -27,15 +27,19 @@ def estimate_lines(estimate: Estimate, tpu: Slice) -> list[str]:
     """Returns the lines for a phase."""
     phase, work = estimate.phase, estimate.phase.work
     shape = (
-        f"{work.length:,} tokens, {work.batch_per_core * tpu.cores:,} examples a step, "
+        f"{work.length:,} tokens, {work.batch_per_core * tpu.cores:,} {work.unit} a step, "
         f"{work.batch_per_core:,} on each of {tpu.cores:,} {tpu.device}s"
     )
     if work.num_accumulation_steps > 1:
         shape += f" in {work.num_accumulation_steps} parts"
+    if work.instances_per_row > 1.0:
+        shape += f"; {work.instances_per_row:.2f} examples a row"
     what = {"train": "training", "eval": "evaluation"}[phase.mode]
     lines = [f"{phase.name} on {tpu.name}: {phase.model}, {what}", _row("shape", shape)]
     if estimate.figures:
         lines += _figures(estimate.figures, tpu, phase.mode)
+        if work.instances_per_row > 1.0:
+            lines.append(_row("per million", _per_million(estimate.figures)))
     else:
         fits = f"no: more than {tpu.available_gib:g} GiB a {tpu.device}"
         if estimate.needed_gib:
@@ -95,6 +99,12 @@ def _speed(figures: Figures) -> str:
     return (
         f"{figures.examples_per_second:,.0f} examples/s, {figures.tokens_per_second:,.0f} tokens/s"
     )
+
+
+def _per_million(figures: Figures) -> str:
+    hours = 1e6 / 3600 / figures.examples_per_second
+    cost = figures.cost and hours * figures.cost / figures.hours if figures.hours else None
+    return f"{_duration(hours, cost)} of examples"
 
 
 def _duration(hours: float, cost: float | None) -> str:

@@ -1,8 +1,9 @@
 """What records were made with, beside the records; the trainer compares and refuses."""
 
 import dataclasses
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from bert_wwm.core import files
 from bert_wwm.core.errors import ConfigError, DataError
@@ -28,18 +29,18 @@ _SHARED = (
 
 @dataclasses.dataclass
 class Manifest:
-    """Facts about a set of records."""
+    """Facts about a set of records; None where they were packed of ones that had no manifest."""
 
-    strategy: str  # name of the masking strategy
-    pairing: str  # how sequences were made of documents
+    strategy: str | None  # name of the masking strategy
+    pairing: str | None  # how sequences were made of documents
     labels: list[str]  # fields of further labels of each prediction
     max_seq_length: int  # tokens of a sequence
     max_predictions_per_seq: int  # pieces to predict in a sequence, at most
-    vocab_size: int  # number of pieces
-    vocab_sha256: str  # SHA-256 of the pieces, one a line
-    do_lower_case: bool  # casing of the tokenizer
-    tokenizer: str  # ``google`` or ``hfl``
-    segmenter: dict[str, object]  # what cut the sentences into words
+    vocab_size: int | None  # number of pieces
+    vocab_sha256: str | None  # SHA-256 of the pieces, one a line
+    do_lower_case: bool | None  # casing of the tokenizer
+    tokenizer: str | None  # ``google`` or ``hfl``
+    segmenter: dict[str, object] | None  # what cut the sentences into words
     flags: dict[str, object]  # all flags of the run
     counts: dict[str, object]  # what was counted
     files: dict[str, dict[str, int]]  # records and bytes of each file, by base name
@@ -60,7 +61,8 @@ class Manifest:
         except TypeError as error:  # fields are missing, or unknown
             raise DataError(f"{path}: not a manifest of records ({error})") from None
         for name, kind in get_type_hints(cls).items():
-            if type(getattr(manifest, name)) is not (get_origin(kind) or kind):
+            kinds = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+            if type(getattr(manifest, name)) not in [get_origin(one) or one for one in kinds]:
                 raise DataError(f"{path}: not a manifest of records ({name} is broken)")
         for name, entry in manifest.files.items():
             sizes = [entry.get(key) for key in _SIZES] if isinstance(entry, dict) else [None]
@@ -70,7 +72,7 @@ class Manifest:
 
     def check_vocabulary(self, path: str, sha256: str) -> None:
         """Raises ConfigError where a vocabulary is not the one that the records were made with."""
-        if sha256 != self.vocab_sha256:
+        if self.vocab_sha256 not in (None, sha256):
             raise ConfigError(
                 f"{path}: the records were made with a vocabulary of SHA-256 {self.vocab_sha256}, "
                 f"but --vocab_file has {sha256}"
@@ -103,32 +105,26 @@ def check(record_paths: Sequence[str], expected: Mapping[str, Any]) -> list[str]
 
 
 def read_packing(record_paths: Sequence[str]) -> tuple[int, float]:
-    """Returns how many instances a sequence of packed records has, at most and on average.
+    """Returns how many instances a sequence has, at most and on average, by the manifests.
 
-    Raises ConfigError for files without a manifest, which says both.
+    Both are 1 where no manifest says that they are packed.
     """
-    manifests = {}
-    for path in record_paths:
-        where = manifest_path(path)
-        if not files.exists(where):
-            raise ConfigError(
-                f"{path}: holds packed instances, but has no manifest; expected {where}, which was "
-                "written with it"
-            )
-        if where not in manifests:
-            manifests[where] = Manifest.load(where)
-    found = [(m.counts.get("instances"), m.counts.get("rows")) for m in manifests.values()]
-    for where, counts in zip(manifests, found):
-        if not all(type(count) is int and count > 0 for count in counts):
-            raise DataError(f"{where}: not a manifest of packed records (counts are broken)")
-    instances, rows = (sum(counts) for counts in zip(*found))
-    return max(m.max_instances_per_seq for m in manifests.values()), instances / rows
+    most, instances, rows = 1, 0, 0
+    for where in dict.fromkeys(map(manifest_path, record_paths)):
+        manifest = Manifest.load(where) if files.exists(where) else None
+        if manifest and manifest.max_instances_per_seq > 1:
+            counts = [manifest.counts.get(name) for name in ("instances", "rows")]
+            if not all(type(count) is int and count > 0 for count in counts):
+                raise DataError(f"{where}: not a manifest of packed records (counts are broken)")
+            most = max(most, manifest.max_instances_per_seq)
+            instances, rows = instances + counts[0], rows + counts[1]
+    return most, instances / rows if rows else 1.0
 
 
 def _compare(path: str, manifest: Manifest, expected: Mapping[str, Any]) -> None:
     for name, want in expected.items():
         have = getattr(manifest, name)
-        if want is not None and want != have:
+        if None not in (want, have) and want != have:
             raise ConfigError(
                 f"{path}: the records were made with {name} = {have}, but {_SOURCES[name]} is "
                 f"{want}; make them anew, or train with what they were made with"

@@ -8,6 +8,7 @@ from typing import Any
 from bert_wwm.compat import RUNS_ON_TPUS, tf
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.core.registry import Registry
+from bert_wwm.data.packing import count_rows
 from bert_wwm.train.cluster import read_cluster
 
 InputFn = Callable[..., Any]
@@ -85,8 +86,7 @@ class Estimators:
         if machine.instances_per_row == 1.0:
             return machine.train_batch_size
         parts = self.num_replicas * machine.num_accumulation_steps
-        share = machine.train_batch_size / machine.instances_per_row / parts
-        return parts * max(1, round(share))
+        return count_rows(machine.train_batch_size, machine.instances_per_row, parts)
 
     def check_batch_size(self) -> None:
         """Raises ConfigError where the devices can't share the examples of a step evenly."""
