@@ -40,15 +40,19 @@ class Provenance:
         return values[0] if len(values) == 1 else None
 
     def counts(self) -> Counts | None:
-        """Returns what all runs counted; None where a file has no manifest."""
+        """Returns what all runs counted; None where a file has no manifest.
+
+        An instance that is not packed counts as a row.
+        """
         if not all(self.manifest_of(path) for path in self.paths):
             return None
         total = Counts()
         for where, manifest in self.manifests.items():
             try:
-                total += Counts.from_json(manifest.counts)
+                counts = Counts.from_json(manifest.counts)
             except ValueError as error:
                 raise DataError(f"{where}: not a manifest of records (counts: {error})") from None
+            total += dataclasses.replace(counts, rows=counts.rows or counts.instances)
         return total
 
     def is_whole_run(self) -> bool:
@@ -61,7 +65,10 @@ class Provenance:
         counts = self.counts()
         paths = self.paths
         known = {
-            "Records": f"{counts.instances:,}" if counts else "",
+            "Records": f"{counts.rows:,}" if counts else "",
+            "Instances": f"{counts.instances:,}, packed"
+            if counts and counts.rows < counts.instances
+            else "",
             "Files": paths[0] if len(paths) == 1 else f"{len(paths):,}: {paths[0]} ... {paths[-1]}",
             "Strategy": ", ".join(self.values("strategy")),
             "Pairing": ", ".join(self.values("pairing")),
