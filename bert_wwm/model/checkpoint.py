@@ -10,7 +10,7 @@ import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.core import input_files, stand_ins
-from bert_wwm.core.errors import CheckpointError
+from bert_wwm.core.errors import CheckpointError, first_reason
 from bert_wwm.model.checkpoint_path import FILE_OF_CHECKPOINT, read_newest, resolve
 
 # Variables of the training that wrote a checkpoint; no model takes them over. LAMB and AdamW write
@@ -203,7 +203,8 @@ def write_variables(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
         try:
             session.run(save, {feed: variables[name] for feed, name in zip(feeds, names)})
         except tf.errors.OpError as error:
-            raise CheckpointError(f"{prefix}: can't be written: {error.message}") from None
+            reason = first_reason(error.message)
+            raise CheckpointError(f"{prefix}: can't be written: {reason}") from None
 
 
 def is_optimizer_state(name: str) -> bool:
