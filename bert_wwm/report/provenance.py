@@ -32,7 +32,8 @@ class Provenance:
 
     def values(self, name: str) -> list[str]:
         """Returns the different values that an attribute has in the manifests, as text."""
-        return list(dict.fromkeys(str(getattr(m, name)) for m in self.manifests.values()))
+        known = [getattr(manifest, name) for manifest in self.manifests.values()]
+        return list(dict.fromkeys(str(value) for value in known if value is not None))
 
     def value(self, name: str) -> str | None:
         """Returns the value that an attribute has in all manifests; None without one."""
@@ -88,7 +89,7 @@ def choose_segmenter(manifest: Manifest | None) -> tuple[str, str]:
     Single characters where nothing is known of the words, or where spaces separated them: the
     records have no spaces.
     """
-    described: dict[str, Any] = dict(manifest.segmenter) if manifest else {}
+    described: dict[str, Any] = dict(manifest.segmenter or {}) if manifest else {}
     while described.get("name") == "presegmented":
         described = described.get("by") or {}  # of a segmented corpus, what segmented it
     model = described.get("model", ltp.DEFAULT_MODEL)
