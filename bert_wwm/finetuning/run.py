@@ -207,14 +207,16 @@ class Run:
             estimators,
             self._log,
             num_steps,
-            self._training_input(train, num_steps),
+            self._training_input(train, num_steps, estimators.num_replicas),
             every,
             evaluate_newest,
             task.best_metric or task.metrics[0],
             self._describe_scores,
         )
 
-    def _training_input(self, train: Split, num_steps: int) -> Callable[[int], InputFn]:
+    def _training_input(
+        self, train: Split, num_steps: int, num_replicas: int
+    ) -> Callable[[int], InputFn]:
         """Returns what gives the input from a step on."""
         batch_size, padding = self._machine.train_batch_size, self._padding
         seed, objective = self._settings.random_seed, self._job.objective
@@ -225,7 +227,9 @@ class Run:
             return ((train.table, order.batch(number)) for number in range(first, num_steps))
 
         if not self._machine.use_tpu:
-            return lambda step: host_input_fn(lambda: batches_from(step), objective, names)
+            return lambda step: host_input_fn(
+                lambda: batches_from(step), objective, names, num_replicas
+            )
         path = self._record_path(train, [seed, num_steps], batch_size)
         return lambda step: record_input_fn(
             lambda: batches_from(0),

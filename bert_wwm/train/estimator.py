@@ -167,13 +167,16 @@ class Estimators:
         def plain_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> Any:
             return model_fn(features, labels, mode, params).as_estimator_spec()
 
+        config = self._run_config()
+        if machine.distribution_strategy == "multi_worker":
+            # Without any summaries TensorFlow 2.15 saves no checkpoints there.
+            config["save_summary_steps"] = machine.save_checkpoints_steps
         return tf.estimator.Estimator(
             plain_model_fn,
             config=tf.estimator.RunConfig(
                 train_distribute=self._strategy,
                 log_step_count_steps=None,
-                # Without any summaries TensorFlow 2.15 saves no checkpoints on several machines.
-                **{**self._run_config(), "save_summary_steps": machine.save_checkpoints_steps},
+                **config,
             ),
             params={
                 "model_dir": machine.output_dir,
