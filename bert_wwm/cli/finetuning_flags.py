@@ -134,6 +134,7 @@ def check_flags() -> None:
         )
     checkpoint_flags.refuse_patterns("output_dir", "init_checkpoint")
     model_flags.check_tpu()
+    model_flags.check_half_precision(FLAGS.use_tpu)
     if not FLAGS.layer_decay:
         raise ConfigError("--layer_decay=0: expected more than 0, and 1 at most")
     if FLAGS.tpu_buckets and not FLAGS.use_tpu:

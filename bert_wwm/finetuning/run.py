@@ -33,6 +33,7 @@ from bert_wwm.train.settings import TrainingSettings
 
 _STOPPED = 143  # the status of a process that SIGTERM ended
 _DEV_DATA, _DECODING = "hash of the evaluated data", "decoding"
+_NEW_SETTINGS = {"stop_on_nan": True, "use_float16": False}  # earlier versions don't record them
 _TPU_INPUT = "tpu_input"  # the folder of records for a TPU, in that of the run
 # What is left of a training, to go on from.
 _CHECKPOINT = re.compile(r"model\.ckpt-\d+\..*|graph\.pbtxt")
@@ -158,7 +159,8 @@ class Run:
                 "or one of the same task"
             )
         former = record["settings"]
-        former.setdefault("stop_on_nan", True)  # earlier versions didn't record it
+        for name, value in _NEW_SETTINGS.items():
+            former.setdefault(name, value)
         settings[_DEV_DATA] = settings[_DEV_DATA] or former.get(_DEV_DATA)
         former[_DEV_DATA] = former.get(_DEV_DATA) or settings[_DEV_DATA]
         if record["trained"]:  # the best weights are chosen; other predictions may be made by them
