@@ -185,7 +185,7 @@ def work_from_flags(tpu) -> Work:
     batch = values[batch_flag]
     given = f"--{batch_flag}={batch}"
     per_row = instances_per_row_from_flags()
-    if per_row > 1.0:
+    if per_row > 1.0 and trains:  # an evaluation's batch is of rows
         batch = count_rows(batch, per_row, tpu.cores * parts)
     if FLAGS.batch_per_core:
         batch = FLAGS.batch_per_core * tpu.cores

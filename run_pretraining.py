@@ -171,9 +171,9 @@ class Records:
             log(f"{path} has no manifest: its vocabulary and masking are taken on trust")
             check_records([path], self.schema, self.limits, first_only=True)
         self.pairing = None  # how the pairs were made, if a manifest says so
-        if files.exists(manifest_path(self.paths[0])):
-            found = manifest.Manifest.load(manifest_path(self.paths[0]))
-            self.pairing = found.pairing
+        for where in filter(files.exists, dict.fromkeys(map(manifest_path, self.paths))):
+            found = manifest.Manifest.load(where)
+            self.pairing = self.pairing or found.pairing
             if found.do_lower_case is not None:
                 choose_casing(found.do_lower_case, None, None, FLAGS.init_checkpoint)
 
@@ -281,9 +281,10 @@ def evaluate_at_the_end(estimators, records) -> None:
                 f"{FLAGS.output_dir}: holds no checkpoint to evaluate; expected a trained model "
                 "there, or --init_checkpoint"
             )
+        unit = "examples" if records.instances_per_row == 1.0 else "rows"
         log(
             f"Evaluating {checkpoint or 'the initial weights'} on at most "
-            f"{FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} examples"
+            f"{FLAGS.max_eval_steps * FLAGS.eval_batch_size:,} {unit}"
         )
         step = read_step(checkpoint) if checkpoint else 0
         return step, evaluate(estimators, records, checkpoint)

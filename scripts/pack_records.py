@@ -72,8 +72,8 @@ def main(_) -> None:
         if not written.counts.instances:
             raise DataError(f"{list_few(inputs)}: no record; expected files that hold some")
         counts = written.counts
-        of_run = provenance.counts() if provenance.is_whole_run() else None
-        if of_run:
+        of_run = provenance.counts()
+        if of_run and of_run.instances == counts.instances:  # all of its files, and once each
             counts = dataclasses.replace(of_run, rows=counts.rows)
         return {
             **facts,

@@ -157,7 +157,7 @@ def estimate(
             written += sum(map(len, output.payloads))
             made += sum(output.records)
             counts += output.counts
-    if not counts.documents:
+    if not (counts.documents or counts.instances):
         raise DataError(f"{list_few(inputs)}: no text; expected one sentence a line")
     total = sum(map(files.text_size, inputs))
     scale = total / size

@@ -61,7 +61,7 @@ def assign_rows(
             predicted.append(0)
         rows[row].append(instance)
         predicted[row] += wanted
-        if len(rows[row]) < most_instances:
+        if len(rows[row]) < most_instances and predicted[row] < most_predictions:
             rows_with[space - length].append(row)
             spaces |= 1 << (space - length)
     return rows

@@ -145,10 +145,13 @@ def _check_size(path: str, where: str, manifest: Manifest) -> None:
 
 
 def _check_agreement(manifests: dict[str, Manifest]) -> None:
+    known: dict[str, tuple[str, Any]] = {}  # the first path of each fact, and its value
     for path, manifest in manifests.items():
-        first = next(iter(manifests))
         for name in _SHARED:
-            mine, other = getattr(manifests[first], name), getattr(manifest, name)
+            other = getattr(manifest, name)
+            if other is None:
+                continue
+            first, mine = known.setdefault(name, (path, other))
             if mine != other:
                 raise ConfigError(
                     f"{path}: the records were made with {name} = {other}, those of {first} with "

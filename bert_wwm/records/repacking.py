@@ -113,6 +113,9 @@ class Packer:
     def _decode(self, window: Window) -> dict[str, np.ndarray]:
         """Returns the fields of a window's records: [N, length of the field]."""
         decoded = [decode_features(record, window.path) for record in window.records]
+        for number, values in enumerate(decoded):
+            if "instance_starts" in values:
+                self._refuse(window, number, "several instances", "a single one")
         features = {}
         for field in self.schema:
             rows = [values.get(field.name, ()) for values in decoded]
@@ -126,22 +129,22 @@ class Packer:
 
     def _check(self, window: Window, features: Mapping[str, np.ndarray]) -> None:
         """Refuses records whose padding isn't behind all else, or predictions out of range."""
+        ones, places = "ones and then zeros", "places of its tokens"
         mask, weights = features["input_mask"], features["masked_lm_weights"]
         lengths = mask.sum(axis=1, keepdims=True)
-        used = np.arange(mask.shape[1]) < lengths
+        used = np.arange(mask.shape[1]) < np.maximum(lengths, 1)
         predicted = np.arange(weights.shape[1]) < (weights > 0).sum(axis=1, keepdims=True)
         faults = {
-            "an input_mask": (mask != used).any(axis=1),
-            "masked_lm_weights": (weights != predicted).any(axis=1),
+            "input_mask": (ones, mask != used),
+            "masked_lm_weights": (ones, weights != predicted),
         }
         for name in ("masked_lm_positions", "target_positions"):
-            places = features.get(name, np.zeros_like(weights))
-            outside = (places < 0) | (places >= lengths)
-            faults[f"{name}"] = (outside & predicted).any(axis=1)
-        for what, is_wrong in faults.items():
+            values = features.get(name, np.zeros_like(weights))
+            faults[name] = (places, predicted & ((values < 0) | (values >= lengths)))
+        for name, (expected, is_wrong) in faults.items():
             if is_wrong.any():
-                number = int(is_wrong.argmax())
-                self._refuse(window, number, what, "ones and then zeros, or places of tokens")
+                number = int(is_wrong.any(axis=1).argmax())
+                self._refuse(window, number, f"a broken {name}", expected)
 
     @staticmethod
     def _refuse(window: Window, number: int, found: str, expected: object) -> None:

@@ -6,11 +6,13 @@ import pytest
 from documents import FIRST_ID, SHAPES, block_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packed_instances import count_instances
 
 from bert_wwm.core.errors import ConfigError
 from bert_wwm.data.counts import Counts
 from bert_wwm.data.examples import ExampleMaker, ExampleSettings
 from bert_wwm.data.instances import PAIRINGS
+from bert_wwm.data.packing import pack
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.masking.strategies import STRATEGIES
 from bert_wwm.records.encoding import encode_examples
@@ -177,6 +179,21 @@ def test_features_are_those_of_the_schema(strategy, pairing, similar_words):
         assert set(features) == {field.name for field in schema}
         assert len(encode_examples(features, schema)) == counts.instances
         assert bool(counts.instances) == bool(shape)
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS.names())
+@pytest.mark.parametrize("strategy", STRATEGIES.names())
+def test_packed_they_are_the_same(strategy, pairing, similar_words):
+    chosen = settings_of(strategy, pairing, short_seq_prob=0.8)
+    shape = [[[1, 2, 3]] * 4, [[2]] * 9, [[4, 1], [3]] * 3] * 6
+    block = block_of(shape, tasks=INVENTORIES)
+    features, counts = make(block, chosen, similar=similar_words)
+    rows = list(rows_of(pack(features, PAD)))
+    assert set(rows[0]) == {*features, "instance_starts"}
+    assert len(rows) < counts.instances
+    found = count_instances(rows)
+    assert found == count_instances(rows_of(features))
+    assert found.total() == counts.instances
 
 
 @settings(deadline=None)

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import pickle
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packed_instances import count_instances
 
 from bert_wwm.core import files
 from bert_wwm.core.seeding import integer, rng_for
@@ -38,12 +40,13 @@ def encode(features):
 
 @pytest.fixture(scope="module")
 def make(vocab_file):
-    def make(source=None, dupe_factor=3, pairing="nsp", encode=encode):
+    def make(source=None, dupe_factor=3, pairing="nsp", encode=encode, size=(24, 4), pack=False):
         vocabulary = Vocabulary.from_file(vocab_file)
-        chosen = ExampleSettings("wwm", pairing, 24, 4, 0.15, 0.1, seed=1)
+        chosen = ExampleSettings("wwm", pairing, *size, 0.15, 0.1, seed=1)
         source = source or TextSource(make_segmenter("presegmented"))
         maker = ExampleMaker(vocabulary, chosen)
-        return RecordMaker(source, BulkTokenizer(Tokenizer(vocabulary)), maker, dupe_factor, encode)
+        tokenizer = BulkTokenizer(Tokenizer(vocabulary))
+        return RecordMaker(source, tokenizer, maker, dupe_factor, encode, pack)
 
     return make
 
@@ -69,6 +72,18 @@ def test_records_of_all_passes_are_in_random_order(make):
     assert sorted(records) == list(range(len(records)))
     assert records != sorted(records)
     assert records[: len(records) // 3] != sorted(records[: len(records) // 3])
+
+
+def test_packed_records_hold_the_same_instances(make):
+    def encode(features):
+        table = zip(*(values.tolist() for values in features.values()))
+        return [dict(zip(features, row)) for row in table]
+
+    single, counts = make(encode=encode, size=(128, 20)).records(block_of())
+    packed, packed_counts = make(encode=encode, size=(128, 20), pack=True).records(block_of())
+    assert count_instances(packed) == count_instances(single)
+    assert packed_counts == dataclasses.replace(counts, rows=len(packed))
+    assert len(packed) < len(single) == counts.instances
 
 
 def test_every_pass_has_masks_of_its_own(make):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bert_wwm.core.errors import DataError
-from bert_wwm.data.packing import assign_rows, find_max_instances, pack, unpack
+from bert_wwm.data.packing import assign_rows, count_rows, find_max_instances, pack, unpack
 
 LENGTH, PREDICTIONS = 64, 5
 
@@ -20,11 +20,10 @@ def test_rows_have_room_for_their_instances(instances):
         assert 1 <= len(row) <= 4
         assert sum(lengths[n] for n in row) <= LENGTH
         assert sum(predictions[n] for n in row) <= PREDICTIONS
-    # No two rows could be one.
-    sums = sorted((sum(lengths[n] for n in row), sum(predictions[n] for n in row)) for row in rows)
-    if len(rows) > 1 and all(len(row) == 1 for row in rows):
-        (first, p), (second, q) = sums[:2]
-        assert first + second > LENGTH or p + q > PREDICTIONS
+    # Where there is room for all predictions and instances, no two rows could be one.
+    rows = assign_rows(lengths, predictions, (LENGTH, 10**6, 10**6))
+    fullness = sorted(sum(lengths[n] for n in row) for row in rows)
+    assert len(rows) < 2 or sum(fullness[:2]) > LENGTH
 
 
 @pytest.mark.parametrize(
@@ -35,6 +34,7 @@ def test_rows_have_room_for_their_instances(instances):
         ([30, 20], [3, 3], [[0], [1]]),  # no room for the predictions
         ([8] * 6, [1] * 6, [[0, 1, 2, 3], [4, 5]]),  # nor for a fifth instance
         ([60, 50, 9, 4], [1] * 4, [[0, 3], [1, 2]]),  # the fullest row that still has room
+        ([4, 4, 3], [1, 5, 1], [[0, 2], [1]]),  # the last one with room for a prediction
         ([], [], []),
     ],
 )
@@ -44,6 +44,14 @@ def test_the_longest_goes_first_to_the_fullest_row(lengths, predictions, rows):
 
 def test_a_row_has_as_many_instances_as_its_length_allows():
     assert [find_max_instances(length) for length in (8, 31, 32, 128, 512)] == [1, 1, 2, 8, 32]
+
+
+@pytest.mark.parametrize(
+    "instances, per_row, parts, rows",
+    [(32, 1.0, 8, 32), (32, 1.4, 1, 23), (32, 1.4, 8, 24), (20, 1.4, 8, 16), (3, 4.0, 8, 8)],
+)
+def test_parts_share_the_rows_of_a_batch_evenly(instances, per_row, parts, rows):
+    assert count_rows(instances, per_row, parts) == rows
 
 
 def test_instances_move_to_rows_with_all_they_have():

@@ -26,20 +26,47 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def records(corpus, vocab_file, tmp_path_factory) -> str:
+def make_records_of_corpus(corpus, vocab_file, tmp_path_factory) -> Callable[..., pathlib.Path]:
+    """Makes records of the corpus in a folder of their own; returns the folder."""
+
+    def make(names, *flags):
+        folder = tmp_path_factory.mktemp("records")
+        launcher.run(
+            "create_pretraining_data_wwm.py",
+            f"--input_file={corpus}",
+            f"--output_file={','.join(str(folder / name) for name in names)}",
+            f"--vocab_file={vocab_file}",
+            "--segmenter=characters",
+            "--dupe_factor=3",
+            *flags,
+        )
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def records(make_records_of_corpus) -> str:
     """Records of the corpus, of length 32 with 5 predictions."""
-    path = str(tmp_path_factory.mktemp("records") / "a.tfrecord")
-    launcher.run(
-        "create_pretraining_data_wwm.py",
-        f"--input_file={corpus}",
-        f"--output_file={path}",
-        f"--vocab_file={vocab_file}",
-        "--segmenter=characters",
-        "--max_seq_length=32",
-        "--max_predictions_per_seq=5",
-        "--dupe_factor=3",
-    )
-    return path
+    flags = ("--max_seq_length=32", "--max_predictions_per_seq=5")
+    return str(make_records_of_corpus(["a.tfrecord"], *flags) / "a.tfrecord")
+
+
+LONG = ("--max_seq_length=64", "--max_predictions_per_seq=10")
+SHORT_INSTANCES = (*LONG, "--short_seq_prob=0.9")
+
+
+@pytest.fixture(scope="session")
+def single_records(make_records_of_corpus) -> str:
+    """Records of the corpus, of length 64 with 10 predictions; most are much shorter."""
+    return str(make_records_of_corpus(["a.tfrecord"], *SHORT_INSTANCES) / "a.tfrecord")
+
+
+@pytest.fixture(scope="session")
+def packed_records(make_records_of_corpus) -> str:
+    """The same, packed, in nine files, which are two sections of the stream: a pattern."""
+    names = [f"part-{number}" for number in range(9)]
+    return f"{make_records_of_corpus(names, *SHORT_INSTANCES, '--pack')}/part-*"
 
 
 CONFIG = {

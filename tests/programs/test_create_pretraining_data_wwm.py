@@ -1,8 +1,10 @@
+import glob
 import pathlib
 import re
 
 import launcher
 import pytest
+from packed_instances import count_instances, read_rows
 
 from bert_wwm.core.shards import manifest_path
 from bert_wwm.records.checks import decode_features
@@ -77,6 +79,28 @@ def test_same_seed_same_bytes(make, corpus, records, tmp_path):
     assert Manifest.load(str(tmp_path / "manifest.b.json")).flags["random_seed"] == 2
 
 
+def test_packed_records_hold_the_same_instances(single_records, packed_records):
+    paths = sorted(glob.glob(packed_records))
+    rows = read_rows(paths)
+    assert {name: len(values) for name, values in rows[0].items()} == {
+        "input_ids": 64,
+        "input_mask": 64,
+        "segment_ids": 64,
+        "masked_lm_positions": 10,
+        "masked_lm_ids": 10,
+        "masked_lm_weights": 10,
+        "next_sentence_labels": 4,
+        "instance_starts": 4,
+    }
+    found = count_instances(rows)
+    assert found == count_instances(read_rows([single_records]))
+    manifest, single = (Manifest.load(manifest_path(path)) for path in (paths[0], single_records))
+    assert (manifest.max_instances_per_seq, single.max_instances_per_seq) == (4, 1)
+    assert len(rows) < 0.8 * found.total()
+    assert manifest.counts == {**single.counts, "rows": len(rows)}
+    assert manifest.counts["instances"] == found.total()
+
+
 def test_single_pieces_on_request(make, corpus, tmp_path):
     make(corpus, "--do_whole_word_mask=False", segmenter="presegmented")
     assert Manifest.load(str(tmp_path / "manifest.out.tfrecord.json")).strategy == "piece"
@@ -142,6 +166,7 @@ def test_bad_text_is_named_and_leaves_nothing(make, tmp_path, content, message):
         ("--dupe_factor=0", "0 is not a positive integer"),
         ("--masked_lm_prob=15", "--masked_lm_prob=15.0: out of range; expected 0 to 1"),
         ("--max_seq_length=3", "--max_seq_length=3: out of range"),
+        ("--pack --max_seq_length=31", "--max_seq_length=31 is too short for several instances"),
         ("--max_seq_len=3", "Unknown command line flag 'max_seq_len'"),
         ("--input_file=", "no input file is named"),
         ("--output_file=a,./a", "./a is named twice; expected different files"),
@@ -152,7 +177,7 @@ def test_bad_text_is_named_and_leaves_nothing(make, tmp_path, content, message):
     ],
 )
 def test_bad_flags_are_named(make, corpus, flag, message):
-    assert message in make(corpus, flag, status=1).stderr
+    assert message in make(corpus, *flag.split(), status=1).stderr
 
 
 def test_no_input_is_written_over(make, corpus, vocab_file):

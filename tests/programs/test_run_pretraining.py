@@ -256,6 +256,14 @@ def test_googles_records_are_taken_on_trust_but_for_their_shapes(
     assert "record 0 has 32 values of input_ids, but the flags ask for 64" in error
 
 
+def test_packed_records_need_their_manifest(pretrain, packed_records, tmp_path):
+    copy = tmp_path / "a.tfrecord"
+    shutil.copy(packed_records.replace("*", "0"), copy)
+    error = pretrain(tmp_path / "m", "--do_train", f"--input_file={copy}", status=1).stderr
+    assert "a.tfrecord: holds packed instances, but no manifest says how many; expected " in error
+    assert f"{manifest_path(str(copy))}, which was written with it" in error
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [

@@ -33,6 +33,16 @@ def shards(records, tmp_path_factory):
     return f"{folder}/part-*"
 
 
+@pytest.fixture(scope="module")
+def packed(packed_records):
+    """The flags of a training on packed records."""
+    return (
+        f"--input_file={packed_records}",
+        "--max_seq_length=64",
+        "--max_predictions_per_seq=10",
+    )
+
+
 class Training:
     """The program with the flags of a small training."""
 
@@ -83,12 +93,16 @@ def training(shards, bert_config):
 
 
 @pytest.fixture(scope="module")
-def whole(training, shards, tmp_path_factory):
-    """A training that nothing stopped: the folder, the flags, and what was printed."""
+def whole(training, packed, single_records, tmp_path_factory):
+    """A training that nothing stopped: the folder, the flags, and what was printed.
+
+    It trains on packed records, and evaluates on others.
+    """
     folder = tmp_path_factory.mktemp("whole") / "model"
     flags = (
+        *packed,
         f"--eval_every_steps={NUM_STEPS // 2}",
-        f"--eval_input_file={shards[:-1]}0",
+        f"--eval_input_file={single_records}",
         "--max_eval_steps=3",
         "--optimizer=adamw",
     )
@@ -164,6 +178,11 @@ def draw_moment(name, rng, folder):
     half = NUM_STEPS // 2
     evaluates = has_printed(f"^step {half}/")
     return either(delay(evaluates, 2.0), has_printed(f"^step {half + 1}/"))
+
+
+def test_a_step_has_as_many_rows_as_hold_its_examples(whole):
+    *_, printed = whole
+    assert "on 9 file(s), 8 examples a step, in 6 rows of 1.42 on average\n" in printed
 
 
 KILLS = ["starting", "training", "saving", "evaluating"]
@@ -405,9 +424,9 @@ def test_a_batch_in_four_parts_trains_as_at_once(training, at_once, tmp_path, op
     print(f"largest difference {largest_difference(folder, expected):.2e}")
 
 
-def test_mirrored_on_one_device_trains_as_without(training, whole, tmp_path):
+def test_mirrored_on_one_device_trains_as_without(training, packed, whole, tmp_path):
     folder, _, printed = whole
-    mirrored = training.run(tmp_path / "mirrored", "--distribution_strategy=mirrored")
+    mirrored = training.run(tmp_path / "mirrored", *packed, "--distribution_strategy=mirrored")
     expected = losses(printed, NUM_STEPS)
     assert losses(mirrored, NUM_STEPS) == pytest.approx(expected, abs=2e-4)
     print(f"largest difference {largest_difference(tmp_path / 'mirrored', folder):.2e}")

@@ -5,7 +5,7 @@ import pytest
 
 from bert_wwm.core.errors import ConfigError, DataError
 from bert_wwm.core.shards import manifest_path
-from bert_wwm.records.manifest import Manifest, check
+from bert_wwm.records.manifest import Manifest, check, read_packing
 
 MANIFEST = Manifest(
     strategy="wwm",
@@ -89,6 +89,7 @@ def test_a_file_of_another_size_is_refused(record, tmp_path):
         ({"vocab_sha256": "bb"}, "vocab_sha256 = bb, those of .* with aa"),
         ({"do_lower_case": False}, "do_lower_case = False, those of .* with True"),
         ({"tokenizer": "hfl"}, "tokenizer = hfl, those of .* with google"),
+        ({"max_instances_per_seq": 8}, "max_instances_per_seq = 8, those of .* with 1"),
     ],
 )
 def test_files_of_one_run_are_of_one_kind(record, tmp_path, change, message):
@@ -102,8 +103,54 @@ def test_files_of_one_run_are_of_one_kind(record, tmp_path, change, message):
         check([record, str(other)], EXPECTED)
 
 
+UNKNOWN = "strategy pairing vocab_size vocab_sha256 do_lower_case tokenizer segmenter".split()
+OF_UNKNOWN_ORIGIN = dataclasses.replace(MANIFEST, **dict.fromkeys(UNKNOWN))
+
+
+def test_facts_that_are_not_known_fit_all(tmp_path):
+    """Those of records that were packed of ones without a manifest."""
+    paths = [tmp_path / name for name in "abc"]
+    for path, manifest in zip(paths, (OF_UNKNOWN_ORIGIN, MANIFEST, MANIFEST)):
+        path.write_bytes(b"data")
+        save(dataclasses.replace(manifest, files={path.name: {"records": 1, "bytes": 4}}), path)
+    names = [str(path) for path in paths]
+    assert Manifest.load(manifest_path(names[0])).pairing is None
+    assert check(names, {**EXPECTED, "vocab_sha256": "aa", "do_lower_case": True}) == []
+    with pytest.raises(ConfigError, match="max_seq_length = 128"):
+        check(names[:1], {**EXPECTED, "max_seq_length": 64})
+    other = {"files": {"c": {"records": 1, "bytes": 4}}, "pairing": "sop"}
+    save(dataclasses.replace(MANIFEST, **other), paths[2])
+    with pytest.raises(
+        ConfigError, match=r"c\.json: .* pairing = sop, those of \S+b\.json with nsp"
+    ):
+        check(names, EXPECTED)
+
+
+def packed(folder, name, instances, rows, most=8):
+    """Saves the manifest of packed records; returns their path."""
+    counts = {"instances": instances, "rows": rows}
+    path = folder / name
+    save(dataclasses.replace(MANIFEST, counts=counts, max_instances_per_seq=most), path)
+    return str(path)
+
+
+def test_the_packing_is_that_of_all_manifests(record, tmp_path):
+    assert read_packing([record, str(tmp_path / "without")]) == (1, 1.0)
+    first = packed(tmp_path, "x", 300, 100)
+    assert read_packing([first]) == (8, 3.0)
+    second = [packed(tmp_path, f"y-0000{n}-of-00002", 100, 100) for n in (0, 1)]
+    assert read_packing([first, *second]) == (8, 2.0)  # a manifest of two files counts once
+
+
+@pytest.mark.parametrize("instances, rows", [(None, 1), (3, None), (3, 0), (0, 0), (True, 1)])
+def test_packed_records_need_their_counts(tmp_path, instances, rows):
+    with pytest.raises(DataError, match=r"manifest of packed records \(counts are broken\)"):
+        read_packing([packed(tmp_path, "x", instances, rows)])
+
+
 def test_another_vocabulary_is_refused():
     MANIFEST.check_vocabulary("a", "aa")
+    OF_UNKNOWN_ORIGIN.check_vocabulary("a", "bb")
     with pytest.raises(ConfigError, match="SHA-256 aa, but --vocab_file has bb"):
         MANIFEST.check_vocabulary("a", "bb")
 
@@ -125,6 +172,7 @@ def test_a_file_has_whole_numbers(tmp_path, name, value):
         Manifest.load(manifest_path(str(tmp_path / "a.tfrecord")))
 
 
+NOT_KNOWN = [(None, name) for name in UNKNOWN]
 NO_FILES = json.dumps({**dataclasses.asdict(MANIFEST), "files": None})
 
 
@@ -134,7 +182,7 @@ def test_a_field_of_another_type_is_named(tmp_path, name, value):
     path = tmp_path / "manifest.a.json"
     values = dataclasses.asdict(MANIFEST)
     path.write_text(json.dumps({**values, name: value}))
-    if type(value) is type(values[name]) and name != "files":
+    if (type(value) is type(values[name]) and name != "files") or (value, name) in NOT_KNOWN:
         Manifest.load(str(path))
     elif name != "format" and value != {}:
         with pytest.raises(DataError, match=rf"not a manifest of records \(({name}|files: 'a' is)"):

@@ -90,6 +90,22 @@ def test_batches_that_fit(tmp_path, changes, num_replicas):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize(
+    "changes, rows",
+    [
+        ({}, 23),
+        ({"num_accumulation_steps": 4}, 24),
+        ({"distribution_strategy": "mirrored", "num_accumulation_steps": 3}, 24),
+        ({"use_tpu": True, "master": "grpc://localhost:1"}, 24),
+        ({"use_tpu": True, "master": "grpc://localhost:1", "num_accumulation_steps": 8}, 64),
+    ],
+)
+def test_the_devices_share_the_rows_of_packed_examples(tmp_path, changes, rows):
+    estimators = Estimators(no_model, machine(tmp_path, instances_per_row=1.4, **changes))
+    estimators.check_batch_size()
+    assert estimators.train_rows == rows
+
+
 def test_the_tpu_of_this_machine(tmp_path):
     changes = {"use_tpu": True, "tpu_name": "local", "num_tpu_cores": 4, "iterations_per_loop": 50}
     estimators = Estimators(no_model, machine(tmp_path, **changes))
