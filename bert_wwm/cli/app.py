@@ -16,6 +16,7 @@ from bert_wwm.core.errors import ToolkitError, first_reason
 
 # As Python writes a byte of a file's name that is not UTF-8.
 _BYTE_OF_A_NAME = re.compile("[\udc80-\udcff]")
+_CURVES = "events.out.tfevents."  # in the names of files of TensorBoard's
 
 
 def run(main: Callable[[list[str]], None], commands: Sequence[str] = ()) -> None:
@@ -57,7 +58,7 @@ def run(main: Callable[[list[str]], None], commands: Sequence[str] = ()) -> None
         except Exception as error:
             if not _is_tensorflows(error):
                 raise
-            message = first_reason(error.message)
+            message = first_reason(str(error))
             sys.exit(f"{program}: error: TensorFlow's {type(error).__name__}: {message}")
         except KeyboardInterrupt:
             print(f"{program}: interrupted", file=sys.stderr)
@@ -74,6 +75,8 @@ def end_at_once(message: str) -> NoReturn:
 
 
 def _is_tensorflows(error: Exception) -> bool:
-    """True for what TensorFlow's operations raise, such as for a full disk."""
+    """True for what TensorFlow's operations and its writer of curves raise, as for a full disk."""
+    if isinstance(error, RuntimeError):
+        return _CURVES in str(error)
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)

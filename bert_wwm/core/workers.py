@@ -30,6 +30,10 @@ _work: Callable[[Any], Any] | None = None
 _folder = ""
 
 
+class WorkerError(ToolkitError):
+    """A worker process was killed, or ran out of memory."""
+
+
 def map_blocks(
     work: Callable[[Block], Result], blocks: Iterable[Block], num_workers: int
 ) -> Iterator[tuple[Block, Result]]:
@@ -63,7 +67,7 @@ def map_blocks(
             if not isinstance(error, (BrokenProcessPool, MemoryError)):
                 raise
             what = "ran out of memory" if isinstance(error, MemoryError) else "was killed"
-            raise ToolkitError(
+            raise WorkerError(
                 f"a worker process {what}; if memory is short, take fewer --num_workers. What is "
                 "finished is kept, and the same command goes on from there"
             ) from None

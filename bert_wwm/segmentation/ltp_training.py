@@ -4,9 +4,8 @@ The result is a folder that ``ltp.LTP(folder)`` and ``ltp.py`` load: config.json
 task: cws_model.bin (words), pos_model.bin (parts of speech), ner_model.bin (names).
 """
 
-import concurrent.futures
+import functools
 import itertools
-import multiprocessing
 import os
 import shutil
 import time
@@ -17,6 +16,7 @@ from bert_wwm.core import files, input_files, seeding
 from bert_wwm.core.errors import ConfigError, DataError, list_few
 from bert_wwm.core.json_files import write_json
 from bert_wwm.core.staging import temporary_folder
+from bert_wwm.core.workers import WorkerError, map_blocks
 from bert_wwm.segmentation import perceptron_file
 from bert_wwm.segmentation.ltp_perceptron import load_perceptron
 from bert_wwm.segmentation.tagged_text import NER_TAGS, POS_TAGS, Sentence, map_tag, read_corpus
@@ -142,24 +142,19 @@ def _train_tasks(
         for name, sentences in ("train", training), ("selection", selection):
             lines = _format_for_trainer(sentences, task)
             files.write_text(os.path.join(work, f"{task}.{name}"), lines)
-    seconds = {}
-    # Processes, as a panic in the trainer ends the one it runs in; spawned, as the threads of the
-    # trainer's pool don't survive a fork.
-    with concurrent.futures.ProcessPoolExecutor(
-        min(len(tasks), num_processes or os.cpu_count() or 1),
-        mp_context=multiprocessing.get_context("spawn"),
-    ) as pool:
-        futures = {pool.submit(_train_task, task, num_epochs, work): task for task in tasks}
-        for future in concurrent.futures.as_completed(futures):
-            task = futures[future]
-            try:
-                seconds[task] = future.result()
-            except concurrent.futures.process.BrokenProcessPool:
-                raise DataError(
-                    "LTP's trainer crashed, as it does when it gets no word, tag or name right; "
-                    f"expected more text than this ({len(training)} to train on), or more memory"
-                ) from None
-            report(f"{task}: trained in {seconds[task]:.1f} s")
+    seconds: dict[str, float] = {}
+    # Processes, as a panic in the trainer ends the one it runs in.
+    num_workers = min(len(tasks), num_processes or os.cpu_count() or 1)
+    train_task = functools.partial(_train_task, num_epochs=num_epochs, work=work)
+    try:
+        for task, spent in map_blocks(train_task, tasks, num_workers):
+            seconds[task] = spent
+            report(f"{task}: trained in {spent:.1f} s")
+    except WorkerError:
+        raise DataError(
+            "LTP's trainer crashed, as it does when it gets no word, tag or name right; "
+            f"expected more text than this ({len(training)} to train on), or more memory"
+        ) from None
     return seconds
 
 

@@ -15,13 +15,17 @@ import pytest
             r"__import__('os').fsdecode(b'/\xd6\xd0').encode()",
             r"/\udcd6\udcd0: is not UTF-8; TensorFlow and Beam expect names of files in UTF-8",
         ),
+        (
+            "raise RuntimeError('a/events.out.tfevents.1; No space left\\nFailed to flush')",
+            "TensorFlow's RuntimeError: a/events.out.tfevents.1; No space left",
+        ),
         pytest.param(
             "import tensorflow as tf; raise tf.errors.ResourceExhaustedError(None, None, 'a\\nb')",
             "TensorFlow's ResourceExhaustedError: a",
             marks=pytest.mark.slow,
         ),
     ],
-    ids=["system", "name", "encoding", "TensorFlow"],
+    ids=["system", "name", "encoding", "curves", "TensorFlow"],
 )
 def test_a_failure_is_one_sentence(failure, message):
     code = (
