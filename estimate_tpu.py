@@ -154,6 +154,7 @@ def set_flags(name, program: str, arguments):
 
 def check_flags(tpu) -> None:
     """Raises ConfigError for flags that contradict each other, before TensorFlow is imported."""
+    model_flags.check_half_precision(use_tpu=True)
     for name in ("init_layers", "lert_end_steps"):
         pretraining_flags.integers_of(name)
     for name in ("masking_strategy", "pairing", "sentence_pair_loss", "instances_per_row"):

@@ -103,8 +103,9 @@ def main(_) -> None:
 
     def export_weights(checkpoint):
         print(f"Weights from {checkpoint}, for {served.task}")
-        if outcome.settings.get("use_bfloat16"):
-            print("They were trained with activations in bfloat16; here these are float32")
+        for dtype in ("bfloat16", "float16"):
+            if outcome.settings.get(f"use_{dtype}"):
+                print(f"They were trained with activations in {dtype}; here these are float32")
         return export(served, checkpoint, FLAGS.export_dir, FLAGS.onnx, print)
 
     # A run that still trains may replace its best weights meanwhile.

@@ -50,8 +50,8 @@ def main(_) -> None:
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
     check_cluster(FLAGS.distribution_strategy, log)
-    if FLAGS.use_bfloat16:
-        check_half_precision(FLAGS.use_tpu, log)
+    if FLAGS.use_bfloat16 or FLAGS.use_float16:
+        check_half_precision(FLAGS.use_tpu, FLAGS.use_float16, log)
     is_of_cluster = FLAGS.distribution_strategy == "multi_worker" and FLAGS.do_train
     cluster = read_cluster() if is_of_cluster else None
     if cluster:
@@ -107,6 +107,7 @@ def check_flags() -> None:
         raise ConfigError("nothing to do; expected --do_train, --do_eval or both")
     checkpoint_flags.refuse_patterns("output_dir", "init_checkpoint")
     model_flags.check_tpu()
+    model_flags.check_half_precision(FLAGS.use_tpu)
     evaluates = FLAGS.do_eval or FLAGS.eval_every_steps
     if FLAGS.use_tpu and evaluates and FLAGS.eval_batch_size % FLAGS.num_tpu_cores:
         raise ConfigError(

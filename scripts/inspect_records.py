@@ -9,6 +9,8 @@ from the manifest are about all records. All others are from a sample: the first
 file, about as many of each. Records are in random order within blocks of the corpus, but the blocks
 are in the corpus's order: for a corpus of several parts, sample several shards, or --skip.
 
+Of packed records (--pack), each instance is an example of its own; the flags count records.
+
 Example:
   python scripts/inspect_records.py --input_file=records/wiki.tfrecord --vocab_file=vocab.txt \\
       --html=wiki.html
@@ -32,7 +34,9 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_list("input_file", None, "TFRecord files: paths or globs, separated by commas.")
 flags.DEFINE_string("vocab_file", None, "The vocabulary that the records were made with.")
-flags.DEFINE_integer("num_examples", 5, "How many examples to show.", lower_bound=0)
+flags.DEFINE_integer(
+    "num_examples", 5, "How many records to show; of packed ones, every instance.", lower_bound=0
+)
 flags.DEFINE_integer(
     "num_sampled", 2000, "How many records to take the statistics from.", lower_bound=1
 )
@@ -67,12 +71,12 @@ def main(_) -> None:
     provenance = Provenance.of(paths)
     for where, manifest in provenance.manifests.items():
         manifest.check_vocabulary(where, vocabulary.sha256())
-    examples = sample(provenance, vocabulary)
+    records = sample(provenance, vocabulary)
 
-    numbers = statistics.gather(examples)
+    numbers = statistics.gather(records)
     verdict = judge(numbers.wholeness, provenance.values("strategy"), provenance.segmenters)
     drawn = charts.draw_charts(provenance, numbers)
-    shown = examples[: FLAGS.num_examples]
+    shown = list(itertools.chain.from_iterable(records[: FLAGS.num_examples]))
     pairing = provenance.value("pairing")
 
     colour = FLAGS.colour == "always" or (FLAGS.colour == "auto" and sys.stdout.isatty())
@@ -90,7 +94,7 @@ def main(_) -> None:
 
 
 def sample(provenance, vocabulary):
-    """Returns the sampled examples of all files, one of each in turn."""
+    """Returns the examples of each sampled record, of all files in turn."""
     from bert_wwm.report.examples import parse_examples
     from bert_wwm.report.provenance import choose_segmenter
 
@@ -109,10 +113,10 @@ def sample(provenance, vocabulary):
             parse_examples(records, where, vocabulary, segmenters(name, model), strategy)
         )
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*by_file))
-    examples = [example for example in in_turn if example is not None][: FLAGS.num_sampled]
-    if not examples:
+    sampled = [record for record in in_turn if record is not None][: FLAGS.num_sampled]
+    if not sampled:
         raise DataError(f"{list_few(provenance.paths)}: no record after --skip={FLAGS.skip}")
-    return examples
+    return sampled
 
 
 def read_first(path, count, vocab_size):
@@ -133,7 +137,8 @@ def read_first(path, count, vocab_size):
                 "pretraining"
             )
         labels = [name for name in LABELS if name in features]
-        schema = pretraining_schema(*sizes, PAIR_LABEL in features, labels)
+        most = len(features.get("instance_starts") or [0])
+        schema = pretraining_schema(*sizes, PAIR_LABEL in features, labels, most)
         limits = find_limits(schema, vocab_size)
         check_features(features, schema, limits, f"{path}: record {number}")
         records.append(features)

@@ -90,12 +90,8 @@ def main(_) -> None:
         return
     counts = written.counts
     print(f"Wrote {worker_flags.describe_outputs(outputs)}")
-    print(
-        f"  {counts.instances:,} instances in {counts.rows:,} rows, "
-        f"{counts.instances / counts.rows:.2f} each; "
-        f"{100 * counts.tokens / counts.instances / length:.2f} % full before, "
-        f"{100 * counts.tokens / counts.rows / length:.2f} % now"
-    )
+    print(f"  instances  {counts.instances:,}")
+    print(f"  rows       {counts.describe_rows(length)}")
     if unknown:
         print(f"  without {', '.join(unknown)}, which run_pretraining.py has no use for")
 

@@ -12,7 +12,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from bert_wwm.core import input_files, output
-from bert_wwm.core.errors import ToolkitError
+from bert_wwm.core.errors import ToolkitError, first_reason
 
 # As Python writes a byte of a file's name that is not UTF-8.
 _BYTE_OF_A_NAME = re.compile("[\udc80-\udcff]")
@@ -57,7 +57,7 @@ def run(main: Callable[[list[str]], None], commands: Sequence[str] = ()) -> None
         except Exception as error:
             if not _is_tensorflows(error):
                 raise
-            message = error.message.partition("\n")[0]
+            message = first_reason(error.message)
             sys.exit(f"{program}: error: TensorFlow's {type(error).__name__}: {message}")
         except KeyboardInterrupt:
             print(f"{program}: interrupted", file=sys.stderr)

@@ -30,8 +30,8 @@ def finetune(task: Task, **job_options: Any) -> None:
     if FLAGS.use_tpu:  # there the Estimator says how the training goes
         tf.logging.set_verbosity(tf.logging.INFO)
     check_cluster(None, log)
-    if FLAGS.use_bfloat16:
-        check_half_precision(FLAGS.use_tpu, log)
+    if FLAGS.use_bfloat16 or FLAGS.use_float16:
+        check_half_precision(FLAGS.use_tpu, FLAGS.use_float16, log)
     check_start(FLAGS.output_dir, FLAGS.init_checkpoint, for_task=True)
     with locked(FLAGS.output_dir) if FLAGS.do_train else contextlib.nullcontext():
         config = BertConfig.from_json_file(FLAGS.bert_config_file).with_gelu(FLAGS.gelu)

@@ -37,7 +37,7 @@ _HARMLESS = (
     "random_seed learning_rate train_batch_size num_train_epochs skip_padding tpu_buckets "
     "eval_batch_size predict_batch_size save_checkpoints_steps keep_checkpoint_max log_every_steps "
     "use_tpu tpu_name tpu_zone gcp_project master num_tpu_cores iterations_per_loop use_xla "
-    "gradient_checkpointing"
+    "gradient_checkpointing distribution_strategy"
 ).split()
 
 flags.DEFINE_string("output_dir", None, "Where checkpoints, predictions and results go.")
@@ -52,7 +52,10 @@ flags.DEFINE_integer(
     "max_seq_length", None, "Tokens of a sequence, at most; by default the task's.", lower_bound=1
 )
 flags.DEFINE_integer(
-    "train_batch_size", None, "Examples of a training step; by default the task's.", lower_bound=1
+    "train_batch_size",
+    None,
+    "Examples of a training step, on all devices together; by default the task's.",
+    lower_bound=1,
 )
 flags.DEFINE_float(
     "num_train_epochs", None, "Passes over the training data; by default the task's."
@@ -84,6 +87,13 @@ flags.DEFINE_float(
     "models.",
     lower_bound=0.0,
     upper_bound=1.0,
+)
+flags.DEFINE_enum(
+    "distribution_strategy",
+    None,
+    ["mirrored"],
+    "Train on all GPUs of this machine, which share the examples of each step. Evaluation and "
+    "prediction use one.",
 )
 flags.DEFINE_list(
     "tpu_buckets",
@@ -124,10 +134,13 @@ def check_flags() -> None:
         )
     checkpoint_flags.refuse_patterns("output_dir", "init_checkpoint")
     model_flags.check_tpu()
+    model_flags.check_half_precision(FLAGS.use_tpu)
     if not FLAGS.layer_decay:
         raise ConfigError("--layer_decay=0: expected more than 0, and 1 at most")
     if FLAGS.tpu_buckets and not FLAGS.use_tpu:
         raise ConfigError("--tpu_buckets: only TPUs have any; expected --use_tpu")
+    if FLAGS.use_tpu and FLAGS.distribution_strategy:
+        raise ConfigError("--use_tpu and --distribution_strategy: expected one of the two")
     if FLAGS.use_tpu and FLAGS["skip_padding"].present:
         raise ConfigError("--skip_padding: has no form for TPUs; expected --tpu_buckets")
     if FLAGS.allow_random_init and not FLAGS.init_checkpoint:

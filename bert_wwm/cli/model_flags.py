@@ -44,6 +44,12 @@ flags.DEFINE_bool(
     "with amx_bf16 or avx512_bf16 in /proc/cpuinfo; others are slower with it.",
 )
 flags.DEFINE_bool(
+    "use_float16",
+    False,
+    "Activations in float16, weights in float32, and a loss scale that adapts itself: for GPUs "
+    "before Ampere (V100, T4, RTX 20). Steps whose gradients overflow are skipped and counted.",
+)
+flags.DEFINE_bool(
     "use_xla",
     False,
     "Let XLA compile what it can of a step on GPUs and CPUs (on CPUs that is slower, by some "
@@ -89,6 +95,13 @@ flags.DEFINE_bool(
 def check_tpu() -> None:
     if FLAGS.use_tpu and not (FLAGS.tpu_name or FLAGS.master):
         raise ConfigError("--use_tpu needs --tpu_name or --master")
+
+
+def check_half_precision(use_tpu: bool) -> None:
+    if FLAGS.use_float16 and use_tpu:
+        raise ConfigError("--use_float16: is for GPUs; expected --use_bfloat16 on a TPU")
+    if FLAGS.use_float16 and FLAGS.use_bfloat16:
+        raise ConfigError("--use_float16 and --use_bfloat16: expected one of the two")
 
 
 def prepare_xla() -> None:

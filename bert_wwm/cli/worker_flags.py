@@ -165,7 +165,7 @@ def estimate(
     hours = duration(seconds * scale / FLAGS.num_workers)
     print(
         f"By a sample of {size / 1e6:.1f} MB of {total / 1e6:,.1f} MB of text:\n"
-        f"  {counts.unit}   {made * scale:,.0f}\n"
+        f"  {counts.unit:<11} {made * scale:,.0f}\n"
         f"  output      {written * scale / 1e9:,.2f} GB in {num_shards:,} file(s)\n"
         f"  time        {hours} with {FLAGS.num_workers} worker(s), "
         f"{size / 1e6 / seconds:.2f} MB/s of text each\n"

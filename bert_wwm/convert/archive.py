@@ -39,6 +39,11 @@ _READ_ERRORS = (
 # Of OSError: a position before the beginning, a file in a file, a name that is too long.
 _FAULTS = (errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
+# Without this mark zipfile decodes names as cp437; macOS writes UTF-8 nevertheless, Windows its own
+# code page, GBK in China.
+_NAME_IS_UTF_8 = 0x800
+_UNMARKED_NAMES = ("utf-8", "gbk")
+
 # The earliest time that the format has: the true one would change the bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
@@ -54,7 +59,7 @@ def unpacked(zip_path: str) -> Iterator[str]:
             # kinds of the members, and reads no more of each than its header declares.
             with _opened(zip_path) as archive:
                 _check_sizes(archive, zip_path)
-                archive.extractall(folder)
+                archive.extractall(folder, archive.infolist())
         except OSError as error:
             raise DataError(
                 f"{zip_path}: can't be unpacked into {tempfile.gettempdir()} ({error.strerror}); "
@@ -111,6 +116,9 @@ def _opened(zip_path: str) -> Iterator[zipfile.ZipFile]:
     stand_ins.refuse(zip_path)
     try:
         with files.open_raw(zip_path) as stream, zipfile.ZipFile(stream) as archive:
+            for member in archive.infolist():
+                if not member.flag_bits & _NAME_IS_UTF_8:
+                    member.filename = _decode_again(member.filename)
             yield archive
     except _READ_ERRORS as error:
         if isinstance(error, OSError) and error.errno not in _FAULTS:
@@ -119,6 +127,14 @@ def _opened(zip_path: str) -> Iterator[zipfile.ZipFile]:
         raise DataError(
             f"{zip_path}: broken archive ({reason}); expected a whole .zip file, not encrypted"
         ) from None
+
+
+def _decode_again(name: str) -> str:
+    """Returns a name that was decoded as cp437; unchanged if its bytes are in neither encoding."""
+    for encoding in _UNMARKED_NAMES:
+        with contextlib.suppress(UnicodeError):
+            return name.encode("cp437").decode(encoding)
+    return name
 
 
 def _check_sizes(archive: zipfile.ZipFile, path: str) -> None:

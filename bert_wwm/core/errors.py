@@ -1,9 +1,16 @@
 """What can go wrong and be told to the user in one sentence."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 
 _MOST_LISTED = 5
+# TensorFlow's sessions put where in the code an operation was made before the reason.
+_PLACE_IN_CODE = re.compile(
+    r"Graph execution error:.*\nNode:[^\n]*\n"
+    r"(\d+ root error[^\n]*\n\s*\(0\) )?(From /job:[^\n]*\n)?",
+    re.DOTALL,
+)
 
 
 class ToolkitError(Exception):
@@ -31,6 +38,11 @@ def list_few(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MOST_LISTED])
     more = len(names) - _MOST_LISTED
     return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def first_reason(message: str) -> str:
+    """Returns the line of a TensorFlow error's message that says what went wrong."""
+    return _PLACE_IN_CODE.sub("", message).partition("\n")[0]
 
 
 @contextlib.contextmanager

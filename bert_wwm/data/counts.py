@@ -132,6 +132,14 @@ class Counts(Tally):
         values["unknown"] = dict(by_frequency[:_SHOWN_UNKNOWN])
         return values
 
+    def describe_rows(self, max_seq_length: int) -> str:
+        """Returns a line on packed rows, which have room for so many tokens."""
+        before, now = (max_seq_length * number for number in (self.instances, self.rows))
+        return (
+            f"{self.rows:,}, {self.instances / self.rows:.2f} instances each; "
+            f"{_percent(self.tokens, before)} full before, {_percent(self.tokens, now)} packed"
+        )
+
     def summary(self, label_1: str, max_seq_length: int) -> str:
         """Returns a few lines for the terminal; rows have room for that many tokens."""
         rows = {
@@ -155,12 +163,9 @@ class Counts(Tally):
             "  empty": self.instances_without_prediction
             and f"{self.instances_without_prediction:,} more, in which no unit fits the budget, "
             "left out",
-            "tokens": f"{self.tokens:,}, {self.tokens / max(1, self.instances):.1f} an instance, "
-            f"{_percent(self.tokens, max_seq_length * self.instances)} of {max_seq_length:,}; "
+            "tokens": f"{self.tokens:,}, {self.tokens / max(1, self.instances):.1f} an instance; "
             f"{self.truncated_pieces:,} pieces truncated",
-            "rows": self.rows
-            and f"{self.rows:,}, {self.instances / self.rows:.2f} instances each, "
-            f"{_percent(self.tokens, max_seq_length * self.rows)} full",
+            "rows": self.rows and self.describe_rows(max_seq_length),
             "selected": f"{self.predicted:,} pieces, {_percent(self.predicted, self.tokens)} of "
             f"all tokens, {_percent(self.predicted, self.budget)} of the budget",
             "  in n-grams": len(self.ngrams) > 1 and _format_shares(self.ngrams, "of words", 4),

@@ -1,17 +1,21 @@
-"""Packs several instances into one row of a record, so that little of it is padding.
+"""Packs instances, several into one row of a record, so that little is padding; unpacks them too.
 
 N instances, R rows, S tokens of a row, P predictions of a row, K instances of a row at most.
 """
 
+import bisect
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bert_wwm.core.errors import DataError
 from bert_wwm.masking.sequences import positions
 
 _OF_TOKENS = ("input_ids", "input_mask", "segment_ids")
 _POSITIONS = ("masked_lm_positions", "target_positions")
 _PAIR_LABEL = "next_sentence_labels"
+_STARTS = "instance_starts"
 _FEWEST_TOKENS = 16  # of the instances of a row on average, where it has as many as it may
 
 
@@ -101,7 +105,7 @@ def pack(features: Mapping[str, np.ndarray], pad: int = 0) -> dict[str, np.ndarr
         result[places] = values
         return result.reshape(-1, width)
 
-    packed = {"instance_starts": fill(max_instances, slots, begins)}
+    packed = {_STARTS: fill(max_instances, slots, begins)}
     for name, values in features.items():
         flat = values.ravel()
         if name in _OF_TOKENS:
@@ -115,3 +119,41 @@ def pack(features: Mapping[str, np.ndarray], pad: int = 0) -> dict[str, np.ndarr
                 moved = moved + shift
             packed[name] = fill(most, predicted[1], moved)
     return packed
+
+
+def unpack(features: Mapping[str, list[float]], where: str) -> list[dict[str, list[float]]]:
+    """Returns the instances of a row as they were before ``pack``, padded with 0.
+
+    A record that is not packed is its only instance. ``where`` is file and number of the record.
+
+    Raises:
+        DataError: the starts of the instances are not increasing positions of tokens.
+    """
+    if _STARTS not in features:
+        return [dict(features)]
+    used = int(sum(features["input_mask"]))
+    starts = [0, *(int(start) for start in features[_STARTS] if start)]
+    if starts != sorted(set(starts)) or starts[-1] >= used:
+        raise DataError(
+            f"{where}: instances begin at {', '.join(map(str, starts))}; expected increasing "
+            f"positions of {used} tokens"
+        )
+    predicted = zip(features["masked_lm_positions"], features["masked_lm_weights"])
+    owners = [bisect.bisect(starts, place) - 1 if weight else -1 for place, weight in predicted]
+    instances = []
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], used])):
+        selected = [owner == number for owner in owners]
+        instance = {}
+        for name, values in features.items():
+            if name in _OF_TOKENS:
+                own = values[start:end]
+            else:
+                own = list(itertools.compress(values, selected))
+                if name in _POSITIONS:
+                    own = [position - start for position in own]
+            instance[name] = own + [0] * (len(values) - len(own))
+        if _PAIR_LABEL in features:
+            instance[_PAIR_LABEL] = [features[_PAIR_LABEL][number]]
+        del instance[_STARTS]
+        instances.append(instance)
+    return instances

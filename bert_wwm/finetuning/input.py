@@ -28,12 +28,18 @@ _TOKEN_FEATURES = (INPUT_MASK, INPUT_IDS, SEGMENT_IDS)
 _SHIFT = 1  # records hold no -1
 
 
-def host_input_fn(batches: Batches, objective: TaskObjective, names: Sequence[str]) -> InputFn:
-    """Returns the input of batches, each padded to its own length."""
+def host_input_fn(
+    batches: Batches, objective: TaskObjective, names: Sequence[str], num_replicas: int = 1
+) -> InputFn:
+    """Returns the input of batches, each padded to its own length.
+
+    Several replicas share each batch evenly: they take its parts in turn.
+    """
 
     def arrays() -> Iterator[dict[str, np.ndarray]]:
         for table, batch in batches():
-            yield _arrays(table, batch, objective, names)
+            for rows in np.split(batch.rows, num_replicas):
+                yield _arrays(table, Batch(rows, batch.length), objective, names)
 
     def input_fn(params: dict[str, Any]) -> "tf.data.Dataset":
         signature = {
@@ -41,7 +47,7 @@ def host_input_fn(batches: Batches, objective: TaskObjective, names: Sequence[st
             for name, is_of_tokens in _features(objective, names).items()
         }
         dataset = tf.data.Dataset.from_generator(arrays, output_signature=signature)
-        return dataset.prefetch(_PREFETCHED_BATCHES)
+        return dataset.prefetch(_PREFETCHED_BATCHES * num_replicas)
 
     return input_fn
 

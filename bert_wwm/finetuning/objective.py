@@ -12,6 +12,8 @@ from bert_wwm.train.objective import Encoded, Features
 # B batch, S sequence
 
 NO_LABEL = -1  # where there is nothing to learn or to predict
+# A replica whose examples have no labels adds nothing to the totals of all replicas.
+_TOTAL_WITHOUT_LABELS = 1e-12
 
 
 class TaskObjective:
@@ -38,7 +40,7 @@ class TaskObjective:
     def totals(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns what each head's sums over a batch are divided by: float32 scalars above 0."""
         return {
-            head: tf.maximum(tf.reduce_sum(_is_labelled(features[target])), 1.0)
+            head: tf.maximum(tf.reduce_sum(_is_labelled(features[target])), _TOTAL_WITHOUT_LABELS)
             for head, target in zip(self.heads, self.targets)
         }
 

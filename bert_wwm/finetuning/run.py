@@ -33,6 +33,7 @@ from bert_wwm.train.settings import TrainingSettings
 
 _STOPPED = 143  # the status of a process that SIGTERM ended
 _DEV_DATA, _DECODING = "hash of the evaluated data", "decoding"
+_NEW_SETTINGS = {"stop_on_nan": True, "use_float16": False}  # earlier versions don't record them
 _TPU_INPUT = "tpu_input"  # the folder of records for a TPU, in that of the run
 # What is left of a training, to go on from.
 _CHECKPOINT = re.compile(r"model\.ckpt-\d+\..*|graph\.pbtxt")
@@ -158,7 +159,8 @@ class Run:
                 "or one of the same task"
             )
         former = record["settings"]
-        former.setdefault("stop_on_nan", True)  # earlier versions didn't record it
+        for name, value in _NEW_SETTINGS.items():
+            former.setdefault(name, value)
         settings[_DEV_DATA] = settings[_DEV_DATA] or former.get(_DEV_DATA)
         former[_DEV_DATA] = former.get(_DEV_DATA) or settings[_DEV_DATA]
         if record["trained"]:  # the best weights are chosen; other predictions may be made by them
@@ -207,14 +209,16 @@ class Run:
             estimators,
             self._log,
             num_steps,
-            self._training_input(train, num_steps),
+            self._training_input(train, num_steps, estimators.num_replicas),
             every,
             evaluate_newest,
             task.best_metric or task.metrics[0],
             self._describe_scores,
         )
 
-    def _training_input(self, train: Split, num_steps: int) -> Callable[[int], InputFn]:
+    def _training_input(
+        self, train: Split, num_steps: int, num_replicas: int
+    ) -> Callable[[int], InputFn]:
         """Returns what gives the input from a step on."""
         batch_size, padding = self._machine.train_batch_size, self._padding
         seed, objective = self._settings.random_seed, self._job.objective
@@ -225,7 +229,9 @@ class Run:
             return ((train.table, order.batch(number)) for number in range(first, num_steps))
 
         if not self._machine.use_tpu:
-            return lambda step: host_input_fn(lambda: batches_from(step), objective, names)
+            return lambda step: host_input_fn(
+                lambda: batches_from(step), objective, names, num_replicas
+            )
         path = self._record_path(train, [seed, num_steps], batch_size)
         return lambda step: record_input_fn(
             lambda: batches_from(0),

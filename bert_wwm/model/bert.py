@@ -31,8 +31,8 @@ class BertModel:
         token_type_ids: int32 Tensor of shape [B, S], the segments; all 0 by default.
         use_one_hot_embeddings: look words up by a product, as google-research/bert does on TPUs.
         scope: variable scope; by default ``bert``, made unique.
-        compute_dtype: of the layers' activations, tf.float32 or tf.bfloat16. Variables, layer
-            norm's means, and scores and exponents of the softmax are float32 in any case.
+        compute_dtype: of the layers' activations, tf.float32, tf.bfloat16 or tf.float16. Variables,
+            layer norm's means, and scores and exponents of the softmax are float32 in any case.
         gradient_checkpointing: keep only each layer's input for the backward pass, which computes
             the layer a second time: the same gradients from less memory in about a third more
             time. Dropout is seeded then, outside of ``seeded_dropout`` by a draw at each step.

@@ -10,15 +10,16 @@ import numpy as np
 
 from bert_wwm.compat import tf
 from bert_wwm.core import input_files, stand_ins
-from bert_wwm.core.errors import CheckpointError
+from bert_wwm.core.errors import CheckpointError, first_reason
 from bert_wwm.model.checkpoint_path import FILE_OF_CHECKPOINT, read_newest, resolve
 
 # Variables of the training that wrote a checkpoint; no model takes them over. LAMB and AdamW write
 # the first two endings, TensorFlow's own optimizers and averages the next ones, its loss scaling
-# and its savers the names; saved by Keras's means, all of them have an ending of their own.
+# and its savers the names; saved by Keras's means, all of them have an ending of their own. Our own
+# loss scaling has a scope.
 _OPTIMIZER_STATE = re.compile(
     r"(/(adam|lamb)_[mv]|/Adam|/Momentum|/RMSProp|/ExponentialMovingAverage|(^|/)beta[12]_power"
-    r"|(^|/)(current_)?loss_scale|(^|/)good_steps|^global_step|^save_counter"
+    r"|(^|/)(current_)?loss_scale|(^|/)good_steps|^loss_scale/\w+|^global_step|^save_counter"
     r"|^_CHECKPOINTABLE_OBJECT_GRAPH)(_\d+)?(/\.ATTRIBUTES(/\w+)?)?$"
 )
 # The reader turns some of TensorFlow's errors into Python's: a file cut short is an IndexError.
@@ -203,7 +204,8 @@ def write_variables(prefix: str, variables: Mapping[str, np.ndarray]) -> None:
         try:
             session.run(save, {feed: variables[name] for feed, name in zip(feeds, names)})
         except tf.errors.OpError as error:
-            raise CheckpointError(f"{prefix}: can't be written: {error.message}") from None
+            reason = first_reason(error.message)
+            raise CheckpointError(f"{prefix}: can't be written: {reason}") from None
 
 
 def is_optimizer_state(name: str) -> bool:

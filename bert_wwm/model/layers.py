@@ -99,7 +99,10 @@ def gelu(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
 
     def gradient(grad: tf.Tensor) -> tf.Tensor:
         inner = 2.0 * linear + (6.0 * cubic) * squared
-        return grad * (cdf + x * cdf * (1.0 - cdf) * inner)
+        outer = x * cdf * (1.0 - cdf)
+        # In float16 the square of 256 is infinite; the product's other factor is 0 there.
+        product = tf.math.multiply_no_nan if x.dtype == tf.float16 else tf.multiply
+        return grad * (cdf + product(inner, outer))
 
     return x * cdf, gradient
 

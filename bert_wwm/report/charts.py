@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bert_wwm.data.counts import Counts
 from bert_wwm.masking import corruption
 from bert_wwm.masking.corruption import PERMUTED, Corruption, Kind
 from bert_wwm.masking.labels import INVENTORIES
@@ -54,10 +55,10 @@ def draw_charts(provenance: Provenance, statistics: Statistics) -> list[Chart]:
     counts = provenance.counts()
     strategy, pairing = provenance.value("strategy"), provenance.value("pairing")
     labels: Mapping[int, int] = statistics.pair_labels
-    sample = scope = f"a sample of {statistics.counts.instances:,} records"
+    sample = scope = f"a sample of {_write_size(statistics.counts)}"
     if counts:
         of_run = "" if provenance.is_whole_run() else " of the run"
-        scope = f"all {counts.instances:,} records{of_run}"
+        scope = f"all {_write_size(counts)}{of_run}"
         if labels and pairing in _PAIR_LABELS:
             labels = {0: counts.instances - counts.pairs_labelled_1, 1: counts.pairs_labelled_1}
     else:
@@ -94,6 +95,12 @@ def name_pair_label(label: int, pairing: str | None) -> str:
     return names[label] if label < len(names) else f"label {label}"
 
 
+def _write_size(counts: Counts) -> str:
+    records = f"{counts.rows:,} records"
+    packed = counts.rows < counts.instances
+    return f"{counts.instances:,} instances in {records}" if packed else records
+
+
 def _write_kinds(counts: Mapping[str, int], strategy: str | None) -> str:
     known = STRATEGIES[strategy].corrupt if strategy in STRATEGIES.names() else None
     expected = _EXPECTED_KINDS[known or corruption.mask_80_10_10]
@@ -107,6 +114,11 @@ def _write_fill(statistics: Statistics) -> str:
     highest = max(statistics.fill) or 1
     steps = (round(count / highest * (len(_BLOCKS) - 1)) for count in statistics.fill)
     mean = f"{percent(statistics.mean_fill)} of the tokens that there is room for, on average."
+    counts = statistics.counts
+    if counts.rows < counts.instances:
+        each = counts.instances / counts.rows
+        full = percent(each * statistics.mean_fill)
+        mean += f" Packed, {each:.2f} instances to a record: {full}."
     return f"{''.join(_BLOCKS[step] for step in steps)}  {mean}"
 
 

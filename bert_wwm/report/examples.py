@@ -6,9 +6,11 @@ those that the records were made with.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from bert_wwm.core.errors import DataError
+from bert_wwm.data.packing import unpack
 from bert_wwm.masking.corruption import Kind
 from bert_wwm.masking.labels import INVENTORIES
 from bert_wwm.masking.strategies import STRATEGIES
@@ -35,7 +37,7 @@ _UNKNOWN_CHARACTER = "〓"
 class Example:
     """An example; positions count its tokens from 0, without padding."""
 
-    where: str  # file and number of the record
+    where: str  # file and number of the record, and of several instances in it which one
     originals: list[str]  # the pieces before masking, special tokens included
     shown: list[str]  # the pieces that the model sees, as many
     # By selected position. SIMILAR stands for all words that MacBERT puts in place of another: a
@@ -59,8 +61,10 @@ def parse_examples(
     vocabulary: Vocabulary,
     segmenter: Segmenter,
     strategy: str | None,
-) -> list[Example]:
-    """Returns the examples of records, which have all fields of ``pretraining_schema``.
+) -> list[list[Example]]:
+    """Returns the examples of each record, which has all fields of ``pretraining_schema``.
+
+    A packed record has an example for each of its instances, any other record has one.
 
     The segmenter, which finds the words, gets all texts at once. ``where`` is file and number of
     each record, ``strategy`` the masking strategy, if it is known.
@@ -68,7 +72,15 @@ def parse_examples(
     Raises:
         DataError: a label or a position is out of range.
     """
-    examples = [_parse(*pair, vocabulary, strategy) for pair in zip(records, where)]
+    parsed = []
+    for record, place in zip(records, where):
+        instances = unpack(record, place)
+        places = [place]
+        if len(instances) > 1:
+            count = len(instances)
+            places = [f"{place}, instance {number} of {count}" for number in range(1, count + 1)]
+        parsed.append([_parse(*pair, vocabulary, strategy) for pair in zip(instances, places)])
+    examples = list(itertools.chain.from_iterable(parsed))
     segments = [(example, segment) for example in examples for segment in example.segments]
     written = [_join(example.originals[slice(*segment)]) for example, segment in segments]
     found = segmenter.segment([text for text, _ in written])
@@ -76,7 +88,7 @@ def parse_examples(
         for length in word_lengths(pieces, words) or [1] * (end - start):
             example.words.append((start, start + length))
             start += length
-    return examples
+    return parsed
 
 
 def _parse(features: Features, where: str, vocabulary: Vocabulary, strategy: str | None) -> Example:

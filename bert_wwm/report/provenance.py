@@ -32,7 +32,8 @@ class Provenance:
 
     def values(self, name: str) -> list[str]:
         """Returns the different values that an attribute has in the manifests, as text."""
-        return list(dict.fromkeys(str(getattr(m, name)) for m in self.manifests.values()))
+        known = [getattr(manifest, name) for manifest in self.manifests.values()]
+        return list(dict.fromkeys(str(value) for value in known if value is not None))
 
     def value(self, name: str) -> str | None:
         """Returns the value that an attribute has in all manifests; None without one."""
@@ -40,15 +41,19 @@ class Provenance:
         return values[0] if len(values) == 1 else None
 
     def counts(self) -> Counts | None:
-        """Returns what all runs counted; None where a file has no manifest."""
+        """Returns what all runs counted; None where a file has no manifest.
+
+        An instance that is not packed counts as a row.
+        """
         if not all(self.manifest_of(path) for path in self.paths):
             return None
         total = Counts()
         for where, manifest in self.manifests.items():
             try:
-                total += Counts.from_json(manifest.counts)
+                counts = Counts.from_json(manifest.counts)
             except ValueError as error:
                 raise DataError(f"{where}: not a manifest of records (counts: {error})") from None
+            total += dataclasses.replace(counts, rows=counts.rows or counts.instances)
         return total
 
     def is_whole_run(self) -> bool:
@@ -61,7 +66,10 @@ class Provenance:
         counts = self.counts()
         paths = self.paths
         known = {
-            "Records": f"{counts.instances:,}" if counts else "",
+            "Records": f"{counts.rows:,}" if counts else "",
+            "Instances": f"{counts.instances:,}, packed"
+            if counts and counts.rows < counts.instances
+            else "",
             "Files": paths[0] if len(paths) == 1 else f"{len(paths):,}: {paths[0]} ... {paths[-1]}",
             "Strategy": ", ".join(self.values("strategy")),
             "Pairing": ", ".join(self.values("pairing")),
@@ -81,7 +89,7 @@ def choose_segmenter(manifest: Manifest | None) -> tuple[str, str]:
     Single characters where nothing is known of the words, or where spaces separated them: the
     records have no spaces.
     """
-    described: dict[str, Any] = dict(manifest.segmenter) if manifest else {}
+    described: dict[str, Any] = dict(manifest.segmenter or {}) if manifest else {}
     while described.get("name") == "presegmented":
         described = described.get("by") or {}  # of a segmented corpus, what segmented it
     model = described.get("model", ltp.DEFAULT_MODEL)

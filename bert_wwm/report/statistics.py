@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -49,9 +50,10 @@ class Statistics:
     labels: dict[str, Counter[int]] = dataclasses.field(default_factory=dict)
 
 
-def gather(examples: Sequence[Example]) -> Statistics:
-    """Returns the statistics of some examples."""
-    result = Statistics(Counts(instances=len(examples)))
+def gather(records: Sequence[Sequence[Example]]) -> Statistics:
+    """Returns the statistics of the examples of some records."""
+    examples = list(itertools.chain.from_iterable(records))
+    result = Statistics(Counts(instances=len(examples), rows=len(records)))
     counts = result.counts
     for example in examples:
         fill = len(example.originals) / example.max_seq_length

@@ -166,7 +166,9 @@ def _is_decoding(value: Any) -> bool:
 # The settings that those who use a run's weights read; null is the same as none.
 _SETTINGS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("bert_config_file", "gelu", "vocabulary", "vocabulary_sha256"), _is_a(str)),
-    **dict.fromkeys(("do_lower_case", "drop_category_c", "use_bfloat16"), _is_a(bool)),
+    **dict.fromkeys(
+        ("do_lower_case", "drop_category_c", "use_bfloat16", "use_float16"), _is_a(bool)
+    ),
     **dict.fromkeys(("max_seq_length", "doc_stride", "max_query_length"), _is_size),
     "labels": _are_labels,
     "decoding": _is_decoding,

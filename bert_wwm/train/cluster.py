@@ -77,5 +77,5 @@ def check_cluster(distribution_strategy: str | None, log: Callable[[str], None])
         processes = sum(map(len, cluster.addresses.values()))
         log(
             f"{_VARIABLE} describes a cluster of {processes} process(es), which is not used: this "
-            "process trains alone. --distribution_strategy=multi_worker uses it"
+            "process trains alone. In pretraining --distribution_strategy=multi_worker uses it"
         )

@@ -1,12 +1,13 @@
 """The Estimators that run a model function on a CPU, on GPUs, on several machines, or on a TPU."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from bert_wwm.compat import RUNS_ON_TPUS, tf
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import CheckpointError, ConfigError, first_reason
 from bert_wwm.core.registry import Registry
 from bert_wwm.data.packing import count_rows
 from bert_wwm.train.cluster import read_cluster
@@ -17,6 +18,8 @@ InputFn = Callable[..., Any]
 DISTRIBUTION_STRATEGIES: Registry[Callable[[], Any]] = Registry("distribution strategy")
 DISTRIBUTION_STRATEGIES.add("mirrored", tf.distribute.MirroredStrategy)
 DISTRIBUTION_STRATEGIES.add("multi_worker", tf.distribute.experimental.MultiWorkerMirroredStrategy)
+
+_INITIALIZER = "checkpoint_initializer"  # the operations of tf.train.init_from_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,21 +104,23 @@ class Estimators:
 
     def train(self, input_fn: InputFn, to_step: int, hooks: list[tf.train.SessionRunHook]) -> None:
         """Trains until the global step is ``to_step``, from the last checkpoint on."""
-        if self.machine.distribution_strategy == "multi_worker":
-            # Only this way the Estimator starts the servers of a cluster.
-            tf.estimator.train_and_evaluate(
-                self._spread,
-                tf.estimator.TrainSpec(input_fn, max_steps=to_step, hooks=hooks),
-                tf.estimator.EvalSpec(input_fn, steps=1),
-            )
-        else:
-            (self._spread or self._single).train(input_fn, max_steps=to_step, hooks=hooks)
+        with _naming_initial_weights():
+            if self.machine.distribution_strategy == "multi_worker":
+                # Only this way the Estimator starts the servers of a cluster.
+                tf.estimator.train_and_evaluate(
+                    self._spread,
+                    tf.estimator.TrainSpec(input_fn, max_steps=to_step, hooks=hooks),
+                    tf.estimator.EvalSpec(input_fn, steps=1),
+                )
+            else:
+                (self._spread or self._single).train(input_fn, max_steps=to_step, hooks=hooks)
 
     def evaluate(
         self, input_fn: InputFn, steps: int, checkpoint: str | None = None
     ) -> dict[str, Any]:
         """Returns the metrics over at most ``steps`` batches; the checkpoint as for ``predict``."""
-        return self._single.evaluate(input_fn, steps=steps, checkpoint_path=checkpoint)
+        with _naming_initial_weights():
+            return self._single.evaluate(input_fn, steps=steps, checkpoint_path=checkpoint)
 
     def predict(self, input_fn: InputFn, checkpoint: str | None) -> Iterator[dict[str, Any]]:
         """Yields the model's outputs, arrays of a batch by name.
@@ -123,9 +128,10 @@ class Estimators:
         ``checkpoint`` is the prefix of the weights; without it they are the newest of the folder,
         or else those that the model function starts from.
         """
-        return self._single.predict(
-            input_fn, checkpoint_path=checkpoint, yield_single_examples=False
-        )
+        with _naming_initial_weights():
+            yield from self._single.predict(
+                input_fn, checkpoint_path=checkpoint, yield_single_examples=False
+            )
 
     def _tpu_estimator(self, model_fn: Callable[..., Any]) -> "tf.estimator.tpu.TPUEstimator":
         machine = self.machine
@@ -161,13 +167,16 @@ class Estimators:
         def plain_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any]) -> Any:
             return model_fn(features, labels, mode, params).as_estimator_spec()
 
+        config = self._run_config()
+        if machine.distribution_strategy == "multi_worker":
+            # Without any summaries TensorFlow 2.15 saves no checkpoints there.
+            config["save_summary_steps"] = machine.save_checkpoints_steps
         return tf.estimator.Estimator(
             plain_model_fn,
             config=tf.estimator.RunConfig(
                 train_distribute=self._strategy,
                 log_step_count_steps=None,
-                # Without any summaries TensorFlow 2.15 saves no checkpoints on several machines.
-                **{**self._run_config(), "save_summary_steps": machine.save_checkpoints_steps},
+                **config,
             ),
             params={
                 "model_dir": machine.output_dir,
@@ -185,6 +194,24 @@ class Estimators:
             "save_summary_steps": 0,  # ProgressHook writes what TensorBoard shows
             "session_config": xla_config() if machine.use_xla else None,
         }
+
+
+@contextlib.contextmanager
+def _naming_initial_weights() -> Iterator[None]:
+    """Raises CheckpointError where a session can't restore what the model starts from.
+
+    That was whole when the graph was built: another process has removed or changed it since.
+    """
+    try:
+        yield
+    except (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
+        if _INITIALIZER not in error.message:
+            raise
+        raise CheckpointError(
+            f"--init_checkpoint: removed or changed while it was read "
+            f"({first_reason(error.message)}); expected a checkpoint that stays as it is. Run the "
+            "same command again to start from the one that is there now"
+        ) from None
 
 
 def xla_config() -> "tf.ConfigProto":

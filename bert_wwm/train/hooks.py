@@ -15,22 +15,26 @@ from bert_wwm.train.settings import TrainingSettings
 
 HostCall = tuple[Callable[..., list[tf.Operation]], dict[str, tf.Tensor]]
 
+# The scalars that are shown as they are at the last step, not as means.
+_LAST = frozenset({"learning_rate", "loss_scale", "skipped_steps"})
 _NOT_FINITE = "no finite numbers at step"
 
 
 class ProgressHook(tf.train.SessionRunHook):
     """Reports every N steps, and at the end: a line, and the same scalars for TensorBoard.
 
-    Values are means over the steps since the line before, the learning rate is that of the last
-    step, the speed is that of the steps since the line before.
+    Values are means over the steps since the line before; the learning rate, the loss scale and the
+    count of skipped steps are those of the last step; the speed is that of the steps since the line
+    before.
 
     The scalars are float32: ``loss``, ``<head>_loss`` and ``<head>_accuracy`` of each head,
     ``learning_rate``, ``gradient_norm``, ``tokens`` (of the step, without padding), ``padding`` or,
     where it isn't computed, ``padding_skipped`` (share of the positions), ``skipped`` (1 where the
-    step changed nothing, as numbers were not finite), and whatever else TensorBoard should show.
+    step changed nothing, as numbers were not finite), ``loss_scale`` and ``skipped_steps`` of a
+    ``LossScale``, and whatever else TensorBoard should show.
 
-    ``stop_on_nan`` raises a ToolkitError where a step is skipped. TensorBoard's events go to
-    ``output_dir``. ``log`` is None where another machine reports.
+    ``stop_on_nan`` raises a ToolkitError where a step is skipped, unless a lower ``loss_scale`` may
+    help. TensorBoard's events go to ``output_dir``. ``log`` is None where another machine reports.
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class ProgressHook(tf.train.SessionRunHook):
     ) -> None:
         self._step += 1
         self._seen.append(run_values.results)
-        if run_values.results["skipped"] and self._settings.stop_on_nan:
+        if self._settings.stop_on_nan and _is_broken(run_values.results):
             raise make_nan_error(self._step, self._output_dir)
         is_last = self._step == self._settings.num_train_steps
         if is_last or self._step % self._settings.log_every_steps == 0:
@@ -81,7 +85,8 @@ class ProgressHook(tf.train.SessionRunHook):
             speed = len(self._seen) / (time.monotonic() - self._since)
             good = [step for step in self._seen if not step["skipped"]]
             values = {name: _mean(step[name] for step in good) for name in self._scalars}
-            values["learning_rate"] = float(self._seen[-1]["learning_rate"])
+            for name in _LAST.intersection(values):
+                values[name] = float(self._seen[-1][name])
             values["skipped"] = float(len(self._seen) - len(good))
             values["examples_per_second"] = speed * self._settings.train_batch_size
             values["tokens_per_second"] = speed * values["tokens"]
@@ -106,8 +111,16 @@ class ProgressHook(tf.train.SessionRunHook):
                 parts.append(f"{100 * values[name]:.0f} % {name.replace('_', ' ')}")
         if values["skipped"]:
             parts.append(f"{values['skipped']:.0f} steps skipped: no finite numbers")
+            if "loss_scale" in values:
+                parts.append(f"loss scale {values['loss_scale']:,.0f}")
         left = (self._settings.num_train_steps - self._step) / speed
         return "  ".join([*parts, f"{duration(left)} left"])
+
+
+def _is_broken(step: dict[str, float]) -> bool:
+    """Returns whether a step was skipped, and a lower loss scale can't be the remedy."""
+    overflowed = step.get("loss_scale", 1.0) > 1.0 and np.isfinite(step["loss"])
+    return bool(step["skipped"]) and not overflowed
 
 
 def make_nan_error(step: int, output_dir: str) -> ToolkitError:

@@ -11,6 +11,7 @@ from bert_wwm.model.layers import seeded_dropout
 from bert_wwm.train.accumulation import accumulate
 from bert_wwm.train.buckets import switch_length, truncate
 from bert_wwm.train.hooks import ProgressHook, make_host_call
+from bert_wwm.train.loss_scale import LossScale
 from bert_wwm.train.objective import Encoded, Features, Objective, Predictor, sum_losses
 from bert_wwm.train.settings import TrainingSettings
 from bert_wwm.train.start import Log, ScaffoldFn, check_own, initialize_weights
@@ -56,10 +57,11 @@ class _Builder:
 
     def train(self, features: Features, model_dir: str) -> Spec:
         settings = self.settings
-        scalars, gradients, variables = self._compute(features)
+        loss_scale = LossScale() if settings.use_float16 else None
+        scalars, gradients, variables = self._compute(features, loss_scale)
         scalars = dict(zip(scalars, all_reduce(list(scalars.values()))))
         latest, scaffold_fn = initialize_weights(model_dir, settings, True, self.log)
-        step = update_weights(scalars["loss"], gradients, variables, settings)
+        step = update_weights(scalars["loss"], gradients, variables, settings, loss_scale)
         if latest:
             check_own(latest, tf.global_variables())
         scalars.update(_list_scalars(step))
@@ -133,7 +135,7 @@ class _Builder:
             features,
             training,
             for_tpu=settings.use_tpu,
-            compute_dtype=tf.bfloat16 if settings.use_bfloat16 else tf.float32,
+            compute_dtype=_choose_dtype(settings),
             gradient_checkpointing=training and settings.gradient_checkpointing,
             skip_padding=skip_padding and settings.skip_padding,
             use_one_hot_embeddings=settings.use_one_hot_embeddings,
@@ -141,10 +143,13 @@ class _Builder:
         )
 
     def _compute(
-        self, features: Features
+        self, features: Features, loss_scale: LossScale | None
     ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], list[tf.Variable]]:
-        """Returns the batch's scalars, the gradients of its loss, and the variables they are of."""
-        forward = self._make_forward(features)
+        """Returns the batch's scalars, the gradients of its loss, and the variables they are of.
+
+        The gradients are multiplied by the factor of ``loss_scale``.
+        """
+        forward = self._make_forward(features, loss_scale)
         buckets, num_parts = self.settings.tpu_buckets, self.settings.num_accumulation_steps
         if len(buckets) < 2:
             return accumulate(forward, features, num_parts)
@@ -177,7 +182,7 @@ class _Builder:
         return switch_length(build, features, buckets)
 
     def _make_forward(
-        self, features: Features
+        self, features: Features, loss_scale: LossScale | None
     ) -> Callable[[Features, tf.Tensor], dict[str, tf.Tensor]]:
         """Returns a function that builds the model over a part of this device's features."""
         objective, settings = self._learner(), self.settings
@@ -199,6 +204,8 @@ class _Builder:
             with contextlib.nullcontext() if settings.use_tpu else seeded_dropout(seed):
                 batch = self._encode(part, training=True, skip_padding=True)
                 scalars = sum_losses(objective.predictions(batch), totals, weights)
+            if loss_scale:
+                scalars["loss"] = loss_scale.scale_gradient(scalars["loss"])
             mask = tf.cast(part["input_mask"], tf.float32)
             padding = (1.0 - tf.reduce_mean(mask)) / num_shares
             name = "padding_skipped" if settings.skip_padding else "padding"
@@ -207,12 +214,20 @@ class _Builder:
         return forward
 
 
+def _choose_dtype(settings: TrainingSettings) -> "tf.DType":
+    """Returns the dtype of the layers' activations."""
+    if settings.use_float16:
+        return tf.float16
+    return tf.bfloat16 if settings.use_bfloat16 else tf.float32
+
+
 def _list_scalars(step: TrainStep) -> dict[str, tf.Tensor]:
     """Returns the scalars of an update, by name."""
     scalars = {
         "learning_rate": step.learning_rate,
         "gradient_norm": step.gradient_norm,
         "skipped": tf.cast(~step.finite, tf.float32),
+        **step.loss_scaling,
     }
     if step.trust_ratios is not None:
         ordered = tf.sort(step.trust_ratios)

@@ -16,6 +16,7 @@ class TrainingSettings:
     num_accumulation_steps: int = 1  # micro-batches of a step on each device
     use_tpu: bool = False
     use_bfloat16: bool = False
+    use_float16: bool = False  # and scale the loss; not on TPUs
     init_checkpoint: str | None = None
     init_layers: Sequence[int] | None = None  # None: the first ones
     allow_random_init: Sequence[str] = ()  # variables of the encoder that may start at random

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bert_wwm.compat import tf
+from bert_wwm.train.loss_scale import LossScale
 from bert_wwm.train.optimizers import OPTIMIZERS
 from bert_wwm.train.schedules import layer_scales, warmup_and_linear_decay
 from bert_wwm.train.settings import TrainingSettings
@@ -27,6 +28,7 @@ class TrainStep(NamedTuple):
     # LAMB's, float32 of shape [variables]; None where the optimizer has none. Of several replicas
     # the first has those of all copies, the others None.
     trust_ratios: tf.Tensor | None
+    loss_scaling: dict[str, tf.Tensor]  # what ``LossScale`` shows; empty without it
 
 
 def all_reduce(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -62,6 +64,7 @@ def update_weights(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[tf.Variable],
     settings: TrainingSettings,
+    loss_scale: LossScale | None = None,
 ) -> TrainStep:
     """Builds the operation that takes one step along the dense gradients of this replica.
 
@@ -73,7 +76,8 @@ def update_weights(
     global norm of 1: the step of one device on the whole batch. On several TPU cores they are
     clipped on each and then added up, as in google-research/bert, with which HFL trained.
 
-    Of ``loss``, a float32 scalar, only whether it is finite counts.
+    Of ``loss``, a float32 scalar, only whether it is finite counts. With ``loss_scale`` the
+    gradients are those of the loss times its factor.
     """
     rate_scale = layer_scales([variable.name for variable in variables], settings.layer_decay)
     global_step = tf.train.get_or_create_global_step()
@@ -82,11 +86,15 @@ def update_weights(
     )
     gradients = all_reduce(list(gradients))
     norm = tf.linalg.global_norm(gradients)
+    if loss_scale:
+        norm /= loss_scale.value
     finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
     if settings.use_tpu:
         finite = tf.equal(tf.tpu.cross_replica_sum(tf.cast(~finite, tf.float32)), 0.0)
     # Clips, and makes 0 of what isn't finite.
     scale = tf.where(finite, _CLIP_NORM / tf.maximum(norm, _CLIP_NORM), 0.0)
+    if loss_scale:
+        scale /= loss_scale.value
     gradients = [tf.math.multiply_no_nan(gradient, scale) for gradient in gradients]
     if settings.use_tpu:
         gradients = [tf.tpu.cross_replica_sum(gradient) for gradient in gradients]
@@ -99,10 +107,16 @@ def update_weights(
         exclude_from_weight_decay=_EXCLUDE_FROM_WEIGHT_DECAY,
         rate_scale=rate_scale,
     )
-    update = updater.apply_reduced_gradients(zip(gradients, variables))
-    with tf.control_dependencies([update, learning_rate]):
+    updates = [updater.apply_reduced_gradients(zip(gradients, variables)), learning_rate]
+    loss_scaling: dict[str, tf.Tensor] = {}
+    if loss_scale:
+        scale_update, loss_scaling = loss_scale.update(finite)
+        updates.append(scale_update)
+    with tf.control_dependencies(updates):
         train_op = tf.assign_add(global_step, 1)
-    return TrainStep(tf.group(train_op), learning_rate, norm, finite, updater.trust_ratios())
+    return TrainStep(
+        tf.group(train_op), learning_rate, norm, finite, updater.trust_ratios(), loss_scaling
+    )
 
 
 def build_train_step(loss: tf.Tensor, settings: TrainingSettings) -> TrainStep:

@@ -58,6 +58,11 @@ def error(function, *arguments):
         (("--do_train", "--num_train_epochs=0"), "--num_train_epochs=0: expected more than 0"),
         (("--do_train", "--num_train_epochs=inf"), "--num_train_epochs=inf: expected more than 0"),
         (("--do_train", "--num_train_epochs=nan"), "--num_train_epochs=nan: expected more than 0"),
+        (
+            ("--do_train", "--use_tpu", "--tpu_name=a", "--distribution_strategy=mirrored"),
+            "--use_tpu and --distribution_strategy: expected one of the two",
+        ),
+        (("--do_train", "--use_float16", "--use_bfloat16"), "--use_float16 and --use_bfloat16: e"),
         (("--do_train", "--learning_rate=1,2"), "--learning_rate: which is best? expected --do_e"),
         (("--do_train", f"--output_dir={__file__}"), f"--output_dir={__file__}: is a file; exp"),
     ],

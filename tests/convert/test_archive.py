@@ -112,6 +112,18 @@ def test_no_name_leads_out_of_the_folder(tmp_path, temporary, name):
     assert not list(tmp_path.rglob("*trap*"))
 
 
+@pytest.mark.parametrize("encoding", ["gbk", "utf-8", "cp437"])
+def test_names_without_the_mark_of_utf_8(tmp_path, temporary, encoding):
+    class Unmarked(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self):
+            return self.filename.encode(encoding), self.flag_bits
+
+    name = "é/vocab.txt" if encoding == "cp437" else "誠/模型/vocab.txt"  # GBK's has a backslash
+    path = _zip(tmp_path / "a.zip", [(Unmarked(name), b"x")])
+    assert archive.names_in(path) == [name]
+    assert _unpack(path) == {name: b"x"}
+
+
 @pytest.mark.parametrize("mode", [stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o644, stat.S_IFCHR | 0o644])
 def test_a_link_or_a_device_becomes_a_plain_file(tmp_path, temporary, mode):
     path = _zip(tmp_path / "a.zip", [(_special("vocab.txt", mode), b"/etc/passwd")])

@@ -21,6 +21,7 @@ STATE = {
     "bert/pooler/dense/kernel/ExponentialMovingAverage": np.ones([3, 4], np.float32),
     "bert/pooler/dense/kernel/of_another/optimizer": np.ones([3, 4], np.float32),
     "loss_scale": np.array(2, np.float32),
+    "loss_scale/skipped_steps": np.array(2, np.int64),
     "good_steps": np.array(2, np.int64),
     "save_counter/.ATTRIBUTES/VARIABLE_VALUE": np.array(2, np.int64),
     "global_step": np.array(7, np.int64),

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_wwm.data.packing import assign_rows, count_rows, find_max_instances, pack
+from bert_wwm.core.errors import DataError
+from bert_wwm.data.packing import assign_rows, count_rows, find_max_instances, pack, unpack
 
 LENGTH, PREDICTIONS = 64, 5
 
@@ -81,6 +82,19 @@ def test_instances_move_to_rows_with_all_they_have():
     assert packed["masked_lm_ids"].tolist() == [[6, 7, 5], [8, 0, 0]]
     assert packed["masked_lm_weights"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert packed["target_positions"].tolist() == [[3, 1, 6], [0, 0, 0]]
+
+    rows = [{name: values[row].tolist() for name, values in packed.items()} for row in range(2)]
+    unpacked = [instance for row in rows for instance in unpack(row, "")]
+    before = [{name: values[n].tolist() for name, values in wide.items()} for n in (1, 0, 2)]
+    assert unpacked == before
+    assert unpack(before[0], "") == before[:1]
+
+
+@pytest.mark.parametrize("starts", [[0, 5, 3], [0, 3, 3], [0, 7, 0]], ids=str)
+def test_instances_of_a_row_begin_one_after_the_other_at_tokens(starts):
+    row = {"input_mask": [1] * 7 + [0], "instance_starts": starts}
+    with pytest.raises(DataError, match=r"a\.tfrecord record 3: instances begin at 0, .* 7 tokens"):
+        unpack(row, "a.tfrecord record 3")
 
 
 def test_no_instance_makes_no_row():

@@ -100,6 +100,14 @@ def test_gelu_gradients(graph, activation, formula):
     np.testing.assert_allclose(run(gradient), expected, atol=5e-6)
 
 
+@pytest.mark.parametrize("activation", [layers.gelu, layers.gelu_erf])
+def test_gelu_where_squares_overflow(graph, activation):
+    x = tf.constant([-3e4, -300, 300, 3e4], tf.float16)
+    y = activation(x)
+    assert run([y, *tf.gradients(y, x)])[1].tolist() == [0, 0, 1, 1]
+    assert run(y / x).tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize("shape", [(5, 6), (2, 3, 6)])
 def test_layer_norm_gradients(graph, shape):
     x, weights = tf.constant(values(*shape)), np.cos(3 * values(*shape))

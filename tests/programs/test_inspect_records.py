@@ -82,6 +82,22 @@ def test_records_of_every_kind(make_records, inspect, flags, shown):
     assert shown in printed
 
 
+def test_packed_records(make_records, inspect, tmp_path):
+    page = tmp_path / "page.html"
+    path = make_records("--pack", "--max_seq_length=256", "--max_predictions_per_seq=40")
+    printed = inspect(path, "--num_examples=2", f"--html={page}").stdout
+    assert printed.startswith("Yes: whole words are masked.\n")
+    assert re.search(r"^instances +\d+, packed$", printed, re.MULTILINE)
+    heads = re.findall(r"record (\d+), instance (\d+) of (\d+): ", printed)
+    counts = [int(heads[0][2]), int(heads[-1][2])]
+    assert heads == [
+        (str(record), str(n), str(count))
+        for record, count in enumerate(counts)
+        for n in range(1, count + 1)
+    ]
+    assert page.read_text(encoding="utf-8").count('<article class="example">') == sum(counts)
+
+
 def test_without_a_manifest_words_need_a_segmenter(make_records, inspect, tmp_path):
     path = tmp_path / "b.tfrecord"
     shutil.copy(make_records(), path)

@@ -291,6 +291,10 @@ def test_packed_records_need_their_manifest(pretrain, packed_records, tmp_path):
             ["--do_train", "--use_tpu", "--master=x", "--distribution_strategy=mirrored"],
             "--use_tpu and --distribution_strategy: expected one of the two",
         ),
+        (
+            ["--do_train", "--use_tpu", "--master=x", "--use_float16"],
+            "--use_float16: is for GPUs; expected --use_bfloat16 on a TPU",
+        ),
     ],
 )
 def test_bad_flags_are_named(pretrain, tmp_path, flags, message):

@@ -432,7 +432,7 @@ def test_mirrored_on_one_device_trains_as_without(training, packed, whole, tmp_p
     print(f"largest difference {largest_difference(tmp_path / 'mirrored', folder):.2e}")
 
 
-@pytest.mark.parametrize("flag", ["--use_bfloat16", "--use_xla"])
+@pytest.mark.parametrize("flag", ["--use_bfloat16", "--use_float16", "--use_xla"])
 def test_other_arithmetic_trains_nearly_the_same(training, at_once, tmp_path, flag):
     text = training.run(tmp_path / "model", *SHORT, flag, **NO_DROPOUT)
     assert losses(text) == pytest.approx(at_once("adamw")[1], rel=0.02)

@@ -21,7 +21,10 @@ def examples(make):
 
 def drawn(examples, *manifests):
     provenance = Provenance(["a"], {manifest_path(n): m for n, m in zip("ab", manifests)})
-    return {chart.title: chart for chart in draw_charts(provenance, gather(examples))}
+    return {
+        chart.title: chart
+        for chart in draw_charts(provenance, gather([[example] for example in examples]))
+    }
 
 
 def text(chart):
@@ -66,6 +69,22 @@ def test_fill_is_always_of_the_sample(examples, manifest):
     fill = drawn(examples, manifest)["Fill of the sequences"]
     assert fill.scope == "a sample of 2 records"
     assert text(fill) == ("▁▁▁▁▁▁▁█▁▁  75.0 % of the tokens that there is room for, on average.")
+
+
+def test_packed_records_count_their_instances(examples, manifest):
+    packed = dataclasses.replace(manifest, counts={**manifest.counts, "rows": 4})
+    provenance = Provenance(["a"], {manifest_path("a"): packed})
+    record = [dataclasses.replace(example, max_seq_length=40) for example in examples]
+    charts = draw_charts(provenance, gather([record]))
+    found = {chart.title: chart for chart in charts}
+    assert found["[UNK]"].scope == "all 10 instances in 4 records"
+    fill = found["Fill of the sequences"]
+    assert fill.scope == "a sample of 2 instances in 1 records"
+    assert text(fill).endswith("average. Packed, 2.00 instances to a record: 75.0 %.")
+    assert (provenance.facts()["Records"], provenance.facts()["Instances"]) == ("4", "10, packed")
+
+    both = Provenance(["a", "b"], {manifest_path("a"): packed, manifest_path("b"): manifest})
+    assert (both.counts().instances, both.counts().rows) == (20, 14)
 
 
 def test_what_is_not_there_is_left_out(make, manifest):

@@ -50,7 +50,7 @@ def record(vocabulary):
 
 def parse(record, vocabulary, segmenter=None, strategy=None):
     segmenter = segmenter or make_segmenter("characters")
-    (example,) = parse_examples([record], ["a record 0"], vocabulary, segmenter, strategy)
+    ((example,),) = parse_examples([record], ["a record 0"], vocabulary, segmenter, strategy)
     return example
 
 
@@ -110,6 +110,30 @@ def test_what_became_of_a_piece(record, vocabulary, shown, strategy, fields, kin
 def test_one_segment(record, vocabulary):
     features = record("[CLS] 使 [MASK] 语 我 大 大 [SEP]")
     assert parse(features, vocabulary).segments == [(1, 7)]
+
+
+def test_each_instance_of_a_packed_record_is_an_example(record, vocabulary):
+    packed = record(
+        "[CLS] 使 [MASK] [SEP] [CLS] 我 大 [SEP]",
+        next_sentence_labels=[1, 0],
+        instance_starts=[0, 4],
+        target_positions=[1, 5, 0, 0],
+    )
+    segmenter = make_segmenter("characters")
+    single = record()
+    (first, second), (other,) = parse_examples(
+        [packed, single], ["a record 0", "a record 1"], vocabulary, segmenter, None
+    )
+    assert [first.where, second.where, other.where] == [
+        "a record 0, instance 1 of 2",
+        "a record 0, instance 2 of 2",
+        "a record 1",
+    ]
+    assert " ".join(second.originals) == "[CLS] 我 们 [SEP]"
+    assert (first.kinds, second.kinds) == ({2: Kind.MASK}, {2: Kind.MOVED})
+    assert (first.words, second.words) == ([(1, 2), (2, 3)],) * 2
+    assert (first.pair_label, second.pair_label, second.max_seq_length) == (1, 0, 10)
+    assert (first.labels, second.labels) == ({"target_positions": [1]},) * 2
 
 
 @pytest.mark.parametrize("field, value", [("masked_lm_positions", 8), ("masked_lm_ids", 1000)])

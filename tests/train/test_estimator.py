@@ -1,12 +1,14 @@
-"""Which process writes, and which batch sizes fit the devices."""
+"""Which process writes, which batch sizes fit the devices, and initial weights that vanish."""
 
 import json
 
+import numpy as np
 import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.choices import DISTRIBUTION_STRATEGIES
-from bert_wwm.core.errors import ConfigError
+from bert_wwm.core.errors import CheckpointError, ConfigError
+from bert_wwm.model.checkpoint import plan_restore, write_variables
 from bert_wwm.train import estimator
 from bert_wwm.train.estimator import Estimators, Machine
 
@@ -119,3 +121,31 @@ def test_a_tensorflow_without_tpus_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(estimator, "RUNS_ON_TPUS", False)
     with pytest.raises(ConfigError, match="has no Estimator for TPUs; expected TensorFlow"):
         Estimators(no_model, machine(tmp_path, use_tpu=True, tpu_name="local"))
+
+
+@pytest.mark.parametrize("how", ["removed", "half written"])
+def test_initial_weights_that_another_process_changes_are_named(tmp_path, how):
+    prefix = tmp_path / "other" / "model.ckpt-1"
+    prefix.parent.mkdir()
+
+    def model_fn(features, labels, mode, params):
+        variable = tf.get_variable("bert/a", [1000])
+        plan_restore([variable], str(prefix)).apply()
+        data = prefix.with_name(f"{prefix.name}.data-00000-of-00001")
+        if how == "removed":
+            data.unlink()
+            prefix.with_name(f"{prefix.name}.index").unlink()
+        else:
+            data.write_bytes(data.read_bytes()[:1000])
+        loss = tf.reduce_sum(variable)
+        return tf.estimator.tpu.TPUEstimatorSpec(mode, {"a": loss}, loss, tf.no_op())
+
+    estimators = Estimators(model_fn, machine(tmp_path))
+    for run in (
+        lambda input_fn: estimators.train(input_fn, 1, []),
+        lambda input_fn: estimators.evaluate(input_fn, 1),
+        lambda input_fn: next(estimators.predict(input_fn, None)),
+    ):
+        write_variables(str(prefix), {"bert/a": np.ones(1000, np.float32)})
+        with pytest.raises(CheckpointError, match="--init_checkpoint: removed or changed while"):
+            run(lambda params: tf.data.Dataset.from_tensors({"x": [1.0]}))

@@ -22,6 +22,12 @@ def test_cpus_without_bfloat16_are_told(tmp_path, monkeypatch, use_tpu, cpu_info
         path.write_text(cpu_info, encoding="ascii")
     monkeypatch.setattr(half_precision, "_CPU_INFO", str(path))
     lines = []
-    half_precision.check_half_precision(use_tpu, lines.append)
+    half_precision.check_half_precision(use_tpu, False, lines.append)
     assert len(lines) == count
     assert all("so steps take longer than in float32" in line for line in lines)
+
+
+def test_float16_is_not_for_cpus():
+    lines = []
+    half_precision.check_half_precision(False, True, lines.append)
+    assert lines == ["--use_float16: is for GPUs; on a CPU steps take longer than in float32"]

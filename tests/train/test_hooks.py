@@ -22,8 +22,11 @@ def own_writers():
     tf.summary.FileWriterCache.clear()
 
 
-def train(folder, log, stop_on_nan=True, skipped=(), first=0, hooks=()):
-    """Runs steps to the last; step n has loss n and rate n / 1000, or is skipped with a NaN."""
+def train(folder, log, stop_on_nan=True, skipped=(), first=0, hooks=(), overflows=None):
+    """Runs steps to the last; step n has loss n and rate n / 1000, or is skipped with a NaN.
+
+    ``overflows`` are steps that a loss scale skips; it starts at 4.
+    """
     with tf.Graph().as_default():
         global_step = tf.train.get_or_create_global_step()
         number = tf.cast(global_step + 1, tf.float32)
@@ -39,6 +42,12 @@ def train(folder, log, stop_on_nan=True, skipped=(), first=0, hooks=()):
             "padding": tf.constant(0.5),
             "skipped": tf.cast(is_skipped, tf.float32),
         }
+        if overflows:
+            before = tf.reduce_sum(tf.cast(number > overflows, tf.float32))
+            overflowed = tf.reduce_sum(tf.cast(tf.equal(number, overflows), tf.float32))
+            scalars["skipped"] += overflowed
+            scalars["loss_scale"] = tf.maximum(4.0 / 2.0**before, 1.0)
+            scalars["skipped_steps"] = before + overflowed
         settings = TrainingSettings(
             1e-3, NUM_STEPS, 0, 8, log_every_steps=10, stop_on_nan=stop_on_nan
         )
@@ -120,6 +129,27 @@ def test_skipped_steps_are_counted_and_left_out_of_the_means(tmp_path):
     assert "loss nan  " in lines[1] and "  10 steps skipped" in lines[1]
     assert "loss 23.0000  " in lines[2] and "skipped" not in lines[2]
     assert read_scalars(str(tmp_path))["skipped"] == [(10, 2.0), (20, 10.0), (25, 0.0)]
+
+
+def test_overflows_do_not_end_it_and_are_counted(tmp_path):
+    lines = []
+    train(tmp_path, lines.append, overflows=[4.0, 10.0])
+    assert "loss 5.1250  " in lines[0]
+    assert "  2 steps skipped: no finite numbers  loss scale 2  " in lines[0]
+    assert "loss 15.5000  " in lines[1] and "scale" not in lines[1]
+    scalars = read_scalars(str(tmp_path))
+    assert scalars["loss_scale"] == [(10, 2.0), (20, 1.0), (25, 1.0)]
+    assert scalars["skipped_steps"] == [(10, 2.0), (20, 2.0), (25, 2.0)]
+
+
+@pytest.mark.parametrize(
+    "skipped, overflows, step",
+    [([], [4.0, 10.0, 23.0], 23), ([7], [30.0], 7)],
+    ids=["overflow at a loss scale of 1", "loss is NaN"],
+)
+def test_what_a_lower_loss_scale_does_not_help_ends_it(tmp_path, skipped, overflows, step):
+    with pytest.raises(ToolkitError, match=f"step {step}: the loss or its gradients are no finite"):
+        train(tmp_path, [].append, skipped=skipped, overflows=overflows)
 
 
 def test_heads_of_results():

@@ -11,10 +11,11 @@ import pytest
 from small_model import schema_of, small_config, write_records
 
 from bert_wwm.compat import tf
-from bert_wwm.core.errors import ConfigError, ToolkitError
+from bert_wwm.core.errors import CheckpointError, ConfigError, ToolkitError
 from bert_wwm.model.checkpoint_path import find_newest, read_newest
 from bert_wwm.records.input_fn import eval_input_fn, train_input_fn
 from bert_wwm.train import loop as loop_module
+from bert_wwm.train import loss_scale
 from bert_wwm.train.estimator import Estimators, Machine
 from bert_wwm.train.loop import Summary, read_step, train_with_evaluations
 from bert_wwm.train.model_fn import make_model_fn
@@ -27,24 +28,23 @@ NUM_STEPS, BATCH = 12, 4
 class Training:
     """A small training in a folder, as a program would set it up."""
 
-    def __init__(self, folder, paths, **changes):
+    def __init__(self, folder, paths, use_xla=False, use_float16=False):
         self.lines = []
         self.folder = folder
         shared = {
             "train_batch_size": BATCH,
             "random_seed": 5,
             "log_every_steps": 2,
-            **{key: value for key, value in changes.items() if key == "use_xla"},
         }
         machine = Machine(
             output_dir=str(folder),
             eval_batch_size=8,
             save_checkpoints_steps=3,
             keep_checkpoint_max=9,
+            use_xla=use_xla,
             **shared,
         )
-        shared.pop("use_xla", None)
-        settings = TrainingSettings(1e-2, NUM_STEPS, 2, **shared)
+        settings = TrainingSettings(1e-2, NUM_STEPS, 2, use_float16=use_float16, **shared)
         objective = PretrainingObjective(("masked_lm", "next_sentence"))
         model_fn = make_model_fn(small_config(0.1), objective, settings, self._log)
         self.estimators = Estimators(model_fn, machine)
@@ -211,6 +211,27 @@ def test_a_kill_before_an_evaluation_is_made_up_for(whole, paths, tmp_path):
     assert summary.evaluations == whole[1].evaluations
     assert summary.best == whole[1].best
     assert_same(variables(training.folder), variables(whole[0].folder))
+
+
+@pytest.mark.slow
+def test_float16_resumes_with_its_loss_scale(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(loss_scale, "_INITIAL_SCALE", 2.0**20)  # the first steps overflow
+    monkeypatch.setattr(loss_scale, "_STEPS_TO_DOUBLE", 4)
+    whole, halves = (Training(tmp_path / name, paths, use_float16=True) for name in ("a", "b"))
+    whole.run()
+    for num_steps in (5, NUM_STEPS):
+        halves.run(num_steps=num_steps)
+    expected = variables(whole.folder)
+    assert_same(variables(halves.folder), expected)
+    assert 1 < expected["loss_scale/skipped_steps"] < NUM_STEPS - 4
+    assert any("steps skipped: no finite numbers  loss scale " in line for line in whole.lines)
+
+
+@pytest.mark.slow
+def test_float16_does_not_resume_what_has_no_loss_scale(whole, paths, tmp_path):
+    training = Training(shutil.copytree(whole[0].folder, tmp_path / "a"), paths, use_float16=True)
+    with pytest.raises(CheckpointError, match="lacks 3 variables of this run, the first loss_scal"):
+        training.run(num_steps=NUM_STEPS + 1)
 
 
 @pytest.mark.slow

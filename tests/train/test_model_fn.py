@@ -176,14 +176,16 @@ def test_heads_and_their_variables_by_records(
 @pytest.mark.parametrize(
     "changes", [pytest.param({}, marks=pytest.mark.long), {"num_accumulation_steps": 2}]
 )
-def test_bfloat16_is_near_float32(tmp_path, changes):
-    found = []
-    for use_bfloat16 in (False, True):
+def test_half_precision_is_near_float32(tmp_path, changes):
+    found = {}
+    for dtype in ("float32", "bfloat16", "float16"):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(1)
-            spec = build(tmp_path, use_bfloat16=use_bfloat16, **changes)
+            half = {} if dtype == "float32" else {f"use_{dtype}": True}
+            spec = build(tmp_path, **half, **changes)
             assert {v.dtype.base_dtype for v in tf.trainable_variables()} == {tf.float32}
             session.run(tf.global_variables_initializer())
-            found.append(losses(session, spec, 5))
-    np.testing.assert_allclose(found[1], found[0], rtol=0.02)
-    assert found[1] != found[0]
+            found[dtype] = losses(session, spec, 10)
+    np.testing.assert_allclose(found["bfloat16"], found["float32"], rtol=0.02)
+    np.testing.assert_allclose(found["float16"], found["float32"], rtol=0.01)
+    assert len(set(map(tuple, found.values()))) == 3

@@ -5,6 +5,7 @@ import pytest
 
 from bert_wwm.compat import tf
 from bert_wwm.core.errors import ConfigError
+from bert_wwm.finetuning.objective import NO_LABEL
 from bert_wwm.finetuning.reading import ReadingObjective
 from bert_wwm.finetuning.sentence import SentenceObjective
 from bert_wwm.finetuning.tagging import TaggingObjective
@@ -93,6 +94,19 @@ def test_parts_add_up_to_the_batch(graph):
     right = (logits.argmax(-1) == labels) * weights
     assert whole["masked_lm_accuracy"] == pytest.approx(right.sum() / weights.sum(), rel=1e-4)
     assert whole["loss"] == pytest.approx(masked + 0.5 * whole["next_sentence_loss"], rel=1e-5)
+
+
+def test_a_replica_without_labels_adds_nothing_to_the_totals(graph):
+    labels = [0, 1, NO_LABEL, NO_LABEL]
+    objective = SentenceObjective(2)
+
+    def total(part):
+        return objective.totals({"label_ids": tf.constant(part)})["label"]
+
+    with tf.Session() as session:
+        first, second, whole = session.run([total(labels[:2]), total(labels[2:]), total(labels)])
+    assert first + second == whole == 2
+    assert second > 0
 
 
 def test_which_objectives_learn_and_which_predict():
