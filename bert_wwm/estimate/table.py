@@ -104,7 +104,7 @@ def _speed(figures: Figures) -> str:
 def _per_million(figures: Figures) -> str:
     hours = 1e6 / 3600 / figures.examples_per_second
     cost = figures.cost and hours * figures.cost / figures.hours if figures.hours else None
-    return f"{_duration(hours, cost)} of examples"
+    return f"examples: {_duration(hours, cost)}"
 
 
 def _duration(hours: float, cost: float | None) -> str:

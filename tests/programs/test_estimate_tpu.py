@@ -184,6 +184,24 @@ def test_batch_per_core_stands_above_the_recipe(estimate):
     assert found["examples_per_second"] == pytest.approx(24 * 32 * 1e3 / found["step_ms"])
 
 
+def test_packed_records_take_fewer_sequences(estimate, packed_records):
+    flags = ("--max_seq_length=64", "--max_predictions_per_seq=10", "--train_batch_size=800")
+    found = as_json(estimate(*flags, f"--input_file={packed_records}", "--json"))
+    assert found["batch_per_core"] == round(100 * 73 / 104)
+    sequences = 8e3 * found["batch_per_core"] / found["step_ms"]
+    assert found["examples_per_second"] == pytest.approx(sequences * 104 / 73)
+    assert found["tokens_per_second"] == pytest.approx(64 * sequences)
+
+
+def test_a_person_reads_what_packed_examples_cost(estimate, tmp_path):
+    files = phases(tmp_path, train="--mode=train", eval="--mode=eval --eval_batch_size=64")
+    printed = estimate(*PHASE, *files, "--instances_per_row=2", "--price_per_hour=8").stdout
+    assert "400 rows a step, 50 on each of 8 cores; 2.00 examples a row\n" in printed
+    assert "\n  per million   examples: 2.2 minutes, at a cost of 0.29\n" in printed
+    # The batch of an evaluation is one of rows.
+    assert "64 rows a step, 8 on each of 8 cores; 2.00 examples a row\n" in printed
+
+
 def test_the_objective_of_each_phase(estimate, tmp_path):
     cases = {
         "default": ("", ["masked_lm", "next_sentence"], "train"),
@@ -239,6 +257,7 @@ def test_an_evaluation_has_its_own_batch(estimate):
         (("--lert_end_steps=a,b,c",), "--lert_end_steps: 'a' is no number"),
         (("--task_name=squad",), "--train_batch_size=12 can't be divided evenly"),
         (("--task_name=xnli", "--pairing=nsp"), "--pairing is of pretraining"),
+        (("--task_name=xnli", "--instances_per_row=2"), "--instances_per_row is of pretraining"),
         (("--sentence_pair_loss", "--pairing=contiguous"), "has no labels of pairs"),
     ],
 )

@@ -1,18 +1,23 @@
-"""The real model on two replicas in one process, each of which has half of the batch."""
+"""The real model on two replicas in one process, each of which has half of the batch.
+
+There the batch is packed into rows; on one device each instance has a row of its own.
+"""
 
 import contextlib
 import multiprocessing
 
 import numpy as np
 import pytest
-from small_model import random_features, small_config
+from small_model import random_features, small_config, widen
 
 from bert_wwm.compat import tf
+from bert_wwm.data.packing import pack
 from bert_wwm.train.model_fn import make_model_fn
 from bert_wwm.train.pretraining_objective import PretrainingObjective
 from bert_wwm.train.settings import TrainingSettings
 
-BATCH, STEPS, REPLICAS = 8, 3, 2
+BATCH, STEPS, REPLICAS = 11, 3, 2
+LENGTH, PREDICTIONS = 48, 8
 LOSS_SCALES = (2.0**20, 2.0**15, 2.0**15)  # of the steps in float16, the first of which overflows
 MOST_SECONDS = 120
 # Each replica takes a thread to wait for the others in.
@@ -20,10 +25,15 @@ CPUS = tf.ConfigProto(device_count={"CPU": REPLICAS}, inter_op_parallelism_threa
 
 
 def batch():
-    """A batch whose halves have different numbers of predictions."""
-    features = random_features(BATCH, seed=2, labels=())
-    first, second = (half.sum() for half in np.split(features["masked_lm_weights"], REPLICAS))
-    assert 0 < first != second > 0
+    return widen(random_features(BATCH, seed=2, labels=()), LENGTH, PREDICTIONS)
+
+
+def packed_batch():
+    """The same in rows, whose halves have different numbers of predictions and instances."""
+    features = pack(batch())
+    for name in ("masked_lm_weights", "instance_starts"):
+        first, second = ((half > 0).sum() for half in np.split(features[name], REPLICAS))
+        assert 0 < first != second > 0
     return features
 
 
@@ -31,7 +41,9 @@ def build(features, folder, **changes):
     """Returns the scalars that a step shows, and the operation that takes it."""
     settings = TrainingSettings(1e-2, 10, 2, BATCH, **changes)
     objective = PretrainingObjective(("masked_lm", "next_sentence"))
-    model_fn = make_model_fn(small_config(), objective, settings, None)
+    config = small_config()
+    config.max_position_embeddings = LENGTH
+    model_fn = make_model_fn(config, objective, settings, None)
     spec = model_fn(features, None, tf.estimator.ModeKeys.TRAIN, {"model_dir": folder})
     (progress,) = spec.training_hooks
     return progress.before_run(None).fetches, spec.train_op
@@ -72,7 +84,8 @@ def train_on_replicas(folder, changes):
         # Outside the graph it would look for two devices at once.
         strategy = tf.distribute.MirroredStrategy([f"/cpu:{n}" for n in range(REPLICAS)])
         stack.enter_context(strategy.scope())
-        halves = {name: np.stack(np.split(value, REPLICAS)) for name, value in batch().items()}
+        rows = packed_batch()
+        halves = {name: np.stack(np.split(value, REPLICAS)) for name, value in rows.items()}
 
         shown = {}
 
@@ -101,6 +114,8 @@ def test_replicas_train_as_one_device_on_the_whole_batch(tmp_path, changes):
         features = {name: tf.constant(value) for name, value in batch().items()}
         expected_seen, expected = train(*build(features, str(tmp_path), **changes))
     assert len(seen) == len(expected_seen) == STEPS
+    for scalars in (*seen, *expected_seen):
+        scalars.pop("padding")  # of which packed rows have less
     for scalars in (seen[-1], expected_seen[-1]):
         # In the third step that of a key's bias, whose gradient is 0 but for rounding.
         scalars.pop("trust_ratio_min", None)
