@@ -14,6 +14,7 @@ from bert_wwm.tasks.json_values import TYPE_NAMES, check_type
 from bert_wwm.tasks.task import Note
 
 _IMPOSSIBLE = {True: True, False: False, "true": True, "false": False, "": False}
+_FIRST_REACH, _GROWTH = 64, 8  # characters on both sides of a place, and by what they grow
 
 
 def read_questions(
@@ -73,11 +74,25 @@ def find_answer(context: str, answer: Answer, hfl_compat: bool = False) -> tuple
     elif context.startswith(text, answer.start):
         start = answer.start
     else:
-        before = context.rfind(text, 0, answer.start + len(text))
-        start = context.find(text, answer.start)
-        if start < 0 or (before >= 0 and answer.start - before <= start - answer.start):
-            start = before
+        start = _find_nearest(context, text, answer.start)
     return (start, start + len(text)) if start >= 0 else None
+
+
+def _find_nearest(context: str, text: str, place: int) -> int:
+    """Returns where the occurrence nearest to a place starts, of two the earlier; -1 without any.
+
+    Most are a few characters away: the time depends on how far, not on the context's length.
+    """
+    reach = _FIRST_REACH
+    while True:
+        begin = max(place - reach, 0)
+        before = context.rfind(text, begin, place + len(text))
+        start = context.find(text, place, place + reach + len(text))
+        if before >= 0 and (start < 0 or place - before <= start - place):
+            start = before
+        if start >= 0 or (begin == 0 and place + reach >= len(context)):
+            return start
+        reach *= _GROWTH
 
 
 def find_misplaced(questions: Sequence[Question]) -> tuple[int, list[str], list[str]]:

@@ -1,5 +1,7 @@
 import gzip
 import json
+import random
+import re
 
 import pytest
 
@@ -150,6 +152,19 @@ CONTEXT = "甲乙甲丙甲"
 def test_answer_span(answer, span, first):
     assert find_answer(CONTEXT, answer) == span
     assert find_answer(CONTEXT, answer, hfl_compat=True) == first
+
+
+def test_the_nearest_occurrence_in_long_contexts():
+    rng = random.Random(1)
+    for _ in range(300):
+        length = rng.randint(1, 1500)
+        context = "".join(rng.choices("甲乙", weights=[1, rng.choice([1, 50, 500])], k=length))
+        text = "甲" + "乙" * rng.choice([0, 1, 40])
+        place = rng.randint(0, length + 700)
+        found = [match.start() for match in re.finditer(f"(?={text})", context)]
+        expected = min(found, key=lambda start: (abs(start - place), start), default=None)
+        span = find_answer(context, Answer(text, place))
+        assert span == (None if expected is None else (expected, expected + len(text)))
 
 
 @pytest.mark.parametrize(
