@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from small_model import random_features, small_config
+from task_steps import OBJECTIVES, features
 
 from bert_wwm.compat import tf
 from bert_wwm.masking.labels import INVENTORIES
@@ -37,9 +38,10 @@ def settings(**changes):
     )
 
 
-def build(folder, objective=BERT, dropout=0.0, count=8, **changes):
+def build(folder, objective=BERT, dropout=0.0, arrays=None, **changes):
     """The specification of a training on one batch, on one device."""
-    features = {name: tf.constant(value) for name, value in random_features(count).items()}
+    arrays = arrays or random_features(8)
+    features = {name: tf.constant(value) for name, value in arrays.items()}
     model_fn = make_model_fn(small_config(dropout), objective, settings(**changes), None)
     return model_fn(features, None, tf.estimator.ModeKeys.TRAIN, {"model_dir": str(folder)})
 
@@ -174,7 +176,18 @@ def test_heads_and_their_variables_by_records(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "changes", [pytest.param({}, marks=pytest.mark.long), {"num_accumulation_steps": 2}]
+    "changes",
+    [
+        pytest.param({}, marks=pytest.mark.long),
+        {"num_accumulation_steps": 2},
+        {
+            "objective": OBJECTIVES["reading"],
+            "arrays": features(16),
+            "learning_rate": 1e-3,
+            "skip_padding": True,
+        },
+    ],
+    ids=["pretraining", "in parts", "fine-tuning"],
 )
 def test_half_precision_is_near_float32(tmp_path, changes):
     found = {}
