@@ -89,7 +89,7 @@ class LargeRun:
             of_records = {*SIZES, f"--vocab_file={vocab_file}"}
             self._flags = [flag for flag in flags if flag not in of_records] + ["--annotate="]
         else:
-            self._flags = [*flags, "--compression=GZIP"]
+            self._flags = [*flags, "--compression=GZIP", "--pack"]
         begun = time.monotonic()
         launcher.run(*self.command(folder))
         self.seconds = time.monotonic() - begun
