@@ -52,10 +52,11 @@ def main(_) -> None:
     most = find_max_instances(length)
     if most == 1:
         raise ConfigError(f"{inputs[0]}: its sequences of {length} tokens have room for one only")
-    manifest.check(inputs, {})  # that they agree, and are whole
+    without_manifest = manifest.check(inputs, {})  # the others agree, and are whole
     provenance = Provenance.of(inputs)
     facts = dict.fromkeys(_KEPT)
-    for found in provenance.manifests.values():
+    if not without_manifest:
+        found = next(iter(provenance.manifests.values()))
         facts = {name: getattr(found, name) for name in _KEPT}
     facts["max_seq_length"] = length
     facts["max_predictions_per_seq"] = lengths["masked_lm_ids"]

@@ -18,7 +18,7 @@ PROGRAM = "run_pretraining.py"
 LINE = re.compile(
     r"step (\d+)/40  loss ([\d.]+)  masked_lm ([\d.]+) \(([\d.]+) %\)  next_sentence [\d.]+ "
     r"\([\d.]+ %\)  learning rate [\d.e-]+  gradient [\d.]+  [\d.]+ examples/s  [\d,]+ tokens/s  "
-    r"\d+ % padding  \d+:\d\d left"
+    r"\d+ % padding skipped  \d+:\d\d left"
 )
 
 
