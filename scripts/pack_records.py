@@ -5,7 +5,7 @@ HFL's, and writes what create_pretraining_data_wwm.py --pack would: run_pretrain
 as on the records that it was made of, in less time. Masks and labels stay as they are.
 
 The same records, flags and seed give the same bytes, whatever the number of workers. A run that was
-interrupted goes on where it was when it is started again with the same command.
+interrupted resumes when it is started again with the same command.
 
 Example:
   python scripts/pack_records.py --input_file=records/wiki.tfrecord-* \\

@@ -85,7 +85,7 @@ flags.DEFINE_bool(
     "skip_padding",
     True,
     "On CPUs and GPUs compute nothing for padding: the same batches, and the same results up to "
-    "rounding. Fine-tuning predicts in batches of like length. False: compute all up to "
+    "rounding. Fine-tuning predicts in batches of similar length. False: compute all up to "
     "--max_seq_length, as google-research/bert does. With --use_xla pretraining does, too, and "
     "fine-tuning pads batches to multiples of 64; on TPUs there are --tpu_buckets, and packed "
     "records.",

@@ -35,8 +35,8 @@ def assign_rows(
     """Returns the instances of each row, by the tokens and the predictions of each instance.
 
     Best-fit decreasing: the longest instance first, each into the fullest row that has room for it.
-    Among equal rows it is the one that got there last, so the result hangs on the instances alone.
-    ``room`` is what a row has room for: tokens, predictions, instances.
+    Among equal rows it is the one that got there last, so the result depends on nothing but the
+    instances. ``room`` is what a row has room for: tokens, predictions, instances.
     """
     tokens, most_predictions, most_instances = room
     rows: list[list[int]] = []
@@ -71,7 +71,7 @@ def pack(features: Mapping[str, np.ndarray], pad: int = 0) -> dict[str, np.ndarr
     """Packs instances, [N, length of the field], into rows, [R, length of the field].
 
     A row has its instances one after the other, then padding, of the id ``pad``; predictions
-    likewise. ``instance_starts`` [R, K] is new: where each instance begins, and 0 behind the last.
+    likewise. ``instance_starts`` [R, K] is new: where each instance begins, and 0 after the last.
     ``next_sentence_labels`` becomes [R, K]. All positions are within the row.
     """
     length, most = features["input_ids"].shape[1], features["masked_lm_positions"].shape[1]

@@ -42,7 +42,7 @@ class BertModel:
             same numbers up to rounding at tokens, and all outputs 0 at padding. Not ``for_tpu``, as
             shapes depend on the mask.
         instance_starts: int32 Tensor of shape [B, K], where the instances of each row begin: 0, and
-            then ascending; 0 again behind the last. Attention stays within an instance, positions
+            then ascending; 0 again after the last. Attention stays within an instance, positions
             count from its beginning, and the pooled output is of each. Without it a row is one.
 
     Raises:
@@ -145,7 +145,7 @@ class BertModel:
     def get_pooled_output(self) -> tf.Tensor:
         """The [CLS] state after one more dense layer and tanh: float Tensor of shape [B, H].
 
-        Of rows with ``instance_starts`` [B * K, H]; what it has behind the last has no meaning.
+        Of rows with ``instance_starts`` [B * K, H]; what it has after the last has no meaning.
         """
         return self.pooled_output
 

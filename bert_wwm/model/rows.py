@@ -12,7 +12,7 @@ from bert_wwm.model.layers import get_shape_list
 class Rows(NamedTuple):
     """The instances of a batch of rows; attention stays within each."""
 
-    starts: tf.Tensor  # int32 [B, K], where each begins, ascending from 0; 0 behind the last
+    starts: tf.Tensor  # int32 [B, K], where each begins, ascending from 0; 0 after the last
     instance_ids: tf.Tensor  # int32 [B, S], of each token the number of its instance in the row
     position_ids: tf.Tensor  # int32 [B, S], of each token its place in its instance
 
@@ -28,6 +28,6 @@ class Rows(NamedTuple):
 
 
 def mark_used(starts: tf.Tensor) -> tf.Tensor:
-    """1 where there is an instance and 0 behind the last: float32 [B, K]."""
+    """1 where there is an instance and 0 after the last: float32 [B, K]."""
     first = tf.one_hot(0, get_shape_list(starts)[1])
     return tf.maximum(tf.cast(starts > 0, tf.float32), first)
