@@ -107,6 +107,13 @@ flags.DEFINE_enum(
     "For --masking_strategy=pert: predict where the original piece stands now (pointers), or "
     "where the piece that stands there now came from (origins).",
 )
+flags.DEFINE_enum(
+    "pert_scope",
+    STRATEGIES["pert"].scopes[0],
+    STRATEGIES["pert"].scopes,
+    "For --masking_strategy=pert: pieces change places within a segment, within a selected unit of "
+    "1 to 4 words, or within the whole sequence, across [SEP].",
+)
 flags.DEFINE_integer("max_seq_length", 128, "Tokens of a sequence.")
 flags.DEFINE_integer("max_predictions_per_seq", 20, "Most pieces to predict in a sequence.")
 flags.DEFINE_integer("random_seed", 12345, "Seed; the same seed gives the same records.")
@@ -208,6 +215,7 @@ def settings_from_flags() -> ExampleSettings:
         ("similar_words_file", row.needs_similar_words),
         ("lert_labels", row.has_linguistic_labels),
         ("pert_target", bool(row.targets)),
+        ("pert_scope", bool(row.scopes)),
     ):
         if FLAGS[name].present and not applies:
             raise ConfigError(f"--{name}: --masking_strategy={strategy} has no use for it")
@@ -221,6 +229,7 @@ def settings_from_flags() -> ExampleSettings:
         seed=FLAGS.random_seed,
         lert_labels=parse_labels(FLAGS.lert_labels) if row.has_linguistic_labels else (),
         pert_target=FLAGS.pert_target if row.targets else "",
+        pert_scope=FLAGS.pert_scope if row.scopes else "",
     )
 
 

@@ -42,6 +42,7 @@ class ExampleSettings:
     seed: int  # the run's seed
     lert_labels: tuple[str, ...] = ()  # for ``lert``, the linguistic labels that are wanted
     pert_target: str = ""  # for ``pert``, which reading of its targets
+    pert_scope: str = ""  # for ``pert``, within what pieces change places
 
     def __post_init__(self) -> None:
         shortest = PAIRINGS[self.pairing].num_special_tokens + 2
@@ -91,7 +92,8 @@ class ExampleMaker:
             sequences.lengths, settings.masked_lm_prob, settings.max_predictions_per_seq
         )
         units = strategy.units(sequences.words(), rng)
-        predictions = strategy.corrupt(sequences, units, budget, self._vocabulary, rng)
+        scope = {"scope": settings.pert_scope} if settings.pert_scope else {}
+        predictions = strategy.corrupt(sequences, units, budget, self._vocabulary, rng, **scope)
 
         pad = functools.partial(self._pad_predictions, predictions.rows, len(source))
         features = {

@@ -52,8 +52,9 @@ class Predictions(NamedTuple):
     ngrams: np.ndarray  # int64 [n], how many units of each number of words were selected
 
 
-# (sequences, units, budget of each sequence, vocabulary, rng) -> Predictions
-Corruption = Callable[[Sequences, Units, np.ndarray, Vocabulary, np.random.Generator], Predictions]
+# (sequences, units, budget of each sequence, vocabulary, rng) -> Predictions; `permute` takes its
+# scope too.
+Corruption = Callable[..., Predictions]
 
 
 def mask_80_10_10(
@@ -147,19 +148,30 @@ def permute(
     budget: np.ndarray,
     vocabulary: Vocabulary,
     rng: np.random.Generator,
+    scope: str = "segment",
 ) -> Predictions:
-    """PERT's: the selected pieces of a sequence change places among themselves.
+    """PERT's: the selected pieces of a segment change places among themselves.
 
-    PERMUTED of them do, drawn piece by piece; the others stay, as negatives. Of the published
-    examples all are swaps of two. For longer cycles there are two readings: ``pointers``, the
-    position at which the original piece of a place now stands ("预测原token所在的位置", the
-    README of ymcui/PERT), and ``origins``, the place that the piece now standing there came from.
+    PERMUTED of them do, drawn piece by piece; the others stay, as negatives. The ``scope`` may also
+    be the ``unit``, the selected n-gram of words, or the whole ``sequence``.
+
+    Of the published examples all are swaps of two. For longer cycles there are two readings:
+    ``pointers``, the position at which the original piece of a place now stands
+    ("预测原token所在的位置", the README of ymcui/PERT), and ``origins``, the place that the piece
+    now standing there came from.
     """
-    selected = _select(sequences, units, selection.draw(units, budget, rng))
+    chosen = selection.draw(units, budget, rng)
+    selected = _select(sequences, units, chosen)
     count = len(selected.labels)
     moves = np.flatnonzero(rng.random(count) < PERMUTED)
-    # Sorted by sequence, and at random within each: a random permutation of each.
-    order = np.lexsort((rng.random(len(moves)), selected.rows[moves]))
+    unit = np.repeat(np.flatnonzero(chosen), units.total(units.words.lengths)[chosen])
+    scopes = {
+        "segment": units.words.segments[units.first[unit]],
+        "unit": unit,
+        "sequence": selected.rows,
+    }
+    # Sorted by scope, and at random within each: a random permutation of each.
+    order = np.lexsort((rng.random(len(moves)), scopes[scope][moves]))
     source = np.arange(count)
     source[moves] = moves[order]
     pointers = np.empty_like(source)

@@ -19,6 +19,7 @@ class Strategy(NamedTuple):
     has_linguistic_labels: bool = False  # whether tags of the words are predicted too (LERT)
     # Readings of the corruption's further labels, the default first; one is recorded.
     targets: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()  # within which pieces change places, the default first
 
     @property
     def needs_words(self) -> bool:
@@ -58,6 +59,7 @@ for _strategy in (
         corruption.permute,
         pairing="contiguous",
         targets=("pointers", "origins"),
+        scopes=("segment", "unit", "sequence"),
     ),
     Strategy(
         "lert",

@@ -24,6 +24,7 @@ TABLES = {
     "masking_strategy": STRATEGIES.names(),
     "optimizer": OPTIMIZERS.names(),
     "pairing": PAIRINGS.names(),
+    "pert_scope": STRATEGIES["pert"].scopes,
     "pert_target": STRATEGIES["pert"].targets,
     "pooling": POOLINGS,
     "scheme": SCHEMES,

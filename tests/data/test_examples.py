@@ -64,6 +64,7 @@ def settings_of(strategy, pairing="", **changes):
             "pairing": pairing or row.pairing,
             "lert_labels": tuple(INVENTORIES) if row.has_linguistic_labels else (),
             "pert_target": row.targets[0] if row.targets else "",
+            "pert_scope": row.scopes[0] if row.scopes else "",
             **changes,
         },
     )
@@ -212,12 +213,17 @@ def test_labels_of_words_are_those_of_the_original_pieces(shape, seed):
 
 
 @pytest.mark.parametrize("target", STRATEGIES["pert"].targets)
+@pytest.mark.parametrize("scope", STRATEGIES["pert"].scopes)
 @settings(deadline=None)
 @given(shape=SHAPES, seed=SEEDS)
-def test_targets_of_pert_tell_where_a_piece_went_or_came_from(target, shape, seed):
-    chosen = settings_of("pert", seed=seed, pert_target=target)
+def test_targets_of_pert_tell_where_a_piece_went_or_came_from(target, scope, shape, seed):
+    chosen = settings_of("pert", "nsp", seed=seed, pert_target=target, pert_scope=scope)
     for row in rows_of(make(block_of(shape, chosen.max_pieces), chosen)[0]):
         ids, positions = restore(row)
+        if scope != "sequence":
+            end = ids.index(SEP)
+            for position, other in zip(positions, row["target_positions"]):
+                assert (position < end) == (other < end)
         assert sorted(row["input_ids"][: len(ids)]) == sorted(ids)
         for position, other in zip(positions, row["target_positions"]):
             if target == "pointers":

@@ -33,12 +33,13 @@ def vocabulary(tmp_path_factory):
     return Vocabulary(MASK, VOCAB_SIZE, similar_words(tmp_path_factory.mktemp("similar")))
 
 
-def corrupt(strategy, sequences, vocabulary, prob=0.15, cap=80, seed=1):
+def corrupt(strategy, sequences, vocabulary, prob=0.15, cap=80, seed=1, **options):
     """Returns the units, the budgets, and what became of them."""
     rng = rng_for(seed)
-    units = STRATEGIES[strategy].units(sequences.words(), rng)
+    row = STRATEGIES[strategy]
+    units = row.units(sequences.words(), rng)
     budget = selection.budgets(sequences.lengths, prob, cap)
-    return units, budget, STRATEGIES[strategy].corrupt(sequences, units, budget, vocabulary, rng)
+    return units, budget, row.corrupt(sequences, units, budget, vocabulary, rng, **options)
 
 
 def places(predictions):
@@ -251,17 +252,27 @@ def test_macbert_needs_similar_words():
         corrupt("macbert", sequences, Vocabulary(MASK, VOCAB_SIZE))
 
 
+@pytest.mark.parametrize("scope", STRATEGIES["pert"].scopes)
 @given(shape=SHAPES, prob=PROBS, seed=SEEDS)
-def test_pert_permutes_and_its_targets_tell_where_to_and_where_from(vocabulary, shape, prob, seed):
+def test_pert_permutes_in_its_scope_and_its_targets_tell_where_to_and_where_from(
+    vocabulary, scope, shape, prob, seed
+):
     sequences = batch(shape, seed)
-    _, _, predictions = corrupt("pert", sequences, vocabulary, prob, 80, seed)
+    units, _, predictions = corrupt("pert", sequences, vocabulary, prob, 80, seed, scope=scope)
     inputs = sequences.ids.copy()
     inputs[predictions.rows, predictions.columns] = predictions.ids
     np.testing.assert_array_equal(np.sort(inputs), np.sort(sequences.ids))
     pointers, origins = predictions.targets["pointers"], predictions.targets["origins"]
     pointer_of = dict(zip(places(predictions), pointers.tolist()))
+    # Which scope each piece of a word is in.
+    segment_of = sequences.is_separator.cumsum(axis=1)
+    unit_of = np.full(sequences.ids.shape, -1)
+    for number, (row, start, end, _) in enumerate(spans(units)):
+        unit_of[row, start:end] = number
+    in_scope = {"unit": unit_of, "segment": segment_of, "sequence": 0 * segment_of}[scope]
     origin_of = dict(zip(places(predictions), origins.tolist()))
     for (row, column), kind in zip(places(predictions), predictions.kinds):
+        assert in_scope[row, pointer_of[row, column]] == in_scope[row, column]
         assert inputs[row, pointer_of[row, column]] == sequences.ids[row, column]
         assert sequences.ids[row, origin_of[row, column]] == inputs[row, column]
         assert origin_of[row, pointer_of[row, column]] == column
@@ -269,16 +280,17 @@ def test_pert_permutes_and_its_targets_tell_where_to_and_where_from(vocabulary, 
         assert kind == Kind.MOVED or pointer_of[row, column] == column
 
 
-def test_pert_permutes_90_percent_of_what_is_selected(vocabulary):
+@pytest.mark.parametrize(("scope", "groups"), [("segment", 2), ("sequence", 1)])
+def test_pert_permutes_90_percent_of_what_is_selected(vocabulary, scope, groups):
     sequences = batch([[[1, 2, 3, 4] * 10, [2, 2, 1] * 10]] * 700)
-    _, _, predictions = corrupt("pert", sequences, vocabulary, prob=1.0, cap=512)
+    _, _, predictions = corrupt("pert", sequences, vocabulary, prob=1.0, cap=512, scope=scope)
     assert len(predictions.kinds) >= 100_000
     share = shares(predictions.kinds)
     assert abs(share[Kind.MOVED] - 0.9) < 0.01
     assert abs(share[Kind.KEPT] - 0.1) < 0.01
-    # Of 135 pieces that change places, one stays by chance.
+    # Of the pieces that change places within a segment, or a sequence, one stays by chance.
     stays = predictions.targets["pointers"] == predictions.columns
-    assert abs(stays.mean() - 0.1 - 1 / 150) < 0.01
+    assert abs(stays.mean() - 0.1 - groups / 150) < 0.0033
 
 
 def test_perts_permutations_are_all_as_likely(vocabulary):

@@ -347,6 +347,7 @@ def test_a_segmented_corpus_is_not_taken_for_text(flags, corpus, tmp_path):
         (["--num_output_shards=2", "--output_file=a,b"], "expected a single name"),
         (["--num_workers=0"], "--num_workers"),
         (["--pert_target=origins"], "--masking_strategy=wwm has no use for it"),
+        (["--pert_scope=unit"], "--masking_strategy=wwm has no use for it"),
         (["--output_file=new/"], "new/: no name of a file"),
         (["--output_file=x-00001-of-00002"], "expected all of them in one run"),
     ],
