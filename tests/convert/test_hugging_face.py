@@ -457,6 +457,28 @@ def test_hub_downloads_one_form_of_the_weights(folder, monkeypatch):
     assert "vocab.txt" in asked["hfl/some-model"]
 
 
+@pytest.mark.parametrize("named_by", ["snapshot", "repository", "name"])
+def test_the_cache_of_the_hub(folder, tmp_path, monkeypatch, named_by):
+    import huggingface_hub
+
+    def unreachable(*_, **__):
+        raise OSError("no network")
+
+    commit = "0123456789012345678901234567890123456789"
+    repository = tmp_path / "cache" / "models--hfl--some-model"
+    snapshot = repository / "snapshots" / commit
+    for made in (snapshot, repository / "blobs", repository / "refs"):
+        made.mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    for number, file in enumerate(sorted(folder.iterdir())):
+        file.rename(repository / "blobs" / f"{number:040x}")
+        (snapshot / file.name).symlink_to(f"../../blobs/{number:040x}")
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", unreachable)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    names = {"snapshot": snapshot, "repository": repository, "name": "hfl/some-model"}
+    assert hugging_face.read_folder(str(names[named_by])).tensors
+
+
 def test_the_cased_stay_cased(folder):
     model = hugging_face.read_folder(str(folder))
     assert model.do_lower_case
