@@ -6,11 +6,13 @@ import re
 import sys
 from collections.abc import Iterator
 
-# From 2.16 on some libraries log before TF_CPP_MIN_LOG_LEVEL holds: that there is no GPU, or that
-# a library of CUDA was registered twice, both of which are harmless.
+# From 2.16 on some libraries log before TF_CPP_MIN_LOG_LEVEL holds: that there is no GPU, that a
+# library of CUDA or a placer was registered twice, or that products are rounded as oneDNN does it.
+# All of that is harmless.
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|"
-    rb"[IWE]\d{4} \S+ +\d+ \w+\.cc:\d+\] (Could not find cuda drivers|Unable to register cu)"
+    rb"[IWE]\d{4} \S+ +\d+ \w+\.cc:\d+\] (Could not find cuda drivers|Unable to register cu|"
+    rb"computation placer already registered|oneDNN custom operations are on)"
 )
 
 
