@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 _WAITING = 2
 _WORK = "work"  # the name of a file
 
-# In a worker: what it does, and the folder for the results.
+# In a worker: what it does, and the folder for blocks and results.
 _work: Callable[[Any], Any] | None = None
 _folder = ""
 
@@ -40,8 +40,9 @@ def map_blocks(
     """Yields blocks and what became of them, in their order."""
     others = set(multiprocessing.active_children())
     pending: collections.deque[tuple[Block, concurrent.futures.Future]] = collections.deque()
-    # The work and the results go by way of files. Through a pipe, a process that is killed while it
-    # starts, or while it sends a result, would block this one for ever.
+    # Work, blocks and results go by way of files. Through a pipe, a process that is killed while it
+    # starts, or while it sends a result, would block this one for ever; so would workers that end
+    # while a block is sent to them, before Python 3.11.5.
     with temporary_folder() as folder:
         with open(os.path.join(folder, _WORK), "wb") as stream:
             pickle.dump(work, stream)
@@ -54,8 +55,9 @@ def map_blocks(
         )
         try:
             for block in blocks:
+                path = _store(block, folder)
                 with _interrupts_held_back():  # workers, which start here, never see any
-                    pending.append((block, executor.submit(_run, block)))
+                    pending.append((block, executor.submit(_run, path)))
                 if len(pending) >= num_workers + _WAITING:
                     yield _take_result(*pending.popleft())
             while pending:
@@ -76,11 +78,23 @@ def map_blocks(
 
 
 def _take_result(block: Block, future: concurrent.futures.Future) -> tuple[Block, Any]:
-    path = future.result()
+    return block, _take(future.result())
+
+
+def _store(value: Any, folder: str) -> str:
+    """Returns the path of a new file with a value."""
+    handle, path = tempfile.mkstemp(dir=folder)
+    with open(handle, "wb") as stream:
+        pickle.dump(value, stream, pickle.HIGHEST_PROTOCOL)
+    return path
+
+
+def _take(path: str) -> Any:
+    """Returns the value of such a file, and removes it."""
     with open(path, "rb") as stream:
-        result = pickle.load(stream)
+        value = pickle.load(stream)
     os.unlink(path)
-    return block, result
+    return value
 
 
 @contextlib.contextmanager
@@ -109,14 +123,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(block: Any) -> str:
-    """Returns the path of a file with the result."""
+def _run(path: str) -> str:
+    """Returns the path of a file with the result for the block in a file."""
     assert _work is not None
-    result = _work(block)
-    handle, path = tempfile.mkstemp(dir=_folder)
-    with open(handle, "wb") as stream:
-        pickle.dump(result, stream, pickle.HIGHEST_PROTOCOL)
-    return path
+    return _store(_work(_take(path)), _folder)
 
 
 def default_num_workers() -> int:
