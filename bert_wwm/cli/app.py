@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -38,6 +39,8 @@ def run(main: Callable[[list[str]], None], commands: Sequence[str] = ()) -> None
         absl_logging.set_verbosity(absl_logging.WARNING)
         # TensorFlow warns of deprecations within itself, which a user can do nothing about.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        logging.getLogger("tensorflow").addFilter(_is_not_of_curves)
+        threading.excepthook = _show_failed_thread
         warnings.filterwarnings("ignore", module="tensorflow")
         program = os.path.basename(argv[0])
         output.protect_output()
@@ -72,6 +75,19 @@ def end_at_once(message: str) -> NoReturn:
     program = os.path.basename(sys.argv[0])
     print(f"{program}: error: {message}", file=sys.stderr, flush=True)
     os._exit(1)
+
+
+# A thread of TensorFlow's writes TensorBoard's curves: it logs its error and ends with it, and then
+# the main thread gets the same error.
+
+
+def _is_not_of_curves(line: logging.LogRecord) -> bool:
+    return _CURVES not in line.getMessage()
+
+
+def _show_failed_thread(failed: threading.ExceptHookArgs) -> None:
+    if _CURVES not in str(failed.exc_value):
+        threading.__excepthook__(failed)
 
 
 def _is_tensorflows(error: Exception) -> bool:

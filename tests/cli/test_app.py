@@ -48,3 +48,21 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.returncode == 1 and len(ran.stderr.splitlines()) == 1
     assert ran.stderr.startswith(f"-c: error: {path}: changed while it was read, from 4 bytes of ")
+
+
+def test_the_thread_that_writes_curves_leaves_its_error_to_the_main_thread():
+    code = (
+        "import logging, threading; from bert_wwm.cli import app\n"
+        "def fail(message):\n"
+        "    logging.getLogger('tensorflow').error(message)\n"
+        "    raise RuntimeError(message)\n"
+        "def main(argv):\n"
+        "    for name in ('a/events.out.tfevents.1', 'another'):\n"
+        "        thread = threading.Thread(target=fail, args=(name,))\n"
+        "        thread.start()\n"
+        "        thread.join()\n"
+        "app.run(main)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "tfevents" not in ran.stderr
+    assert ran.stderr.endswith("RuntimeError: another\n")
